@@ -38,7 +38,7 @@ def parse_docx(content: FileContent, limits: ParseLimits) -> Parsed:
     archive = Archive(content.data, limits)
     document = _Document(archive, limits)
     document.read()
-    return document.writer.finish(content.media_type, document.title, read_core_title(archive), document.find_first())
+    return document.writer.finish(content.media_type, document.title, read_core_title(archive), outlined=True)
 
 
 def find_main_part(archive: Archive) -> str:
@@ -91,10 +91,6 @@ class _Document:
         self.writer.add_paragraph(self._begun)
         if self._hidden:
             self.writer.warnings.append(f"{self._hidden} characters of hidden text were left out.")
-
-    def find_first(self) -> str:
-        """Return the first heading, if it is of the first level."""
-        return next((heading.title for heading in self.writer.headings[:1] if heading.level == 1), "")
 
     def _walk(self, container: Element) -> None:
         for element in _iterate(container):

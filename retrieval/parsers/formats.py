@@ -83,6 +83,7 @@ FORMATS = (
         label="Markdown",
         media_types=dict.fromkeys((".md", ".markdown", ".mdown", ".mkd", ".mdx", ".qmd", ".rmd"), "text/markdown"),
         parser="retrieval.parsers.markdown:parse_markdown",
+        version=2,
         marks=re.compile(r"^(?:#{1,6}[ \t]+\S|={3,}[ \t]*$|-{3,}[ \t]*$|```|[*+-][ \t]+\[)", re.M),
     ),
     DocumentFormat(
@@ -105,6 +106,7 @@ FORMATS = (
         label="PDF",
         media_types={".pdf": "application/pdf"},
         parser="retrieval.parsers.pdf:parse_pdf",
+        version=2,
         # At the beginning, or after junk in the first 1024 bytes: a printer's commands, what is no text, or text if
         # the file ends as a PDF does. A text that speaks of `%PDF-1.7` is a text.
         signature=re.compile(

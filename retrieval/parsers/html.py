@@ -7,6 +7,7 @@ from typing import Any
 from lxml import etree as _etree  # pyright: ignore[reportAttributeAccessIssue, reportUnknownVariableType]
 
 from retrieval.errors import DocumentUnreadable
+from retrieval.parsers.document_title import find_top_heading, pick_title
 from retrieval.parsers.formats import ACCEPTED
 from retrieval.parsers.html_lists import LISTS, ListMarks
 from retrieval.parsers.html_scripts import find_mark, find_mark_behind
@@ -55,12 +56,12 @@ def parse_html(content: FileContent, _limits: ParseLimits) -> Parsed:
             "empty_file", f"The page shows no text without scripts. Save it with its text. {ACCEPTED}"
         )
     title = _make_line(root.findtext(".//head/title") or "") if root is not None else ""
-    first = next((heading.title for heading in page.headings if heading.level == 1), "")
     blocks = sorted(page.blocks, key=lambda block: (block.start, -block.end))
     warnings = [f"{page.hidden} characters of hidden text were left out."] if page.hidden else []
     if comments_warning := describe_comments(comments):
         warnings.append(comments_warning)
-    return Parsed(content.media_type, first or title, body, page.headings, warnings=warnings, blocks=blocks)
+    title = pick_title(title, find_top_heading(page.headings, body))
+    return Parsed(content.media_type, title, body, page.headings, warnings=warnings, blocks=blocks)
 
 
 def _open_sections(text: str) -> str:

@@ -44,8 +44,7 @@ def parse_notebook(content: FileContent, limits: ParseLimits) -> Parsed:
     for cell in cells:
         reader.add(cell)
     title = _as_dict(notebook.get("metadata")).get("title")
-    first = next((heading.title for heading in reader.writer.headings[:1] if heading.level == 1), "")
-    return reader.writer.finish(content.media_type, title if isinstance(title, str) else "", first)
+    return reader.writer.finish(content.media_type, title if isinstance(title, str) else "", outlined=True)
 
 
 class _Reader:

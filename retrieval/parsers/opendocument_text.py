@@ -36,8 +36,7 @@ def parse_odt(content: FileContent, limits: ParseLimits) -> Parsed:
     reader = _Reader(document)
     reader.walk(document.body)
     writer = reader.finish()
-    first = next((heading.title for heading in writer.headings[:1] if heading.level == 1), "")
-    return writer.finish(content.media_type, reader.title, document.title, first)
+    return writer.finish(content.media_type, reader.title, document.title, outlined=True)
 
 
 def parse_odp(content: FileContent, limits: ParseLimits) -> Parsed:

@@ -36,8 +36,7 @@ def parse_rtf(content: FileContent, _limits: ParseLimits) -> Parsed:
     for token in read_tokens(content.data):
         reader.take(token)
     writer = reader.finish()
-    first = next((heading.title for heading in writer.headings[:1] if heading.level == 1), "")
-    return writer.finish(content.media_type, reader.title, _join_halves(reader.property_title), first)
+    return writer.finish(content.media_type, reader.title, _join_halves(reader.property_title), outlined=True)
 
 
 @dataclass(frozen=True, slots=True)

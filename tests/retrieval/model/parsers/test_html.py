@@ -37,7 +37,7 @@ def test_headings_tables_lists_and_code_keep_their_shape() -> None:
     )
     assert [(heading.level, heading.title) for heading in page.headings] == [(1, "Prices 2026"), (2, "Hours")]
     assert all(page.text[heading.start :].startswith("#" * heading.level) for heading in page.headings)
-    assert page.title == "Prices 2026"
+    assert page.title == "Harbor Line – prices"
 
 
 @pytest.mark.parametrize(
