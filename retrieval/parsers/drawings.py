@@ -1,4 +1,4 @@
-"""What is drawn in Office files: shapes with text, charts and diagrams, which all three kinds have alike."""
+"""Drawings of Office files, alike in all three kinds: shapes with text, charts and diagrams."""
 
 from collections.abc import Iterator, Mapping
 from itertools import chain

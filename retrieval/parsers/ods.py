@@ -106,9 +106,9 @@ def _read_cell(cell: Element) -> str:
     lines: list[str] = []
     for paragraph in cell.iterchildren("{*}p"):
         lines.append("".join(_read_inline(paragraph)))
-    shown = " ".join(lines).strip()
+    text = " ".join(lines).strip()
     values = (get_attribute(cell, name) for name in _VALUES)
-    return shown or next((_TIME.sub(r"\1:\2", value) for value in values if value), "")
+    return text or next((_TIME.sub(r"\1:\2", value) for value in values if value), "")
 
 
 def _read_inline(element: Element) -> Iterator[str]:

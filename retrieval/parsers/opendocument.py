@@ -10,7 +10,15 @@ from retrieval.parsers.list_numbers import write_letters, write_roman
 from retrieval.parsers.parsed import FileContent, ParseLimits
 from retrieval.parsers.text_writer import is_code
 
-__all__ = ["OpenDocument", "OpenDocumentStyles", "expand_row", "iterate_rows", "parse_flat", "read_repeats"]
+__all__ = [
+    "ListCounts",
+    "OpenDocument",
+    "OpenDocumentStyles",
+    "expand_row",
+    "iterate_rows",
+    "parse_flat",
+    "read_repeats",
+]
 
 _PICTURE = re.compile(rb"<office:binary-data>[^<]*</office:binary-data>")
 _DEEPEST = 9
@@ -64,6 +72,33 @@ def _read_parts(archive: Archive) -> list[Element]:
         )
     content = archive.read_xml("content.xml")
     return [*(archive.read_xml(name) for name in ("meta.xml", "styles.xml") if archive.has(name)), content]
+
+
+class ListCounts:
+    """The last number at each level, of each list by its id and of the newest of each style."""
+
+    def __init__(self) -> None:
+        self._by_id: dict[str, dict[int, int]] = {}
+        self._by_style: dict[str, dict[int, int]] = {}
+
+    def begin(self, element: Element, style: str) -> dict[int, int]:
+        """Return the counts of an outermost list: those of the list that it continues, or none yet."""
+        counts: dict[int, int] = {}
+        if continued := get_attribute(element, "continue-list"):
+            counts = self._by_id.get(continued, counts)
+        elif get_attribute(element, "continue-numbering") == "true":
+            counts = self._by_style.get(style, counts)
+        self._by_style[style] = counts
+        if id := get_attribute(element, "id"):
+            self._by_id[id] = counts
+        return counts
+
+    @staticmethod
+    def count(counts: dict[int, int], level: int, number: int) -> None:
+        """Set the number at a level, below which numbers begin anew."""
+        counts[level] = number
+        for deeper in [at for at in counts if at > level]:
+            del counts[deeper]
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +169,8 @@ class OpenDocumentStyles:
         form = get_attribute(style, "num-format")
         if not form:
             return "-" if list_style else ""
-        shown = to_number(get_attribute(style, "display-levels"), 1)
-        places = range(max(level - shown, 0) + 1, level + 1)
+        depth = to_number(get_attribute(style, "display-levels"), 1)
+        places = range(max(level - depth, 0) + 1, level + 1)
         numbers = [self._write_number(list_style, place, counts.get(place, 1)) for place in places]
         number = ".".join(filter(None, numbers))
         return f"{get_attribute(style, 'num-prefix')}{number}{get_attribute(style, 'num-suffix')}".strip()

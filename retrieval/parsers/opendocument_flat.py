@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from retrieval.errors import DocumentUnreadable
-from retrieval.parsers.archive import get_name
+from retrieval.parsers.archive import Element, get_name
 from retrieval.parsers.document_format import Parser
 from retrieval.parsers.formats import ACCEPTED
 from retrieval.parsers.ods import parse_ods
@@ -23,11 +23,15 @@ def parse_flat_opendocument(content: FileContent, limits: ParseLimits) -> Parsed
     Raises:
         DocumentUnreadable: Broken, over a limit, without visible text, or of another kind, such as a drawing.
     """
-    body = parse_flat(content.data).find("{*}body")
-    kinds = [get_name(element) for element in body] if body is not None else []
-    parser = next((_PARSERS[kind] for kind in kinds if kind in _PARSERS), None)
+    parser = _find_parser(parse_flat(content.data))
     if parser is None:
         raise DocumentUnreadable(
             "unsupported_file", f"The file is an OpenDocument file of another kind. Export it as PDF. {ACCEPTED}"
         )
     return parser(content, limits)
+
+
+def _find_parser(root: Element) -> Parser | None:
+    body = root.find("{*}body")
+    kinds = [get_name(element) for element in body] if body is not None else []
+    return next((_PARSERS[kind] for kind in kinds if kind in _PARSERS), None)

@@ -4,8 +4,7 @@ from collections.abc import Iterator
 
 from retrieval.parsers.archive import Element, get_attribute, get_name, to_number
 from retrieval.parsers.mathml import find_formula
-from retrieval.parsers.opendocument import OpenDocument, expand_row, iterate_rows, read_repeats
-from retrieval.parsers.opendocument_lists import ListCounts
+from retrieval.parsers.opendocument import ListCounts, OpenDocument, expand_row, iterate_rows, read_repeats
 from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
 from retrieval.parsers.scripts import LEVEL, LOWERED, RAISED, mark_runs
 from retrieval.parsers.symbol_fonts import read_symbols

@@ -99,12 +99,12 @@ def _tell_apart(head: Sequence[str], columns: Sequence[int]) -> Iterator[str]:
 
     The first column may be without: it is that of the rows' own names.
     """
-    taken = set(head)
+    names = set(head)
     seen: set[str] = set()
     for place, (name, column) in enumerate(zip(head, columns, strict=True)):
         own = name if name or not place else f"column {column + 1}"
         number = 1
-        while own and (own in seen or (own != name and own in taken)):
+        while own and (own in seen or (own != name and own in names)):
             number += 1
             own = f"{name or f'column {column + 1}'} ({number})"
         seen.add(own)

@@ -120,8 +120,8 @@ def read_table(
     for needed, read in zip(_SHAPES, (pair_rows, join_rows), strict=True):
         if needed <= chosen.keys():
             content = read([(number, _choose(row, chosen)) for number, row in rows])
-            found = sorted([*problems, *content.problems], key=lambda problem: problem.row)
-            return Import(content.conversations, found, content.omitted)
+            faults = sorted([*problems, *content.problems], key=lambda problem: problem.row)
+            return Import(content.conversations, faults, content.omitted)
     raise UnusableFile(f"It isn't clear what the columns {', '.join(map(str, names)) or '(none)'} are. {_ADVICE}")
 
 

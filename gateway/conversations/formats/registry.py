@@ -127,7 +127,7 @@ FORMATS: Mapping[str, ConversationFormat] = {
 def _read_parquet(data: bytes, columns: Mapping[str, str]) -> Import:
     """Read a table of columns, or one whose rows are records of another format, as published data sets are."""
     rows = load_parquet(data)
-    recognised = next((found for row in rows[:_LOOKED_AT] if (found := _recognise(row))), None)
+    recognised = next((name for row in rows[:_LOOKED_AT] if (name := _recognise(row))), None)
     if columns or recognised is None or FORMATS[recognised].has_columns:
         return read_table(list(enumerate(rows, 1)), columns)
     # Columns that a row leaves empty are null in it, and were left out where it came from.
