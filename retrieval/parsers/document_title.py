@@ -33,7 +33,7 @@ def find_top_heading(headings: Sequence[Heading], text: str) -> str:
 
 
 def _is_bare(headings: Sequence[Heading], text: str) -> bool:
-    """Tell whether the first heading is of the first level, begins the text, and has the next one right below it."""
+    """Tell whether the first heading is of the first level and has the next one, of that level, right below it."""
     first, second = headings[0], headings[1]
-    words = _WORD.findall(text[: second.start])
+    words = _WORD.findall(text[first.start : second.start])
     return first.level == second.level == 1 and words == _WORD.findall(first.title)

@@ -56,8 +56,8 @@ def parse_markdown(content: FileContent, _limits: ParseLimits) -> Parsed:
         warnings += filter(None, [describe_comments(comments)])
     blocks = _Blocks.read(text)
     headings = list(_find_headings(blocks))
-    named = _TITLE.search(text, 0, blocks.body)
-    title = pick_title(named[2].strip() if named else "", find_top_heading(headings, text[blocks.body :]))
+    title_match = _TITLE.search(text, 0, blocks.body)
+    title = pick_title(title_match[2].strip() if title_match else "", find_top_heading(headings, text))
     return Parsed(content.media_type, title, text, headings, warnings=warnings, blocks=list(_find_blocks(blocks)))
 
 
