@@ -1,6 +1,7 @@
 """Chunks of a document in their context → points of the index."""
 
 import hashlib
+import re
 import uuid
 from bisect import bisect_right
 from collections.abc import Sequence
@@ -17,7 +18,7 @@ from retrieval.visibility import OPEN
 
 __all__ = ["CHUNKER", "ContextualChunk", "contextualize", "to_point"]
 
-CHUNKER = "chunks-6"
+CHUNKER = "chunks-7"
 """Name of what `contextualize` and `to_point` make of parsed text. Raise its number with any change that gives
 documents other chunks, or these other payloads: stores that were indexed before are then known to be out of date
 (`braid docs reindex`). Parsers have versions of their own (`retrieval.parsers.formats`)."""
@@ -25,6 +26,7 @@ documents other chunks, or these other payloads: stores that were indexed before
 _CONTEXT_TOKENS = 40
 _SPECIAL_TOKENS = 2
 _CONTEXT_CHARACTERS = 120
+_WORD = re.compile(r"[^\W_]+")
 _POINTS = uuid.UUID("6f0d5c9e-5a43-4f7c-9c3e-0b1f6f2f8a11")
 
 
@@ -81,7 +83,7 @@ def contextualize(
     )
     contextual: list[ContextualChunk] = []
     for ordinal, piece in enumerate(chunks):
-        path = piece.headings if piece.headings[:1] == (title,) else (title, *piece.headings)
+        path = (title, *piece.headings[1:]) if _says(title, piece.headings[:1]) else (title, *piece.headings)
         text = piece.whole
         headings = (f"{title} ({name})", *path[1:]) if name else path
         indexed_text = f"{_make_context(headings, offsets)}\n{text}"
@@ -104,6 +106,16 @@ def contextualize(
             )
         )
     return contextual
+
+
+def _says(title: str, headings: Sequence[str]) -> bool:
+    """Tell whether a title has the words of a heading, one after the other: `Warranty | Kestrel` has `Warranty`."""
+    said = f" {_join(title)} "
+    return any(f" {_join(heading)} " in said for heading in headings)
+
+
+def _join(text: str) -> str:
+    return " ".join(_WORD.findall(text.lower()))
 
 
 def _make_context(path: Sequence[str], offsets: TokenOffsets) -> str:

@@ -38,7 +38,7 @@ _Format = Annotated[str | None, typer.Option(help=f"One of {', '.join(FORMATS)};
 _Map = Annotated[
     list[str] | None,
     typer.Option(
-        help="Of a CSV or Parquet file: question=COLUMN, reply=, system=, conversation=, role= or text=; several times."
+        help="Of CSV, JSON or Parquet: question=COLUMN, reply=, system=, conversation=, role= or text=; several times."
     ),
 ]
 _Validation = Annotated[

@@ -10,9 +10,12 @@ import msgspec
 from gateway.conversations.conversation import UnusableFile
 from training.dataset import Problem
 
-__all__ = ["Record", "as_dict", "as_list", "as_text", "as_time", "decode_text", "read_records"]
+__all__ = ["ROW_LISTS", "Record", "as_dict", "as_list", "as_text", "as_time", "decode_text", "read_records"]
 
 Record = dict[str, Any]
+
+ROW_LISTS = ("data", "train", "rows", "examples")
+"""Names under which a file of rows, rather than of a system's own things, has its list."""
 
 _NOT_AN_OBJECT = "It is no JSON object."
 

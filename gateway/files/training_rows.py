@@ -32,6 +32,8 @@ def check_training_file(path: Path) -> None:
             break
     if problems:
         more = " There may be more." if len(problems) > _SHOWN else ""
+        if rows == len(problems):
+            more += " If they are another program's rows, 'braid styles convert' makes such of them."
         raise BadRequest(
             "The training file has rows that can't be trained on, so it wasn't kept. "
             f"{describe_problems(problems, _SHOWN)}{more} Correct them and upload it again.",

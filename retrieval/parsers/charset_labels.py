@@ -5,6 +5,7 @@ of GBK as `gb2312`. Each label stands for the encoding with all of these.
 """
 
 import codecs
+import re
 
 __all__ = ["extends_ascii", "find_encoding"]
 
@@ -34,25 +35,55 @@ _UNKNOWN = {
     **{"visual": "iso8859-8", "mac": "mac_roman", "csmacintosh": "mac_roman", "csgb2312": "gb18030"},
     **{"cn-big5": "big5hkscs", "cseucpkdfmtjapanese": "euc_jp", "cseuckr": "cp949", "csksc56011987": "cp949"},
     **dict.fromkeys(("unicode-1-1-utf-8", "unicode11utf8", "unicode20utf8", "x-unicode20utf8"), "utf-8"),
-    **{f"x-cp{number}": f"cp{number}" for number in range(1250, 1259)},
+    **{"xmacce": "mac_latin2", "macce": "mac_latin2", "maccentraleurroman": "mac_latin2", "macgreek": "mac_greek"},
+    **{"macturkish": "mac_turkish", "macicelandic": "mac_iceland", "maccroatian": "mac_croatian", "utf8mb4": "utf-8"},
+    **{"macjapanese": "cp932", "maccyrillic": "mac_cyrillic", "macukrainian": "mac_cyrillic", "macroman": "mac_roman"},
+    **{"sjis": "cp932", "ms932": "cp932", "windows31j": "cp932", "unicode": "utf-16", "unicode11utf7": "utf-7"},
 }
 """Labels of the standard that Python doesn't know."""
 
 _NO_CHARSETS = frozenset(("unicode-escape", "raw-unicode-escape", "punycode", "idna", "undefined"))
 """Codecs of Python that decode bytes and are no character sets."""
 
+_SIGNS = re.compile(r"[^a-z0-9]")
+_CODE_PAGE = re.compile(r"(?:cp|ibm|ms|dos|oem|win|windows|codepage|mswin|ansi)?(\d{3,5})")
+_ISO = re.compile(r"iso8859(1[013-6]|[1-9])(?!\d)")
+
+_CODE_PAGES = {
+    **{"932": "cp932", "943": "cp932", "936": "gb18030", "949": "cp949", "950": "big5hkscs", "874": "cp874"},
+    **{"10000": "mac_roman", "10007": "mac_cyrillic", "10029": "mac_latin2", "20127": "cp1252", "20866": "koi8_r"},
+    **{"21866": "koi8_u", "51932": "euc_jp", "51949": "cp949", "54936": "gb18030", "65001": "utf-8"},
+    **{f"{28590 + part}": f"iso8859-{part}" for part in (2, 3, 4, 5, 6, 7, 8, 13, 15)},
+    **{"28591": "cp1252", "28599": "cp1254", "50220": "iso2022_jp", "50222": "iso2022_jp"},
+}
+"""Windows' numbers of encodings that Python doesn't have under them, or that mean more there."""
+
 _PRINTABLE = bytes(range(0x20, 0x7F))
 
 
 def find_encoding(label: str) -> str | None:
-    """Return the name of Python's codec for a declared encoding, in any case; None for what is none."""
-    label = label.strip().lower()
+    """Return the name of Python's codec for a declared encoding, in any case; None for what is none.
+
+    Programs write the same name in many ways: `cp-850`, `x-ibm850`, `DOS 850`, `win1251`, `ISO8859_15`.
+    """
+    label = label.strip().strip("\"'").lower()
+    bare = _SIGNS.sub("", label.removeprefix("x-"))
+    page = _CODE_PAGE.fullmatch(bare)
+    part = _ISO.match(bare)
+    spellings = [label, bare, *([f"cp{page[1]}"] if page else []), *([f"iso8859-{part[1]}"] if part else [])]
+    if page and page[1] in _CODE_PAGES:
+        return _CODE_PAGES[page[1]]
+    return next((name for spelling in spellings if (name := _look_up(spelling)) is not None), None)
+
+
+def _look_up(label: str) -> str | None:
     if label in _UNKNOWN:
         return _UNKNOWN[label]
     try:
         name = codecs.lookup(label).name
     except (LookupError, ValueError):  # Also a label with a zero byte in it.
         return None
+    # Python has codecs that decode bytes and are no character sets, and some of bytes to bytes.
     return _SUPERSETS.get(name, name) if name not in _NO_CHARSETS else None
 
 

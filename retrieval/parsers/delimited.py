@@ -35,6 +35,9 @@ def parse_delimited(content: FileContent, limits: ParseLimits) -> Parsed:
     delimiter = name_match[1] if name_match else _find_delimiter(lines[:_SAMPLE])
     if not delimiter:
         return parse_text(content, limits)
+    escaped = [line.replace('\\"', '""') for line in lines]  # as databases and programs on Unix write quotes
+    if escaped != lines and _measure_evenness(escaped, delimiter) > _measure_evenness(lines, delimiter):
+        lines = escaped
     writer = TextWriter()
     csv.field_size_limit(sys.maxsize)
     rows = list(_read_rows(lines, delimiter))
@@ -49,6 +52,12 @@ def _read_rows(lines: Sequence[str], delimiter: str, quoting: Literal[0, 3] = cs
     rows = csv.reader((f"{line}\n" for line in lines), delimiter=delimiter, skipinitialspace=True, quoting=quoting)
     for row in rows:
         yield [cell.strip() for cell in row]
+
+
+def _measure_evenness(lines: Sequence[str], delimiter: str) -> float:
+    """Return the share of rows that have as many cells as most."""
+    widths = Counter(len(row) for row in _read_rows(lines, delimiter) if any(row))
+    return max(widths.values(), default=0) / (widths.total() or 1)
 
 
 def _find_delimiter(lines: Sequence[str]) -> str:

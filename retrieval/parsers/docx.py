@@ -1,13 +1,17 @@
 """DOCX → text with headings, lists, tables and notes, as it reads when all changes are accepted."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator, Mapping
 
 from retrieval.errors import DocumentUnreadable
 from retrieval.parsers.archive import Archive, Element, get_attribute, get_name, to_number
 from retrieval.parsers.docx_styles import DocxStyles, Numbering, find_value, read_outline, read_switch
+from retrieval.parsers.drawings import Drawings, get_relation
 from retrieval.parsers.office_formulas import write_formula
 from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
 from retrieval.parsers.scripts import LEVEL, LOWERED, RAISED, mark_runs
+from retrieval.parsers.sniff import sniff
+from retrieval.parsers.symbol_fonts import read_symbols
 from retrieval.parsers.text_writer import GatheredBlocks, TextWriter
 
 __all__ = ["find_main_part", "parse_docx", "read_core_title"]
@@ -17,6 +21,7 @@ _NO_TEXT = frozenset(
     ("pPr", "rPr", "tblPr", "trPr", "tcPr", "instrText", "rt", "sectPr", "sdtPr", "sdtEndPr", "fldData")
 )
 _TRANSPARENT = frozenset(("ins", "moveTo", "customXml", "smartTag", "sdtContent", "Choice"))
+_DRAWN = frozenset(("chart", "relIds"))
 _LONGEST_CELL = 2_000
 _WIDEST = 100
 _DEEPEST = 8
@@ -31,9 +36,9 @@ def parse_docx(content: FileContent, limits: ParseLimits) -> Parsed:
         DocumentUnreadable: Broken, encrypted, over a limit, or without visible text.
     """
     archive = Archive(content.data, limits)
-    document = _Document(archive, find_main_part(archive))
+    document = _Document(archive, limits)
     document.read()
-    return document.writer.finish(content.media_type, document.title, read_core_title(archive), document.find_first())
+    return document.writer.finish(content.media_type, document.title, read_core_title(archive), outlined=True)
 
 
 def find_main_part(archive: Archive) -> str:
@@ -57,10 +62,16 @@ def read_core_title(archive: Archive) -> str:
 class _Document:
     """A document while it is read. Paragraphs of a list or of code are collected until another kind comes."""
 
-    def __init__(self, archive: Archive, main: str) -> None:
+    def __init__(self, archive: Archive, limits: ParseLimits, *, inner: bool = False) -> None:
+        main = find_main_part(archive)
         self.writer = TextWriter()
         self.title = ""
-        parts = {kind: name for kind, name in archive.read_relations(main).values() if archive.has(name)}
+        self._archive = archive
+        self._limits = limits
+        self._relations = archive.read_relations(main)
+        self._drawings = Drawings(self.writer, archive, self._relations)
+        self._inner = inner
+        parts = {kind: name for kind, name in self._relations.values() if archive.has(name)}
         roots = {kind: archive.read_xml(parts[kind]) for kind in _PARTS if kind in parts}
         self._root = archive.read_xml(main)
         self._styles = DocxStyles(roots.get("styles"))
@@ -68,6 +79,7 @@ class _Document:
         self._notes = {kind: _index_notes(roots[kind]) for kind in ("footnotes", "endnotes") if kind in roots}
         self._noted: list[str] = []
         self._boxes: list[Element] = []
+        self._begun = ""  # of a paragraph that goes on in the next one
         self._gathered = GatheredBlocks(self.writer)
         self._hidden = 0
 
@@ -76,12 +88,9 @@ class _Document:
         if body is not None:
             self._walk(body)
         self._gathered.flush()
+        self.writer.add_paragraph(self._begun)
         if self._hidden:
             self.writer.warnings.append(f"{self._hidden} characters of hidden text were left out.")
-
-    def find_first(self) -> str:
-        """Return the first heading, if it is of the first level."""
-        return next((heading.title for heading in self.writer.headings[:1] if heading.level == 1), "")
 
     def _walk(self, container: Element) -> None:
         for element in _iterate(container):
@@ -90,13 +99,36 @@ class _Document:
                 self._add_paragraph(element)
             elif name == "tbl":
                 self._add_table(element)
+            elif name == "altChunk":
+                self._add_inserted(get_relation(element))
+
+    def _add_inserted(self, relation: str) -> None:
+        """Add a document of any format that Word shows in its place, as programs put their pages into it."""
+        self._gathered.flush()
+        _, name = self._relations.get(relation, ("", ""))
+        if not self._archive.has(name):
+            return
+        try:
+            format_, content = sniff(self._archive.read(name), name)
+            if format_.kind == "docx":
+                if not self._inner:  # a file can have itself in it
+                    inner = _Document(Archive(content.data, self._limits), self._limits, inner=True)
+                    inner.read()
+                    self.writer.add_parsed(inner.writer.finish(""), 0)
+                return
+            self.writer.add_parsed(format_.load_parser()(content, self._limits), 0)
+        except DocumentUnreadable as error:
+            self.writer.warnings.append(f"The inserted file {name!r} was left out. {error}")
 
     def _add_paragraph(self, paragraph: Element) -> None:
         properties = paragraph.find("{*}pPr")
         style = find_value(properties, "pStyle") or ""
         if self._styles.is_contents(style):
             return
-        text = self._read(paragraph, self._styles.is_hidden(style)).strip("\n")
+        text = f"{self._begun}{self._read(paragraph, self._styles.is_hidden(style))}".strip("\n")
+        self._begun = text if _goes_on(properties) else ""
+        if self._begun:
+            return
         outline = find_value(properties, "outlineLvl")
         level = read_outline(outline) if outline is not None else self._styles.find_level(style)
         title = self._styles.is_title(style)
@@ -119,7 +151,7 @@ class _Document:
         self._add_attached()
 
     def _add_attached(self) -> None:
-        """Add the notes and the text boxes of a paragraph after it."""
+        """Add the notes, the text boxes, charts and diagrams of a paragraph after it."""
         if self._noted or self._boxes:
             self._gathered.flush()
         notes, self._noted = self._noted, []
@@ -127,8 +159,13 @@ class _Document:
         for note in notes:
             self.writer.add_paragraph(note)
         for box in boxes:
-            self._walk(box)
-            self._gathered.flush()
+            if get_name(box) == "chart":
+                self._drawings.add_chart(get_relation(box))
+            elif get_name(box) == "relIds":
+                self._drawings.add_diagram(get_attribute(box, "dm"))
+            else:
+                self._walk(box)
+                self._gathered.flush()
 
     def _find_label(self, properties: Element | None, style: str) -> str | None:
         number, level = find_value(properties, "numPr", "numId"), find_value(properties, "numPr", "ilvl")
@@ -142,15 +179,13 @@ class _Document:
         parts: list[str] = []
         for child in _iterate(element):
             name = get_name(child)
-            if name == "t":
-                parts.append(child.text or "")
-            elif name == "oMath":
-                parts.append(write_formula(child))
+            if name in _LEAVES:
+                parts.append(_LEAVES[name](child))
             elif name in _CHARACTERS:
                 parts.append(_CHARACTERS[name])
             elif name in ("footnoteReference", "endnoteReference"):
                 parts.append(self._take_note(child, f"{name.removesuffix('Reference')}s"))
-            elif name == "txbxContent":
+            elif name == "txbxContent" or (name in _DRAWN and child.attrib):
                 self._boxes.append(child)
             elif name == "r" and self._is_hidden(child, hidden):
                 self._hidden += sum(len(text.text or "") for text in child.iter("{*}t"))
@@ -232,6 +267,37 @@ class _Document:
         return texts
 
 
+def _read_letters(text: Element) -> str:
+    fonts = text.getparent().find("{*}rPr/{*}rFonts")
+    return read_symbols(text.text or "", get_attribute(fonts, "ascii") if fonts is not None else "")
+
+
+def _read_sign(sign: Element) -> str:
+    code = get_attribute(sign, "char")
+    return read_symbols(chr(int(code, 16)), get_attribute(sign, "font")) if _CODE.fullmatch(code) else ""
+
+
+def _read_field(field: Element) -> str:
+    """Return what an old form's field shows that isn't in its result: a box, ticked or not, or the choice of a list."""
+    if (box := field.find("{*}ffData/{*}checkBox")) is not None:
+        checked = read_switch(box, "checked")
+        return "☒" if (read_switch(box, "default") if checked is None else checked) else "☐"
+    if (choices := field.find("{*}ffData/{*}ddList")) is not None:
+        entries = [get_attribute(entry, "val") for entry in choices.iterchildren("{*}listEntry")]
+        place = to_number(find_value(choices, "result") or find_value(choices, "default"))
+        return entries[place] if place < len(entries) else ""
+    return ""
+
+
+_CODE = re.compile("[0-9A-Fa-f]{2,4}")
+_LEAVES: Mapping[str, Callable[[Element], str]] = {
+    "t": _read_letters,
+    "oMath": write_formula,
+    "sym": _read_sign,
+    "fldChar": _read_field,
+    "textpath": lambda art: get_attribute(art, "string"),
+}
+"""What has text that isn't that of the elements in it."""
 _SCRIPTS = {"superscript": RAISED, "subscript": LOWERED}
 _PARTS = ("styles", "numbering", "footnotes", "endnotes")
 _CHARACTERS = {"tab": "\t", "br": "\n", "cr": "\n", "noBreakHyphen": "-", "ptab": "\t"}
@@ -257,6 +323,15 @@ def _iterate_first(alternatives: Element) -> Iterator[Element]:
     for choice in alternatives:
         yield from _iterate(choice)
         return
+
+
+def _goes_on(properties: Element | None) -> bool:
+    """Tell whether a paragraph and the next one are one: its end was deleted, or it is a large first letter."""
+    if properties is None:
+        return False
+    frame = properties.find("{*}framePr")
+    dropped = frame is not None and get_attribute(frame, "dropCap", "none") != "none"
+    return dropped or properties.find("{*}rPr/{*}del") is not None
 
 
 def _is_contents(control: Element) -> bool:

@@ -5,14 +5,13 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 
 from retrieval.parsers.archive import Element, get_attribute, to_number
+from retrieval.parsers.list_numbers import write_letters, write_roman
 from retrieval.parsers.text_writer import is_code
 
 __all__ = ["DocxStyles", "Numbering", "find_value", "read_outline", "read_switch"]
 
 _HEADING = re.compile(r"heading (\d)", re.I)
 _DEEPEST = 9
-_ROMAN = ((1000, "m"), (900, "cm"), (500, "d"), (400, "cd"), (100, "c"), (90, "xc"), (50, "l"), (40, "xl"))
-_ROMAN_SMALL = ((10, "x"), (9, "ix"), (5, "v"), (4, "iv"), (1, "i"))
 
 
 def find_value(element: Element | None, *path: str) -> str | None:
@@ -193,13 +192,10 @@ def _fill_in(levels: dict[int, _Level], place: int, counts: dict[int, int]) -> s
 
 
 def _write_number(number: int, format_: str) -> str:
-    if format_ in ("lowerLetter", "upperLetter") and number > 0:
-        letter = chr(ord("a") + (number - 1) % 26) * min((number - 1) // 26 + 1, 9)
-        return letter.upper() if format_ == "upperLetter" else letter
-    if format_ in ("lowerRoman", "upperRoman") and 0 < number < 4000:
-        roman = ""
-        for value, letters in _ROMAN + _ROMAN_SMALL:
-            roman += letters * (number // value)
-            number %= value
-        return roman.upper() if format_ == "upperRoman" else roman
-    return str(number).zfill(2) if format_ == "decimalZero" else str(number)
+    if format_ in ("lowerLetter", "upperLetter"):
+        text = write_letters(number, repeated=True)
+    elif format_ in ("lowerRoman", "upperRoman"):
+        text = write_roman(number)
+    else:
+        return str(number).zfill(2) if format_ == "decimalZero" else str(number)
+    return text.upper() if format_.startswith("upper") else text

@@ -7,21 +7,14 @@ import io
 import re
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from pathlib import PurePath
-from pkgutil import resolve_name
-from typing import Literal
 
-from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
+from retrieval.parsers.document_format import DocumentFormat, find_extension
 
 __all__ = [
     "ACCEPTED",
     "FORMATS",
     "MAILBOX_LINE",
     "PLAIN_TEXT",
-    "DocumentFormat",
-    "Parser",
     "find_binary_format",
     "find_text_format",
     "list_archive",
@@ -29,75 +22,15 @@ __all__ = [
     "name_parser",
 ]
 
-Parser = Callable[[FileContent, ParseLimits], Parsed]
-"""Reads a file of its format.
-
-Raises:
-    DocumentUnreadable: The file is broken, over a limit, or without visible text.
-"""
-
 _LONGEST_TYPE = 100
 _BEGINNING = 4096
 """Characters of a text in which its format's opening is looked for."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DocumentFormat:
-    """One kind of document: how files of it are called and recognised, and which parser reads them.
-
-    Attributes:
-        kind: Short name, unique in the table.
-        label: Its name for people, in the sentence of what is accepted; "" where another row's says it too.
-        media_types: Extension of a file's name, with the dot → media type. The first is the one for other names.
-        parser: `module:function` of its `Parser`, imported when a document needs it.
-        signature: Matches at the beginning of every file of a binary format, and of no other; None for text.
-        archive: Found in the listing of every packed file (ZIP) of a binary format, and of no other: the type that it
-            names itself (`mimetype`), then its parts, one per line.
-        opening: Matches at the beginning of a text that shows by itself what it is.
-        structure: Found as well in such a text, or in one with the signature, whose file is called like one of another
-            kind: "GIF89a is how pictures begin" in a `.md` is a text. None where no text is of this format.
-        marks: Found in a text that is probably of this format, where the file's name has no extension: `.py`, `.yaml`
-            and the like have lines that look like headings.
-        required: Text without it isn't of this format, even if the file's name says so.
-        version: Of its parser. Raise it with any change that gives files of this format another text, other headings,
-            blocks or pages: documents that were read before are then known to be out of date (`braid docs reindex`).
-        parts: The kinds of what files of this format have in them, which their parsers read; "all" if it may be any.
-    """
-
-    kind: str
-    label: str
-    media_types: Mapping[str, str]
-    parser: str
-    signature: re.Pattern[bytes] | None = None
-    archive: re.Pattern[str] | None = None
-    opening: re.Pattern[str] | None = None
-    structure: re.Pattern[str] | None = None
-    marks: re.Pattern[str] | None = None
-    required: str = ""
-    version: int = 1
-    parts: tuple[str, ...] | Literal["all"] = ()
-
-    @property
-    def is_binary(self) -> bool:
-        return self.signature is not None or self.archive is not None
-
-    def media_type_of(self, filename: str) -> str:
-        default = next(iter(self.media_types.values()))
-        return self.media_types.get(_extension(filename), default)
-
-    def has_structure(self, text: str, filename: str) -> bool:
-        """Tell whether a text that begins like one of this format is one, by its name or by its structure."""
-        if _extension(filename) in self.media_types:
-            return True
-        return self.structure is not None and self.structure.search(text) is not None
-
-    def load_parser(self) -> Parser:
-        """Import the parser. So a parser child's start costs what its document needs (lxml 25 ms, pdfium 45 ms)."""
-        return resolve_name(self.parser)
-
-
 _OPEN = "application/vnd.oasis.opendocument"
 _OFFICE = "application/vnd.openxmlformats-officedocument"
+
+_FLAT = r"\s*(?:<\?xml[^>]*>\s*)?(?:<!--[^>]*-->\s*)*<office:document\b"
+"""The beginning of OpenDocument as one XML file."""
 
 _PAGE = r"\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html|head|body)\b"
 
@@ -107,6 +40,8 @@ MAILBOX_LINE = (
 )
 """Pattern of the line that begins a message of a mailbox, before a header: `From a@b Fri Nov 27 09:30:00 2026`."""
 
+_BEFORE_MAIL = r"\s{0,99}+(?:\d{1,10} *\n)?"
+"""Also the message's length, as Apple Mail has it there."""
 _HEADERS = r"(?:[!-9;-~]{1,76}:[^\n]*\n|[ \t][^\n]*\n){0,200}?"
 _SENT = r"Date: *(?:\w{3}, *)?\d{1,2} \w{3} \d{4} +\d\d:"
 _OF_PARTS = rf"(?={_HEADERS}MIME-Version: *1\.0\b){_HEADERS}Content-Type: *multipart/\w"
@@ -148,6 +83,7 @@ FORMATS = (
         label="Markdown",
         media_types=dict.fromkeys((".md", ".markdown", ".mdown", ".mkd", ".mdx", ".qmd", ".rmd"), "text/markdown"),
         parser="retrieval.parsers.markdown:parse_markdown",
+        version=2,
         marks=re.compile(r"^(?:#{1,6}[ \t]+\S|={3,}[ \t]*$|-{3,}[ \t]*$|```|[*+-][ \t]+\[)", re.M),
     ),
     DocumentFormat(
@@ -155,7 +91,7 @@ FORMATS = (
         label="HTML",
         media_types={".html": "text/html", ".htm": "text/html", ".xhtml": "text/html"},
         parser="retrieval.parsers.html:parse_html",
-        version=3,
+        version=4,
         opening=re.compile(_PAGE, re.I | re.S),
         # The next thing is an element as well, and one is closed.
         structure=re.compile(rf"\A{_PAGE}[^>]*>\s*(?:<!--.*?-->\s*)*<[a-z].*?</[a-z]", re.I | re.S),
@@ -170,6 +106,7 @@ FORMATS = (
         label="PDF",
         media_types={".pdf": "application/pdf"},
         parser="retrieval.parsers.pdf:parse_pdf",
+        version=2,
         # At the beginning, or after junk in the first 1024 bytes: a printer's commands, what is no text, or text if
         # the file ends as a PDF does. A text that speaks of `%PDF-1.7` is a text.
         signature=re.compile(
@@ -188,7 +125,7 @@ FORMATS = (
             ".dotx": f"{_OFFICE}.wordprocessingml.template",
         },
         parser="retrieval.parsers.docx:parse_docx",
-        version=3,
+        version=4,
         archive=re.compile(r"^word/document\d*\.xml$", re.M | re.I),
     ),
     DocumentFormat(
@@ -200,7 +137,7 @@ FORMATS = (
             ".ppsx": f"{_OFFICE}.presentationml.slideshow",
         },
         parser="retrieval.parsers.pptx:parse_pptx",
-        version=3,
+        version=4,
         archive=re.compile(r"^ppt/presentation\d*\.xml$", re.M | re.I),
     ),
     DocumentFormat(
@@ -212,7 +149,7 @@ FORMATS = (
             ".xltx": f"{_OFFICE}.spreadsheetml.template",
         },
         parser="retrieval.parsers.xlsx:parse_xlsx",
-        version=2,
+        version=3,
         archive=re.compile(r"^xl/workbook\d*\.xml$", re.M | re.I),
     ),
     DocumentFormat(
@@ -220,7 +157,7 @@ FORMATS = (
         label="OpenDocument (.odt, .ods, .odp)",
         media_types={".odt": f"{_OPEN}.text", ".ott": f"{_OPEN}.text-template"},
         parser="retrieval.parsers.opendocument_text:parse_odt",
-        version=2,
+        version=3,
         archive=re.compile(rf"\A{_OPEN}\.text(?:-template)?$", re.M),
     ),
     DocumentFormat(
@@ -228,6 +165,7 @@ FORMATS = (
         label="",
         media_types={".ods": f"{_OPEN}.spreadsheet", ".ots": f"{_OPEN}.spreadsheet-template"},
         parser="retrieval.parsers.ods:parse_ods",
+        version=2,
         archive=re.compile(rf"\A{_OPEN}\.spreadsheet(?:-template)?$", re.M),
     ),
     DocumentFormat(
@@ -235,15 +173,29 @@ FORMATS = (
         label="",
         media_types={".odp": f"{_OPEN}.presentation", ".otp": f"{_OPEN}.presentation-template"},
         parser="retrieval.parsers.opendocument_text:parse_odp",
-        version=2,
+        version=3,
         archive=re.compile(rf"\A{_OPEN}\.presentation(?:-template)?$", re.M),
+    ),
+    DocumentFormat(
+        kind="fodf",
+        label="",
+        media_types={
+            ".fodt": f"{_OPEN}.text-flat-xml",
+            ".fods": f"{_OPEN}.spreadsheet-flat-xml",
+            ".fodp": f"{_OPEN}.presentation-flat-xml",
+        },
+        parser="retrieval.parsers.opendocument_flat:parse_flat_opendocument",
+        opening=re.compile(_FLAT),
+        structure=re.compile(rf"\A{_FLAT}[^>]*\soffice:mimetype=\"{re.escape(_OPEN)}"),
+        required="<office:document",
+        parts=("odt", "ods", "odp"),
     ),
     DocumentFormat(
         kind="rtf",
         label="RTF",
         media_types={".rtf": "application/rtf"},
         parser="retrieval.parsers.rtf:parse_rtf",
-        version=2,
+        version=3,
         signature=re.compile(rb"\s*\{\\rtf"),
         structure=re.compile(r"\A\s*\{\\rtf\d.*\}\s*\Z", re.S),
     ),
@@ -261,22 +213,23 @@ FORMATS = (
         media_types={
             ".eml": "message/rfc822",
             ".mbox": "application/mbox",
+            ".emlx": "message/rfc822",
             ".mht": "multipart/related",
             ".mhtml": "multipart/related",
         },
         parser="retrieval.parsers.mail:parse_mail",
         # A mailbox, or headers with From and one as only programs write it.
         signature=re.compile(
-            rf"(?:\xef\xbb\xbf)?\s{{0,99}}+(?:{MAILBOX_LINE}|(?={_HEADERS}From:){_HEADERS}(?:{_OF_PROGRAMS}|{_SENT})"
-            rf"|{_OF_PARTS}|{_SINGLE})".encode("latin-1"),
+            rf"(?:\xef\xbb\xbf)?{_BEFORE_MAIL}(?:{MAILBOX_LINE}|(?={_HEADERS}From:){_HEADERS}"
+            rf"(?:{_OF_PROGRAMS}|{_SENT})|{_OF_PARTS}|{_SINGLE})".encode("latin-1"),
             re.I,
         ),
         structure=re.compile(
-            rf"\A\s{{0,99}}+(?:{MAILBOX_LINE}|(?={_HEADERS}From:)(?={_HEADERS}{_SENT}){_HEADERS}{_OF_PROGRAMS}"
+            rf"\A{_BEFORE_MAIL}(?:{MAILBOX_LINE}|(?={_HEADERS}From:)(?={_HEADERS}{_SENT}){_HEADERS}{_OF_PROGRAMS}"
             rf"|{_OF_PARTS})",
             re.I,
         ),
-        version=3,
+        version=4,
         parts="all",
     ),
     DocumentFormat(
@@ -299,6 +252,7 @@ FORMATS = (
         label="CSV and TSV",
         media_types={".csv": "text/csv", ".tsv": "text/tab-separated-values", ".tab": "text/tab-separated-values"},
         parser="retrieval.parsers.delimited:parse_delimited",
+        version=2,
         parts=("text",),
     ),
     DocumentFormat(
@@ -314,6 +268,13 @@ FORMATS = (
         media_types={".jsonl": "application/jsonl", ".ndjson": "application/x-ndjson"},
         parser="retrieval.parsers.json_text:parse_json_lines",
         version=2,
+    ),
+    DocumentFormat(
+        kind="ipynb",
+        label="Jupyter notebooks",
+        media_types={".ipynb": "application/x-ipynb+json"},
+        parser="retrieval.parsers.notebook:parse_notebook",
+        parts=("markdown", "html", "text"),
     ),
     DocumentFormat(
         kind="code",
@@ -379,7 +340,7 @@ def list_archive(data: bytes) -> str | None:
 
 def find_text_format(text: str, filename: str) -> DocumentFormat:
     """Find the format of a text: by its opening, else by the file's name, else by marks in it, else plain text."""
-    extension = _extension(filename)
+    extension = find_extension(filename)
     is_called = _EXTENSION.fullmatch(extension) is not None
     for row in FORMATS:
         if row.opening is not None and row.opening.match(text, 0, _BEGINNING):
@@ -391,7 +352,3 @@ def find_text_format(text: str, filename: str) -> DocumentFormat:
     if is_called:
         return PLAIN_TEXT
     return next((row for row in FORMATS if row.marks is not None and row.marks.search(text)), PLAIN_TEXT)
-
-
-def _extension(filename: str) -> str:
-    return PurePath(filename).suffix.lower()

@@ -7,7 +7,9 @@ from typing import Any
 from lxml import etree as _etree  # pyright: ignore[reportAttributeAccessIssue, reportUnknownVariableType]
 
 from retrieval.errors import DocumentUnreadable
+from retrieval.parsers.document_title import find_top_heading, pick_title
 from retrieval.parsers.formats import ACCEPTED
+from retrieval.parsers.html_lists import LISTS, ListMarks
 from retrieval.parsers.html_scripts import find_mark, find_mark_behind
 from retrieval.parsers.html_tables import CELLS, Table, is_of_data, is_short
 from retrieval.parsers.html_visibility import HEADINGS, count_hidden, is_hidden, is_permalink
@@ -26,9 +28,11 @@ _BLOCKS = frozenset(
 )
 _LINES = frozenset(("tr", "li", "dt", "dd", "br", "button", "text"))
 _OF_TABLES = CELLS | {"table", "tr"}
-_LISTS = frozenset(("ol", "ul"))
 _LONGEST_HEADING = 300  # characters; one that is never closed has the rest of a page in it
 _SPACE = re.compile(r"[ \t\r\n\f]+")
+_WIDE = "\u3000-\u30ff\u3400-\u9fff\uf900-\ufaff\uff00-\uff60\U00020000-\U0003ffff"
+_WRAPPED = re.compile(rf"(?<=[{_WIDE}])[ \t]*\n[ \t\r\n\f]*(?=[{_WIDE}])")
+"""An end of a line in Chinese or Japanese, which have no blanks between words: nothing was there before it."""
 _REFERENCES = {code: bytes([code]).decode("cp1252", "ignore") for code in range(0x80, 0xA0)}
 """Numeric references such as `&#146;` are to Windows-1252, as browsers read them; the source has no such characters."""
 
@@ -52,12 +56,12 @@ def parse_html(content: FileContent, _limits: ParseLimits) -> Parsed:
             "empty_file", f"The page shows no text without scripts. Save it with its text. {ACCEPTED}"
         )
     title = _make_line(root.findtext(".//head/title") or "") if root is not None else ""
-    first = next((heading.title for heading in page.headings if heading.level == 1), "")
     blocks = sorted(page.blocks, key=lambda block: (block.start, -block.end))
     warnings = [f"{page.hidden} characters of hidden text were left out."] if page.hidden else []
     if comments_warning := describe_comments(comments):
         warnings.append(comments_warning)
-    return Parsed(content.media_type, first or title, body, page.headings, warnings=warnings, blocks=blocks)
+    title = pick_title(title, find_top_heading(page.headings, body))
+    return Parsed(content.media_type, title, body, page.headings, warnings=warnings, blocks=blocks)
 
 
 def _open_sections(text: str) -> str:
@@ -85,14 +89,17 @@ class _Page:
         table: The table of data whose cells are being read: blocks and lines end no line then, but are words apart.
         nested: Tables in a cell of it, which are inline text.
         in_heading: The same is true of a heading.
-        lists: Nesting of lists.
+        lists: The open lists.
+        mark: Of a list's item, before the first of its text.
         hidden: Characters that were left out because a style or an attribute hides them.
     """
 
     def __init__(self) -> None:
         self.headings: list[Heading] = []
         self.blocks: list[Block] = []
-        self.lists = self.hidden = self.nested = 0
+        self.hidden = self.nested = 0
+        self.lists = ListMarks()
+        self.mark = ""
         self._block = 0  # Where the table or the outermost list began.
         self.table: Table | None = None
         self.in_heading = False
@@ -102,7 +109,7 @@ class _Page:
         self._gap = ""  # Line ends owed before the next text.
 
     def add_inline(self, text: str) -> None:
-        self._line += text
+        self._line += _WRAPPED.sub("", text)
 
     def add_preformatted(self, text: str) -> None:
         if self.table is not None or self.in_heading:
@@ -110,20 +117,34 @@ class _Page:
             return
         self.end_block()
         if lines := text.strip("\n"):
+            if number := self._take_mark().strip().removeprefix("-"):
+                self._write(number)
+                self._gap = "\n"
             start = self._length + len(self._gap)
             self._write(lines)
             self.blocks.append(Block(start, self._length, "code", start))
             self._gap = "\n\n"
 
-    def begin_list(self) -> None:
-        self.lists += 1
-        if self.lists == 1:
+    def begin_list(self, element: Any) -> None:
+        self.lists.begin(element)
+        if len(self.lists) == 1:
             self._block = self._length + len(self._gap)
 
     def end_list(self) -> None:
-        self.lists -= 1
-        if self.lists == 0 and self._length > self._block:
+        self.lists.end()
+        if not self.lists and self.table is None and self._length > self._block:
             self.blocks.append(Block(self._block, self._length, "list", self._block))
+
+    def begin_item(self, element: Any) -> None:
+        mark = self.lists.make(element)
+        if self.table is not None or self.in_heading:
+            self._line += f" {mark.lstrip()}"
+        else:
+            self.mark = mark
+
+    def _take_mark(self) -> str:
+        mark, self.mark = self.mark, ""
+        return mark
 
     def end_table(self) -> None:
         """End a table of data; a first row of header cells is its head."""
@@ -158,7 +179,7 @@ class _Page:
         if self.table is not None or self.in_heading:
             self._line += " "
         elif line := self.take_line():
-            self._write(line)
+            self._write(f"{self._take_mark()}{line}")
             self._gap = self._gap or "\n"
 
     def end_block(self) -> None:
@@ -168,6 +189,8 @@ class _Page:
 
     def add_heading(self, level: int) -> None:
         if title := self.take_line():
+            number = self._take_mark().strip().removeprefix("-")
+            title = f"{number} {title}" if number else title
             self.headings.append(Heading(self._length + len(self._gap), level, title))
             self._write(f"{'#' * level} {title}")
             self._gap = "\n\n"
@@ -244,7 +267,7 @@ def _enter(element: Any, page: _Page) -> None:
         page.in_heading = page.in_heading or (page.table is None and is_short(element, _LONGEST_HEADING))
     elif tag == "table":
         _enter_table(element, page)
-    elif tag in _LINES:
+    elif tag in _LINES or (tag in LISTS and page.lists):
         page.end_line()
     elif tag in _BLOCKS or (tag in CELLS and (page.table is None or page.nested)):
         page.end_block()
@@ -254,10 +277,10 @@ def _enter(element: Any, page: _Page) -> None:
         page.add_stray()
         if tag == "tr":
             page.end_row()
-    if tag in _LISTS and page.table is None:
-        page.begin_list()
+    if tag in LISTS:
+        page.begin_list(element)
     if tag == "li":
-        page.add_inline("- ")
+        page.begin_item(element)
     page.add_inline(find_mark(element))
     page.add_inline(element.text or "")
 
@@ -281,12 +304,14 @@ def _leave(element: Any, page: _Page) -> None:
         page.end_line()
     elif page.table is not None and not page.nested and tag in _OF_TABLES:
         _leave_table(element, page)
-    elif tag in _LINES:
+    elif tag in _LINES or (tag in LISTS and len(page.lists) > 1):
         page.end_line()
     elif tag in _BLOCKS or tag in CELLS or tag in HEADINGS:
         page.end_block()
-        if tag in _LISTS and page.table is None and page.lists:
-            page.end_list()
+    if tag in LISTS:
+        page.end_list()
+    elif tag == "li":
+        page.mark = ""
 
 
 def _leave_table(element: Any, page: _Page) -> None:

@@ -22,6 +22,8 @@ from retrieval.parsers.text_writer import TextWriter, join_words
 __all__ = ["parse_mail"]
 
 _SEPARATOR = re.compile(rf"(?:\A|\n){MAILBOX_LINE}".encode(), re.I)
+_LENGTH = re.compile(rb"(\d{1,10}) *\n")
+"""Of a message, which Apple Mail writes before it; behind it are its own notes."""
 _SHOWN = ("from", "to", "cc", "date")
 _OF_PROGRAMS = re.compile(
     r"(?:x|list|resent|arc|dkim|domainkey|content|thread|received|authentication|auto|delivered|envelope|original|return"
@@ -52,6 +54,8 @@ def parse_mail(content: FileContent, limits: ParseLimits) -> Parsed:
     """
     reader = _Reader(limits)
     data = content.data.removeprefix(BOM_UTF8).lstrip()
+    if length := _LENGTH.match(data):
+        data = data[length.end() :][: int(length[1])]
     separators = list(_SEPARATOR.finditer(data)) if data.startswith(b"From ") else []
     if not separators:
         subject = reader.add(message_from_bytes(data), 1)
@@ -252,11 +256,12 @@ def _unwrap(part: Message, text: str) -> str:
     """Join the lines that a mail program has wrapped, if it says that it marks them with a space (RFC 3676)."""
     if part.get_param("format") != "flowed":
         return text
+    joined = str(part.get_param("delsp", "no")).lower() == "yes"  # the space is there for the mark alone
     lines: list[str] = []
     for line in text.split("\n"):
         flows = bool(lines) and lines[-1].endswith(" ") and lines[-1] != "-- " and not line.startswith(">")
         if flows:
-            lines[-1] += line
+            lines[-1] = (lines[-1][:-1] if joined else lines[-1]) + line
         else:
             lines.append(line)
     return "\n".join(lines)

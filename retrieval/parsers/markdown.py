@@ -9,6 +9,7 @@ from typing import Literal
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+from retrieval.parsers.document_title import find_top_heading, pick_title
 from retrieval.parsers.parsed import Block, FileContent, Heading, Parsed, ParseLimits
 from retrieval.parsers.text import clean_visible, describe_comments
 from retrieval.parsers.text_writer import join_words
@@ -56,8 +57,7 @@ def parse_markdown(content: FileContent, _limits: ParseLimits) -> Parsed:
     blocks = _Blocks.read(text)
     headings = list(_find_headings(blocks))
     title_match = _TITLE.search(text, 0, blocks.body)
-    first = headings[0].title if headings and headings[0].level == 1 else ""
-    title = first or (title_match[2].strip() if title_match else "")
+    title = pick_title(title_match[2].strip() if title_match else "", find_top_heading(headings, text))
     return Parsed(content.media_type, title, text, headings, warnings=warnings, blocks=list(_find_blocks(blocks)))
 
 

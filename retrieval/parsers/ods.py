@@ -1,5 +1,6 @@
 """ODS → text with a heading per sheet, and cells as they are shown."""
 
+import re
 from collections.abc import Iterator
 
 from retrieval.errors import DocumentUnreadable
@@ -13,6 +14,8 @@ __all__ = ["parse_ods"]
 
 _HIDDEN = ("collapse", "filter")
 _NO_TEXT = ("annotation", "shapes", "frame")
+_VALUES = ("date-value", "time-value", "string-value", "boolean-value", "value")
+_TIME = re.compile(r"PT(\d\d)H(\d\d)M(?:00S)?")
 _MOST_COLUMNS = 16_384
 
 
@@ -103,7 +106,9 @@ def _read_cell(cell: Element) -> str:
     lines: list[str] = []
     for paragraph in cell.iterchildren("{*}p"):
         lines.append("".join(_read_inline(paragraph)))
-    return " ".join(lines).strip() or get_attribute(cell, "date-value") or get_attribute(cell, "value")
+    text = " ".join(lines).strip()
+    values = (get_attribute(cell, name) for name in _VALUES)
+    return text or next((_TIME.sub(r"\1:\2", value) for value in values if value), "")
 
 
 def _read_inline(element: Element) -> Iterator[str]:

@@ -1,16 +1,26 @@
 """An OpenDocument file: its parts, and its styles as far as they decide about text."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from retrieval.errors import DocumentUnreadable
-from retrieval.parsers.archive import Archive, Element, get_attribute, get_name, to_number
+from retrieval.parsers.archive import Archive, Element, get_attribute, get_name, parse_xml, to_number
+from retrieval.parsers.list_numbers import write_letters, write_roman
 from retrieval.parsers.parsed import FileContent, ParseLimits
 from retrieval.parsers.text_writer import is_code
 
-__all__ = ["OpenDocument", "OpenDocumentStyles", "expand_row", "iterate_rows", "read_repeats"]
+__all__ = [
+    "ListCounts",
+    "OpenDocument",
+    "OpenDocumentStyles",
+    "expand_row",
+    "iterate_rows",
+    "parse_flat",
+    "read_repeats",
+]
 
+_PICTURE = re.compile(rb"<office:binary-data>[^<]*</office:binary-data>")
 _DEEPEST = 9
 _WHITE = "#ffffff"
 _TINY = re.compile(r"[01](?:\.\d+)?pt")
@@ -30,19 +40,65 @@ class OpenDocument:
     """
 
     def __init__(self, content: FileContent, limits: ParseLimits, kind: str) -> None:
-        archive = Archive(content.data, limits)
-        if archive.has("META-INF/manifest.xml") and b"encryption-data" in archive.read("META-INF/manifest.xml"):
-            raise DocumentUnreadable(
-                "invalid_file", "The file is encrypted. Save it without a password, then upload it again."
-            )
-        root = archive.read_xml("content.xml")
-        body = root.find("{*}body/{*}" + kind)
+        self._archive = None if content.text else Archive(content.data, limits)
+        roots = [parse_flat(content.data)] if self._archive is None else _read_parts(self._archive)
+        body = roots[-1].find("{*}body/{*}" + kind)
         self.body: Element = body if body is not None else ()
-        self.styles = OpenDocumentStyles(
-            [*([archive.read_xml("styles.xml")] if archive.has("styles.xml") else []), root]
+        self.styles = OpenDocumentStyles(roots)
+        self.title = next((title for root in roots if (title := root.findtext("{*}meta/{*}title"))), "")
+
+    def read_object(self, element: Element) -> Element | None:
+        """Return the root of what is embedded, such as a formula or a chart; None where that is no OpenDocument."""
+        part = f"{get_attribute(element, 'href').removeprefix('./')}/content.xml"
+        if self._archive is not None and self._archive.has(part):
+            return self._archive.read_xml(part)
+        return next((child for child in element if get_name(child) in ("math", "document")), None)
+
+
+def parse_flat(data: bytes) -> Element:
+    """Return the root of a file that isn't packed, without its pictures.
+
+    Raises:
+        DocumentUnreadable: No XML.
+    """
+    return parse_xml(_PICTURE.sub(b"", data), "document")
+
+
+def _read_parts(archive: Archive) -> list[Element]:
+    """Return the roots of the parts with properties, styles and, last, the content."""
+    if archive.has("META-INF/manifest.xml") and b"encryption-data" in archive.read("META-INF/manifest.xml"):
+        raise DocumentUnreadable(
+            "invalid_file", "The file is encrypted. Save it without a password, then upload it again."
         )
-        meta = archive.read_xml("meta.xml") if archive.has("meta.xml") else None
-        self.title = (meta.findtext("{*}meta/{*}title") or "") if meta is not None else ""
+    content = archive.read_xml("content.xml")
+    return [*(archive.read_xml(name) for name in ("meta.xml", "styles.xml") if archive.has(name)), content]
+
+
+class ListCounts:
+    """The last number at each level, of each list by its id and of the newest of each style."""
+
+    def __init__(self) -> None:
+        self._by_id: dict[str, dict[int, int]] = {}
+        self._by_style: dict[str, dict[int, int]] = {}
+
+    def begin(self, element: Element, style: str) -> dict[int, int]:
+        """Return the counts of an outermost list: those of the list that it continues, or none yet."""
+        counts: dict[int, int] = {}
+        if continued := get_attribute(element, "continue-list"):
+            counts = self._by_id.get(continued, counts)
+        elif get_attribute(element, "continue-numbering") == "true":
+            counts = self._by_style.get(style, counts)
+        self._by_style[style] = counts
+        if id := get_attribute(element, "id"):
+            self._by_id[id] = counts
+        return counts
+
+    @staticmethod
+    def count(counts: dict[int, int], level: int, number: int) -> None:
+        """Set the number at a level, below which numbers begin anew."""
+        counts[level] = number
+        for deeper in [at for at in counts if at > level]:
+            del counts[deeper]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +108,7 @@ class _Style:
     hidden: bool | None
     white: bool
     position: str
+    font: str
 
 
 class OpenDocumentStyles:
@@ -70,10 +127,12 @@ class OpenDocumentStyles:
                     _read_hidden(element),
                     _is_white(element),
                     _read_position(element),
+                    _read_font(element),
                 )
-            for element in root.iterfind("./*/{*}list-style"):
+            for element in (*root.iterfind("./*/{*}list-style"), *root.iterfind("./*/{*}outline-style")):
                 levels = {to_number(get_attribute(level, "level"), 1): level for level in element}
-                self._lists[get_attribute(element, "name")] = levels
+                is_outline = get_name(element) == "outline-style"
+                self._lists["" if is_outline else get_attribute(element, "name")] = levels
 
     def is_hidden(self, family: str, name: str) -> bool:
         """Tell whether a style hides what has it: text, a section, a table or a slide."""
@@ -86,25 +145,46 @@ class OpenDocumentStyles:
         """Return where a style puts text: `super 58%`, `sub`, `-33% 58%`; "" where it says nothing."""
         return next((style.position for style in self._chain("text", name) if style.position), "")
 
+    def find_font(self, name: str) -> str:
+        """Return the font of a style of characters; "" where it says nothing."""
+        return next((style.font for style in self._chain("text", name) if style.font), "")
+
     def is_title(self, name: str) -> bool:
         return any(style.name.lower() == "title" for style in self._chain("paragraph", name))
 
     def is_code(self, name: str) -> bool:
         return any(is_code(style.name) for style in self._chain("paragraph", name))
 
-    def make_label(self, list_style: str, level: int, number: int) -> str:
-        """Return the label of a list's item: "-" for a bullet."""
+    def make_label(self, list_style: str, level: int, counts: Mapping[int, int]) -> str:
+        """Return the label of a list's item or a heading: "-" for a bullet, "" where it shows none.
+
+        Args:
+            list_style: Its name; "" is that of headings.
+            level: From 1.
+            counts: The number at each level so far.
+        """
         style = self._lists.get(list_style, {}).get(level)
-        if style is None or get_name(style) != "list-level-style-number":
-            return "-"
+        if style is None or get_name(style) == "list-level-style-bullet":
+            return "-" if list_style else ""
         form = get_attribute(style, "num-format")
         if not form:
-            return "-"
-        if form in ("a", "A") and number > 0:
-            digits = chr(ord(form) + (number - 1) % 26) * min((number - 1) // 26 + 1, 9)
+            return "-" if list_style else ""
+        depth = to_number(get_attribute(style, "display-levels"), 1)
+        places = range(max(level - depth, 0) + 1, level + 1)
+        numbers = [self._write_number(list_style, place, counts.get(place, 1)) for place in places]
+        number = ".".join(filter(None, numbers))
+        return f"{get_attribute(style, 'num-prefix')}{number}{get_attribute(style, 'num-suffix')}".strip()
+
+    def _write_number(self, list_style: str, level: int, number: int) -> str:
+        style = self._lists.get(list_style, {}).get(level)
+        form = get_attribute(style, "num-format") if style is not None else ""
+        if form in ("a", "A"):
+            text = write_letters(number, repeated=True)
+        elif form in ("i", "I"):
+            text = write_roman(number)
         else:
-            digits = str(number)
-        return f"{get_attribute(style, 'num-prefix')}{digits}{get_attribute(style, 'num-suffix')}"
+            return str(number) if form else ""
+        return text.upper() if form.isupper() else text
 
     def get_start(self, list_style: str, level: int) -> int:
         style = self._lists.get(list_style, {}).get(level)
@@ -134,6 +214,15 @@ def _read_hidden(style: Element) -> bool | None:
 def _read_position(style: Element) -> str:
     properties = style.find("{*}text-properties")
     return get_attribute(properties, "text-position") if properties is not None else ""
+
+
+def _read_font(style: Element) -> str:
+    properties = style.find("{*}text-properties")
+    return (
+        get_attribute(properties, "font-name") or get_attribute(properties, "font-family")
+        if properties is not None
+        else ""
+    )
 
 
 def _is_white(style: Element) -> bool:

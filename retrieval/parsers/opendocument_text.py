@@ -3,9 +3,11 @@
 from collections.abc import Iterator
 
 from retrieval.parsers.archive import Element, get_attribute, get_name, to_number
-from retrieval.parsers.opendocument import OpenDocument, OpenDocumentStyles, expand_row, iterate_rows, read_repeats
+from retrieval.parsers.mathml import find_formula
+from retrieval.parsers.opendocument import ListCounts, OpenDocument, expand_row, iterate_rows, read_repeats
 from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
 from retrieval.parsers.scripts import LEVEL, LOWERED, RAISED, mark_runs
+from retrieval.parsers.symbol_fonts import read_symbols
 from retrieval.parsers.text_writer import GatheredBlocks, TextWriter, join_words
 
 __all__ = ["parse_odp", "parse_odt"]
@@ -13,7 +15,7 @@ __all__ = ["parse_odp", "parse_odt"]
 _NO_TEXT = frozenset(
     "tracked-changes annotation annotation-end event-listeners ruby-text hidden-text table-of-content "
     "alphabetical-index illustration-index table-index object-index user-index notes forms variable-decls "
-    "sequence-decls image object title desc plugin".split()
+    "sequence-decls image title desc plugin".split()
 )
 _RUNNING = frozenset(("header", "footer", "date-time", "page-number", "page"))
 _CHARACTERS = {"tab": "\t", "line-break": "\n"}
@@ -30,11 +32,10 @@ def parse_odt(content: FileContent, limits: ParseLimits) -> Parsed:
         DocumentUnreadable: Broken, encrypted, over a limit, or without visible text.
     """
     document = OpenDocument(content, limits, "text")
-    reader = _Reader(document.styles)
+    reader = _Reader(document)
     reader.walk(document.body)
     writer = reader.finish()
-    first = next((heading.title for heading in writer.headings[:1] if heading.level == 1), "")
-    return writer.finish(content.media_type, reader.title, document.title, first)
+    return writer.finish(content.media_type, reader.title, document.title, outlined=True)
 
 
 def parse_odp(content: FileContent, limits: ParseLimits) -> Parsed:
@@ -44,7 +45,7 @@ def parse_odp(content: FileContent, limits: ParseLimits) -> Parsed:
         DocumentUnreadable: Broken, encrypted, over a limit, or without visible text.
     """
     document = OpenDocument(content, limits, "presentation")
-    reader = _Reader(document.styles)
+    reader = _Reader(document)
     hidden = 0
     for number, page in enumerate((page for page in document.body if get_name(page) == "page"), 1):
         reader.writer.begin_page()
@@ -61,10 +62,13 @@ def parse_odp(content: FileContent, limits: ParseLimits) -> Parsed:
 class _Reader:
     """A document while it is read. Paragraphs of a list or of code are collected until another kind comes."""
 
-    def __init__(self, styles: OpenDocumentStyles) -> None:
+    def __init__(self, document: OpenDocument) -> None:
         self.writer = TextWriter()
         self.title = ""
-        self._styles = styles
+        self._document = document
+        self._styles = document.styles
+        self._counts = ListCounts()
+        self._outline: dict[int, int] = {}
         self._gathered = GatheredBlocks(self.writer)
         self._attached: list[Element] = []
         self._hidden = 0
@@ -98,17 +102,32 @@ class _Reader:
             if name == "p":
                 self._add_paragraph(element)
             elif name == "h":
-                self._gathered.flush()
-                level = to_number(get_attribute(element, "outline-level"), 1, most=_DEEPEST)
-                self.writer.add_heading(self._read(element), level or 1)
-                self._add_attached()
+                self._add_heading(element)
             elif name == "list":
                 self._gathered.flush_code()
                 self._add_list(element, "", 1)
             elif name == "table":
                 self._add_table(element)
+            elif name == "object":
+                self._add_object(element)
             elif not self._is_hidden(element, name):
                 self.walk(element)
+
+    def _add_object(self, element: Element) -> None:
+        """Add a formula, or a chart's title and its values, or the tables of a spreadsheet."""
+        root = self._document.read_object(element)
+        if root is None:
+            return
+        self.writer.add_paragraph(find_formula(root))
+        for title in root.iterfind(".//{*}chart/{*}title"):
+            self.writer.add_paragraph(" ".join(self._read(paragraph) for paragraph in title.iter("{*}p")))
+        for table in root.iter("{*}table"):
+            self._add_table(table)
+
+    def _find_formula(self, frame: Element) -> str:
+        embedded = frame.find("{*}object") if get_name(frame) == "frame" else None
+        root = self._document.read_object(embedded) if embedded is not None else None
+        return find_formula(root) if root is not None else ""
 
     def _is_hidden(self, element: Element, name: str) -> bool:
         if name != "section":
@@ -134,29 +153,55 @@ class _Reader:
                 self.writer.add_paragraph(text)
         self._add_attached()
 
-    def _add_list(self, element: Element, style: str, level: int) -> None:
+    def _add_list(self, element: Element, style: str, level: int, counts: dict[int, int] | None = None) -> None:
         style = get_attribute(element, "style-name") or style
-        number = self._styles.get_start(style, level) - 1
+        if counts is None:
+            counts = self._counts.begin(element, style)
         for item in element:
             if get_name(item) not in ("list-item", "list-header"):
                 continue
-            number = to_number(get_attribute(item, "start-value"), number + 1)
-            label = self._styles.make_label(style, level, number) if get_name(item) == "list-item" else ""
-            for child in item:
-                name = get_name(child)
-                if name == "list":
-                    self._add_list(child, style, level + 1)
-                elif name == "p":
-                    text = join_words(self._read(child))
-                    self._gathered.items.append(f"{'  ' * (level - 1)}{label} {text}".rstrip() if text else "")
-                    label = " " * len(label)
-                else:
-                    self.walk([child])
+            self._add_item(item, style, level, counts)
             if self._attached:
                 self._gathered.flush()
                 self._add_attached()
         if level == 1:
             self._gathered.flush_items()
+
+    def _add_item(self, item: Element, style: str, level: int, counts: dict[int, int]) -> None:
+        label = ""
+        # One that has only a list in it is there for that list's depth, and counts nothing.
+        if get_name(item) == "list-item" and any(get_name(child) in ("p", "h") for child in item):
+            start = to_number(get_attribute(item, "start-value"), counts.get(level, self._start(style, level)) + 1)
+            self._counts.count(counts, level, start)
+            label = self._styles.make_label(style, level, counts)
+        for child in item:
+            name = get_name(child)
+            if name == "list":
+                self._add_list(child, style, level + 1, counts)
+            elif name == "p":
+                text = join_words(self._read(child))
+                self._gathered.items.append(f"{'  ' * (level - 1)}{label} {text}".rstrip() if text else "")
+                label = " " * len(label)
+            elif name == "h":
+                self._add_heading(child, label.strip("-"))
+            else:
+                self.walk([child])
+
+    def _start(self, style: str, level: int) -> int:
+        return self._styles.get_start(style, level) - 1
+
+    def _add_heading(self, element: Element, label: str = "") -> None:
+        self._gathered.flush()
+        level = to_number(get_attribute(element, "outline-level"), 1, most=_DEEPEST) or 1
+        text = self._read(element)
+        if not label and text.strip() and get_attribute(element, "is-list-header") != "true":
+            start = to_number(
+                get_attribute(element, "start-value"), self._outline.get(level, self._start("", level)) + 1
+            )
+            self._counts.count(self._outline, level, start)
+            label = self._styles.make_label("", level, self._outline)
+        self.writer.add_heading(f"{label} {text}" if label else text, level)
+        self._add_attached()
 
     def _add_table(self, table: Element) -> None:
         self._gathered.flush()
@@ -197,7 +242,10 @@ class _Reader:
                 parts.append(f" (note {1 + sum(get_name(one) == 'note' for one in self._attached)})")
                 self._attached.append(child)
             elif name in _SHAPES and name != "a":
-                self._attached.append(child)
+                if formula := self._find_formula(child):
+                    parts.append(formula)
+                else:
+                    self._attached.append(child)
             elif name == "span" and self._is_unseen(child):
                 self._hidden += sum(len(text) for text in child.itertext())
             elif name not in _NO_TEXT and name:
@@ -206,6 +254,7 @@ class _Reader:
         return mark_runs(parts)
 
     def _mark(self, span: Element, text: str) -> str:
+        text = read_symbols(text, self._styles.find_font(get_attribute(span, "style-name")))
         position = self._styles.find_position(get_attribute(span, "style-name"))
         if not position or position.startswith("0%"):
             return text

@@ -12,6 +12,7 @@ import pypdfium2 as pdfium
 import pypdfium2.raw as pdfium_c
 
 from retrieval.errors import DocumentUnreadable
+from retrieval.parsers.document_title import find_top_heading, pick_title
 from retrieval.parsers.ocr import Recogniser
 from retrieval.parsers.parsed import Block, FileContent, Heading, Parsed, ParseLimits
 from retrieval.parsers.pdf_hidden import remove_hidden
@@ -36,7 +37,6 @@ _NUMBERED = re.compile(
     r"(?P<before>(?:.{0,60}?\D)?)(?P<last>\d{1,5})(?:\s*(?:/|of|von|de|sur|di|из)\s*\d{1,5})?|(?P<first>\d{1,5})(?P<after>\D.{0,60})"
 )
 # What word processors write as a title when nobody gave one.
-_NO_TITLE = re.compile(r"(?:untitled|document|presentation|slide|doc)\s*\d*|\S+\.\w{2,5}", re.I)
 _PROGRAM = re.compile(r"^(?:Microsoft \w+|PowerPoint Presentation)\s*-\s*", re.I)
 
 
@@ -106,7 +106,7 @@ def parse_pdf(content: FileContent, limits: ParseLimits) -> Parsed:
         warnings = [*warnings, f"{hidden} characters of hidden text were left out."]
     return Parsed(
         content.media_type,
-        title or _find_top(headings),
+        pick_title(title, find_top_heading(headings, text)),
         text,
         headings,
         starts,
@@ -133,15 +133,7 @@ def _find_runs(page: _Page) -> Iterator[tuple[list[_Line], bool]]:
 
 
 def _read_title(document: pdfium.PdfDocument) -> str:
-    """Return the title that somebody gave, or "": a file's name and "Untitled" are none."""
-    title = _PROGRAM.sub("", " ".join(clean(document.get_metadata_value("Title")).split()))
-    return "" if _NO_TITLE.fullmatch(title) else title
-
-
-def _find_top(headings: Sequence[Heading]) -> str:
-    """Return the first heading, if it is the only one of its level and all others are below it."""
-    first, *others = headings or [Heading(0, 0, "")]
-    return first.title if all(other.level > first.level for other in others) else ""
+    return _PROGRAM.sub("", " ".join(clean(document.get_metadata_value("Title")).split()))
 
 
 def _drop_running_heads(pages: list[_Page]) -> list[_Page]:

@@ -1,11 +1,13 @@
 """RTF → text with headings, lists, tables and notes, as it reads when all changes are accepted."""
 
+import re
 from dataclasses import dataclass, replace
 
 from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
 from retrieval.parsers.rtf_tables import DefinitionTables, read_outline
 from retrieval.parsers.rtf_tokens import CHARACTERS, SKIPPED, Token, read_tokens
 from retrieval.parsers.scripts import LEVEL, LOWERED, RAISED, mark_runs
+from retrieval.parsers.symbol_fonts import read_symbols
 from retrieval.parsers.text_writer import TextWriter, is_code, join_words
 
 __all__ = ["parse_rtf"]
@@ -15,7 +17,12 @@ _MOST_COLUMNS = 500
 _SCRIPTS = {"super": RAISED, "sub": LOWERED, "nosupersub": ""}
 _SHADES = frozenset(("highlight", "cb", "chcbpat", "cbpat"))
 _ENDS = frozenset(("par", "sect", "page", "column"))
-_PLACES = frozenset(("footnote", "info"))
+_PLACES = frozenset(("footnote", "info", "fldinst"))
+_SIGN = re.compile(
+    r"\s*SYMBOL\s+(0x[0-9a-f]{1,4}|\d{1,5})\b.*?(?:\\f\s*(?:\"([^\"]*)\"|(\S+)))?\s*(?:\\s.*)?\Z", re.I | re.S
+)
+"""A field that is one sign of a font."""
+_DOCUMENT_ENCODINGS = {"ansicpg": "", "mac": "mac_roman", "pc": "cp437", "pca": "cp850"}
 _TABLES = frozenset(("fonttbl", "stylesheet", "colortbl"))
 
 
@@ -29,8 +36,7 @@ def parse_rtf(content: FileContent, _limits: ParseLimits) -> Parsed:
     for token in read_tokens(content.data):
         reader.take(token)
     writer = reader.finish()
-    first = next((heading.title for heading in writer.headings[:1] if heading.level == 1), "")
-    return writer.finish(content.media_type, reader.title, _join_halves(reader.property_title), first)
+    return writer.finish(content.media_type, reader.title, _join_halves(reader.property_title), outlined=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +47,7 @@ class _State:
         place: Name of the group that the text is of: "" for the document, "-" for one without text of it.
         unseen: Words by which text isn't seen: `v` (hidden), `deleted`, `fs` (too small), `cf` (white).
         script: The mark of text that is raised or lowered.
+        signs: The font, if it is one of signs.
         uc: Characters that follow a `u` for programs which don't know it.
     """
 
@@ -51,6 +58,7 @@ class _State:
     starred: bool = False
     shaded: bool = False
     script: str = ""
+    signs: str = ""
 
 
 class _Reader:
@@ -71,6 +79,7 @@ class _Reader:
         self._text: list[str] = []
         self._bytes = b""
         self._label = ""
+        self._instruction = ""  # of a field
         self._notes: list[str] = []
         self._note: list[str] = []
         self._items: list[str] = []
@@ -103,6 +112,11 @@ class _Reader:
             self._notes.append(join_words(_join_halves("".join(self._note))))
             self._note = []
             self._add(f" (note {len(self._notes)})")
+        elif closed.place == "fldinst" and self._state.place != "fldinst":
+            sign, self._instruction = _SIGN.match(self._instruction), ""
+            if sign:
+                code = int(sign[1], 16 if sign[1][:2].lower() == "0x" else 10)
+                self._add(read_symbols(chr(code), sign[2] or sign[3] or ""))
         self._skip = 0
 
     def _take_bytes(self, token: Token) -> None:
@@ -120,12 +134,16 @@ class _Reader:
 
     def _add(self, text: str) -> None:
         place = self._state.place
+        if self._state.signs:
+            text = read_symbols(text, self._state.signs)
         if place == "title":
             self.property_title += text
         elif place == "footnote":
             self._note.append(text)
         elif place == "label":
             self._label += text
+        elif place == "fldinst":
+            self._instruction += text
         elif place == "":
             unseen = self._state.unseen - {"cf"} if self._in_table or self._state.shaded else self._state.unseen
             if unseen:
@@ -178,10 +196,12 @@ class _Reader:
         elif word in _SHADES:
             self._state = replace(self._state, shaded=bool(value))
         elif word == "plain":
-            self._state = replace(self._state, unseen=self._state.unseen & {"deleted"}, shaded=False, script="")
+            self._state = replace(
+                self._state, unseen=self._state.unseen & {"deleted"}, shaded=False, script="", signs=""
+            )
         elif word in _SCRIPTS:
             self._state = replace(self._state, script=_SCRIPTS[word] if value != 0 else "")
-        elif word in ("uc", "ansicpg", "f"):
+        elif word in ("uc", "f") or word in _DOCUMENT_ENCODINGS:
             self._encode(word, value or 0)
         elif self._state.place == "":
             self._lay_out(word, value)
@@ -190,10 +210,11 @@ class _Reader:
         if word == "uc":
             self._state = replace(self._state, uc=max(value, 0))
             return
-        if word == "ansicpg":
-            self._encoding = _check_encoding(f"cp{value}")
+        if word in _DOCUMENT_ENCODINGS:
+            self._encoding = _DOCUMENT_ENCODINGS[word] or _check_encoding(f"cp{value}")
         font = self._tables.encodings.get(value, "") if word == "f" else ""
-        self._state = replace(self._state, encoding=font or self._encoding)
+        signs = self._tables.signs.get(value, "") if word == "f" else ""
+        self._state = replace(self._state, encoding="latin-1" if signs else font or self._encoding, signs=signs)
 
     def _see(self, word: str, visible: bool) -> None:
         unseen = self._state.unseen - {word} if visible else self._state.unseen | {word}

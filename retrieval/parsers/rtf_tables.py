@@ -3,6 +3,7 @@
 import re
 
 from retrieval.parsers.rtf_tokens import CHARSETS
+from retrieval.parsers.symbol_fonts import is_symbol_font
 
 __all__ = ["DefinitionTables", "read_outline"]
 
@@ -21,12 +22,14 @@ class DefinitionTables:
 
     Attributes:
         encodings: Number of a font → its encoding, or "" for that of the document.
+        signs: Number of a font of signs → its name.
         styles: Number of a paragraph style → its name and its level as a heading, or 0.
         white: Numbers of colours that are white.
     """
 
     def __init__(self) -> None:
         self.encodings: dict[int, str] = {}
+        self.signs: dict[int, str] = {}
         self.styles: dict[int, tuple[str, int]] = {}
         self.white = set[int | None]()
         self._font = 0
@@ -48,8 +51,11 @@ class DefinitionTables:
             self._colour[word] = value or 0
 
     def add_text(self, table: str, text: str) -> None:
-        """Take the text of a table: names of styles, and the semicolons that end them and colours."""
-        if table == "stylesheet":
+        """Take the text of a table: names of fonts and styles, and the semicolons that end them and colours."""
+        if table == "fonttbl":
+            if is_symbol_font(text):
+                self.signs[self._font] = text
+        elif table == "stylesheet":
             self._name += text
             if ";" in text:
                 name = self._name.partition(";")[0].strip()

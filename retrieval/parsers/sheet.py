@@ -87,5 +87,25 @@ def _add_table(writer: TextWriter, table: Sequence[Sequence[str]]) -> None:
         return
     width = max(map(len, table))
     used = [column for column in range(width) if any(column < len(row) and row[column] for row in table)]
-    rows = ([row[column] if column < len(row) else "" for column in used] for row in table)
-    writer.add_table(rows, _count_heads(table))
+    rows = [[row[column] if column < len(row) else "" for column in used] for row in table]
+    heads = _count_heads(table)
+    if heads == 1:
+        rows[0] = list(_tell_apart(rows[0], used))
+    writer.add_table(rows, heads)
+
+
+def _tell_apart(head: Sequence[str], columns: Sequence[int]) -> Iterator[str]:
+    """Yield the names of columns, each once: `Price`, `Price (2)`, and `column 4` for one without a name.
+
+    The first column may be without: it is that of the rows' own names.
+    """
+    names = set(head)
+    seen: set[str] = set()
+    for place, (name, column) in enumerate(zip(head, columns, strict=True)):
+        own = name if name or not place else f"column {column + 1}"
+        number = 1
+        while own and (own in seen or (own != name and own in names)):
+            number += 1
+            own = f"{name or f'column {column + 1}'} ({number})"
+        seen.add(own)
+        yield own

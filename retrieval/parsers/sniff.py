@@ -7,11 +7,11 @@ import puremagic
 
 from retrieval.errors import DocumentUnreadable
 from retrieval.parsers.charset_labels import extends_ascii, find_encoding
+from retrieval.parsers.document_format import DocumentFormat
 from retrieval.parsers.encodings import Decoded, decode_declared, decode_legacy, decode_unicode, is_text
 from retrieval.parsers.formats import (
     ACCEPTED,
     FORMATS,
-    DocumentFormat,
     find_binary_format,
     find_text_format,
     list_archive,
@@ -24,8 +24,26 @@ _CHARSET = re.compile(rb"<meta\b[^>]{1,500}?charset\s*=\s*[\"']?\s*([A-Za-z0-9_:
 _XML_ENCODING = re.compile(rb"\s*<\?xml\b[^>]{1,200}?encoding\s*=\s*[\"']([A-Za-z0-9_:.-]+)")
 _HEAD = 1024**2
 """Bytes in which a page's own charset is looked for: style sheets and scripts may stand before it."""
-# A format that is valid ASCII and yet no text for a reader.
-_MARKUP = ((re.compile(r"%!PS\S*(?: EPSF\S*)?\s*\n%%\w"), "a PostScript document"),)
+_XML = r"\s*(?:<\?[^>]*>\s*)*"
+# Formats that are text and yet none for a reader, with the way out.
+_MARKUP = (
+    (
+        re.compile(r'\s*\{[^{}]{0,500}"https://docs\.google\.com/[^{}]{0,500}"(?:doc|resource)_id"'),
+        "only a link to a document of Google's",
+        "Download that as .docx, .xlsx or .pptx.",
+    ),
+    (re.compile(r"%!PS\S*(?: EPSF\S*)?\s*\n%%\w"), "a PostScript document", "Convert it first."),
+    (
+        re.compile(rf"{_XML}<(?:\w+:)?Workbook\b[^>]*urn:schemas-microsoft-com:office:spreadsheet"),
+        "an Excel workbook in the XML of 2003",
+        "Save it as .xlsx.",
+    ),
+    (
+        re.compile(rf"{_XML}<(?:\w+:wordDocument|pkg:package)\b[^>]*schemas\.microsoft\.com/office"),
+        "an Office document in one XML file",
+        "Save it as .docx, .xlsx or .pptx.",
+    ),
+)
 _ARCHIVES = (
     (b"xl/workbook.bin", "a binary Excel workbook (.xlsb)", "Save it as .xlsx."),
     (b".iwa", "a document of Pages, Numbers or Keynote", "Export it as .docx, .xlsx, .pptx or PDF."),
@@ -61,9 +79,9 @@ def sniff(data: bytes, filename: str) -> tuple[DocumentFormat, FileContent]:
     if data.startswith(b"PK\x03\x04"):
         raise _refuse_archive(data)
     decoding = _decode_text(data, filename)
-    for opening, name in _MARKUP:
+    for opening, name, way_out in _MARKUP:
         if opening.match(decoding.text):
-            raise _to_unsupported(name)
+            raise _to_unsupported(name, way_out)
     format_ = find_text_format(decoding.text, filename)
     media_type = format_.media_type_of(filename)
     if decoding.encoding:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from msgspec.structs import replace
 
 from retrieval.errors import DocumentUnreadable
+from retrieval.parsers.document_title import find_top_heading, pick_title
 from retrieval.parsers.formats import ACCEPTED
 from retrieval.parsers.parsed import Block, Heading, Parsed
 from retrieval.parsers.scripts import write_scripts
@@ -16,11 +17,6 @@ __all__ = ["GatheredBlocks", "TextWriter", "is_code", "join_words", "make_row"]
 _SPACE = re.compile(r"[ \t\xa0]+")
 _DEEPEST = 6
 _CODE = re.compile(r"\b(?:code|preformatted|listing)\b", re.I)
-
-# A word processor's title when nobody gave one: the program's default, or the name of the file.
-_NO_TITLE = re.compile(
-    r"(?:untitled|unknown title|document|presentation|powerpoint presentation|slide|doc)\s*\d*|\S+\.\w{2,5}", re.I
-)
 
 
 class TextWriter:
@@ -99,8 +95,8 @@ class TextWriter:
     def begin_page(self) -> None:
         self.pages.append(self.length + (2 if self.length else 0))
 
-    def finish(self, media_type: str, *titles: str) -> Parsed:
-        """Return the document; its title is the first that somebody gave.
+    def finish(self, media_type: str, *titles: str, outlined: bool = False) -> Parsed:
+        """Return the document; its title is the first that somebody gave, or of an outlined text its top heading.
 
         Raises:
             DocumentUnreadable: Nothing visible is in it.
@@ -109,9 +105,9 @@ class TextWriter:
             raise DocumentUnreadable(
                 "empty_file", f"The file holds no visible text. Upload one with content. {ACCEPTED}"
             )
-        title = next((title for title in map(join_words, titles) if title and not _NO_TITLE.fullmatch(title)), "")
-        blocks = sorted(self._blocks, key=lambda block: (block.start, -block.end))
         text = "".join(self._parts)
+        title = pick_title(*map(join_words, titles), find_top_heading(self.headings, text) if outlined else "")
+        blocks = sorted(self._blocks, key=lambda block: (block.start, -block.end))
         return Parsed(
             media_type, title, text, self.headings, self.pages, self.warnings, blocks, lacks_ocr=self.lacks_ocr
         )

@@ -8,6 +8,7 @@ from datetime import datetime
 from retrieval.errors import DocumentUnreadable
 from retrieval.parsers.archive import Archive, Element, get_attribute, get_name, to_number
 from retrieval.parsers.docx import find_main_part, read_core_title
+from retrieval.parsers.drawings import get_relation, iterate_shapes, read_paragraphs, read_runs
 from retrieval.parsers.number_formats import BUILT_IN, show_number
 from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
 from retrieval.parsers.sheet import add_sheet
@@ -40,6 +41,11 @@ def parse_xlsx(content: FileContent, limits: ParseLimits) -> Parsed:
         if any(any(row) for row in sheet.rows):
             writer.add_heading(name, 1)
             add_sheet(writer, sheet.rows)
+        boxes = list(workbook.read_boxes(part))
+        if boxes and not any(any(row) for row in sheet.rows):
+            writer.add_heading(name, 1)
+        for box in boxes:
+            writer.add_paragraph(box)
         if sheet.hidden_rows or sheet.hidden_columns:
             writer.warnings.append(
                 f"{sheet.hidden_rows} hidden rows and {len(sheet.hidden_columns)} hidden columns of the sheet {name!r} "
@@ -84,6 +90,20 @@ class _Workbook:
             kind, part = self._relations.get(relation, ("", ""))
             if kind == "worksheet":
                 yield sheet.get("name", ""), part, sheet.get("state", "visible") != "visible"
+
+    def read_boxes(self, part: str) -> Iterator[str]:
+        """Yield the texts of a sheet's shapes and the titles of its charts, whose values stand in cells."""
+        for kind, name in self.archive.read_relations(part).values():
+            if kind != "drawing" or not self.archive.has(name):
+                continue
+            relations = self.archive.read_relations(name)
+            for shape in (shape for anchor in self.archive.read_xml(name) for shape in iterate_shapes(anchor)):
+                yield "\n".join(text for _, text in read_paragraphs(shape))
+                for chart in shape.iterfind("{*}graphic/{*}graphicData/{*}chart"):
+                    _, target = relations.get(get_relation(chart), ("", ""))
+                    if self.archive.has(target):
+                        titles = self.archive.read_xml(target).iterfind("{*}chart/{*}title")
+                        yield "".join(read_runs(title) for title in titles)
 
     def read_sheet(self, part: str) -> _Sheet:
         sheet = _Sheet()

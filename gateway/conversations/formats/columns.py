@@ -1,26 +1,32 @@
-"""Tables: CSV and Parquet, by a map from what a conversation has to columns."""
+"""Tables: CSV, Parquet, and JSON whose records are rows, by a map from what a conversation has to columns."""
 
 import csv
 import importlib
 import io
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from gateway.conversations.conversation import Import, UnusableFile
 from gateway.conversations.formats.table_rows import join_rows, pair_rows
+from gateway.conversations.records import ROW_LISTS, Record, as_text, read_records
+from training.dataset import Problem
 
-__all__ = ["COLUMNS", "read_csv", "read_parquet"]
+__all__ = ["COLUMNS", "has_columns", "load_parquet", "read_csv", "read_json", "read_table"]
 
 COLUMNS: Mapping[str, Sequence[str]] = {
-    "question": ("question", "prompt", "instruction", "input", "user", "customer", "query"),
-    "reply": ("reply", "answer", "response", "output", "completion", "assistant", "agent"),
+    "question": ("question", "prompt", "instruction", "input", "user", "customer", "query", "input_text", "text_input"),
+    "reply": ("reply", "answer", "response", "output", "completion", "assistant", "agent", "output_text"),
     "system": ("system", "system_prompt"),
     "conversation": ("conversation", "conversation_id", "thread_id", "ticket_id", "id"),
     "role": ("role", "author", "from", "sender"),
     "text": ("text", "message", "body", "content"),
 }
 """The names that a column map may have, each with the headers that are taken for it without a map."""
+
+_SHAPES: Sequence[frozenset[str]] = (frozenset({"question", "reply"}), frozenset({"conversation", "role", "text"}))
+"""What a row per pair has, and a row per message."""
+_TEXTS = frozenset({"question", "reply", "role", "text"})
 
 _ADVICE = (
     "Say which column is which, such as --map question=Subject --map reply=Answer for a row per pair, or --map "
@@ -54,21 +60,39 @@ def read_csv(text: str, columns: Mapping[str, str]) -> Import:
         raise UnusableFile(
             f"The file is no CSV: {error}. Save it with quotes around fields that have several lines."
         ) from None
-    return _read(rows, columns)
+    return read_table(list(enumerate(rows, 1)), columns)
 
 
-def read_parquet(data: bytes, columns: Mapping[str, str]) -> Import:
-    """Read a Parquet file by pyarrow.
+def read_json(text: str, columns: Mapping[str, str]) -> Import:
+    """Read records as rows of a table: a pair each, or a message each.
 
     Raises:
-        UnusableFile: pyarrow isn't there, the file is none, or columns are missing.
+        UnusableFile: Columns are missing.
+    """
+    records, problems = read_records(text, ROW_LISTS)
+    return read_table(records, columns, problems)
+
+
+def has_columns(record: Record) -> bool:
+    """Tell whether a record's members are those of a table's rows, by their names, and texts."""
+    chosen = _guess(record)
+    return any(
+        needed <= chosen.keys() and all(isinstance(record[chosen[name]], str) for name in needed & _TEXTS)
+        for needed in _SHAPES
+    )
+
+
+def load_parquet(data: bytes) -> list[Record]:
+    """Return the rows of a Parquet file, by pyarrow.
+
+    Raises:
+        UnusableFile: pyarrow isn't there, or the file is none.
     """
     parquet = _load_pyarrow()
     try:
-        rows = parquet.read_table(io.BytesIO(data)).to_pylist()
+        return parquet.read_table(io.BytesIO(data)).to_pylist()
     except (OSError, ValueError) as error:  # pyarrow's own errors are of these two
         raise UnusableFile(f"The file can't be read as Parquet: {error}.") from None
-    return _read(rows, columns)
 
 
 def _load_pyarrow() -> Any:
@@ -78,19 +102,26 @@ def _load_pyarrow() -> Any:
         raise UnusableFile(_PARQUET) from None
 
 
-def _read(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str]) -> Import:
-    names = list(rows[0]) if rows else []
+def read_table(
+    rows: Sequence[tuple[int, Mapping[str, Any]]], columns: Mapping[str, str], problems: Sequence[Problem] = ()
+) -> Import:
+    """Make conversations of numbered rows, with the problems of those that are none.
+
+    Raises:
+        UnusableFile: Columns are missing, or are not those of a table.
+    """
+    names = list(dict.fromkeys(name for _, row in rows for name in row))
     for meaning, column in columns.items():
         if meaning not in COLUMNS:
             raise UnusableFile(f"A column can't be {meaning!r}, only {', '.join(COLUMNS)}. {_ADVICE}")
         if column not in names:
             raise UnusableFile(f"There is no column {column!r}. The file has {', '.join(map(str, names)) or 'none'}.")
     mapping = {**_guess(names), **columns}
-    numbered = list(_number(rows, mapping))
-    if "question" in mapping and "reply" in mapping:
-        return pair_rows(numbered)
-    if {"conversation", "role", "text"} <= mapping.keys():
-        return join_rows(numbered)
+    for needed, read in zip(_SHAPES, (pair_rows, join_rows), strict=True):
+        if needed <= mapping.keys():
+            content = read([(number, _choose(row, mapping)) for number, row in rows])
+            faults = sorted([*problems, *content.problems], key=lambda problem: problem.row)
+            return Import(content.conversations, faults, content.omitted)
     raise UnusableFile(f"It isn't clear what the columns {', '.join(map(str, names)) or '(none)'} are. {_ADVICE}")
 
 
@@ -100,7 +131,6 @@ def _guess(names: Iterable[str]) -> dict[str, str]:
     return {meaning: columns[0] for meaning, columns in matches.items() if columns}
 
 
-def _number(rows: Iterable[Mapping[str, Any]], columns: Mapping[str, str]) -> Iterator[tuple[int, dict[str, str]]]:
-    for number, row in enumerate(rows, 1):
-        values = {meaning: row.get(column) for meaning, column in columns.items()}
-        yield number, {meaning: "" if value is None else str(value) for meaning, value in values.items()}
+def _choose(row: Mapping[str, Any], columns: Mapping[str, str]) -> dict[str, str]:
+    values = {meaning: row.get(column) for meaning, column in columns.items()}
+    return {meaning: as_text(value) for meaning, value in values.items()}

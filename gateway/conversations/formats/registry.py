@@ -3,20 +3,32 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+import msgspec
+
 from gateway.conversations.conversation import Import, UnusableFile
-from gateway.conversations.formats.columns import read_csv, read_parquet
+from gateway.conversations.formats.columns import has_columns, load_parquet, read_csv, read_json, read_table
+from gateway.conversations.formats.completions import read_completions
 from gateway.conversations.formats.freshdesk import read_freshdesk
+from gateway.conversations.formats.gemini import read_gemini
 from gateway.conversations.formats.instructions import read_alpaca, read_sharegpt
 from gateway.conversations.formats.intercom import read_intercom
 from gateway.conversations.formats.openai import read_chats, read_preferences
+from gateway.conversations.formats.preferences import read_chosen
 from gateway.conversations.formats.zendesk import read_zendesk
-from gateway.conversations.records import Record, as_dict, as_list, decode_text, read_records
+from gateway.conversations.records import ROW_LISTS, Record, as_dict, as_list, as_text, decode_text, read_records
 
 __all__ = ["FORMATS", "ConversationFormat", "find_format", "read_conversations"]
 
 _PARQUET = b"PAR1"
-_LISTS = ("tickets", "results", "requests", "conversations", "data")
+_LISTS = ("tickets", "results", "requests", "conversations", *ROW_LISTS)
+_OPENAI_ROLES = {"system", "developer", "user", "assistant", "tool", "function"}
+_BESIDE = ("system", "prompt", "prompt_id", "source")
 _LOOKED_AT = 20
+_RAW_TEXT = (
+    "Its rows are texts, and nothing says which part of a text is a reply. A style is learnt from replies: "
+    'give each as {"prompt": "…", "completion": "…"}, or as messages. Texts to be looked up are documents: '
+    "'braid docs add'."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +37,14 @@ class ConversationFormat:
 
     Attributes:
         read: Takes the file's bytes and the map of columns.
-        recognise: Tells a record of it from others'; None for tables, which are told by their bytes.
+        recognise: Tells a record of it from others'; None for CSV and Parquet, which are told by their bytes.
+        has_columns: Tells whether a map says which column is which.
     """
 
     label: str
     read: Callable[[bytes, Mapping[str, str]], Import]
     recognise: Callable[[Record], bool] | None = None
+    has_columns: bool = False
 
 
 def _reads_text(read: Callable[[str], Import]) -> Callable[[bytes, Mapping[str, str]], Import]:
@@ -38,9 +52,17 @@ def _reads_text(read: Callable[[str], Import]) -> Callable[[bytes, Mapping[str, 
 
 
 def _has_turns(record: Record) -> bool:
+    """Tell whether a record has turns as ShareGPT has them, or messages as OpenAI hasn't.
+
+    Beside the latter stands a system text (Amazon's, Anthropic's) or what a published set says of them, or their roles
+    are others (Cohere's).
+    """
     turns = as_list(record.get("conversations")) or as_list(record.get("conversation"))
     first = as_dict(turns[0]).keys() if turns else set[str]()
-    return {"from", "value"} <= first or {"role", "content"} <= first
+    roles = {as_text(as_dict(one).get("role")) for one in as_list(record.get("messages"))} - _OPENAI_ROLES
+    others = {role for role in roles if role.lower() in _OPENAI_ROLES or role == "Chatbot"}
+    beside = "messages" in record and any(record.get(name) for name in _BESIDE)
+    return {"from", "value"} <= first or {"role", "content"} <= first or bool(others) or beside
 
 
 def _has_incoming(record: Record) -> bool:
@@ -53,11 +75,24 @@ FORMATS: Mapping[str, ConversationFormat] = {
         _reads_text(read_preferences),
         lambda record: "preferred_output" in record or "non_preferred_output" in record,
     ),
-    "openai": ConversationFormat("OpenAI's chat rows", _reads_text(read_chats), lambda record: "messages" in record),
-    "alpaca": ConversationFormat(
-        "Alpaca", _reads_text(read_alpaca), lambda record: "output" in record and "instruction" in record
+    "preferences": ConversationFormat(
+        "rows of a chosen and a rejected reply (TRL)", _reads_text(read_chosen), {"chosen", "rejected"}.issubset
     ),
     "sharegpt": ConversationFormat("ShareGPT", _reads_text(read_sharegpt), _has_turns),
+    "openai": ConversationFormat("OpenAI's chat rows", _reads_text(read_chats), lambda record: "messages" in record),
+    "completions": ConversationFormat(
+        "prompts with completions (OpenAI's older rows, TRL)",
+        _reads_text(read_completions),
+        {"prompt", "completion"}.issubset,
+    ),
+    "gemini": ConversationFormat(
+        "Gemini's rows", _reads_text(read_gemini), lambda record: isinstance(record.get("contents"), list)
+    ),
+    "alpaca": ConversationFormat(
+        "Alpaca",
+        _reads_text(read_alpaca),
+        lambda record: "instruction" in record and not record.keys().isdisjoint(("output", "response")),
+    ),
     "intercom": ConversationFormat(
         "Intercom's conversations",
         _reads_text(read_intercom),
@@ -73,10 +108,35 @@ FORMATS: Mapping[str, ConversationFormat] = {
         _reads_text(read_zendesk),
         lambda record: "comments" in record or "ticket" in record or {"requester_id", "via"} <= record.keys(),
     ),
-    "csv": ConversationFormat("a CSV with a column map", lambda data, columns: read_csv(decode_text(data), columns)),
-    "parquet": ConversationFormat("a Parquet file with a column map", read_parquet),
+    "json": ConversationFormat(
+        "JSON with a column map",
+        lambda data, columns: read_json(decode_text(data), columns),
+        has_columns,
+        has_columns=True,
+    ),
+    "csv": ConversationFormat(
+        "a CSV with a column map", lambda data, columns: read_csv(decode_text(data), columns), has_columns=True
+    ),
+    "parquet": ConversationFormat(
+        "a Parquet file with a column map", lambda data, columns: _read_parquet(data, columns), has_columns=True
+    ),
 }
 """The formats by name, in the order in which they are tried."""
+
+
+def _read_parquet(data: bytes, columns: Mapping[str, str]) -> Import:
+    """Read a table of columns, or one whose rows are records of another format, as published data sets are."""
+    rows = load_parquet(data)
+    recognised = next((name for row in rows[:_LOOKED_AT] if (name := _recognise(row))), None)
+    if columns or recognised is None or FORMATS[recognised].has_columns:
+        return read_table(list(enumerate(rows, 1)), columns)
+    # Columns that a row leaves empty are null in it, and were left out where it came from.
+    lines = [msgspec.json.encode({name: value for name, value in row.items() if value is not None}) for row in rows]
+    return FORMATS[recognised].read(b"\n".join(lines), {})
+
+
+def _recognise(record: Record) -> str | None:
+    return next((name for name, one in FORMATS.items() if one.recognise is not None and one.recognise(record)), None)
 
 
 def find_format(data: bytes) -> str:
@@ -92,9 +152,10 @@ def find_format(data: bytes) -> str:
     # A file of one record may have a list under such a name itself: `{"conversations": [turns]}`.
     whole = read_records(text)[0] if text.lstrip().startswith("{") else []
     for _, record in (*records[:_LOOKED_AT], *whole[:1]):
-        for name, format in FORMATS.items():
-            if format.recognise is not None and format.recognise(record):
-                return name
+        if name := _recognise(record):
+            return name
+    if any(isinstance(record.get("text"), str) for _, record in records[:_LOOKED_AT]):
+        raise UnusableFile(_RAW_TEXT)
     header = text.lstrip().split("\n", 1)[0]
     if not records and not header.startswith(("{", "[")) and any(mark in header for mark in ",;\t"):
         return "csv"
@@ -111,13 +172,16 @@ def read_conversations(
         data: The file's bytes.
         format: A name in `FORMATS`; None finds it.
         columns: For tables: the column of each of `formats.columns.COLUMNS`; those left out are found by their headers.
+            JSON that is given some is a table.
 
     Raises:
         UnusableFile: The file, the format or the columns can't be used.
     """
-    name = format or find_format(data)
+    name = format or (
+        "json" if columns and data.lstrip(b"\xef\xbb\xbf \r\n\t")[:1] in (b"{", b"[") else find_format(data)
+    )
     if name not in FORMATS:
         raise UnusableFile(f"There is no format {name!r}. There are {', '.join(FORMATS)}.")
-    if columns and FORMATS[name].recognise is not None:
-        raise UnusableFile(f"A column map is for CSV and Parquet, and the file is {FORMATS[name].label}.")
+    if columns and not FORMATS[name].has_columns:
+        raise UnusableFile(f"A column map is for CSV, JSON and Parquet, and the file is {FORMATS[name].label}.")
     return name, FORMATS[name].read(data, columns or {})

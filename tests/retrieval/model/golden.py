@@ -32,6 +32,11 @@ DOCUMENTS: dict[str, bytes] = {
     "manual.pdf": make_pdf([make_page((20, "Manual"), (10, "It is hot.")), make_page((10, "It is cold."))]),
     **{name: (FILES / name).read_bytes() for name in ("text.docx", "text.rtf", "text.odt", "text.epub")},
     **{name: (FILES / name).read_bytes() for name in ("sheets.xlsx", "sheets.ods", "slides.pptx", "slides.odp")},
+    "text.fodt": (FILES / "sources" / "text.fodt").read_bytes(),
+    "kettles.ipynb": (
+        b'{"cells": [{"cell_type": "markdown", "source": "# Kettles\\n\\n- K2"}, {"cell_type": "code", '
+        b'"source": "boil()", "outputs": [{"text": ["100\\n"]}]}]}'
+    ),
     "fares.csv": ("Route;Fare\n" + "".join(f"Port {n};{n},50\n" for n in range(4))).encode(),
     "kettles.json": b'{"kettles": [{"name": "K2", "price": 49.0}, {"name": "K7", "colours": ["red", "blue"]}]}',
     "kettles.jsonl": b'{"name": "K2", "price": 49.0}\n{"name": "K7"}\n',

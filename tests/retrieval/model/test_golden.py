@@ -15,7 +15,7 @@ from tests.retrieval.words import word_offsets
 
 pytestmark = pytest.mark.model
 
-CHUNKS = {"chunks-6": "079828d2441d1858"}
+CHUNKS = {"chunks-7": "079828d2441d1858"}
 """Digest of the chunks of one text by the chunker's name."""
 
 

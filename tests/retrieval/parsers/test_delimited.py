@@ -29,7 +29,12 @@ def parse(text: str) -> Parsed:
         ("a,b,c\n1,,\n,,3\n", ["a | b | c", "1 |  |", "|  | 3"]),
         ("a,b\n\n1,2\n\n\n3,4\n", ["a | b", "1 | 2", "3 | 4"]),
         ('a, b\n1, "x, y"\n', ["a | b", "1 | x, y"]),
-        ("a;b\n1;2\n3;4\n5;x,y,z;6;7\n", ["a | b |  |", "1 | 2 |  |", "3 | 4 |  |", "5 | x,y,z | 6 | 7"]),
+        (
+            "a;b\n1;2\n3;4\n5;x,y,z;6;7\n",
+            ["a | b | column 3 | column 4", "1 | 2 |  |", "3 | 4 |  |", "5 | x,y,z | 6 | 7"],
+        ),
+        ('a,b\n"he said \\"hi\\", ok",2\n"x",3\n', ["a | b", 'he said "hi", ok | 2', "x | 3"]),
+        ('a,b\n"C:\\new\\",2\n"D:\\",3\n', ["a | b", "C:\\new\\ | 2", "D:\\ | 3"]),
         ('a,b\n"never closed,2\n3,4', ["a | b", "never closed,2 3,4 |"]),
     ],
 )
@@ -91,6 +96,24 @@ CELLS = st.text(
 ).map(clean)
 
 
+@pytest.mark.parametrize(
+    ("head", "shown"),
+    [
+        ("price,price,price", "price | price (2) | price (3)"),
+        ("price,price (2),price", "price | price (2) | price (3)"),
+        (",price,tax,,", "| price | tax | column 4 | column 5"),
+        ("model,,price,", "model | column 2 | price | column 4"),
+        ("model,,column 2,x", "model | column 2 (2) | column 2 | x"),
+        ("model,,,price", "model |  |  | price"),
+    ],
+)
+def test_columns_of_one_name_or_none_are_told_apart(head: str, shown: str) -> None:
+    row = ",".join("1" for _ in head.split(","))
+    if shown == "model |  |  | price":  # an empty column is none
+        row, shown = "1,,,1", "model | price"
+    assert parse(f"{head}\n{row}\n{row}\n").text.split("\n")[0] == shown
+
+
 @given(
     st.integers(2, 5).flatmap(lambda n: st.lists(st.lists(CELLS, min_size=n, max_size=n), min_size=2, max_size=6)),
     st.sampled_from(",;\t"),
@@ -100,4 +123,6 @@ def test_cells_come_back_from_the_text(table: list[list[str]], delimiter: str) -
     # By name, since cells of nothing but other delimiters would make one of them the better guess.
     buffer.write(f"sep={delimiter}\n")
     csv.writer(buffer, delimiter=delimiter, lineterminator="\n").writerows(table)
-    assert [line.split(" | ") for line in parse(buffer.getvalue()).text.split("\n")] == table
+    head, *rows = [line.split(" | ") for line in parse(buffer.getvalue()).text.split("\n")]
+    assert rows == table[1:]
+    assert head == table[0] or len(set(head)) == len(head), "columns of one name are numbered"

@@ -3,11 +3,11 @@ from pathlib import Path
 
 import pytest
 
+from retrieval.parsers.document_format import DocumentFormat
 from retrieval.parsers.formats import (
     ACCEPTED,
     FORMATS,
     PLAIN_TEXT,
-    DocumentFormat,
     find_binary_format,
     find_text_format,
 )
@@ -42,7 +42,8 @@ def test_the_sentence_of_what_is_accepted_reads_well() -> None:
     assert ACCEPTED == (
         "Accepted are Markdown, HTML, PDF, Word (.docx), PowerPoint (.pptx), Excel (.xlsx), OpenDocument (.odt, .ods, "
         ".odp), RTF, EPUB, e-mail (.eml, .mbox), pictures of text (by OCR, if tesseract is installed), CSV and TSV, "
-        "JSON, source code and plain text in UTF-8, UTF-16, or an older encoding that is declared or can be recognised."
+        "JSON, Jupyter notebooks, source code and plain text in UTF-8, UTF-16, or an older encoding that is declared "
+        "or can be recognised."
     )
 
 

@@ -45,7 +45,7 @@ def test_headings_are_found_where_they_are() -> None:
         (3, "Returns in 30 days"),
     ]
     assert first_lines(parsed) == ["# Kestrel **K2** #", "Price", "### [Returns](https://example.com) in `30` days"]
-    assert (parsed.media_type, parsed.title) == ("text/markdown", "Kestrel K2")
+    assert (parsed.media_type, parsed.title) == ("text/markdown", "front matter")
 
 
 @pytest.mark.parametrize("text", ["## Only a section\n\ntext", "no heading at all", "#\n\nan empty heading"])
@@ -133,9 +133,9 @@ def test_front_matter_is_told_from_a_rule(text: str, headings: list[str]) -> Non
     assert parsed.text == text
 
 
-def test_front_matter_gives_the_title_where_no_heading_does() -> None:
+def test_front_matter_gives_the_title_before_a_heading_does() -> None:
     assert parse('---\nlayout: post\ntitle: "Kestrel K2"\n---\n\n## Warranty\n').title == "Kestrel K2"
-    assert parse("---\ntitle: x\n---\n# Kestrel K2\n").title == "Kestrel K2"
+    assert parse("---\ntitle: Kestrel K2\n---\n# Introduction\n").title == "Kestrel K2"
 
 
 def test_quotes_lists_and_tables_have_no_headings() -> None:

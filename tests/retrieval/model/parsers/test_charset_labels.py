@@ -33,7 +33,27 @@ TABLE = [
     ("koi8-ru", "Гарантія".encode("koi8_u"), "Гарантія"),
     ("windows-1251", "Гарантия".encode("cp1251"), "Гарантия"),
     ("utf-8", "Öl – 5 €".encode(), "Öl – 5 €"),
+    ("cp-850", "Größe ½ Ø".encode("cp850"), "Größe ½ Ø"),
+    ("x-ibm866", "Гарантия".encode("cp866"), "Гарантия"),
 ]
+
+
+SPELLINGS = {
+    "cp850": "cp-850 CP_850 x-cp850 ibm850 IBM-850 x-ibm850 dos-850 DOS850 codepage-850 oem850 850",
+    "cp1251": "win-1251 win1251 windows1251 windows_1251 x-windows-1251 cp_1251 'windows-1251' mswin1251",
+    "iso8859-15": "ISO8859_15 iso-8859-15 iso885915 x-iso-8859-15 windows-28605 iso-8859-15-windows",
+    "cp932": "ms932 MS_932 windows-932 x-mac-japanese sjis",
+    "utf-8": "utf8mb4 UTF_8 x-utf-8 65001 cp65001 'utf-8'",
+    "mac_latin2": "x-mac-ce x-mac-centraleurroman macce",
+}
+
+
+@pytest.mark.parametrize("encoding", SPELLINGS)
+def test_a_label_is_known_in_all_its_spellings(encoding: str) -> None:
+    for label in SPELLINGS[encoding].split():
+        assert find_encoding(label) == encoding, label
+    for label in ("unknown-8bit", "x-unknown", "8bit", "binary", "default", "x-user-defined", "cp", "99999", "x-"):
+        assert find_encoding(label) is None, label
 
 
 def read(data: bytes, name: str) -> str:

@@ -3,7 +3,8 @@
 import pytest
 
 from retrieval.parsers.child import read_document
-from retrieval.parsers.formats import FORMATS, PLAIN_TEXT, DocumentFormat
+from retrieval.parsers.document_format import DocumentFormat
+from retrieval.parsers.formats import FORMATS, PLAIN_TEXT
 from retrieval.parsers.parsed import ParseLimits
 from retrieval.parsers.sniff import sniff
 from tests.retrieval.model.parsers.office_files import make_docx, make_epub, make_odt, make_pptx, make_xlsx
@@ -15,6 +16,8 @@ pytestmark = pytest.mark.model
 SENTENCE = "Adults pay 12 euros."
 PARAGRAPH = f"<text:p>{SENTENCE}</text:p>"
 CELL = f"<table:table><table:table-row><table:table-cell>{PARAGRAPH}</table:table-cell></table:table-row></table:table>"
+SPACES = "xmlns:office='o' xmlns:text='t'"
+TYPE = 'office:mimetype="application/vnd.oasis.opendocument.text"'
 SAMPLES = {
     "markdown": b"# Prices\n\nAdults pay 12 euros.\n",
     "html": b"<!doctype html><h1>Prices</h1><p>Adults pay 12 euros.",
@@ -25,6 +28,10 @@ SAMPLES = {
     "odt": make_odt(PARAGRAPH),
     "ods": make_odt(CELL, "spreadsheet"),
     "odp": make_odt(f"<draw:page><draw:frame>{PARAGRAPH}</draw:frame></draw:page>", "presentation"),
+    "fodf": (
+        f"<office:document {SPACES} {TYPE}><office:body><office:text>{PARAGRAPH}</office:text></office:body>"
+        "</office:document>"
+    ).encode(),
     "rtf": b"{\\rtf1 Adults pay 12 euros.}",
     "epub": make_epub({"one.xhtml": f"<html><body><p>{SENTENCE}</p></body></html>"}),
     "email": b"From: a@example.com\nDate: Fri, 27 Nov 2026 09:30:00 +0000\nMIME-Version: 1.0\n\nAdults pay 12 euros.\n",
@@ -32,6 +39,7 @@ SAMPLES = {
     "csv": b"Group,Price\nAdults,Adults pay 12 euros.\n",
     "json": b'{"prices": "Adults pay 12 euros."}',
     "jsonl": b'{"prices": "Adults pay 12 euros."}\n{"a": 1}\n',
+    "ipynb": b'{"cells": [{"cell_type": "markdown", "source": ["Adults pay 12 euros."]}]}',
     "code": b"# Adults pay 12 euros.\n",
     "text": b"Adults pay 12 euros.",
 }

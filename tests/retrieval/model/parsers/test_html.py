@@ -37,7 +37,7 @@ def test_headings_tables_lists_and_code_keep_their_shape() -> None:
     )
     assert [(heading.level, heading.title) for heading in page.headings] == [(1, "Prices 2026"), (2, "Hours")]
     assert all(page.text[heading.start :].startswith("#" * heading.level) for heading in page.headings)
-    assert page.title == "Prices 2026"
+    assert page.title == "Harbor Line – prices"
 
 
 @pytest.mark.parametrize(
@@ -321,7 +321,7 @@ def test_tables_lists_and_code_are_blocks_with_the_header_as_head() -> None:
 def test_blocks_in_a_list_come_after_it_and_a_list_in_a_list_is_part_of_it() -> None:
     page = parse("<p>Do:<ol><li>One<pre>a</pre><ul><li>x</ul><li>Two</ol><table><tr><td>1<td>2</table>")
     blocks = [(block.kind, page.text[block.start : block.end]) for block in page.blocks]
-    assert blocks == [("list", "- One\n\na\n\n- x\n\n- Two"), ("code", "a"), ("table", "1 | 2")]
+    assert blocks == [("list", "1. One\n\na\n\n  - x\n2. Two"), ("code", "a"), ("table", "1 | 2")]
     assert page.blocks[-1].head == page.blocks[-1].start
 
 

@@ -228,3 +228,20 @@ def test_a_text_about_headers_stays_a_text() -> None:
     text = "MIME-Version: 1.0 is what a mail says first.\nContent-Type: multipart/mixed follows.\n"
     assert read(text.replace("1.0 is", "1 is").encode(), "notes.md").text == text.replace("1.0 is", "1 is")
     assert read(f"# Mail\n\n{text}".encode(), "notes.md").text == f"# Mail\n\n{text}"
+
+
+@pytest.mark.parametrize("length", [b"%d\n", b"%d        \n"])
+@pytest.mark.parametrize("name", ["1234.emlx", "1234"])
+def test_a_message_of_apple_mail_ends_where_its_length_says(length: bytes, name: str) -> None:
+    message = make_message("Prices", "The K2 costs 49.").as_bytes()
+    notes = b'<?xml version="1.0"?>\n<plist version="1.0"><dict><key>flags</key><integer>1</integer></dict></plist>\n'
+    parsed = read(length % len(message) + message + notes, name)
+    assert parsed.text == f"# Prices\n\n{HEAD}\n\nThe K2 costs 49."
+    assert parsed.media_type == "message/rfc822"
+
+
+@pytest.mark.parametrize(("delsp", "text"), [("; delsp=yes", "A wrapped line."), ("", "A wrap ped line.")])
+def test_a_space_that_only_marks_a_wrapped_line_goes_where_the_message_says_so(delsp: str, text: str) -> None:
+    head = "From: a@example.com\nMIME-Version: 1.0\nSubject: a\n"
+    message = f"{head}Content-Type: text/plain; format=flowed{delsp}\n\nA wrap \nped line.\n"
+    assert read(message.encode()).text.endswith(f"\n\n{text}")

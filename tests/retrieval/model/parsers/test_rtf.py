@@ -83,3 +83,8 @@ def test_no_word_is_lost(paragraphs: list[list[str]], end: str) -> None:
     body = end.join(" ".join(map(escape, words)) for words in paragraphs)
     text = read(f"{{\\rtf1 {body}{end}}}".encode()).text
     assert [word for words in paragraphs for word in words if word not in text] == []
+
+
+@pytest.mark.parametrize(("word", "encoding"), [("mac", "mac_roman"), ("pc", "cp437"), ("pca", "cp850")])
+def test_a_text_is_in_the_encoding_of_its_computer(word: str, encoding: str) -> None:
+    assert read(b"{\\rtf1\\" + word.encode() + b" caf" + "é".encode(encoding) + b"\\par}").text == "café"

@@ -1,0 +1,69 @@
+"""Prompts with completions: OpenAI's older rows, and those of TRL, as texts or as lists of messages."""
+
+import re
+from collections.abc import Iterable, Sequence
+
+from gateway.conversations.conversation import Conversation, Import
+from gateway.conversations.formats.turns import UnusableRecord, read_system, read_turns, trim_turns
+from gateway.conversations.records import ROW_LISTS, Record, as_text, read_records
+from training.dataset import Message, Problem
+
+__all__ = ["read_completions"]
+
+_PROMPT_END = re.compile(
+    r"\s*(?:#{2,}|-{3,}|={3,}|\*{3,}|[-=]+>|<\|\w+\|>|\n\s*(?:answer|a|reply|response|assistant|agent|ai|bot)\s*:)\s*$",
+    re.IGNORECASE,
+)
+_COMPLETION_END = re.compile(r"\s*(?:#{2,}|-{3,}|={3,}|\*{3,}|\[?END\]?|\[?STOP\]?|<\|\w+\|>|</s>)\s*$")
+_BAD = "replies that are marked as bad (`label`: false)"
+
+
+def read_completions(text: str) -> Import:
+    r"""Read `prompt` and `completion`, of which only the latter is learnt.
+
+    A mark that all prompts or all completions of a file end with, such as `\n\n###\n\n` or ` END`, and a space that all
+    completions begin with, told older models where a text ends and are no words of anybody.
+    """
+    records, problems = read_records(text, ROW_LISTS)
+    prompts, completions = ([record.get(name) for _, record in records] for name in ("prompt", "completion"))
+    prompt_mark, mark = _find_mark(prompts, _PROMPT_END), _find_mark(completions, _COMPLETION_END)
+    space = len(records) > 1 and all(isinstance(one, str) and one.startswith(" ") for one in completions)
+    conversations: list[Conversation] = []
+    omitted: dict[str, int] = {}
+    for number, record in records:
+        if record.get("label") in (False, 0):
+            omitted[_BAD] = omitted.get(_BAD, 0) + 1
+            continue
+        prompt, completion = _cut(record.get("prompt"), prompt_mark), _cut(record.get("completion"), mark)
+        if space and isinstance(completion, str):
+            completion = completion.removeprefix(" ")
+        try:
+            messages = _join(record, read_turns(prompt, "user"), read_turns(completion, "assistant"))
+        except UnusableRecord as error:
+            problems.append(Problem(number, str(error)))
+        else:
+            conversations.append(Conversation(number, messages, as_text(record.get("id"))))
+    return Import(conversations, sorted(problems, key=lambda problem: problem.row), omitted)
+
+
+def _join(record: Record, prompt: Sequence[Message], completion: Sequence[Message]) -> list[Message]:
+    if record.get("tools"):
+        raise UnusableRecord("It has tools, and rows with tools can't be trained on. Leave them out.")
+    if not prompt:
+        raise UnusableRecord("Its prompt is empty, so its reply answers no question.")
+    if not any(message.role == "assistant" for message in completion):
+        raise UnusableRecord("Its completion is empty, so there is nothing to learn.")
+    context = [
+        Message("assistant", message.text, weight=0) if message.role == "assistant" else message for message in prompt
+    ]
+    return trim_turns([*read_system(record, "system", "system_prompt"), *context, *completion])
+
+
+def _find_mark(texts: Iterable[object], form: re.Pattern[str]) -> re.Pattern[str] | None:
+    """Return the form where all texts end with the same mark of it, and there are two at least."""
+    marks = [match[0].strip() if isinstance(text, str) and (match := form.search(text)) else "" for text in texts]
+    return form if len(marks) > 1 and marks[0] and len(set(marks)) == 1 else None
+
+
+def _cut(value: object, mark: re.Pattern[str] | None) -> object:
+    return mark.sub("", value) if mark is not None and isinstance(value, str) else value

@@ -1,0 +1,103 @@
+"""Turns as chats of any program have them: a role, and a text or its parts."""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from gateway.conversations.records import Record, as_dict, as_list, as_text
+from training.dataset import Message
+
+__all__ = ["UnusableRecord", "read_system", "read_turn_text", "read_turns", "trim_turns"]
+
+Role = Literal["system", "user", "assistant"]
+
+_ROLES: Mapping[str, Role] = {
+    **dict.fromkeys(("human", "user", "prompter"), "user"),
+    **dict.fromkeys(("gpt", "assistant", "chatgpt", "bing", "bard", "model", "chatbot"), "assistant"),
+    **dict.fromkeys(("system", "developer"), "system"),
+}
+_SWITCHES = ("weight", "train", "loss")
+"""Members of a turn by which trainers leave it out of what is learnt, with 0 or false."""
+_CALLS = ("tool_calls", "function_call", "functionCall", "functionResponse", "toolUse", "toolResult")
+_TRANSCRIPT = re.compile(r"(?:^|\n\n)(Human|Assistant):[ \t]*")
+"""The turns of one text, as Anthropic's older prompts and data sets write them."""
+
+
+class UnusableRecord(Exception):
+    """A record that can't be used; the text says why."""
+
+
+def read_turns(value: Any, role: Role) -> list[Message]:
+    """Return the turns of a list of messages, of one, or of a text, which is a turn of the role or a transcript.
+
+    Blank turns say nothing and are left out.
+
+    Raises:
+        UnusableRecord: A turn isn't one of a person's, or has more than text in it.
+    """
+    if isinstance(value, str):
+        pieces = _TRANSCRIPT.split(value.strip())
+        if pieces[0] or pieces[1:2] != ["Human"]:
+            return [Message(role, value)] if value.strip() else []
+        turns: list[Record] = [
+            {"role": name, "content": text.strip()} for name, text in zip(pieces[1::2], pieces[2::2], strict=True)
+        ]
+    else:
+        turns = [as_dict(turn) for turn in as_list(value) or filter(None, [value])]
+    messages = [_read_turn(turn) for turn in turns]
+    return [message for message in messages if message.text.strip()]
+
+
+def _read_turn(turn: Record) -> Message:
+    name = as_text(turn.get("from") or turn.get("role"))
+    if name.lower() not in _ROLES:
+        raise UnusableRecord(f"It has a turn of {name!r}, and only human, gpt and system are known.")
+    role = _ROLES[name.lower()]
+    unlearnt = role == "assistant" and any(turn.get(switch) in (0, False) for switch in _SWITCHES)
+    return Message(role, read_turn_text(turn), weight=0 if unlearnt else None)
+
+
+def read_turn_text(turn: Record) -> str:
+    """Return a turn's text; of one in parts, as chats have it, their texts but for thoughts.
+
+    Raises:
+        UnusableRecord: It has a call of a tool, or a part is no text.
+    """
+    content = next(filter(None, map(turn.get, ("value", "content", "text", "parts"))), None)
+    parts = [as_dict(part) for part in (as_list(content) or ([content] if isinstance(content, dict) else []))]
+    if any(turn.get(name) for name in _CALLS) or any(name in part for part in parts for name in _CALLS):
+        raise UnusableRecord("It has calls of tools, and rows with tools can't be trained on. Leave these turns out.")
+    parts = [part for part in parts if part.get("thought") is not True]
+    if any(not isinstance(part.get("text"), str) for part in parts):
+        raise UnusableRecord("A turn has something else than text in it, and only text is learnt.")
+    return "\n".join(as_text(part["text"]) for part in parts) if parts else as_text(content)
+
+
+def read_system(record: Record, *names: str) -> list[Message]:
+    """Return the system text that stands under one of the names beside the turns, as a turn; none where there is none.
+
+    Raises:
+        UnusableRecord: It isn't text.
+    """
+    value = next(filter(None, map(record.get, names)), None)
+    members = as_dict(value)
+    text = read_turn_text(members if members and "text" not in members else {"content": value})
+    return [Message("system", text)] if text.strip() else []
+
+
+def trim_turns(messages: list[Message]) -> list[Message]:
+    """Return the turns up to the last reply.
+
+    Raises:
+        UnusableRecord: There is none, or no question before it.
+    """
+    while messages and messages[-1].role != "assistant":
+        messages.pop()
+    if not messages:
+        raise UnusableRecord("It has no final reply, so there is nothing to learn.")
+    first = next(index for index, message in enumerate(messages) if message.role != "system")
+    if messages[first].role == "assistant":
+        messages[first] = Message("assistant", messages[first].text, weight=0)
+    if all(message.role != "user" for message in messages) or not any(message.is_target for message in messages):
+        raise UnusableRecord("Its reply answers no question. Put the user's message before it.")
+    return messages

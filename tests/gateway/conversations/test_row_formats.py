@@ -1,0 +1,270 @@
+"""The rows of other trainers: whatever shape the same conversation has, the same is learnt of it."""
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gateway.conversations import UnusableFile, encode_conversations
+from gateway.conversations.formats import columns, read_conversations
+
+Turns = list[tuple[str, str]]
+Encode = Callable[[Turns], dict[str, Any]]
+
+# Without white space at the ends, which some of these formats add, and without their marks.
+TEXT = st.text(max_size=20).map(lambda text: f"“{text.replace('Human', '').replace('Assistant', '')}”.")
+
+
+def messages(turns: Turns, role: str = "role", text: str = "content", **names: str) -> list[dict[str, str]]:
+    return [{role: names.get(name, name), text: content} for name, content in turns]
+
+
+def parts(turns: Turns, assistant: str) -> list[dict[str, Any]]:
+    names = {"assistant": assistant}
+    return [{"role": names.get(name, name), "parts": [{"text": text}]} for name, text in turns]
+
+
+def split_system(turns: Turns) -> tuple[str, Turns]:
+    return (turns[0][1], turns[1:]) if turns[0][0] == "system" else ("", turns)
+
+
+def encode_alpaca(turns: Turns) -> dict[str, Any]:
+    system, rest = split_system(turns)
+    texts = [text for _, text in rest]
+    history = [[question, reply] for question, reply in zip(texts[:-2:2], texts[1:-2:2], strict=True)]
+    return {"instruction": texts[-2], "input": "", "output": texts[-1], "system": system, "history": history}
+
+
+def encode_bedrock(turns: Turns) -> dict[str, Any]:
+    system, rest = split_system(turns)
+    content = [{"role": role, "content": [{"text": text}]} for role, text in rest]
+    return {"schemaVersion": "bedrock-conversation-2024", "system": [{"text": system or "S"}], "messages": content}
+
+
+def encode_gemini(turns: Turns) -> dict[str, Any]:
+    system, rest = split_system(turns)
+    contents = {"contents": parts(rest, "model")}
+    return {"systemInstruction": {"role": "system", "parts": [{"text": system}]}, **contents} if system else contents
+
+
+def encode_transcript(turns: Turns) -> dict[str, Any]:
+    names = {"user": "Human", "assistant": "Assistant"}
+    prompt = "".join(f"\n\n{names[role]}: {text}" for role, text in split_system(turns)[1][:-1])
+    return {"prompt": f"{prompt}\n\nAssistant:", "completion": f" {turns[-1][1]}"}
+
+
+CHATS: dict[str, tuple[str, Encode]] = {
+    "ShareGPT": (
+        "sharegpt",
+        lambda turns: {"conversations": messages(turns, "from", "value", user="human", assistant="gpt")},
+    ),
+    "Cohere": (
+        "sharegpt",
+        lambda turns: {"messages": messages(turns, system="System", user="User", assistant="Chatbot")},
+    ),
+    "a published set": ("sharegpt", lambda turns: {"prompt": "x", "prompt_id": "7", "messages": messages(turns)}),
+    "Bedrock": ("sharegpt", encode_bedrock),
+    "Gemini": ("gemini", encode_gemini),
+    "Alpaca": ("alpaca", encode_alpaca),
+    "TRL": (
+        "completions",
+        lambda turns: {"prompt": messages(turns[:-1]), "completion": messages(turns[-1:])},
+    ),
+    "a transcript": ("completions", encode_transcript),
+}
+LAST_ONLY = ("TRL", "a transcript")
+"""Formats of which the turns of the prompt are read and not learnt."""
+
+
+@st.composite
+def conversations(draw: st.DrawFn) -> list[Turns]:
+    def one() -> Turns:
+        system = [("system", draw(TEXT))] if draw(st.booleans()) else []
+        pairs = [[("user", draw(TEXT)), ("assistant", draw(TEXT))] for _ in range(draw(st.integers(1, 3)))]
+        return [*system, *(turn for pair in pairs for turn in pair)]
+
+    return [one() for _ in range(draw(st.integers(1, 3)))]
+
+
+def read(rows: Sequence[Any]) -> tuple[str, list[tuple[Turns, list[str], str | None]]]:
+    name, content = read_conversations("\n".join(map(json.dumps, rows)).encode())
+    assert not content.problems, content.problems
+    assert read_conversations(encode_conversations(content.conversations))[1].problems == [], "it can be uploaded"
+    turns = [[(message.role, message.text) for message in one.messages] for one in content.conversations]
+    rest = [(one.replies, one.rejected) for one in content.conversations]
+    return name, [(one, replies, worse) for one, (replies, worse) in zip(turns, rest, strict=True)]
+
+
+@pytest.mark.parametrize("format", CHATS)
+@settings(max_examples=10)
+@given(conversations())
+def test_the_same_conversation_is_the_same_rows_whatever_its_format(format: str, some: list[Turns]) -> None:
+    name, encode = CHATS[format]
+    if format == "a transcript":
+        some = [split_system(turns)[1] for turns in some]
+    elif format == "Bedrock":
+        some = [[("system", split_system(turns)[0] or "S"), *split_system(turns)[1]] for turns in some]
+    learnt = [[text for role, text in turns if role == "assistant"] for turns in some]
+    if format in LAST_ONLY:
+        learnt = [texts[-1:] for texts in learnt]
+        some = some * 2  # of one row nothing is known to be a mark of its file
+        learnt = learnt * 2
+    expected = [(turns, replies, None) for turns, replies in zip(some, learnt, strict=True)]
+    assert read([encode(turns) for turns in some]) == (name, expected)
+
+
+def encode_scores(turns: Turns, worse: str) -> dict[str, Any]:
+    replies = [("assistant", worse)], turns[-1:]
+    scored = [
+        {"score": score, "completion": parts(one, "model")[0]} for score, one in zip((0.0, 1.0), replies, strict=True)
+    ]
+    return {**encode_gemini(turns[:-1]), "completions": scored}
+
+
+PREFERENCES: dict[str, tuple[str, Callable[[Turns, str], dict[str, Any]]]] = {
+    "a prompt": (
+        "preferences",
+        lambda turns, worse: {
+            "prompt": messages(turns[:-1]),
+            "chosen": messages(turns[-1:]),
+            "rejected": messages([("assistant", worse)]),
+        },
+    ),
+    "no prompt": (
+        "preferences",
+        lambda turns, worse: {
+            "chosen": messages(turns),
+            "rejected": messages([*turns[:-1], ("assistant", worse)]),
+        },
+    ),
+    "a prompt and whole conversations": (
+        "preferences",
+        lambda turns, worse: {
+            "prompt": next(text for role, text in turns if role == "user"),
+            "chosen": messages(turns),
+            "rejected": messages([*turns[:-1], ("assistant", worse)]),
+            "score_chosen": 8.5,
+        },
+    ),
+    "LLaMA-Factory": (
+        "preferences",
+        lambda turns, worse: {
+            "conversations": messages(turns[:-1], "from", "value", user="human", assistant="gpt"),
+            "chosen": {"from": "gpt", "value": turns[-1][1]},
+            "rejected": {"from": "gpt", "value": worse},
+        },
+    ),
+    "Gemini": ("gemini", encode_scores),
+}
+
+
+@pytest.mark.parametrize("format", PREFERENCES)
+@settings(max_examples=10)
+@given(conversations(), TEXT.map(lambda text: f"No, {text}"))
+def test_the_same_preference_is_the_same_rows_whatever_its_format(format: str, some: list[Turns], worse: str) -> None:
+    name, encode = PREFERENCES[format]
+    expected = [(turns, [turns[-1][1]], worse) for turns in some]
+    assert read([encode(turns, worse) for turns in some]) == (name, expected)
+
+
+@pytest.mark.parametrize("end", ["\n\n###\n\n", " ->", "\n\nAnswer:", ""])
+@pytest.mark.parametrize("stop", [" END", "\n", "###", "<|endoftext|>", ""])
+def test_marks_that_all_texts_of_older_rows_end_with_are_no_words(end: str, stop: str) -> None:
+    pairs = [("How long?", "A year."), ("How much?", "Nothing.\n\nReally.")]
+    rows = [{"prompt": f"{question}{end}", "completion": f" {reply}{stop}"} for question, reply in pairs]
+    _, content = read_conversations("\n".join(map(json.dumps, rows)).encode())
+    assert [[message.text.rstrip("\n") for message in one.messages] for one in content.conversations] == [
+        list(pair) for pair in pairs
+    ]
+    _, content = read_conversations(
+        b'{"prompt": "Is it called ###", "completion": "Yes."}\n{"prompt": "b", "completion": "END"}'
+    )
+    texts = [message.text for one in content.conversations for message in one.messages]
+    assert texts == ["Is it called ###", "Yes.", "b", "END"], "what one row ends with is its own"
+
+
+def test_replies_that_are_marked_as_bad_are_left_out() -> None:
+    rows = [{"prompt": "Q?", "completion": f"{label}.", "label": label} for label in (True, False)]
+    _, content = read_conversations("\n".join(map(json.dumps, rows)).encode())
+    assert [one.replies for one in content.conversations] == [["True."]]
+    assert list(content.omitted.values()) == [1]
+
+
+@pytest.mark.parametrize(
+    ("record", "format"),
+    [
+        ({"question": "Q?", "answer": "A."}, "json"),
+        ({"system_prompt": "S", "question": "Q?", "response": "A."}, "json"),
+        ({"input_text": "Q?", "output_text": "A."}, "json"),
+        ({"text_input": "Q?", "output": "A."}, "json"),
+        ({"instruction": "Q?", "context": "", "response": "A.", "category": "qa"}, "alpaca"),
+        ({"instruction": "Q?", "output": "A."}, "alpaca"),
+    ],
+)
+def test_a_pair_of_texts_is_a_row_under_all_usual_names(record: dict[str, str], format: str) -> None:
+    system = [("system", "S")] if "system_prompt" in record else []
+    turns = [*system, ("user", "Q?"), ("assistant", "A.")]
+    assert read([record, record]) == (format, [(turns, ["A."], None)] * 2)
+
+
+def test_json_takes_a_map_of_columns_as_tables_do() -> None:
+    rows = [{"Betreff": "Q?", "Antwort": "A."}, {"Betreff": None, "Antwort": "A."}, []]
+    name, content = read_conversations(json.dumps(rows).encode(), None, {"question": "Betreff", "reply": "Antwort"})
+    assert (name, [one.replies for one in content.conversations]) == ("json", [["A."]])
+    assert [problem.row for problem in content.problems] == [2, 3]
+    rows = [{"ticket": 7, "author": author, "body": author} for author in ("customer", "agent")]
+    _, content = read_conversations(json.dumps(rows).encode(), None, {"conversation": "ticket"})
+    assert [[message.text for message in one.messages] for one in content.conversations] == [["customer", "agent"]]
+
+
+CALL = {"role": "assistant", "content": "", "tool_calls": [{"id": "1"}]}
+
+
+@pytest.mark.parametrize(
+    ("record", "words"),
+    [
+        ({"prompt": [{"role": "user", "content": "Q?"}], "completion": [CALL]}, "tools"),
+        ({"prompt": "Q?", "completion": "A.", "tools": [{"type": "function"}]}, "tools"),
+        ({"conversations": [{"from": "human", "value": "Q?"}, {**CALL, "from": "gpt", "value": ""}]}, "tools"),
+        ({"contents": [{"role": "model", "parts": [{"functionCall": {"name": "f"}}]}]}, "tools"),
+        ({"contents": [{"parts": [{"inlineData": {}}]}, {"role": "model", "parts": [{"text": "A."}]}]}, "only text"),
+        ({"contents": [{"role": "user", "parts": [{"text": "Q?"}]}], "completions": [{"score": 1}]}, "aren't two"),
+        ({"prompt": "Q?", "completion": " "}, "completion is empty"),
+        ({"prompt": "", "completion": "A."}, "prompt is empty"),
+        ({"prompt": ["Q?"], "completion": "A."}, "a turn of ''"),
+        ({"chosen": "Blue is the sky.", "rejected": "Blue is the sea."}, "which part of them is the prompt"),
+        ({"prompt": "Q?", "chosen": "A.", "rejected": "A."}, "are the same"),
+        ({"prompt": "Q?", "chosen": " ", "rejected": "A."}, "Its chosen isn't one"),
+    ],
+)
+def test_rows_that_cannot_be_learnt_say_why_in_the_words_of_their_format(record: dict[str, Any], words: str) -> None:
+    _, content = read_conversations(json.dumps(record).encode())
+    assert content.conversations == []
+    (problem,) = content.problems
+    assert words in problem.message
+    assert "preferred_output" not in problem.message
+
+
+def test_bare_texts_are_refused_with_what_to_do() -> None:
+    with pytest.raises(UnusableFile, match=r"which part of a text is a reply.*prompt.*braid docs add"):
+        read_conversations(b'{"text": "Once upon a time."}\n{"text": "The end."}\n')
+
+
+def test_columns_of_parquet_are_read_as_the_members_of_the_same_records(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Table:
+        @staticmethod
+        def to_pylist() -> list[dict[str, Any]]:
+            row = {"chosen": "Yes.", "rejected": "Yo.", "system": None}
+            return [{"prompt": [{"role": "user", "content": "Q?", "name": None}], **row}]
+
+    class Pyarrow:
+        @staticmethod
+        def read_table(_file: object) -> Table:
+            return Table()
+
+    monkeypatch.setattr(columns, "_load_pyarrow", Pyarrow)
+    name, content = read_conversations(b"PAR1")
+    assert (name, [(one.replies, one.rejected) for one in content.conversations]) == ("parquet", [(["Yes."], "Yo.")])

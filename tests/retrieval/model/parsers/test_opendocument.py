@@ -1,0 +1,107 @@
+"""Numbers of OpenDocument's lists and headings, and what is embedded in its texts."""
+
+import io
+import zipfile
+
+import pytest
+
+from retrieval.parsers.child import read_document
+from retrieval.parsers.parsed import ParseLimits
+from tests.retrieval.model.parsers.office_files import make_odt, pack
+
+pytestmark = pytest.mark.model
+
+NUMBER = "<text:{}-level-style{} text:level='{}' style:num-format='{}' style:num-suffix='.' text:display-levels='{}'/>"
+LIST = "".join(
+    NUMBER.format("list", "-number", level, form, shown)
+    for level, form, shown in [(1, "1", 1), (2, "1", 2), (3, "i", 1)]
+)
+LISTS = f"<text:list-style style:name='L'>{LIST}</text:list-style>"
+
+
+def read(body: str, styles: str = LISTS) -> str:
+    return read_document(make_odt(body, styles=styles), "upload", ParseLimits()).text
+
+
+def item(*contents: str) -> str:
+    return "<text:list-item>" + "".join(contents) + "</text:list-item>"
+
+
+def paragraph(text: str) -> str:
+    return f"<text:p>{text}</text:p>"
+
+
+def listing(*items: str, **attributes: str) -> str:
+    written = "".join(f" {name.replace('_', ':', 1).replace('_', '-')}='{value}'" for name, value in attributes.items())
+    return f"<text:list text:style-name='L'{written}>{''.join(items)}</text:list>"
+
+
+def test_a_list_goes_on_where_it_says_so_and_else_begins_anew() -> None:
+    first = listing(item(paragraph("a")), item(paragraph("b"), listing(item(paragraph("c")))), xml_id="l1")
+    on = [{"text_continue_numbering": "true"}, {"text_continue_list": "l1"}, {}]
+    for attributes, number in zip(on, ("3", "3", "1"), strict=True):
+        body = f"{first}{paragraph('x')}{listing(item(paragraph('d')), **attributes)}"
+        assert read(body) == f"1. a\n2. b\n  2.1. c\n\nx\n\n{number}. d"
+
+
+def test_an_item_that_has_only_a_list_in_it_counts_nothing() -> None:
+    first = listing(item(paragraph("a"), listing(item(paragraph("b")))), xml_id="l1")
+    second = listing(item(listing(item(paragraph("c")))), item(paragraph("d")), text_continue_list="l1")
+    assert read(f"{first}{paragraph('x')}{second}") == "1. a\n  1.1. b\n\nx\n\n  1.2. c\n2. d"
+
+
+def test_numbers_have_their_form() -> None:
+    deep = listing(item(paragraph("i")), item(paragraph("ii")))
+    body = listing(item(paragraph("a"), listing(item(paragraph("b"), deep))))
+    assert read(body) == "1. a\n  1.1. b\n    i. i\n    ii. ii"
+
+
+def test_headings_have_the_numbers_of_their_outline() -> None:
+    levels = "".join(NUMBER.format("outline", "", level, "1", level) for level in (1, 2))
+    headings = [
+        (1, "One", ""),
+        (2, "In it", ""),
+        (2, "More", ""),
+        (1, "Bare", "text:is-list-header='true'"),
+        (1, "Two", ""),
+    ]
+    body = "".join(f"<text:h text:outline-level='{level}' {more}>{title}</text:h>" for level, title, more in headings)
+    outline = f"<text:outline-style>{levels}</text:outline-style>"
+    assert read(body, outline) == "# 1. One\n\n## 1.1. In it\n\n## 1.2. More\n\n# Bare\n\n# 2. Two"
+    assert read(body, "") == "# One\n\n## In it\n\n## More\n\n# Bare\n\n# Two"
+
+
+MATH = "<math xmlns='http://www.w3.org/1998/Math/MathML'><semantics><mrow>{}</mrow><annotation>x</annotation></semantics></math>"
+
+
+@pytest.mark.parametrize(
+    ("formula", "text"),
+    [
+        ("<mfrac><mi>a</mi><mrow><mi>b</mi><mo>+</mo><mn>1</mn></mrow></mfrac>", "a/(b+1)"),
+        ("<msup><mi>x</mi><mn>2</mn></msup><mo>=</mo><mn>4</mn>", "x^2=4"),
+        ("<msubsup><mi>x</mi><mi>i</mi><mn>2</mn></msubsup>", "x_i^2"),
+        ("<msqrt><mi>a</mi><mo>+</mo><mi>b</mi></msqrt>", "√(a+b)"),
+        ("<mfrac><mi>a</mi></mfrac>", "a"),
+    ],
+)
+def test_a_formula_stands_in_its_line_packed_or_not(formula: str, text: str) -> None:
+    inline = f"<draw:frame><draw:object>{MATH.format(formula)}</draw:object></draw:frame>"
+    assert read(paragraph(f"So {inline} here.")) == f"So {text} here."
+    assert embed("<draw:frame><draw:object href='./Object 1'/></draw:frame>", MATH.format(formula)) == f"So {text}."
+
+
+def embed(frame: str, content: str) -> str:
+    with zipfile.ZipFile(io.BytesIO(make_odt(paragraph(f"So {frame}.")))) as archive:
+        parts: dict[str, str | bytes] = {name: archive.read(name) for name in archive.namelist()}
+    return read_document(pack({**parts, "Object 1/content.xml": content}), "upload", ParseLimits()).text
+
+
+def test_a_chart_is_a_title_and_a_table_and_what_is_no_opendocument_is_left() -> None:
+    frame = "<draw:frame><draw:object href='./Object 1'/><draw:image href='./Replacement'/></draw:frame>"
+    rows = [("", "2026"), ("East", "7")]
+    cells = "".join(
+        f"<table-row>{''.join(f'<table-cell><p>{cell}</p></table-cell>' for cell in row)}</table-row>" for row in rows
+    )
+    chart = f"<document-content><body><chart><chart><title><p>Sales</p></title><table>{cells}</table></chart></chart>"
+    assert embed(frame, f"{chart}</body></document-content>") == "So .\n\nSales\n\n| 2026\nEast | 7"
+    assert read(paragraph(f"So {frame}.")) == "So ."
