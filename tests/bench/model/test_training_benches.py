@@ -2,11 +2,15 @@
 
 import math
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 
+from tests.bench import preferences_vs_trl
+from tests.bench.preference_wins import compare_answers, keeps_rule, make_preference
+from tests.bench.preferences_vs_trl import Run, find_difference, make_pairs, make_start
 from tests.bench.training_growth import Growth
 from tests.bench.training_growth import describe as describe_growth
 from tests.bench.training_vs_trl import Sample, compare, describe, main, make_conversations, train_here
@@ -42,7 +46,40 @@ def test_the_side_of_braid_trains_on_the_rows_of_the_bench(base_model: Path) -> 
     assert sample.loss > 0
 
 
-def test_without_trl_the_bench_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "argv", ["training_vs_trl", "--trl", str(tmp_path)])
+@pytest.mark.parametrize("bench", [main, preferences_vs_trl.main])
+def test_without_trl_the_bench_says_how_to_get_it(
+    bench: Callable[[], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["bench", "--trl", str(tmp_path)])
     with pytest.raises(SystemExit, match="doesn't have trl: fill it as the head of"):
-        main()
+        bench()
+
+
+def test_pairs_are_learnt_from_the_start_of_the_bench(base_model: Path, tmp_path: Path) -> None:  # noqa: F811
+    pairs = make_pairs(RowTokenizer.load(base_model), 9, 2)
+    assert len(pairs) == 9
+    assert all(pair.better.tokens != pair.worse.tokens for pair in pairs)
+    make_start(base_model, pairs, tmp_path / "start")
+    run = preferences_vs_trl.train_here(base_model, tmp_path / "start", pairs)
+    assert run.losses[0] == pytest.approx(math.log(2), rel=1e-4)  # the start is the reference
+    assert len(run.losses) == 2
+    sample = Sample(4, 6, 0.69)
+    assert find_difference([(run, Run(sample, run.losses))]) == 0
+    assert find_difference([(run, Run(sample, [run.losses[0], run.losses[1] + 0.5]))]) == pytest.approx(0.5)
+    line = preferences_vs_trl.describe([(Run(Sample(2, 4, 0.69), [0.7, 0.6]), Run(sample, [0.7, 0.65]))])
+    assert "1.00 and 2.00 s of cpu time per step, ratio 2.00" in line
+    assert "losses differ by 5.0e-02 at most" in line
+
+
+def test_a_rule_judges_the_answers_of_both_adapters() -> None:
+    row = make_preference(3)
+    assert keeps_rule(row["preferred_output"][0]["content"])
+    assert not keeps_rule(row["non_preferred_output"][0]["content"])
+    question = row["input"]["messages"][0]["content"]
+    wrong, kept, other = "It is 2 euros. Fair winds.", "It is 31 euros. Fair winds.\n", "It is 31 euros. Bye now."
+    figures = compare_answers([question] * 4, [other, other, kept, kept], [kept, kept, other, wrong])
+    assert figures.wins is not None
+    assert (figures.kept_before.value, figures.kept_after.value) == (0.5, 0.75)
+    assert (figures.wins.value, figures.wins.n) == (pytest.approx(2 / 3), 3)
+    assert (figures.right_before.value, figures.right_after.value) == (1.0, 0.75)
+    assert compare_answers([question], [kept], [kept]).wins is None
