@@ -10,11 +10,11 @@ import torch
 
 from tests.bench import preferences_vs_trl
 from tests.bench.preference_wins import compare_answers, keeps_rule, make_preference
-from tests.bench.preferences_vs_trl import Run, find_difference, make_pairs, make_start
+from tests.bench.preferences_vs_trl import Run, find_difference, make_pairs
 from tests.bench.training_growth import Growth
 from tests.bench.training_growth import describe as describe_growth
 from tests.bench.training_vs_trl import Sample, compare, describe, main, make_conversations, train_here
-from tests.training.model.conftest import base_model  # noqa: F401
+from tests.training.model.conftest import base_model, tokenizer  # noqa: F401
 from training.hardware import TrainingDevice
 from training.tokenization import RowTokenizer
 
@@ -37,8 +37,10 @@ def test_lines_say_speeds_and_growth() -> None:
     assert table.endswith("| 1,000 | 18.0 | 20.0 | 10.0 | 512 |")
 
 
-def test_the_side_of_braid_trains_on_the_rows_of_the_bench(base_model: Path) -> None:  # noqa: F811
-    tokenizer = RowTokenizer.load(base_model)
+def test_the_side_of_braid_trains_on_the_rows_of_the_bench(
+    base_model: Path,  # noqa: F811
+    tokenizer: RowTokenizer,  # noqa: F811
+) -> None:
     conversations = enumerate(make_conversations(8, 30), 1)
     rows = [row for number, messages in conversations for row in tokenizer.tokenize(number, messages)]
     sample = train_here(base_model, rows, TrainingDevice("cpu", torch.float32))
@@ -55,18 +57,16 @@ def test_without_trl_the_bench_says_how_to_get_it(
         bench()
 
 
-def test_pairs_are_learnt_from_the_start_of_the_bench(base_model: Path, tmp_path: Path) -> None:  # noqa: F811
-    pairs = make_pairs(RowTokenizer.load(base_model), 9, 2)
-    assert len(pairs) == 9
-    assert all(pair.better.tokens != pair.worse.tokens for pair in pairs)
-    make_start(base_model, pairs, tmp_path / "start")
-    run = preferences_vs_trl.train_here(base_model, tmp_path / "start", pairs)
-    assert run.losses[0] == pytest.approx(math.log(2), rel=1e-4)  # the start is the reference
-    assert len(run.losses) == 2
-    sample = Sample(4, 6, 0.69)
-    assert find_difference([(run, Run(sample, run.losses))]) == 0
-    assert find_difference([(run, Run(sample, [run.losses[0], run.losses[1] + 0.5]))]) == pytest.approx(0.5)
-    line = preferences_vs_trl.describe([(Run(Sample(2, 4, 0.69), [0.7, 0.6]), Run(sample, [0.7, 0.65]))])
+def test_a_pair_is_told_by_its_ending_and_lines_say_how_far_losses_are_apart(tokenizer: RowTokenizer) -> None:  # noqa: F811
+    pairs = make_pairs(tokenizer, 3, 30)
+    assert [pair.place for pair in pairs] == [0, 1, 2]
+    for pair in pairs:
+        start = pair.better.loss_mask.index(True)
+        assert pair.better.tokens[:start] == pair.worse.tokens[:start]  # TRL gets the prompt once
+        assert pair.better.tokens[start:] != pair.worse.tokens[start:]
+    runs = [(Run(Sample(2, 4, 0.69), [0.7, 0.6]), Run(Sample(4, 6, 0.69), [0.7, 0.65]))]
+    assert find_difference(runs) == pytest.approx(0.05)
+    line = preferences_vs_trl.describe(runs)
     assert "1.00 and 2.00 s of cpu time per step, ratio 2.00" in line
     assert "losses differ by 5.0e-02 at most" in line
 
