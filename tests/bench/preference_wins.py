@@ -98,8 +98,9 @@ def main(arguments: Sequence[str] | None = None) -> Figures:
     parser.add_argument("--pairs", type=int, default=40)
     parser.add_argument("--held-out", type=int, default=24)
     parser.add_argument("--samples", type=int, default=2, help="answers to each held-out question")
+    parser.add_argument("--epochs", type=int, help="passes over the pairs; else those of a job")
     options = parser.parse_args(arguments)
-    start, out = options.out / "replies", options.out / "preferences"
+    start, out = options.out / "replies", options.out / f"preferences-{options.epochs or 'auto'}"
     pairs = [make_preference(number) for number in range(options.pairs + options.held_out)]
     learnt, held_out = pairs[: options.pairs], pairs[options.pairs :]
     replies = [
@@ -108,7 +109,7 @@ def main(arguments: Sequence[str] | None = None) -> Figures:
         for name in ("preferred_output", "non_preferred_output")
     ]
     _train(options.base, start, replies, Recipe.for_rows(len(replies), epochs=1))
-    recipe = Recipe.for_rows(len(learnt), method="dpo")
+    recipe = Recipe.for_rows(len(learnt), epochs=options.epochs, method="dpo")
     accuracy = _train(options.base, out, learnt, recipe, held_out=held_out, start=start)
     questions = [row["input"]["messages"][0]["content"] for row in held_out] * options.samples
     before, after = (_ask(options.base, folder, questions) for folder in (start, out))

@@ -45,8 +45,8 @@ from training.tokenization import RowTokenizer
 
 __all__ = ["Run", "describe", "find_difference", "main", "make_pairs", "make_start", "train_here"]
 
-RECIPE = Recipe(method="dpo", epochs=1, batch_size=BATCH, learning_rate=7e-4)
-"""Ten times the rate that a job would take: a loss that moves tells more of whether both do the same."""
+RECIPE = Recipe(method="dpo", epochs=1, batch_size=BATCH, learning_rate=7e-5)
+"""With the rate that a job takes for the packaged model."""
 CPU = TrainingDevice("cpu", torch.float32)
 TOLERANCE = 1e-4
 """Of a step's loss, in nats per pair."""
