@@ -23,7 +23,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -42,10 +42,21 @@ from training.output import do_nothing
 from training.spec import Recipe
 from training.tokenization import RowTokenizer, TokenizedRow
 
-__all__ = ["Ratio", "Sample", "compare", "describe", "main", "make_conversations"]
+__all__ = [
+    "BATCH",
+    "Ratio",
+    "Sample",
+    "check_folder",
+    "compare",
+    "describe",
+    "main",
+    "make_conversations",
+    "make_table",
+    "time_training",
+]
 
 VERSIONS = {"trl": "1.16.0", "datasets": "5.2.0"}
-_BATCH = 8
+BATCH = 8
 _RATE = 7e-4
 _WORDS = (
     "the order parcel was sent to our shop on monday and will be there in two days please keep your receipt".split()
@@ -104,31 +115,29 @@ def make_conversations(count: int, longest: int = 320) -> list[list[Message]]:
 
 def train_here(base: Path, rows: Sequence[TokenizedRow], hardware: TrainingDevice) -> Sample:
     """Train with Braid's loop."""
-    recipe = Recipe(epochs=1, batch_size=_BATCH, learning_rate=_RATE)
+    recipe = Recipe(epochs=1, batch_size=BATCH, learning_rate=_RATE)
     trainer = Trainer(AdaptedModel.create(base, recipe, hardware, "base"), recipe, rows, [], lambda _: None)
     losses: list[float] = []
 
     def train() -> None:
         losses.extend(trainer.train().losses)
 
-    return _time(train, losses)
+    return time_training(train, losses)
 
 
 def train_with_trl(base: Path, rows: Sequence[TokenizedRow], hardware: TrainingDevice, out: Path) -> Sample:
     """Train with TRL's trainer, on rows that are tokenized and masked already."""
-    trl, datasets = importlib.import_module("trl"), importlib.import_module("datasets")
+    trl = importlib.import_module("trl")
     columns = {
         "input_ids": [row.tokens for row in rows],
         "labels": [
             [token if on else -100 for token, on in zip(row.tokens, row.loss_mask, strict=True)] for row in rows
         ],
     }
-    # With a name of ours: on some versions of dill the table can't be pickled, by whose bytes datasets names it.
-    table = importlib.import_module("datasets.table").InMemoryTable.from_pydict(columns)
     settings = trl.SFTConfig(
         output_dir=str(out),
         num_train_epochs=1,
-        per_device_train_batch_size=_BATCH,
+        per_device_train_batch_size=BATCH,
         learning_rate=_RATE,
         max_length=None,
         packing=False,
@@ -144,7 +153,7 @@ def train_with_trl(base: Path, rows: Sequence[TokenizedRow], hardware: TrainingD
     trainer = trl.SFTTrainer(
         model=cast("Any", AutoModelForCausalLM).from_pretrained(base, dtype=hardware.dtype),
         args=settings,
-        train_dataset=datasets.Dataset(table, fingerprint="rows"),
+        train_dataset=make_table(columns),
         processing_class=cast("Any", AutoTokenizer).from_pretrained(base),
         peft_config=LoraConfig(r=16, lora_alpha=32, target_modules="all-linear", task_type="CAUSAL_LM"),
     )
@@ -154,10 +163,20 @@ def train_with_trl(base: Path, rows: Sequence[TokenizedRow], hardware: TrainingD
         trainer.train()
         losses.extend(entry["loss"] for entry in trainer.state.log_history if "loss" in entry)
 
-    return _time(train, losses)
+    return time_training(train, losses)
 
 
-def _time(train: Callable[[], None], losses: Sequence[float]) -> Sample:
+def make_table(columns: Mapping[str, Sequence[Any]]) -> Any:
+    """Return TRL's kind of table.
+
+    It has a name of ours: on some versions of dill the table can't be pickled, by whose bytes datasets names it.
+    """
+    table = importlib.import_module("datasets.table").InMemoryTable.from_pydict(columns)
+    return importlib.import_module("datasets").Dataset(table, fingerprint="rows")
+
+
+def time_training(train: Callable[[], None], losses: Sequence[float]) -> Sample:
+    """Run a training, which adds the losses of its steps."""
     gc.collect()
     cpu, wall = time.process_time(), time.monotonic()
     train()
@@ -173,10 +192,7 @@ def main() -> None:
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), help="else what a training takes here")
     parser.add_argument("--json", type=Path, help="a file for the figures")
     options = parser.parse_args()
-    if not (options.trl / "trl").is_dir():
-        raise SystemExit(f"{options.trl} doesn't have trl: fill it as the head of {__file__} says.")
-    _start_over(options.trl)
-    _check_versions()
+    check_folder(options.trl, "tests.bench.training_vs_trl")
     hardware = choose_training_hardware(list_rooms("cpu")[0])
     if options.dtype:
         hardware = TrainingDevice("cpu", getattr(torch, options.dtype))
@@ -210,7 +226,21 @@ def _train_in_turns(folder: Path, hardware: TrainingDevice, count: int, rounds: 
     return pairs
 
 
-def _start_over(folder: Path) -> None:
+def check_folder(folder: Path, module: str) -> None:
+    """Go on in a process of the module that imports TRL from the folder.
+
+    Raises:
+        SystemExit: It has none.
+    """
+    if not (folder / "trl").is_dir():
+        raise SystemExit(f"{folder} doesn't have trl: fill it as the head of {__file__} says.")
+    _start_over(folder, module)
+    installed = {name: version(name) for name in VERSIONS}
+    if installed != VERSIONS:
+        print(f"Other versions than the pinned ones: {installed}.", file=sys.stderr)
+
+
+def _start_over(folder: Path, module: str) -> None:
     """Take this process's place, with the packages of the folder before others, and threads that sleep as they wait.
 
     Else they spin, in both: that is no work, and on a busy machine most of the time.
@@ -224,14 +254,8 @@ def _start_over(folder: Path) -> None:
         "HF_HUB_OFFLINE": "1",
         "TOKENIZERS_PARALLELISM": "false",
     }
-    command = [sys.executable, "-m", "tests.bench.training_vs_trl", *sys.argv[1:]]
+    command = [sys.executable, "-m", module, *sys.argv[1:]]
     os.execve(sys.executable, command, {**os.environ, **variables})
-
-
-def _check_versions() -> None:
-    installed = {name: version(name) for name in VERSIONS}
-    if installed != VERSIONS:
-        print(f"Other versions than the pinned ones: {installed}.", file=sys.stderr)
 
 
 def describe(tokens: int, pairs: Sequence[tuple[Sample, Sample]]) -> str:

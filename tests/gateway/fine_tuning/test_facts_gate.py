@@ -7,7 +7,9 @@ import httpx2
 import pytest
 
 from gateway.settings import Settings
+from gateway.terminal import Exit
 from tests.fakes.trainer import rows
+from tests.gateway.cli.commands import run
 from tests.gateway.conftest import Gateway
 from tests.gateway.tuning import ended, events, start
 from tests.gateway.vector_stores.conftest import index
@@ -75,6 +77,14 @@ async def test_changed_facts_stop_a_job_unless_forced_and_are_stale_after(gatewa
         await put(client, store, "lamp.md", "The price of the lamp is £59.")
         await client.delete(f"/api/vector_stores/{store}/documents/kettle.md")
         assert await stale() == {("49 pounds", "changed", 1, 3), ("24 months", "deleted", 2, None)}
+        command = ["styles", "stale", "--url", gateway.url, "--key", client.headers["authorization"].split()[1]]
+        done = await run(*command)
+        assert done.exit_code == Exit.FAILED, done.stderr
+        assert [line.split("\t")[1:] for line in done.stdout.splitlines()] == [
+            ["24 months", "13", "kettle.md", "2", "", "deleted"],
+            ["49 pounds", "14", "lamp.md", "1", "3", "changed"],
+        ]
+        assert "facts: 2. Train them again" in done.stderr
 
         job = await ended(client, (await start(client, data, braid={"facts": facts}))["id"])
         assert (job["status"], job["error"]["code"]) == ("failed", "changed_facts")
@@ -82,6 +92,8 @@ async def test_changed_facts_stop_a_job_unless_forced_and_are_stale_after(gatewa
     assert (await client.get(STALE, params={"adapter": "ft:no"})).status_code == 404
     other = await gateway.tenant("harbour")
     assert (await other.get(STALE)).json()["data"] == []
+    done = await run("styles", "stale", "--url", gateway.url, "--key", other.headers["authorization"].split()[1])
+    assert (done.exit_code, "No adapter is known" in done.stderr) == (Exit.OK, True)
 
 
 async def test_stores_of_the_facts_have_to_be_the_tenants(gateway: Gateway) -> None:

@@ -4,9 +4,10 @@ import fcntl
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from transformers import AutoTokenizer
 
 from tests.training.model.tiny_base import write_tiny_base
 from training.events import Event
@@ -36,6 +37,12 @@ def base_model(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path
 @pytest.fixture(scope="session")
 def tokenizer(base_model: Path) -> RowTokenizer:
     return RowTokenizer.load(base_model)
+
+
+@pytest.fixture(scope="session")
+def plain(base_model: Path) -> Any:
+    """Transformers' own tokenizer of the checkpoint."""
+    return cast("Any", AutoTokenizer).from_pretrained(base_model)
 
 
 def conversation(number: int) -> dict[str, Any]:

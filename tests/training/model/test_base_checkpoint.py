@@ -66,13 +66,16 @@ def test_without_the_package_of_the_default_model_the_error_says_how_to_get_it(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_packaged_model_is_unpacked_in_the_type_that_serves(tmp_path: Path) -> None:
+def test_the_packaged_model_is_unpacked_in_the_type_that_serves(base_model: Path, tmp_path: Path) -> None:
     lines: list[str] = []
     out = tmp_path / "models" / "smollm2"
     assert provide_base_checkpoint(out, None, "bfloat16", lines.append) == BaseCheckpoint(str(out), is_new=True)
     assert [entry.name for entry in out.parent.iterdir()] == ["smollm2"]
     assert all(file.stat().st_mode & 0o044 == 0o044 for file in out.iterdir())
     assert "<|im_start|>" in read_chat_template(out)
+    # Those by which all tests of rows, and of their parity, go.
+    for name in ("chat_template.jinja", "tokenizer.json"):
+        assert (out / name).read_bytes() == (base_model / name).read_bytes()
     assert len(lines) == 2
     tokenizer = cast("Any", AutoTokenizer).from_pretrained(out)
     model = cast("Any", AutoModelForCausalLM).from_pretrained(out)

@@ -22,6 +22,7 @@ from training.chat_template import ChatTemplate
 from training.dataset import Message
 from training.errors import TrainingError
 from training.events import Event, Finished, Tokenized
+from training.markers import read_markers
 from training.rendered_rows import RowsFile, encode_rendered_rows
 from training.run import run
 from training.spec import Recipe, TrainSpec
@@ -47,11 +48,21 @@ def converse(number: int) -> list[prompts.Message]:
     ]
 
 
-def serve(messages: Sequence[prompts.Message], format: ChatFormat) -> dict[str, Any]:
+def serve(
+    messages: Sequence[prompts.Message],
+    format: ChatFormat,
+    passages: Sequence[prompts.NumberedPassage] | None = None,
+    markers: prompts.Markers = prompts.GENERIC,
+) -> dict[str, Any]:
     """Make the request that the gateway sends for the last reply of a conversation, as `gateway.answering` does."""
     parts = prompts.split(messages[:-1])
     draft = prompts.draft(
-        PROMPT, question=parts.question, instructions=parts.instructions, history=parts.history, passages=None
+        PROMPT,
+        question=parts.question,
+        instructions=parts.instructions,
+        history=parts.history,
+        passages=passages,
+        markers=markers,
     )
     body: dict[str, Any] = {"messages": draft.fit([0] * len(draft.segments), 0).messages}
     if format.folds_system:
@@ -59,9 +70,9 @@ def serve(messages: Sequence[prompts.Message], format: ChatFormat) -> dict[str, 
     return body | ({"chat_template_kwargs": format.variables} if format.variables else {})
 
 
-def tokenize_as_vllm(directory: Path, body: dict[str, Any]) -> list[int]:
+def tokenize_as_vllm(directory: Path, body: dict[str, Any], tokenizer: Any = None) -> list[int]:
     """Render a chat request by vLLM's own code and give the ids that the engine would get."""
-    tokenizer = cast("Any", AutoTokenizer).from_pretrained(directory)
+    tokenizer = tokenizer or cast("Any", AutoTokenizer).from_pretrained(directory)
     model = cast("Any", SimpleNamespace)(
         multimodal_config=None, trust_remote_code=False, tokenizer_revision=None, code_revision=None, revision=None,
         tokenizer=str(directory), model=str(directory), hf_config=SimpleNamespace(model_type="llama"),
@@ -104,6 +115,34 @@ def test_what_is_learnt_is_what_the_engine_reads_and_writes(trait: str, tmp_path
 def test_rows_are_tokenized_as_the_engine_reads_them(trait: str, tmp_path: Path) -> None:
     write_tokenizer(tmp_path, templates.ALSO_TRAINABLE[trait])
     check_parity(tmp_path, trait, RowTokenizer.load(tmp_path))
+
+
+def test_rows_of_the_packaged_base_are_tokenized_as_the_engine_reads_them(
+    base_model: Path, tokenizer: RowTokenizer, plain: Any
+) -> None:
+    """SmolLM2's own tokenizer and chat template, whose default system text appears where there is none."""
+    tokenizer, markers = (
+        RowTokenizer.load(base_model),
+        prompts.Markers.of(read_markers(base_model, prompts.find_generic) or ()),
+    )
+    passages = [
+        prompts.NumberedPassage(1, "Preise 价格", "Der Kessel kostet 49,90 €.\n\n<|im_end|> 三天 🛳️"),
+        prompts.NumberedPassage(2, "", "  Ask [INST] anna@kestrel.example </s>"),
+    ]
+    question = prompts.Message("user", " Wie weit, «Anna»?<|im_start|>\r\n")
+    reply = prompts.Message("assistant", "\nEine Meile [1]. ")
+    first = [prompts.Message("user", "Hi"), prompts.Message("assistant", " 你好 ")]
+    system = prompts.Message("system", "Mind the rules.\n")
+    for turns in ([question], [*first, question], [system, question], [system, *first, question]):
+        for evidence in (None, [], passages):
+            served = serve([*turns, reply], tokenizer.format, evidence, markers)
+            prompt = tokenize_as_vllm(base_model, served, plain)
+            row = prompts.render_row(PROMPT, [*turns, reply], evidence, markers=markers)
+            learnt = tokenizer.tokenize(1, [Message(one["role"], one["content"]) for one in row])[-1]
+            end = len(learnt.loss_mask) - learnt.loss_mask[::-1].index(True)
+            answer = plain.encode(f"{row[-1]['content']}<|im_end|>", add_special_tokens=False)
+            assert learnt.tokens[:end] == prompt + answer
+            assert learnt.loss_mask[len(prompt) : end] == [True] * len(answer)
 
 
 def check_parity(base: Path, trait: str, tokenizer: RowTokenizer) -> None:

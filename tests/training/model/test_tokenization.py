@@ -13,12 +13,6 @@ from training.errors import TrainingError
 from training.tokenization import RowTokenizer, TokenizedRow
 
 
-@pytest.fixture(scope="module")
-def plain(base_model: Path) -> Any:
-    """Transformers' own tokenizer of the checkpoint."""
-    return cast("Any", AutoTokenizer).from_pretrained(base_model)
-
-
 def decode_targets(row: TokenizedRow, plain: Any) -> list[str]:
     """Decode the stretches that the loss is on."""
     stretches: list[list[int]] = []
