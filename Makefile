@@ -24,6 +24,8 @@ PARALLEL := -n $(shell n=$$(nproc); echo $$((n < 8 ? 2 * n : n))) --dist workste
 # Tests with models keep most of a core busy each. Of those with whole processes a third waits for what was killed.
 PAIRS := -n 2 --dist worksteal
 THREES := -n 3 --dist worksteal
+# An engine that starts keeps one core busy at most. Each file has one of its own.
+FILES := -n 2 --dist loadfile
 # Tests run beside each other, and numpy's threads would wait in loops for cores that others compute on.
 test test-fast: export OPENBLAS_NUM_THREADS := 1
 # torch's threads turn in circles while they wait for each other, on the core that the other worker needs. Our programs say
@@ -69,7 +71,7 @@ test: lint ## Environments, lint, and the whole suite with its branch coverage
 	@echo "== whole processes, which are killed"
 	@$(BIN)/python $(PYTEST) $(THREES) -m '(e2e or model) and not release' $(PROCESS_TESTS)
 	@echo "== end to end, on a real engine"
-	@$(BIN)/python $(PYTEST) -m 'e2e and not release' tests/e2e
+	@$(BIN)/python $(PYTEST) $(FILES) -m 'e2e and not release' tests/e2e
 
 test-fast: env ## The tests that need neither a model nor whole processes
 	@$(BIN)/python $(FAST)

@@ -19,11 +19,11 @@ API = f"/api/assistants/{ASSISTANT}"
 BODY = {"model": ASSISTANT, "messages": [{"role": "user", "content": "How long is the warranty?"}], "max_tokens": 12}
 
 
-async def ask(api: httpx2.AsyncClient, seen: Counter[str], stop: asyncio.Event) -> None:
+async def ask(api: httpx2.AsyncClient, answers: Counter[str], stop: asyncio.Event) -> None:
     """Ask again and again; the fingerprint says which release an answer is from."""
     while not stop.is_set():
         answer = await api.post("/v1/chat/completions", json=BODY)
-        seen[answer.json()["system_fingerprint"] if answer.is_success else f"error {answer.status_code}"] += 1
+        answers[answer.json()["system_fingerprint"] if answer.is_success else f"error {answer.status_code}"] += 1
 
 
 async def two_newest(api: httpx2.AsyncClient) -> list[dict[str, Any]]:
@@ -41,21 +41,21 @@ async def main() -> None:
     url = os.environ.get("BRAID_URL", "http://127.0.0.1:8080")
     async with httpx2.AsyncClient(base_url=url, headers=headers, timeout=120) as api:
         releases = await two_newest(api)
-        seen: Counter[str] = Counter()
+        answers: Counter[str] = Counter()
         stop = asyncio.Event()
         async with asyncio.TaskGroup() as clients:
             for _ in range(CLIENTS):
-                clients.create_task(ask(api, seen, stop))
+                clients.create_task(ask(api, answers, stop))
             for swap in range(SWAPS):
                 number = releases[swap % 2]["release"]
                 revision = (await api.get(f"{API}/rollout")).json()["revision"]
                 rollout = {"stages": [{"release": number, "weight": 100}], "revision": revision}
                 (await api.put(f"{API}/rollout", json=rollout)).raise_for_status()
-                print(f"revision {revision + 1}: all to {ASSISTANT}@{number}, {sum(seen.values())} answers so far")
+                print(f"revision {revision + 1}: all to {ASSISTANT}@{number}, {sum(answers.values())} answers so far")
                 await asyncio.sleep(0.5)
             stop.set()
-    print("\n".join(f"{count:5} {outcome}" for outcome, count in seen.most_common()))
-    sys.exit(any(outcome.startswith("error") for outcome in seen))
+    print("\n".join(f"{count:5} {outcome}" for outcome, count in answers.most_common()))
+    sys.exit(any(outcome.startswith("error") for outcome in answers))
 
 
 asyncio.run(main())

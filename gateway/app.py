@@ -57,7 +57,7 @@ from gateway.sources.routes import exports
 from gateway.sources.routes import router as sources
 from gateway.vector_stores.routes import routers as vector_stores
 from gateway.web.api_browser import ApiBrowser
-from gateway.web.body_limit import BodyLimitSender, body_too_large
+from gateway.web.body_limit import BodyLimitSender, make_body_error
 from gateway.web.cors import allow_origins
 from gateway.web.error_responses import SCHEMAS as ERROR_SCHEMAS
 from gateway.web.invalid_requests import explain_invalid, explain_unreadable
@@ -244,7 +244,7 @@ def _is_encoded(scope: Scope) -> bool:
 
 
 def _respond(error: BraidError) -> Response:
-    return Response(error.body(), error.status, headers=error.headers, media_type="application/json")
+    return Response(error.encode_body(), error.status, headers=error.headers, media_type="application/json")
 
 
 async def _braid_error(_request: Request, error: Exception) -> Response:
@@ -264,7 +264,7 @@ async def _http_error(request: Request, error: Exception) -> Response:
     if error.status_code == 404:
         return _respond(explain_unknown(request.method, request.url.path))
     if error.status_code == 413:
-        return _respond(body_too_large())
+        return _respond(make_body_error())
     if (unreadable := explain_unreadable(error)) is not None:
         return _respond(unreadable)
     detail = str(error.detail)

@@ -103,7 +103,7 @@ class EngineOptions:
         """Tell whether one of these options is given, or its opposite (`--no-…`)."""
         return any(_name(word).replace("--no-", "--", 1) in names for word in self.words if _OPTION.fullmatch(word))
 
-    def value(self, name: str) -> str | None:
+    def find_value(self, name: str) -> str | None:
         """Return an option's last value, None without one."""
         value = ""
         for word, following in zip(self.words, (*self.words[1:], ""), strict=False):
@@ -117,7 +117,7 @@ class EngineOptions:
         Raises:
             ValueError: A size is no number.
         """
-        sizes = [self.value(name) or "1" for name in ("--tensor-parallel-size", "--pipeline-parallel-size")]
+        sizes = [self.find_value(name) or "1" for name in ("--tensor-parallel-size", "--pipeline-parallel-size")]
         if not all(size.isdigit() for size in sizes):
             raise ValueError(f"{' and '.join(sizes)} can't be sizes: give whole numbers")
         return math.prod(map(int, sizes))

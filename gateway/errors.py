@@ -86,13 +86,13 @@ class BraidError(Exception):
         self.code = code or self.code
         self.headers: dict[str, str] = dict(headers or {})
 
-    def envelope(self) -> dict[str, Any]:
+    def make_envelope(self) -> dict[str, Any]:
         """Return OpenAI's `{"error": {message, type, param, code}}`."""
         return {"error": {"message": self.message, "type": self.kind, "param": self.param, "code": self.code}}
 
-    def body(self) -> bytes:
+    def encode_body(self) -> bytes:
         """Return the envelope as JSON bytes."""
-        return msgspec.json.encode(self.envelope())
+        return msgspec.json.encode(self.make_envelope())
 
 
 class BadRequest(BraidError):

@@ -64,7 +64,7 @@ class Metrics:
             "braid_http_seconds", "Seconds from a request's headers to its answer's end.", "route"
         )
         self._jobs_ended = self._counter("braid_jobs_ended_total", "Runs of jobs in this worker.", "kind", "outcome")
-        self._removed = self._counter("braid_removed_total", "Things removed because their time was over.", "chore")
+        self._removals = self._counter("braid_removed_total", "Things removed because their time was over.", "chore")
         # Looking a child up costs more than counting.
         self._by_outcome: dict[str, Counter] = {}
         self._by_request: dict[tuple[str, str, str], tuple[Counter, Histogram]] = {}
@@ -98,9 +98,9 @@ class Metrics:
 
     def count_removed(self, chore: str, number: int) -> None:
         """Count what a worker's chore has removed."""
-        self._removed.labels(chore).inc(number)
+        self._removals.labels(chore).inc(number)
 
-    def text(self) -> bytes:
+    def render_text(self) -> bytes:
         return generate_latest(self.registry)
 
     def _counter(self, name: str, documentation: str, *labels: str) -> Counter:

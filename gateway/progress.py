@@ -25,13 +25,13 @@ class ProgressLine:
         self._task = bar.add_task(title, total=None, detail="") if bar else None
         self._last_shown = time.monotonic()
 
-    def show(self, done: float, total: float, detail: str = "") -> None:
+    def show(self, amount: float, total: float, detail: str = "") -> None:
         """Show how far it is."""
         if self._bar is not None and self._task is not None:
-            self._bar.update(self._task, completed=done, total=total, detail=detail)
+            self._bar.update(self._task, completed=amount, total=total, detail=detail)
         elif time.monotonic() - self._last_shown >= _LINE_SECONDS:
             self._last_shown = time.monotonic()
-            open_console().print(f"   {self._title}: {done:.0f} of {total:.0f} {detail}", markup=False)
+            open_console().print(f"   {self._title}: {amount:.0f} of {total:.0f} {detail}", markup=False)
 
 
 class Progress:
@@ -62,7 +62,7 @@ class Progress:
         """Print what rich can draw, such as a table."""
         self._console.print(renderable)
 
-    def elapsed(self) -> float:
+    def measure_elapsed(self) -> float:
         """Return the seconds since the beginning."""
         return round(time.monotonic() - self._started, 1)
 

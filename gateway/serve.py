@@ -45,12 +45,12 @@ class _Server(uvicorn.Server):
 
 async def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT; returns when everything is closed."""
-    opened: list[State] = []
+    states: list[State] = []
 
     @asynccontextmanager
     async def state() -> AsyncGenerator[State]:
         async with open_state(settings) as opened_state, open_gateway_admin(settings, opened_state):
-            opened.append(opened_state)
+            states.append(opened_state)
             gc.collect()
             gc.freeze()  # what is there now stays: no collection has to walk it again
             gc.set_threshold(10_000, 20, 50)
@@ -79,8 +79,8 @@ async def serve(settings: Settings) -> None:
         nonlocal deadline
         deadline = min(deadline, loop.time() + grace)
         try:
-            if opened:
-                await opened[0].drain.finish(grace)
+            if states:
+                await states[0].drain.finish(grace)
         finally:
             # What remains of the grace time is for clients that still read an answer which is whole.
             config.timeout_graceful_shutdown = math.ceil(max(deadline - loop.time(), 0.0)) + _CLOSING_SECONDS

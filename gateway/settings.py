@@ -293,18 +293,20 @@ def load_settings(flags: Mapping[str, Any] | None = None, *, file: Path | None =
     """
     path = file or Path(os.environ.get("BRAID_CONFIG", "braid.toml"))
     values = _read_toml(path) if path.exists() or file or "BRAID_CONFIG" in os.environ else {}
-    known = set(Settings.model_fields)
+    setting_names = set(Settings.model_fields)
     for key in values:
-        if key not in known:
-            raise SettingsError(f"{path}: there is no setting {key!r}.{_suggest(key, known)}")
+        if key not in setting_names:
+            raise SettingsError(f"{path}: there is no setting {key!r}.{_suggest(key, setting_names)}")
     for name in os.environ:
         if name.startswith(_PREFIX) and not name.startswith("BRAID_TEST_") and name not in _NO_SETTINGS:
             key = name.removeprefix(_PREFIX).lower()
-            if key.removesuffix("_file") not in known:
-                raise SettingsError(f"The environment has {name}, which is no setting.{_suggest(key, known, _PREFIX)}")
-            if key.endswith("_file") and key not in known:
+            if key.removesuffix("_file") not in setting_names:
+                raise SettingsError(
+                    f"The environment has {name}, which is no setting.{_suggest(key, setting_names, _PREFIX)}"
+                )
+            if key.endswith("_file") and key not in setting_names:
                 values[key.removesuffix("_file")] = _read_secret(name)
-            elif key in known:
+            elif key in setting_names:
                 values.pop(key, None)  # the environment wins over the file, and pydantic reads it itself
     values |= {key: value for key, value in (flags or {}).items() if value is not None}
     try:
@@ -341,9 +343,9 @@ def _read_secret(name: str) -> str:
         raise SettingsError(f"{name} names a file that can't be read: {error}") from None
 
 
-def _suggest(key: str, known: set[str], prefix: str = "") -> str:
-    close = difflib.get_close_matches(key, known, n=1)
-    full_names = {name: prefix + name.upper() if prefix else name for name in known}
+def _suggest(key: str, setting_names: set[str], prefix: str = "") -> str:
+    close = difflib.get_close_matches(key, setting_names, n=1)
+    full_names = {name: prefix + name.upper() if prefix else name for name in setting_names}
     if close:
         return f" Did you mean {full_names[close[0]]}?"
     return " Settings are: " + ", ".join(sorted(full_names.values())) + "."

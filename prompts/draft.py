@@ -12,7 +12,7 @@ from prompts.conversation import Message, split
 from prompts.errors import ContextTooLong
 from prompts.markers import GENERIC, Markers
 from prompts.template import Template
-from prompts.text import clean, one_line
+from prompts.text import clean, join_lines
 
 __all__ = ["EVIDENCE_LAYOUT", "Draft", "NumberedPassage", "Part", "Rendered", "Segment", "draft", "render_row"]
 
@@ -266,7 +266,7 @@ def _choose(passages: Sequence[int], turns: Sequence[int], free: int) -> tuple[i
 def _render_evidence(
     template: Template, values: Mapping[str, Any], question: str, passages: Sequence[NumberedPassage]
 ) -> tuple[tuple[int, str], ...]:
-    views = [{"number": p.number, "title": one_line(p.title), "text": clean(p.text)} for p in passages]
+    views = [{"number": p.number, "title": join_lines(p.title), "text": clean(p.text)} for p in passages]
     size = sum(len(p.title) + len(p.text) for p in passages)
     if not views:
         return ()

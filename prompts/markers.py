@@ -86,11 +86,11 @@ def find_generic(text: str) -> set[str]:
 
 
 def _make_break(first: str, spellings: Sequence[str]) -> _Break:
-    written = first.replace("\\", r"\\")
+    replacement = first.replace("\\", r"\\")
     if first in spellings:
         return _Break(first, re.compile(re.escape(first)), " ")
     rest = _join([spelling[1:] for spelling in spellings])
-    return _Break(first, re.compile(f"{re.escape(first)}(?={rest})"), f"{written} ")
+    return _Break(first, re.compile(f"{re.escape(first)}(?={rest})"), f"{replacement} ")
 
 
 def _join(spellings: Sequence[str]) -> str:

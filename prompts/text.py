@@ -2,7 +2,7 @@
 
 import re
 
-__all__ = ["clean", "one_line"]
+__all__ = ["clean", "join_lines"]
 
 # Nothing of this can be seen, and all of it can carry words that a reader of the document never saw: zero-width
 # characters, direction overrides, variation selectors (bar emoji's own), tags, control characters, lone surrogates.
@@ -38,6 +38,6 @@ def clean(text: str) -> str:
     return text
 
 
-def one_line(text: str) -> str:
+def join_lines(text: str) -> str:
     """Return `text` cleaned, as one line: for titles, which must not be able to begin a paragraph of their own."""
     return " ".join(clean(text).split())

@@ -5,7 +5,7 @@ from typing import Any
 from retrieval.backends import IndexBackend
 from retrieval.filter_expressions import Between
 from retrieval.messages import ContentRequest, TextPiece
-from retrieval.visibility import document_visibility
+from retrieval.visibility import show_document
 
 __all__ = ["read_pieces"]
 
@@ -15,7 +15,7 @@ _MOST_CHARACTERS = 1_000_000
 
 async def read_pieces(backend: IndexBackend, request: ContentRequest) -> list[TextPiece]:
     """Return the chunks from a place on, each without what is in the one before it, up to `_MOST_CHARACTERS`."""
-    points = document_visibility(request.tenant, request.store, request.document).narrow(
+    points = show_document(request.tenant, request.store, request.document).narrow(
         Between("from", lte=request.index_epoch),
         Between("to", gt=request.index_epoch),
         Between("end", gt=request.start),

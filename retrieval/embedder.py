@@ -107,7 +107,7 @@ class Embedder(Protocol):
 
     def embed_passages(self, texts: Sequence[str]) -> list[list[float]]: ...
 
-    def token_offsets(self, text: str) -> list[int]:
+    def find_token_offsets(self, text: str) -> list[int]:
         """Return the character at which each token of a text starts, also beyond the window."""
         ...
 
@@ -188,7 +188,7 @@ class SentenceEmbedder:
         finally:
             self._idle.put(model)
 
-    def token_offsets(self, text: str) -> list[int]:
+    def find_token_offsets(self, text: str) -> list[int]:
         return [start for start, _ in self._tokenizer.encode(text, add_special_tokens=False).offsets]
 
 

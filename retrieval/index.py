@@ -52,11 +52,11 @@ from retrieval.text_embedder import TextEmbedder
 from retrieval.visibility import (
     OPEN,
     Visibility,
-    document_visibility,
-    documents_visibility,
-    reader_visibility,
-    search_visibility,
-    store_visibility,
+    show_document,
+    show_documents,
+    show_store,
+    show_to_reader,
+    show_to_search,
 )
 
 __all__ = ["Index", "Report"]
@@ -135,7 +135,7 @@ class Index:
         filters = compile_filter(query.filters) if query.filters is not None else None
         if not query.stores and query.tenant:
             return []
-        visibility = search_visibility(query, filters)
+        visibility = show_to_search(query, filters)
         await self._records.compare(query.indexes)
         if self._searches >= _MOST_SEARCHES:
             raise RetrieverBusy(f"{self._searches} searches are under way. Try again in a second.")
@@ -153,7 +153,7 @@ class Index:
             return []
         candidates = await self._backend.search(
             visibility,
-            reader_visibility(query),
+            show_to_reader(query),
             await self._questions.embed(text),
             self._keywords.encode_question(text),
             max(query.limit * _CANDIDATES_PER_PASSAGE, _LEAST_CANDIDATES),
@@ -179,7 +179,7 @@ class Index:
     async def ingest(self, request: IngestRequest, report: Report) -> IngestResult:
         """See `retrieval.client.Retriever.ingest`. Safe to run again for the same index epoch."""
         started = time.perf_counter()
-        document = document_visibility(request.tenant, request.store, request.document)
+        document = show_document(request.tenant, request.store, request.document)
         read = await self._ahead.take(request) or await self._read(request)
         characters, chunks = len(read.parsed.text), read.chunks
         await report(IngestProgress("parsed", characters, characters))
@@ -204,13 +204,13 @@ class Index:
 
     async def read_ahead(self, request: IngestRequest) -> None:
         """See `retrieval.client.Retriever.read_ahead`."""
-        document_visibility(request.tenant, request.store, request.document)
+        show_document(request.tenant, request.store, request.document)
         self._ahead.begin(request)
 
     async def _read(self, request: IngestRequest) -> ReadDocument:
         parsed = await parse(Path(request.path), request.filename, start=self._parsers.start)
         chunks = await asyncio.to_thread(
-            contextualize, parsed, request, self._embedder.token_offsets, window=self._embedder.window
+            contextualize, parsed, request, self._embedder.find_token_offsets, window=self._embedder.window
         )
         return ReadDocument(parsed, chunks, {})
 
@@ -218,8 +218,8 @@ class Index:
         """Read a document and embed its beginning, but for what the store has: as much as is written in one go."""
         read = await self._read(request)
         texts = {chunk.digest: chunk.indexed_text for chunk in read.chunks[: max(_WRITE_BATCH, self._embedder.batch)]}
-        known = await self._backend.find_vectors(store_visibility(request.tenant, request.store), list(texts))
-        texts = {digest: text for digest, text in texts.items() if digest not in known}
+        vectors_there = await self._backend.find_vectors(show_store(request.tenant, request.store), list(texts))
+        texts = {digest: text for digest, text in texts.items() if digest not in vectors_there}
         async with aclosing(self._embed(texts, Priority.AHEAD)) as steps:
             async for vectors in steps:
                 read.vectors.update(vectors)
@@ -265,13 +265,13 @@ class Index:
 
     async def has_store(self, tenant: str, store: str) -> bool:
         """Tell whether there are points of a store, in whatever index epoch."""
-        points = store_visibility(tenant, store)
+        points = show_store(tenant, store)
         return bool(await self._backend.search(points, points, [1.0] * self._embedder.dimensions, _NO_KEYWORDS, 1))
 
     async def remove_documents(self, tenant: str, store: str, documents: list[str], index: str | None = None) -> None:
         """Delete documents that are gone for good, which no later writer puts back: this waits for no one's turn."""
         await self._records.compare([] if index is None else [index])
-        await self._backend.delete(documents_visibility(tenant, store, documents))
+        await self._backend.delete(show_documents(tenant, store, documents))
 
     async def hold(self, request: HoldRequest) -> None:
         """See `retrieval.client.Retriever.hold`."""
@@ -295,33 +295,33 @@ class Index:
         self._backend.release()
 
     async def rollback(self, tenant: str, store: str, index_epoch: int, writer: Writer | None = None) -> None:
-        points = store_visibility(tenant, store)
+        points = show_store(tenant, store)
         async with self._changing(tenant, store, writer):
             await self._backend.delete(points.narrow(Between("from", gt=index_epoch)))
             await self._backend.set_payload(points.narrow(Between("to", gt=index_epoch, lt=OPEN)), {"to": OPEN})
 
     async def collect_garbage(self, tenant: str, store: str, index_epoch: int, writer: Writer | None = None) -> None:
         async with self._changing(tenant, store, writer):
-            await self._backend.delete(store_visibility(tenant, store).narrow(Between("to", lte=index_epoch)))
+            await self._backend.delete(show_store(tenant, store).narrow(Between("to", lte=index_epoch)))
 
     async def drop_store(self, tenant: str, store: str, writer: Writer | None = None) -> None:
         async with self._changing(tenant, store, writer):
-            await self._backend.delete(store_visibility(tenant, store))
+            await self._backend.delete(show_store(tenant, store))
 
     async def _write(self, request: IngestRequest, read: ReadDocument, part: slice, report: Report) -> int:
         """Write some of a document's chunks, and return how many of their texts had to be embedded."""
         batch, total = read.chunks[part], len(read.chunks)
         digests = list(dict.fromkeys(chunk.digest for chunk in batch))
-        vectors = await self._backend.find_vectors(store_visibility(request.tenant, request.store), digests)
+        vectors = await self._backend.find_vectors(show_store(request.tenant, request.store), digests)
         embedded = [digest for digest in digests if digest not in vectors]
         vectors.update({digest: read.vectors[digest] for digest in embedded if digest in read.vectors})
         missing = {chunk.digest: chunk.indexed_text for chunk in batch if chunk.digest not in vectors}
-        done = part.start + len(batch) - len(missing)
+        count = part.start + len(batch) - len(missing)
         async with aclosing(self._embed(missing, Priority.INGEST)) as steps:
             async for step in steps:
                 vectors.update(step)
-                done += len(step)
-                await report(IngestProgress("embedded", done, total))
+                count += len(step)
+                await report(IngestProgress("embedded", count, total))
         keywords = await asyncio.to_thread(self._keywords.encode_passages, [chunk.indexed_text for chunk in batch])
         points = [
             to_point(chunk, request, vectors[chunk.digest], words) for chunk, words in zip(batch, keywords, strict=True)

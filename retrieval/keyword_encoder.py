@@ -17,7 +17,7 @@ from functools import lru_cache
 import qdrant_edge as edge
 
 from retrieval.backends import KeywordVector
-from retrieval.languages import choose_language, count_function_words, find_script_language, likely_languages
+from retrieval.languages import choose_language, count_function_words, find_script_language, guess_languages
 
 __all__ = ["KeywordEncoder", "read_passage", "read_question", "split_words"]
 
@@ -66,7 +66,7 @@ class KeywordEncoder:
         """
         text = unicodedata.normalize("NFKC", text)
         words = list(split_words(text))
-        languages = likely_languages(count_function_words(words))
+        languages = guess_languages(count_function_words(words))
         terms = [term for language in languages for term in _to_terms(words, language)]
         unique = list(dict.fromkeys([*terms, *_find_identifiers(text)]))
         return KeywordVector(unique, [1.0] * len(unique))
@@ -90,7 +90,7 @@ class KeywordEncoder:
 def read_question(text: str) -> list[frozenset[int]]:
     """Return the terms of each of a question's words that count, in their order: its stems by the likely languages."""
     words = list(split_words(unicodedata.normalize("NFKC", text)))
-    languages = likely_languages(count_function_words(words))
+    languages = guess_languages(count_function_words(words))
     stems = (frozenset(term for language in languages for term in _to_terms([word], language)) for word in words)
     return [one for one in stems if one]
 

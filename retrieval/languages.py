@@ -10,7 +10,7 @@ from functools import lru_cache
 
 import qdrant_edge as edge
 
-__all__ = ["DEFAULT", "LATIN", "choose_language", "count_function_words", "find_script_language", "likely_languages"]
+__all__ = ["DEFAULT", "LATIN", "choose_language", "count_function_words", "find_script_language", "guess_languages"]
 
 DEFAULT = "english"
 
@@ -57,7 +57,7 @@ def choose_language(counts: Counter[str], document: str = DEFAULT) -> str:
     return best if clear else document
 
 
-def likely_languages(counts: Counter[str]) -> list[str]:
+def guess_languages(counts: Counter[str]) -> list[str]:
     """Return the languages that a question may have by its function words: all of them, where it has hardly any."""
     most = max(counts.values(), default=0)
     return [language for language in LATIN if most < 2 or counts[language] > most / 2]

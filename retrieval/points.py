@@ -83,8 +83,8 @@ def contextualize(
     for ordinal, piece in enumerate(chunks):
         path = piece.headings if piece.headings[:1] == (title,) else (title, *piece.headings)
         text = piece.whole
-        named = (f"{title} ({name})", *path[1:]) if name else path
-        indexed_text = f"{_make_context(named, offsets)}\n{text}"
+        headings = (f"{title} ({name})", *path[1:]) if name else path
+        indexed_text = f"{_make_context(headings, offsets)}\n{text}"
         digest = hashlib.sha256(indexed_text.encode()).hexdigest()
         heading = " > ".join(path) if piece.headings else parsed.title
         contextual.append(

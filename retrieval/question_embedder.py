@@ -38,7 +38,7 @@ class QuestionEmbedder:
         if len(text) <= room:
             return text  # no token is shorter than a character
         text = _keep_ends(text, window * _CHARACTERS_PER_TOKEN)
-        offsets = await asyncio.to_thread(self._embedder.token_offsets, text)
+        offsets = await asyncio.to_thread(self._embedder.find_token_offsets, text)
         if len(offsets) <= room:
             return text
         return f"{text[: offsets[room // 2]].rstrip()} {text[offsets[room // 2 - room] :]}"

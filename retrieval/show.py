@@ -46,14 +46,14 @@ def describe_chunks(parsed: Parsed, request: IngestRequest, embedder: Embedder) 
 
     It is the text as passages show it, without the lines of headings that the place says.
     """
-    chunks = contextualize(parsed, request, embedder.token_offsets, window=embedder.window)
+    chunks = contextualize(parsed, request, embedder.find_token_offsets, window=embedder.window)
     title = f' "{parsed.title}",' if parsed.title else ""
     yield f"{request.filename}: {parsed.media_type},{title} {len(parsed.text)} characters, {len(chunks)} chunks"
     yield from (f"warning: {warning}" for warning in parsed.warnings)
     for chunk in chunks:
         place = [chunk.heading or request.filename, *([f"page {chunk.page}"] if chunk.page else [])]
         text = chunk.text[chunk.headline :]
-        tokens = len(embedder.token_offsets(text))
+        tokens = len(embedder.find_token_offsets(text))
         yield ""
         yield (
             f"--- {chunk.ordinal + 1}: {', '.join(place)} "

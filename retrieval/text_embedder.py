@@ -45,7 +45,7 @@ class TextEmbedder:
 
     def _count_tokens(self, request: EmbedRequest) -> list[int]:
         most = max(self._embedder.window - _SPECIAL_TOKENS, 1)
-        counts = [len(self._embedder.token_offsets(text)) for text in request.texts]
+        counts = [len(self._embedder.find_token_offsets(text)) for text in request.texts]
         for number, count in enumerate(counts, request.first):
             if count > most:
                 raise TextTooLong(

@@ -10,11 +10,11 @@ from retrieval.messages import SearchQuery
 __all__ = [
     "OPEN",
     "Visibility",
-    "document_visibility",
-    "documents_visibility",
-    "reader_visibility",
-    "search_visibility",
-    "store_visibility",
+    "show_document",
+    "show_documents",
+    "show_store",
+    "show_to_reader",
+    "show_to_search",
 ]
 
 OPEN = 2**53
@@ -47,26 +47,26 @@ class Visibility:
         return Visibility(self.tenant, All((self.within, *conditions)))
 
 
-def store_visibility(tenant: str, store: str) -> Visibility:
+def show_store(tenant: str, store: str) -> Visibility:
     """Return all points of a store, in every index epoch."""
     if not store:
         raise InvalidVisibility("The call names no store. Name the vector store that it is about.")
     return Visibility(tenant, Match("store", (store,)))
 
 
-def document_visibility(tenant: str, store: str, document: str) -> Visibility:
+def show_document(tenant: str, store: str, document: str) -> Visibility:
     """Return all points of a document, in every index epoch."""
-    return documents_visibility(tenant, store, (document,))
+    return show_documents(tenant, store, (document,))
 
 
-def documents_visibility(tenant: str, store: str, documents: Sequence[str]) -> Visibility:
+def show_documents(tenant: str, store: str, documents: Sequence[str]) -> Visibility:
     """Return all points of documents, in every index epoch."""
     if not documents or not all(documents):
         raise InvalidVisibility("The call names no document. Name the document that it is about.")
-    return store_visibility(tenant, store).narrow(Match("document", tuple(documents)))
+    return show_store(tenant, store).narrow(Match("document", tuple(documents)))
 
 
-def reader_visibility(query: SearchQuery) -> Visibility:
+def show_to_reader(query: SearchQuery) -> Visibility:
     """Return the points that a reader of these stores sees at their index epochs, before the query's own filters.
 
     Raises:
@@ -87,9 +87,9 @@ def reader_visibility(query: SearchQuery) -> Visibility:
     )
 
 
-def search_visibility(query: SearchQuery, filters: Condition | None) -> Visibility:
+def show_to_search(query: SearchQuery, filters: Condition | None) -> Visibility:
     """Return the points that may answer: not the excluded documents, and only what the filters let through."""
-    visibility = reader_visibility(query)
+    visibility = show_to_reader(query)
     if query.exclude:
         visibility = visibility.narrow(Not(Match("document", tuple(query.exclude))))
     return visibility.narrow(filters) if filters is not None else visibility

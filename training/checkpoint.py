@@ -159,8 +159,8 @@ def read_tensors(file: Path) -> list[Tensor]:
         CheckpointUnreadable: The file is damaged.
     """
     try:
-        with file.open("rb") as opened:
-            return read_header(opened)
+        with file.open("rb") as handle:
+            return read_header(handle)
     except (HeaderInvalid, OSError) as error:
         raise _unreadable(file, error) from error
 
@@ -186,9 +186,9 @@ def digest_weights(directory: Path) -> str:
     for name, file, tensor in entries:
         digest.update(json.dumps([name, tensor.dtype, tensor.shape]).encode())
         middle = max(tensor.start, (tensor.start + tensor.end - _SAMPLE_BYTES) // 2)
-        with file.open("rb", buffering=0) as opened:
-            opened.seek(middle)
-            digest.update(opened.read(min(_SAMPLE_BYTES, tensor.end - middle)))
+        with file.open("rb", buffering=0) as handle:
+            handle.seek(middle)
+            digest.update(handle.read(min(_SAMPLE_BYTES, tensor.end - middle)))
     return digest.hexdigest()
 
 
@@ -209,7 +209,7 @@ def read_chat_template(directory: Path) -> str:
             raise _unreadable(file, error) from error
     template = _read(directory / "tokenizer_config.json", _TokenizerConfig).chat_template
     if isinstance(template, list):
-        template = next((named.template for named in template if named.name == "default"), None)
+        template = next((one.template for one in template if one.name == "default"), None)
     if not template:
         raise CheckpointUnreadable(
             f"{directory} has no chat template, so it is not a chat model. Choose its instruction-tuned version, or "

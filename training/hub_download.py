@@ -82,9 +82,9 @@ def _fetch(source: str, name: str, commit: str | None, file: Path) -> None:
         headers.pop("authorization", None)  # the files lie with somebody else, who has no business with the token
     file.parent.mkdir(parents=True, exist_ok=True)
     partial = file.with_name(f"{file.name}{_UNFINISHED}")
-    with partial.open("ab") as opened:
+    with partial.open("ab") as handle:
         cast("Any", file_download).http_get(
-            metadata.location, opened, resume_size=opened.tell(), headers=headers, expected_size=metadata.size
+            metadata.location, handle, resume_size=handle.tell(), headers=headers, expected_size=metadata.size
         )
     partial.rename(file)
 
@@ -96,12 +96,12 @@ def _is_needed(name: str) -> bool:
 
 @contextmanager
 def _reporting(out: Path, total: int, report: Callable[[DownloadProgress], None]) -> Generator[None]:
-    done = Event()
+    end = Event()
 
     def look() -> None:
         while True:
             report(DownloadProgress(min(_measure(out), total), total))
-            if done.wait(_LOOK_SECONDS):
+            if end.wait(_LOOK_SECONDS):
                 return
 
     thread = Thread(target=look)
@@ -109,7 +109,7 @@ def _reporting(out: Path, total: int, report: Callable[[DownloadProgress], None]
     try:
         yield
     finally:
-        done.set()
+        end.set()
         thread.join()
 
 

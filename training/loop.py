@@ -98,7 +98,7 @@ class Trainer:
         self._steps = recipe.count_steps(len(rows))
         self._epochs = plan_epochs([row.width for row in rows], recipe)
         self._all_tokens = sum(rows[row].length for batches in self._epochs for batch in batches for row in batch)
-        self._optimizer = torch.optim.AdamW(model.parameters(), lr=self._peak, weight_decay=0.0)
+        self._optimizer = torch.optim.AdamW(model.list_parameters(), lr=self._peak, weight_decay=0.0)
         self._progress = RunProgress()
         self._weights = EpochWeights(checkpoints)
 
@@ -146,14 +146,14 @@ class Trainer:
         state = self._keeper.load() if self._keeper is not None else None
         # Each process reads the same file; where one of them can't, all begin anew.
         if self._group.agree(state is None) or state is None:
-            self._group.align(self._model.parameters())
+            self._group.align(self._model.list_parameters())
             self._objective.prepare()
         else:
             self._restore(*state)
 
     def _restore(self, progress: RunProgress, tensors: Mapping[str, torch.Tensor]) -> None:
         self._progress = progress
-        count = len(self._model.parameters())
+        count = len(self._model.list_parameters())
         self._model.set_weights([tensors[f"weights.{number}"] for number in range(count)])
         self._weights.restore(tensors)
         self._objective.restore(tensors)
@@ -171,7 +171,7 @@ class Trainer:
 
     def _collect(self) -> Mapping[str, torch.Tensor]:
         """Return all tensors that the rest of the run depends on."""
-        weights = {f"weights.{number}": weight.detach() for number, weight in enumerate(self._model.parameters())}
+        weights = {f"weights.{number}": weight.detach() for number, weight in enumerate(self._model.list_parameters())}
         return {**weights, **self._weights.collect(), **collect_optimizer(self._optimizer), **self._objective.collect()}
 
     def _step(self, batch: Sequence[Example]) -> None:
@@ -189,9 +189,9 @@ class Trainer:
             (measurement.loss / whole).backward()
             loss = float(measurement.loss.detach())
             tally.add(loss, measurement.correct, measurement.replies, measurement.margin)
-        self._group.add_gradients(self._model.parameters())
+        self._group.add_gradients(self._model.list_parameters())
         tally = self._group.add_tallies(tally)
-        norm = torch.nn.utils.clip_grad_norm_(self._model.parameters(), self._recipe.max_gradient_norm)
+        norm = torch.nn.utils.clip_grad_norm_(self._model.list_parameters(), self._recipe.max_gradient_norm)
         if not (math.isfinite(tally.loss) and math.isfinite(float(norm))):
             raise TrainingError(
                 "diverged",

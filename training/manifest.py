@@ -139,7 +139,7 @@ class AdapterDigest:
         """Take the next bytes of the weights file."""
         self._hash.update(weights)
 
-    def hexdigest(self) -> str:
+    def to_hex(self) -> str:
         return self._hash.hexdigest()
 
 
@@ -149,7 +149,7 @@ def digest_adapter(directory: Path) -> str:
     with (directory / WEIGHTS_FILE).open("rb") as weights:
         while chunk := weights.read(_CHUNK_BYTES):
             digest.update(chunk)
-    return digest.hexdigest()
+    return digest.to_hex()
 
 
 def read_manifest(directory: Path) -> Manifest:

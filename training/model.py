@@ -116,18 +116,18 @@ class AdaptedModel:
     def device(self) -> torch.device:
         return torch.device(self._device)
 
-    def parameters(self) -> list[nn.Parameter]:
+    def list_parameters(self) -> list[nn.Parameter]:
         """Return the adapter's weights. They are float32 on any base, so that small updates aren't rounded away."""
         return [parameter for parameter in self._model.parameters() if parameter.requires_grad]
 
     def copy_weights(self) -> list[Tensor]:
         """Return a copy of the adapter's weights, in the machine's memory and not the device's."""
-        return [parameter.detach().to("cpu", copy=True) for parameter in self.parameters()]
+        return [parameter.detach().to("cpu", copy=True) for parameter in self.list_parameters()]
 
     def set_weights(self, weights: Sequence[Tensor]) -> None:
         """Put back what `copy_weights` returned."""
         with torch.no_grad():
-            for parameter, before in zip(self.parameters(), weights, strict=True):
+            for parameter, before in zip(self.list_parameters(), weights, strict=True):
                 parameter.copy_(before)
 
     def train(self, on: bool) -> None:

@@ -101,11 +101,11 @@ def _find_text_layers(linears: Mapping[str, tuple[int, int]]) -> dict[int, dict[
 def _pass_one_token(linears: Mapping[str, tuple[int, int]], active: int | None) -> list[tuple[str, tuple[int, int]]]:
     """Return the linears of a layer as often as a token goes through them."""
     passed: list[tuple[str, tuple[int, int]]] = []
-    seen: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     for name, shape in linears.items():
         kind = _EXPERT.sub("expert.", name)
-        seen[kind] += 1
-        if kind == name or active is None or seen[kind] <= active:
+        counts[kind] += 1
+        if kind == name or active is None or counts[kind] <= active:
             passed.append((name, shape))
     return passed
 

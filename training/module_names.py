@@ -66,8 +66,8 @@ def choose_modules(directory: Path, base: BaseShape, targets: str | Sequence[str
         ) from error
     names = map_modules(model, base.linears)
     if targets != "all-linear":
-        chosen = {name: file for name, file in names.files.items() if _ends_with(name, targets)}
-        names = ModuleNames(chosen, [name for name in names.missing if _ends_with(name, targets)])
+        target_files = {name: file for name, file in names.files.items() if _ends_with(name, targets)}
+        names = ModuleNames(target_files, [name for name in names.missing if _ends_with(name, targets)])
     if names.missing or not names.files:
         raise TrainingError(
             "unsupported_base_model",

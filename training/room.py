@@ -90,14 +90,14 @@ def _take_more(
         )
     else:
         fitting = [room for room in rooms if forecast <= room.free]
-    chosen = fitting[: min(len(fitting), processes or len(fitting), demand.recipe.batch_size)]
-    if processes is not None and len(chosen) < min(processes, demand.recipe.batch_size):
+    own_rooms = fitting[: min(len(fitting), processes or len(fitting), demand.recipe.batch_size)]
+    if processes is not None and len(own_rooms) < min(processes, demand.recipe.batch_size):
         message = (
-            f"{processes} processes may train together, and {len(chosen)} will: each takes {forecast / GIB:.1f} GiB on "
-            f"a device of its own, or of the machine's memory; {', '.join(_describe(room) for room in rooms)}."
+            f"{processes} processes may train together, and {len(own_rooms)} will: each takes {forecast / GIB:.1f} GiB "
+            f"on a device of its own, or of the machine's memory; {', '.join(_describe(room) for room in rooms)}."
         )
         send(Notice(code="fewer_processes", message=message))
-    return replace(placement, room=chosen[-1], devices=[room.device for room in chosen])
+    return replace(placement, room=own_rooms[-1], devices=[room.device for room in own_rooms])
 
 
 def _describe(room: Room) -> str:

@@ -28,7 +28,7 @@ from training.quantization import check_quantization, describe_quantization
 from training.room import Placement, find_room
 from training.run_rows import RunRows, count_rows, read_run_rows, sample_prompts
 from training.spec import Recipe, TrainSpec
-from training.state import RunPaused, StateFile, StateKeeper, fingerprint_run, never
+from training.state import RunPaused, StateFile, StateKeeper, fingerprint_run, refuse_pause
 from training.tokenization import RowTokenizer
 from training.verdict import BaseShape, judge
 from training.verdict.config import AdapterConfig
@@ -98,8 +98,8 @@ def _open_folder(folder: Path | None) -> Generator[Path | None]:
     if folder is None:
         yield None
     else:
-        with atomic_folder(folder) as opened:
-            yield opened
+        with atomic_folder(folder) as staging:
+            yield staging
 
 
 def _run(
@@ -258,6 +258,6 @@ def _train(
     assignment: Assignment, rows: RunRows, send: Callable[[Event], None], state: StateFile | None
 ) -> TrainedAdapters:
     if len(assignment.devices) > 1:
-        return train_together(assignment, send, state.wants_pause if state is not None else never)
+        return train_together(assignment, send, state.wants_pause if state is not None else refuse_pause)
     keeper = StateKeeper(state, assignment.fingerprint, send) if state is not None else None
     return train_adapter(assignment, rows, send, keeper)

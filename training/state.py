@@ -32,7 +32,7 @@ __all__ = [
     "StateKeeper",
     "collect_optimizer",
     "fingerprint_run",
-    "never",
+    "refuse_pause",
     "restore_optimizer",
 ]
 
@@ -51,7 +51,7 @@ class RunPaused(Exception):
         self.step = step
 
 
-def never() -> bool:
+def refuse_pause() -> bool:
     """Say that nobody wants a pause."""
     return False
 
@@ -68,7 +68,7 @@ class StateFile:
 
     file: Path
     seconds: float = SAVE_SECONDS
-    wants_pause: Callable[[], bool] = never
+    wants_pause: Callable[[], bool] = refuse_pause
 
 
 class StateKeeper:
@@ -153,8 +153,8 @@ class StateKeeper:
             file.parent.mkdir(parents=True, exist_ok=True)
             metadata = {STATE_KEY: msgspec.json.encode(header).decode()}
             save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, partial, metadata=metadata)
-            with partial.open("rb") as written:
-                os.fsync(written.fileno())
+            with partial.open("rb") as handle:
+                os.fsync(handle.fileno())
             os.replace(partial, file)
         except (OSError, SafetensorError) as error:
             message = f"The state of the run can't be saved: {error}. Make room on that disk and start again."

@@ -31,7 +31,7 @@ class _Metadata(msgspec.Struct):
 
 def read_saved_step(file: Path) -> int:
     """Return the step after which a state was saved. The file is one that a trainer of this version has written."""
-    with file.open("rb") as opened:
-        header = opened.read(int.from_bytes(opened.read(8), "little"))
+    with file.open("rb") as handle:
+        header = handle.read(int.from_bytes(handle.read(8), "little"))
     metadata = msgspec.json.decode(header, type=_Metadata).metadata
     return msgspec.json.decode(metadata[STATE_KEY], type=StateHeader).progress.step

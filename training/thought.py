@@ -41,9 +41,9 @@ def is_empty_thought(render: Render, conversation: Messages, lead: str) -> bool:
 
 def describe_lead(render: Render, conversation: Messages, prompt: str, lead: str) -> str:
     """Return why replies behind `lead`, which isn't an empty thought, can't be learnt."""
-    for opened in _list_ends(prompt):
-        if _are_pair(opened + lead) or _cuts(render, conversation, opened, [_THOUGHT + lead.strip()]):
-            return describe_opening(opened)
+    for opening in _list_ends(prompt):
+        if _are_pair(opening + lead) or _cuts(render, conversation, opening, [_THOUGHT + lead.strip()]):
+            return describe_opening(opening)
     return f"writes {lead.strip()[:80]!r} in front of each reply, and clients would read it in every answer"
 
 
@@ -54,11 +54,11 @@ def _takes(render: Render, conversation: Messages, lead: str) -> bool:
     return printed.count(_THOUGHT) == 1 and _squeeze(printed.replace(_THOUGHT, "")) == _squeeze(lead)
 
 
-def _cuts(render: Render, conversation: Messages, opened: str, thoughts: Sequence[str]) -> bool:
-    """Tell whether the template knows one of some texts, behind `opened` in the reply's own, for a thought."""
+def _cuts(render: Render, conversation: Messages, opening: str, thoughts: Sequence[str]) -> bool:
+    """Tell whether the template knows one of some texts, behind `opening` in the reply's own, for a thought."""
     *history, reply = conversation
     text = reply["content"]
-    changed = [[*history, {**reply, "content": f"{opened.strip()}{thought}{text}"}] for thought in thoughts]
+    changed = [[*history, {**reply, "content": f"{opening.strip()}{thought}{text}"}] for thought in thoughts]
     return any(
         _squeeze(_print_lead(render, messages, text)) == _squeeze(thought)
         for messages, thought in zip(changed, thoughts, strict=True)

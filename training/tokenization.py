@@ -254,5 +254,5 @@ def _make_mask(length: int, spans: Sequence[tuple[int, int]]) -> list[bool]:
 def _to_template(message: Message) -> dict[str, str]:
     # Open models' templates know no developer; OpenAI's own models treat the two alike.
     role = "system" if message.role == "developer" else message.role
-    named = {"role": role, "content": message.text}
-    return named if message.name is None else {**named, "name": message.name}  # as the engine hands it on
+    members = {"role": role, "content": message.text}
+    return members if message.name is None else {**members, "name": message.name}  # as the engine hands it on

@@ -79,10 +79,10 @@ def split_turn(render: Render, conversation: Messages) -> LastReply:
 
 def describe_opening(text: str) -> str:
     """Return why replies can't be learnt whose prompt ends with a text that they haven't at their beginning."""
-    opened = text.strip()[-80:]
+    opening = text.strip()[-80:]
     if _MARK.match(text):
-        return f"opens a thought in the prompt for a reply ({opened}), and the rows' replies have none"
-    return f"begins a reply with {opened!r} in its prompt for one, and the rows' replies don't begin so"
+        return f"opens a thought in the prompt for a reply ({opening}), and the rows' replies have none"
+    return f"begins a reply with {opening!r} in its prompt for one, and the rows' replies don't begin so"
 
 
 def _find_header(render: Render, conversation: Messages) -> tuple[str, str]:

@@ -99,8 +99,8 @@ def _compile(root: Path, folder: Path, *arguments: str) -> None:
     fixed = ("--quiet", "--universal", "--fork-strategy", "fewest", "--python-version", "3.11", "--project", str(root))
     command = [str(uv), "pip", "compile", *fixed, *arguments]
     try:
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     except FileNotFoundError:
         raise SetupFailed(f"There is no {uv}, which resolves versions. Run: make env") from None
-    if done.returncode != 0:
-        raise SetupFailed(f"{' '.join(command)} failed:\n{done.stderr.strip()}")
+    if result.returncode != 0:
+        raise SetupFailed(f"{' '.join(command)} failed:\n{result.stderr.strip()}")

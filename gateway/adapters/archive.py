@@ -40,8 +40,8 @@ def extract(archive: Path, folder: Path) -> None:
         ArchiveRefused: No zip file, a member that is a link or points outside, too large, or a file missing or twice.
     """
     try:
-        with zipfile.ZipFile(archive) as opened:
-            _take(opened, folder)
+        with zipfile.ZipFile(archive) as zip_file:
+            _take(zip_file, folder)
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
         # zipfile says RuntimeError for a password and NotImplementedError for an unknown compression
         raise ArchiveRefused(
@@ -96,15 +96,15 @@ def _describe_missing(name: str, members: list[str]) -> str:
 
 
 def _copy(archive: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path, limit: int) -> None:
-    written = 0
+    size = 0
     with archive.open(member) as source, target.open("xb") as file:
         while part := source.read(_PART):
-            written += len(part)
+            size += len(part)
             # The size that an archive declares is its author's word, so the bytes themselves are counted.
-            if written > limit:
+            if size > limit:
                 raise ArchiveRefused(f"{target.name} unpacks to more than {limit} bytes, which is the limit.")
             # Engines read no config that begins with a byte order mark, which some editors write.
-            file.write(part.removeprefix(BOM_UTF8) if target.name == CONFIG and written == len(part) else part)
+            file.write(part.removeprefix(BOM_UTF8) if target.name == CONFIG and size == len(part) else part)
 
 
 def main(arguments: list[str]) -> int:

@@ -36,7 +36,7 @@ class DesiredAdapters:
     def __init__(self, database: Database, settings: Settings) -> None:
         self.folder = str(settings.engine_adapter_dir or settings.artifacts / "adapters")
         self._database = database
-        self._known: dict[str, tuple[str, DesiredAdapter]] = {}
+        self._entries: dict[str, tuple[str, DesiredAdapter]] = {}
         self._answer: list[DesiredAdapter] = []
         self._read_at = 0.0
         self._whole_at: float | None = None
@@ -56,34 +56,34 @@ class DesiredAdapters:
             # A manifest is large and never changes, so each is read once.
             manifests = await load_manifests(session, unknown) if unknown else {}
         if whole:
-            gone = self._known.keys() - {row.id for row in desired}
+            absent_ids = self._entries.keys() - {row.id for row in desired}
             self._whole_at = now
         else:
-            gone = self._known.keys() & {row.id for row in rows if not row.on_engines}
+            absent_ids = self._entries.keys() & {row.id for row in rows if not row.on_engines}
         self._read_at = now
-        if manifests or gone:
-            for id in gone:
-                del self._known[id]
+        if manifests or absent_ids:
+            for id in absent_ids:
+                del self._entries[id]
             for row in desired:
                 if row.id in manifests:
                     self._take(row, manifests[row.id])
-            self._answer = [adapter for _, adapter in self._known.values()]
+            self._answer = [adapter for _, adapter in self._entries.values()]
         return self._answer
 
-    async def known(self, names: Collection[str]) -> set[str]:
+    async def find_names(self, names: Collection[str]) -> set[str]:
         """Return those of some engines' names that the database has for an adapter, whatever became of it."""
         async with self._database.read() as session:
             return await find_served_names(session, names)
 
     def _take(self, row: DesiredRow, manifest: dict[str, Any]) -> None:
         try:
-            self._known[row.id] = row.digest, self._adapter(row, manifest)
+            self._entries[row.id] = row.digest, self._adapter(row, manifest)
         except Exception:  # a manifest that can't be used takes no other adapter with it
             _log.exception("adapter_manifest_unusable", adapter=row.served_name)
 
     def _is_known(self, row: DesiredRow) -> bool:
-        known = self._known.get(row.id)
-        return known is not None and known[0] == row.digest
+        entry = self._entries.get(row.id)
+        return entry is not None and entry[0] == row.digest
 
     def _adapter(self, row: DesiredRow, manifest: dict[str, Any]) -> DesiredAdapter:
         path = str(PurePosixPath(self.folder) / row.digest)

@@ -20,7 +20,7 @@ class ExecutorAway(JobDelayed):
 class Execution(Protocol):
     """A program that is running somewhere."""
 
-    async def line(self) -> bytes:
+    async def read_line(self) -> bytes:
         """Return the next line of its standard output; empty at the end."""
         ...
 
@@ -75,8 +75,8 @@ class _LocalExecution:
     def __init__(self, program: Program) -> None:
         self._program = program
 
-    async def line(self) -> bytes:
-        return await self._program.line()
+    async def read_line(self) -> bytes:
+        return await self._program.read_line()
 
     def pause(self) -> None:
         self._program.send_signal(PAUSE_SIGNAL)

@@ -31,7 +31,7 @@ def open_export(artifacts: Artifacts, export: Export) -> Iterator[bytes]:
     Raises:
         Conflict: The files aren't in this gateway's artifacts.
     """
-    folder = artifacts.adapter(export.digest)
+    folder = artifacts.locate_adapter(export.digest)
     if not all((folder / name).is_file() for name in (CONFIG, WEIGHTS)):
         raise Conflict(
             "The adapter's files aren't in the artifacts of this gateway. Ask the operator to look for them there.",

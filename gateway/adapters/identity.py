@@ -12,8 +12,8 @@ __all__ = [
     "AdapterRefused",
     "accept_verdict",
     "check_name",
-    "client_name",
-    "served_name",
+    "make_client_name",
+    "make_served_name",
 ]
 
 DEFAULT_NAME = "style"
@@ -59,7 +59,7 @@ def check_name(name: str, *, param: str) -> str:
     )
 
 
-def client_name(base: str, tenant: str, name: str, digest: str, step: int | None = None) -> str:
+def make_client_name(base: str, tenant: str, name: str, digest: str, step: int | None = None) -> str:
     """Make the name for a request's `model`; `digest` is hex, and 8 digits of it tie the name to its bytes.
 
     A checkpoint's has its step, as OpenAI writes it.
@@ -68,6 +68,6 @@ def client_name(base: str, tenant: str, name: str, digest: str, step: int | None
     return f"ft:{base}:{tenant}:{name}:{digest[:8]}{checkpoint}"
 
 
-def served_name(tenant: str, name: str, digest: str, step: int | None = None) -> str:
+def make_served_name(tenant: str, name: str, digest: str, step: int | None = None) -> str:
     """Make the name that engines know the adapter by."""
     return f"{tenant}.{name}.{digest[:8]}" + ("" if step is None else f".{step}")

@@ -55,7 +55,7 @@ class ImportHandler:
             row = await AdapterRepository(session, claim.tenant).get(claim.subject)
         if row.status not in UNDECIDED:
             return
-        upload = self._artifacts.file(claim.payload["file"])
+        upload = self._artifacts.locate_file(claim.payload["file"])
         source = _Upload(claim, upload, self._storage, self._trainer, Path(self._publisher.base.path))
         try:
             await self._publisher.publish(claim, source)
@@ -88,7 +88,7 @@ class _Upload:
             raise AdapterRefused("The uploaded file was deleted before it was read. Upload it again.")
         command = (sys.executable, "-m", "gateway.adapters.archive", str(self._archive), str(folder))
         async with open_program(command, BARE.take(os.environ), errors=work / "unpack.log") as program:
-            output = await program.output(_REASON_BYTES)
+            output = await program.read_output(_REASON_BYTES)
             status = await program.wait()
         if status != 0:
             reason = output.decode(errors="replace") or "Unpacking it takes more memory or time than is allowed."
@@ -112,9 +112,9 @@ class _Upload:
         assert tenant_name is not None
         row.digest, row.rank, row.manifest = stored_adapter.digest, stored_adapter.rank, stored_adapter.manifest
         row.reason, row.bytes = stored_adapter.notes or None, stored_adapter.bytes
-        named = await name_adapter(session, row, tenant=self._claim.tenant, tenant_name=tenant_name)
-        if named is not row:
-            raise AdapterRefused(f"These weights are here under this name already: {named.model}.")
+        adapter = await name_adapter(session, row, tenant=self._claim.tenant, tenant_name=tenant_name)
+        if adapter is not row:
+            raise AdapterRefused(f"These weights are here under this name already: {adapter.model}.")
         try:
             await self._storage.admit(session, self._claim.tenant, stored_adapter.bytes)
         except PayloadTooLarge as error:

@@ -23,7 +23,13 @@ from gateway.adapters.checkpoints import (
     name_checkpoints,
     refuse_checkpoint,
 )
-from gateway.adapters.identity import AcceptedAdapter, AdapterRefused, accept_verdict, client_name, served_name
+from gateway.adapters.identity import (
+    AcceptedAdapter,
+    AdapterRefused,
+    accept_verdict,
+    make_client_name,
+    make_served_name,
+)
 from gateway.adapters.lifecycle import ON_ENGINES, AdapterStatus, accept, begin_probe, refuse
 from gateway.adapters.repository import AdapterRepository
 from gateway.adapters.stored_adapter import Description, StoredAdapter
@@ -37,9 +43,9 @@ __all__ = [
     "AdapterCheck",
     "AdapterPublisher",
     "AdapterSource",
+    "await_unless_cancelled",
     "name_adapter",
     "refuse_undecided",
-    "unless_cancelled",
 ]
 
 Result = TypeVar("Result")
@@ -168,7 +174,7 @@ class AdapterPublisher:
     async def _check(self, claim: Claim, row: AdapterRow) -> None:
         if row.status != AdapterStatus.READY:
             for check in self._checks:
-                await unless_cancelled(claim, check(row))
+                await await_unless_cancelled(claim, check(row))
 
     async def _prove(self, claim: Claim, source: CheckpointSource, rows: Sequence[AdapterRow]) -> list[AdapterRow]:
         """Return the checkpoints that passed all checks; the others are refused."""
@@ -189,7 +195,7 @@ class AdapterPublisher:
         work = self._folder(claim)
         work.mkdir(parents=True)
         try:
-            folder = await unless_cancelled(claim, source.make(work), source.stop)
+            folder = await await_unless_cancelled(claim, source.make(work), source.stop)
             failpoint("adapter-made")
             accepted = accept_verdict(await asyncio.to_thread(self._judge, folder))
             description = await source.describe(folder, work)
@@ -257,7 +263,7 @@ async def name_adapter(session: AsyncSession, row: AdapterRow, *, tenant: str, t
         AdapterRefused: The names belong to other bytes (whose digest begins alike), which engines may still remember.
     """
     adapters = AdapterRepository(session, tenant)
-    model = client_name(row.base_model, tenant_name, row.name, row.digest, row.step)
+    model = make_client_name(row.base_model, tenant_name, row.name, row.digest, row.step)
     namesake = await adapters.find_model(model)
     if namesake is not None and namesake.digest != row.digest:
         raise AdapterRefused(f"The name {model!r} belongs to other weights. Choose another suffix, or another seed.")
@@ -266,7 +272,7 @@ async def name_adapter(session: AsyncSession, row: AdapterRow, *, tenant: str, t
     if namesake is not None:
         await adapters.delete(namesake)
         await session.flush()  # else the unit of work would insert before it deletes
-    begin_probe(row, model=model, served_name=served_name(tenant_name, row.name, row.digest, row.step))
+    begin_probe(row, model=model, served_name=make_served_name(tenant_name, row.name, row.digest, row.step))
     return adapters.add(row)
 
 
@@ -276,7 +282,7 @@ async def refuse_undecided(session: AsyncSession, tenant: str, job: str, reason:
         refuse(row, reason)
 
 
-async def unless_cancelled(
+async def await_unless_cancelled(
     claim: Claim, work: Coroutine[Any, Any, Result], stop: Callable[[], Awaitable[None]] | None = None
 ) -> Result:
     """Await `work`, and drop it when the job's owner cancels the job, once `stop` has returned.

@@ -135,7 +135,7 @@ class _RayExecution:
             raise ExecutorAway(message, seconds=_DELAY_SECONDS) from error
         _log.info("ray_job_submitted", job=self._job, submission=self._id)
 
-    async def line(self) -> bytes:
+    async def read_line(self) -> bytes:
         while not self._lines:
             is_over = self._over.is_set()
             new = await asyncio.to_thread(self._read_events)

@@ -8,7 +8,7 @@ from sqlalchemy.orm import defer
 
 from gateway.adapters.lifecycle import GONE, ON_ENGINES, UNDECIDED, AdapterStatus
 from gateway.adapters.tables import AdapterRow
-from gateway.db import Page, Repository, slices
+from gateway.db import Page, Repository, cut_slices
 from gateway.pages import PageRequest
 
 __all__ = [
@@ -57,16 +57,16 @@ class AdapterRepository(Repository[AdapterRow]):
 
     async def find_model(self, model: str) -> AdapterRow | None:
         """Find an adapter by the name that clients use, whatever its status."""
-        return await self.one(AdapterRow.model == model)
+        return await self.find_one(AdapterRow.model == model)
 
     async def find_ready(self, model: str) -> AdapterRow | None:
         """Find an adapter that may answer requests."""
-        return await self.one(AdapterRow.model == model, AdapterRow.status == AdapterStatus.READY.value)
+        return await self.find_one(AdapterRow.model == model, AdapterRow.status == AdapterStatus.READY.value)
 
     async def find_set_aside(self, name: str) -> AdapterRow | None:
         """Find an adapter that waits for another base than engines serve, by clients' name for it or by engines'."""
-        named = or_(AdapterRow.model == name, AdapterRow.served_name == name)
-        return await self.one(named, AdapterRow.status == AdapterStatus.OTHER_BASE.value)
+        has_name = or_(AdapterRow.model == name, AdapterRow.served_name == name)
+        return await self.find_one(has_name, AdapterRow.status == AdapterStatus.OTHER_BASE.value)
 
     async def find_name(self, model: str) -> AdapterName | None:
         """Find an adapter that may answer requests, without its manifest, which is large."""
@@ -97,14 +97,14 @@ class AdapterRepository(Repository[AdapterRow]):
         where = (AdapterRow.source == adapter.source, AdapterRow.step.is_not(None), AdapterRow.status.in_(_DELETABLE))
         return (await self.session.scalars(self.select_for_update(*where).order_by(AdapterRow.step))).all()
 
-    async def list_page(self, request: PageRequest) -> Page[AdapterRow]:
+    async def list_present(self, request: PageRequest) -> Page[AdapterRow]:
         """Return a page of the adapters that their owner hasn't deleted, without their manifests."""
         there = AdapterRow.status != AdapterStatus.DELETED.value
-        return await self.page(there, **asdict(request), options=[defer(AdapterRow.manifest, raiseload=True)])
+        return await self.list_page(there, **asdict(request), options=[defer(AdapterRow.manifest, raiseload=True)])
 
     async def list_undecided(self, job: str) -> Sequence[AdapterRow]:
         """List what a job is at work on."""
-        return await self.all(AdapterRow.job_id == job, AdapterRow.status.in_([one.value for one in UNDECIDED]))
+        return await self.list_all(AdapterRow.job_id == job, AdapterRow.status.in_([one.value for one in UNDECIDED]))
 
 
 async def list_desired(session: AsyncSession) -> list[DesiredRow]:
@@ -125,11 +125,11 @@ async def list_changed(session: AsyncSession, since: float) -> list[DesiredRow]:
 
 async def find_served_names(session: AsyncSession, names: Collection[str]) -> set[str]:
     """Return those of some engines' names that an adapter of any tenant and status has."""
-    known: set[str] = set()
-    for some in slices(names):
+    served_names: set[str] = set()
+    for some in cut_slices(names):
         query = select(AdapterRow.served_name).where(AdapterRow.served_name.in_(some))
-        known.update((await session.scalars(query)).all())
-    return known
+        served_names.update((await session.scalars(query)).all())
+    return served_names
 
 
 async def list_misplaced(session: AsyncSession, base_digest: str) -> Sequence[AdapterRow]:
@@ -153,7 +153,7 @@ async def count_set_aside(session: AsyncSession) -> int:
 async def load_manifests(session: AsyncSession, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Return the manifests of adapters that `list_desired` gave, of any tenant, by id."""
     manifests: dict[str, dict[str, Any]] = {}
-    for some in slices(ids):
+    for some in cut_slices(ids):
         query = select(AdapterRow.id, AdapterRow.manifest).where(AdapterRow.id.in_(some))
         manifests.update({id: manifest for id, manifest in (await session.execute(query)).all()})
     return manifests
@@ -171,8 +171,8 @@ async def select_stored(session: AsyncSession, digests: Collection[str], since: 
 
     One that was deleted or refused at the Unix time `since` or later counts as needing them.
     """
-    gone = [status.value for status in GONE]
+    statuses = [status.value for status in GONE]
     # Rows that an early version wrote have no time: they went long ago.
-    needs = or_(AdapterRow.status.not_in(gone), func.coalesce(AdapterRow.changed_at, 0.0) >= since)
+    needs = or_(AdapterRow.status.not_in(statuses), func.coalesce(AdapterRow.changed_at, 0.0) >= since)
     query = select(AdapterRow.digest).where(AdapterRow.digest.in_(digests), needs)
     return set((await session.scalars(query)).all())

@@ -15,11 +15,11 @@ router = APIRouter(prefix="/api/adapters", tags=["adapters"], responses=declare_
 
 
 def _writer(session: WriteSession, principal: ManageKey, state: CurrentState) -> AdapterService:
-    return AdapterService(session, principal.tenant, state.base_model, state.pool.state(), state.storage)
+    return AdapterService(session, principal.tenant, state.base_model, state.pool.list_states(), state.storage)
 
 
 def _reader(session: ReadSession, principal: ManageKey, state: CurrentState) -> AdapterService:
-    return AdapterService(session, principal.tenant, state.base_model, state.pool.state(), state.storage)
+    return AdapterService(session, principal.tenant, state.base_model, state.pool.list_states(), state.storage)
 
 
 Writer = Annotated[AdapterService, Depends(_writer)]

@@ -31,7 +31,7 @@ __all__ = [
     "find_name",
     "find_ready",
     "is_adapter",
-    "learnt_from_prompts",
+    "is_learnt_from_prompts",
     "list_names",
     "list_stored",
     "lock_checkpoints",
@@ -83,7 +83,7 @@ def read_chat_template_kwargs(row: AdapterRow) -> dict[str, Any]:
     return row.manifest.get("chat_template_kwargs", {})
 
 
-def learnt_from_prompts(row: AdapterRow) -> bool:
+def is_learnt_from_prompts(row: AdapterRow) -> bool:
     """Tell whether an adapter's rows were rendered with a prompt of ours: not left as they were, nor imported."""
     prompt = row.manifest.get("prompt")
     return bool(prompt and prompt.get("digest"))
@@ -167,7 +167,7 @@ class AdapterService:
         self._adapters = AdapterRepository(session, tenant)
 
     async def list(self, request: PageRequest) -> AdapterList:
-        page = await self._adapters.list_page(request)
+        page = await self._adapters.list_present(request)
         return AdapterList.of([self._schema(row) for row in page.rows], page)
 
     async def get(self, id_or_model: str) -> Adapter:
@@ -213,15 +213,15 @@ class AdapterService:
         return self._schema(self._adapters.add(row))
 
     def _schema(self, row: AdapterRow) -> Adapter:
-        known = bool(row.digest)
+        has_digest = bool(row.digest)
         return Adapter(
             id=row.id,
             name=row.name,
-            model=row.model if known else None,
+            model=row.model if has_digest else None,
             status=AdapterStatus(row.status),
             reason=row.reason,
-            digest=row.digest if known else None,
-            rank=row.rank if known else None,
+            digest=row.digest if has_digest else None,
+            rank=row.rank if has_digest else None,
             base_model=row.base_model,
             source=row.source,
             step=row.step,

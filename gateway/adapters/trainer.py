@@ -16,7 +16,7 @@ from gateway.errors import blur
 from gateway.jobs import JobFailed
 from training.events import Event, Failed, decode_event
 
-__all__ = ["TrainerDied", "TrainerProgram", "TrainerRun", "summarize_log"]
+__all__ = ["TrainerDied", "TrainerProgram", "TrainerRun", "summarise_log"]
 
 _TAIL_BYTES = 8_192
 _LINES = 4
@@ -33,7 +33,7 @@ class TrainerDied(Exception):
 
 
 class TrainerRun:
-    """A trainer that is running. Read `next_event` to its end, then ask for `check`."""
+    """A trainer that is running. Call `read_event` to its end, then ask for `check`."""
 
     def __init__(self, execution: Execution, errors: Path) -> None:
         self.has_failed = False
@@ -41,9 +41,9 @@ class TrainerRun:
         self._errors = errors
         self._failed: Failed | None = None
 
-    async def next_event(self) -> Event | None:
+    async def read_event(self) -> Event | None:
         """Return the next event, None when there will be no more. A line that is none is logged and passed over."""
-        while line := await self._execution.line():
+        while line := await self._execution.read_line():
             try:
                 event = decode_event(line)
             except (msgspec.MsgspecError, UnicodeDecodeError):
@@ -66,7 +66,7 @@ class TrainerRun:
             TrainerDied: It was ended from outside.
             ExecutorAway: Nobody knows what became of it.
         """
-        while await self.next_event():
+        while await self.read_event():
             pass
         status = await self._execution.wait()
         failed = self._failed
@@ -77,7 +77,7 @@ class TrainerRun:
         if failed is not None and not is_from_outside and failed.code != "internal":
             raise JobFailed(failed.code, blur(failed.message))
         how = f"was ended by signal {-status}" if status < 0 else f"ended with status {status}"
-        end = summarize_log(self._errors)
+        end = summarise_log(self._errors)
         _log.warning("trainer_died", how=how, log=str(self._errors))
         if failed is not None and failed.code == "process_killed":
             raise TrainerDied(f"{blur(failed.message)} {end}")
@@ -152,7 +152,7 @@ class TrainerProgram:
             log.unlink(missing_ok=True)
 
 
-def summarize_log(log: Path) -> str:
+def summarise_log(log: Path) -> str:
     """Return a sentence with the last lines of a log, blurred, and the log's name for the operator."""
     try:
         with log.open("rb") as file:

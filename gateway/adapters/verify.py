@@ -28,7 +28,7 @@ class AdapterVerifier:
             JobDelayed: No replica can be reached now, or they need longer.
         """
         try:
-            await self._reconciler.resident(row.served_name, self._patience_seconds)
+            await self._reconciler.wait_until_resident(row.served_name, self._patience_seconds)
         except AdapterUnservable as error:
             raise AdapterRefused(error.reason) from error
         except AdapterNotLoaded as error:

@@ -20,8 +20,8 @@ from gateway.db import lock
 from gateway.errors import BadRequest, Conflict, Denied, NotFound
 from gateway.ids import new_id
 from gateway.pages import PageRequest
-from gateway.tenants.authenticator import Authenticator, Principal, Scope, key_digest, new_key
-from gateway.tenants.repository import KeyRepository, find_tenant, page_tenants
+from gateway.tenants.authenticator import Authenticator, Principal, Scope, digest_key, new_key
+from gateway.tenants.repository import KeyRepository, find_tenant, list_tenant_page
 from gateway.tenants.storage import TenantStorage
 from gateway.tenants.tables import KeyRow, TenantRow
 
@@ -62,7 +62,7 @@ class TenantService:
         return _tenant_schema(row)
 
     async def list(self, request: PageRequest) -> TenantList:
-        page = await page_tenants(self._session, request)
+        page = await list_tenant_page(self._session, request)
         return TenantList.of([_tenant_schema(row) for row in page.rows], page)
 
     async def measure_storage(self, tenant: str | None) -> StorageUse:
@@ -83,7 +83,7 @@ class TenantService:
 
     async def list_keys(self, tenant: str | None, request: PageRequest) -> KeyList:
         owner = await self._tenant(tenant)
-        page = await KeyRepository(self._session, owner.id).page(**asdict(request))
+        page = await KeyRepository(self._session, owner.id).list_page(**asdict(request))
         return KeyList.of([_key_schema(row, owner.name) for row in page.rows], page)
 
     async def revoke_key(self, id: str, tenant: str | None) -> Key:
@@ -106,12 +106,12 @@ class TenantService:
         return tenant
 
 
-async def ensure_admin(session: AsyncSession, chosen: str | None) -> str | None:
+async def ensure_admin(session: AsyncSession, admin_key: str | None) -> str | None:
     """Make sure that a key with scope `admin` exists.
 
     Args:
         session: A unit of work.
-        chosen: A key picked by the operator (`BRAID_ADMIN_KEY`), registered when it isn't yet. It takes the place of
+        admin_key: A key picked by the operator (`BRAID_ADMIN_KEY`), registered when it isn't yet. It takes the place of
             one that was picked before, which is revoked.
 
     Returns:
@@ -127,33 +127,33 @@ async def ensure_admin(session: AsyncSession, chosen: str | None) -> str | None:
         session.add(tenant)
         await session.flush()
     keys = KeyRepository(session, tenant.id)
-    if chosen is not None:
-        await _register(keys, chosen)
+    if admin_key is not None:
+        await _register(keys, admin_key)
         return None
-    if any(Scope.ADMIN in row.scopes and row.revoked_at is None for row in await keys.all()):
+    if any(Scope.ADMIN in row.scopes and row.revoked_at is None for row in await keys.list_all()):
         return None
     key, row = make_key("admin", [scope.value for scope in Scope])
     keys.add(row)
     return key
 
 
-async def _register(keys: KeyRepository, chosen: str) -> None:
-    if len(chosen) < _LEAST_LENGTH:
+async def _register(keys: KeyRepository, admin_key: str) -> None:
+    if len(admin_key) < _LEAST_LENGTH:
         raise BadRequest(
             f"BRAID_ADMIN_KEY is shorter than {_LEAST_LENGTH} characters. Choose a longer random secret.",
             param="admin_key",
         )
-    present = await keys.one(KeyRow.digest == key_digest(chosen))
+    present = await keys.find_one(KeyRow.digest == digest_key(admin_key))
     if present is not None and present.revoked_at is not None:
         raise BadRequest(
             "BRAID_ADMIN_KEY is a key that was revoked. Choose a new secret, or leave the setting out.",
             param="admin_key",
         )
-    for row in await keys.all():
+    for row in await keys.list_all():
         if row.name == _GIVEN and row.revoked_at is None and row is not present:
             row.revoked_at = int(time.time())
     if present is None:
-        keys.add(make_key(_GIVEN, [scope.value for scope in Scope], chosen)[1])
+        keys.add(make_key(_GIVEN, [scope.value for scope in Scope], admin_key)[1])
 
 
 def make_key(name: str, scopes: list[str], key: str | None = None) -> tuple[str, KeyRow]:
@@ -162,7 +162,7 @@ def make_key(name: str, scopes: list[str], key: str | None = None) -> tuple[str,
     key = key or new_key()
     hint = hint or f"{key[:9]}…{key[-4:]}"
     row = KeyRow(
-        id=new_id("key_"), name=name, digest=key_digest(key), hint=hint, scopes=scopes, created_at=int(time.time())
+        id=new_id("key_"), name=name, digest=digest_key(key), hint=hint, scopes=scopes, created_at=int(time.time())
     )
     return key, row
 

@@ -95,13 +95,13 @@ class Advisor:
         rows = [to_row(one, passages=case.store is None) for one in case.rows]
         total = count_steps(case.arms, case.facts, rows)
 
-        async def note(done: int) -> None:
-            await show(done, total)
+        async def note(count: int) -> None:
+            await show(count, total)
 
         notes = Notes(claim, note)
         await notes.save()
         base = self._parts.base_model
-        interview = self._parts.interview(claim.tenant, notes)
+        interview = self._parts.make_interview(claim.tenant, notes)
         targets = {arm: make_target(arm, base, case.adapter, case.store, case.prompt) for arm in case.arms}
         searching = make_target(Arm("none", True), base, None, case.store)
         evidence = RowEvidence(self._parts.searcher, claim.tenant, searching)

@@ -88,10 +88,10 @@ def _list_keys(conversation: Conversation) -> list[str]:
 
     By the opening alone threads that begin with "Hi" would be one.
     """
-    written = [" ".join(one.text.casefold().split()) for one in conversation.messages if one.role == "user"]
+    texts = [" ".join(one.text.casefold().split()) for one in conversation.messages if one.role == "user"]
     if not conversation.id:
-        return [f"asks:{written[0] if written else ''}"]
-    asks = "\n".join(written)
+        return [f"asks:{texts[0] if texts else ''}"]
+    asks = "\n".join(texts)
     return [f"asks:{asks}", f"id:{conversation.id}"]
 
 

@@ -45,11 +45,11 @@ def choose_examples(conversations: Sequence[Conversation], rules: StyleRules) ->
     grams = [_cut_ngrams(one.messages[-1].text) for one in candidates]
     likeness = [[_compare(one, other) for other in grams] for one in grams]
     typical = [sum(row) / len(row) for row in likeness]
-    chosen: list[int] = []
-    while len(chosen) < min(_EXAMPLES, len(candidates)):
-        rest = [at for at in range(len(candidates)) if at not in chosen]
-        chosen.append(max(rest, key=lambda at: typical[at] - max((likeness[at][one] for one in chosen), default=0.0)))
-    return [_to_pair(candidates[at]) for at in chosen]
+    indices: list[int] = []
+    while len(indices) < min(_EXAMPLES, len(candidates)):
+        rest = [at for at in range(len(candidates)) if at not in indices]
+        indices.append(max(rest, key=lambda at: typical[at] - max((likeness[at][one] for one in indices), default=0.0)))
+    return [_to_pair(candidates[at]) for at in indices]
 
 
 def _to_pair(conversation: Conversation) -> tuple[str, str]:
@@ -58,7 +58,7 @@ def _to_pair(conversation: Conversation) -> tuple[str, str]:
 
 def _is_clean(conversation: Conversation, rules: StyleRules) -> bool:
     question, reply = _to_pair(conversation)
-    return not rules.broken(reply) and not list_unsupported(reply, [question])
+    return not rules.list_broken(reply) and not list_unsupported(reply, [question])
 
 
 def _cut_ngrams(text: str) -> frozenset[str]:

@@ -8,7 +8,7 @@ from typing import Literal
 from gateway.advice.arms import Arm
 from gateway.advice.measurements import AdviceMeasurements, ArmAnswer, RowAnswers
 from gateway.advice.row_facts import read_value, score_facts
-from gateway.evaluation.estimate import Estimate, mean, mean_difference
+from gateway.evaluation.estimate import Estimate, estimate_mean, estimate_mean_difference
 from gateway.evaluation.learnt_rules import learn_rules
 from gateway.evaluation.style import StyleRules
 from gateway.evaluation.values import TextValues, find_values
@@ -60,7 +60,7 @@ class AdviceScores:
     def estimate(self, arm: str, measure: Measure) -> Estimate | None:
         """Return an arm's mean; None where no row can tell."""
         scores = [one for one in self.arms[arm].measures[measure] if one is not None]
-        return mean(scores) if scores else None
+        return estimate_mean(scores) if scores else None
 
     def compare(self, arm: str, other: str, measure: Measure) -> Estimate | None:
         """Return how much more an arm has than another one, paired; None where too few rows can tell.
@@ -86,7 +86,7 @@ class AdviceScores:
 
 
 def _compare(scores: Sequence[float], others: Sequence[float], comparisons: int) -> Estimate | None:
-    return mean_difference(scores, others, comparisons=comparisons) if len(scores) >= LEAST_ROWS else None
+    return estimate_mean_difference(scores, others, comparisons=comparisons) if len(scores) >= LEAST_ROWS else None
 
 
 def score_arms(measured: AdviceMeasurements, arms: Sequence[Arm]) -> AdviceScores:
@@ -158,9 +158,9 @@ def _mask(text: str) -> str:
 
 def _is_bounded(learnt: Sequence[str], replies: Sequence[str]) -> bool:
     """Tell whether replies are a few that occur again and again: nearly all that were held out were seen before."""
-    seen = {_flatten(text) for text in learnt}
-    again = sum(_flatten(text) in seen for text in replies)
-    return len(seen) <= max(2, _BOUNDED_SHARE * len(learnt)) and again >= _SEEN_SHARE * len(replies)
+    learnt_texts = {_flatten(text) for text in learnt}
+    again = sum(_flatten(text) in learnt_texts for text in replies)
+    return len(learnt_texts) <= max(2, _BOUNDED_SHARE * len(learnt)) and again >= _SEEN_SHARE * len(replies)
 
 
 def _match(row: RowAnswers, arm: str) -> float:

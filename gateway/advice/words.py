@@ -38,7 +38,7 @@ class _Case:
     has_documents: bool
     bounded: bool
 
-    def label(self, arm: Arm) -> str:
+    def make_label(self, arm: Arm) -> str:
         return self.figures[arm.name].label
 
 
@@ -86,30 +86,30 @@ def _name_choice(case: _Case) -> str:
 
 def _explain_style(case: _Case) -> list[str]:
     recommendation = case.recommendation
-    base, chosen = case.figures[Arm("none", recommendation.arm.facts).name], case.figures[recommendation.arm.name]
+    base, proposal = case.figures[Arm("none", recommendation.arm.facts).name], case.figures[recommendation.arm.name]
     if not recommendation.needs_style:
         gap = recommendation.style_gap
         return [] if gap is None else [f"Style: your replies aren't told from the base model's ({_show(gap)} more)."]
-    if case.bounded and base.task is not None and chosen.task is not None:
+    if case.bounded and base.task is not None and proposal.task is not None:
         return [
-            f"Task: replies are a few that occur again and again. {_percent(chosen.task.value)} of the answers are the "
-            f"very reply, and {_percent(base.task.value)} of the base model's."
+            f"Task: replies are a few that occur again and again. {_percent(proposal.task.value)} of the answers are "
+            f"the very reply, and {_percent(base.task.value)} of the base model's."
         ]
-    if base.style is None or chosen.style is None or recommendation.arm.style == "none":
+    if base.style is None or proposal.style is None or recommendation.arm.style == "none":
         return []
-    return [f"Style: {chosen.style.value:.2f} of 1, where {base.label} has {base.style.value:.2f}."]
+    return [f"Style: {proposal.style.value:.2f} of 1, where {base.label} has {base.style.value:.2f}."]
 
 
 def _explain_facts(case: _Case) -> list[str]:
     recommendation, look = case.recommendation, case.look
-    base, chosen = case.figures["base"], case.figures[recommendation.arm.name]
+    base, proposal = case.figures["base"], case.figures[recommendation.arm.name]
     if not look.with_facts:
         return ["Facts: no reply has a value that its conversation hasn't."]
     if not recommendation.gains_facts:
         return []
-    if recommendation.arm.facts and chosen.facts is not None and base.facts is not None:
+    if recommendation.arm.facts and proposal.facts is not None and base.facts is not None:
         return [
-            f"Facts: with your documents {_percent(chosen.facts.value)} of the values in replies are stated rightly, "
+            f"Facts: with your documents {_percent(proposal.facts.value)} of the values in replies are stated rightly, "
             f"and {_percent(base.facts.value)} without."
         ]
     return ["Facts: documents would help the base model, and add nothing to what the prompt states already."]
@@ -186,7 +186,7 @@ def _leave_out_arms(case: _Case) -> list[str]:
             one for one in recommendation.comparisons if (one.arm, one.against) == (arm.name, recommendation.arm.name)
         ]
         if comparisons:
-            sentences.append(_explain_loss(case.label(arm), case.label(recommendation.arm), comparisons))
+            sentences.append(_explain_loss(case.make_label(arm), case.make_label(recommendation.arm), comparisons))
     return sentences
 
 
@@ -203,7 +203,7 @@ def _explain_loss(label: str, other: str, comparisons: Sequence[ArmDifference]) 
 
 def _propose_training(case: _Case) -> list[str]:
     recommendation, summary = case.recommendation, case.training["summary"]
-    used = case.label(recommendation.arm)
+    used = case.make_label(recommendation.arm)
     if any(one.learnt or one.recited for one in case.changed) or recommendation.recites:
         return [
             "Train the adapter again on rows whose facts come from their passages ('braid styles rewrite' gives them), "
@@ -256,12 +256,12 @@ def _propose_rows(case: _Case) -> list[str]:
 def _compare_costs(case: _Case) -> list[str]:
     """Say after how many requests an adapter would have paid for itself against the arm that is used."""
     arm = case.recommendation.arm
-    chosen = case.figures[arm.name]
+    proposal = case.figures[arm.name]
     if arm.style != "adapter":
-        if chosen.break_even is None:
+        if proposal.break_even is None:
             return []
         return [
-            f"By cost alone an adapter's shorter prompt makes up for its training after about {chosen.break_even:,} "
+            f"By cost alone an adapter's shorter prompt makes up for its training after about {proposal.break_even:,} "
             "requests, as far as the engine computes every token of the longer one."
         ]
     longer = [one for style in LADDER[1:-1] if (one := case.figures.get(Arm(style, arm.facts).name)) is not None]

@@ -17,14 +17,14 @@ class AnswerText:
     """One text of an answer, taken piece by piece: any cut gives the same text, citations and removed links.
 
     Args:
-        known: The numbers of the passages that may be cited; None where marks are text like any other.
+        passage_numbers: The numbers of the passages that may be cited; None where marks are text like any other.
         read_given: Returns the texts whose addresses may be linked to; None where any may.
     """
 
-    def __init__(self, known: frozenset[int] | None, read_given: Callable[[], str] | None) -> None:
+    def __init__(self, passage_numbers: frozenset[int] | None, read_given: Callable[[], str] | None) -> None:
         self._scanner = CodeScanner()
         self._links = None if read_given is None else LinkFilter(read_given)
-        self._marks = None if known is None else MarkFilter(known)
+        self._marks = None if passage_numbers is None else MarkFilter(passage_numbers)
         self._stages = [stage for stage in (self._scanner, self._links, self._marks) if stage is not None]
         self._idle = False
 
@@ -56,4 +56,4 @@ class AnswerText:
 
     @property
     def removed_links(self) -> int:
-        return 0 if self._links is None else self._links.removed
+        return 0 if self._links is None else self._links.removals

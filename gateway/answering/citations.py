@@ -48,11 +48,11 @@ class MarkFilter:
     reader: it is left out, with the space before it, unless the answer says nothing else.
 
     Attributes:
-        known: The numbers of the passages that were in the prompt.
+        passage_numbers: The numbers of the passages that were in the prompt.
         citations: Those that were found so far, at their places in the text that was let through.
     """
 
-    known: frozenset[int]
+    passage_numbers: frozenset[int]
     citations: list[Citation] = field(default_factory=list[Citation])
     _pending: str = ""
     _pending_marks: str = ""
@@ -75,7 +75,7 @@ class MarkFilter:
     def feed(self, piece: Masked) -> str:
         """Take the next piece; return the text that may be sent now."""
         text, marks = self._pending + piece.text, self._pending_marks + piece.marks
-        unfinished = (_UNFINISHED if self.known else _UNFINISHED_OR_SPACE).search(marks)
+        unfinished = (_UNFINISHED if self.passage_numbers else _UNFINISHED_OR_SPACE).search(marks)
         end = len(text) if unfinished is None else unfinished.start()
         self._pending, self._pending_marks = text[end:], marks[end:]
         return self._check(text, marks, end)
@@ -116,13 +116,13 @@ class MarkFilter:
             self._before, self._after_mark = (self._before + text[-8:])[-8:], False
 
     def _mark(self, numbers: Sequence[int], text: str, pieces: list[str]) -> None:
-        if not self.known and len(numbers) == 1:  # of several a text may speak as of a list
+        if not self.passage_numbers and len(numbers) == 1:  # of several a text may speak as of a list
             if pieces and pieces[-1].endswith(" ") and not self._after_mark:
                 pieces[-1] = pieces[-1][:-1]
                 self._length -= 1
                 self._left_out += " "
             self._left_out += text
-        elif self.known.issuperset(numbers):
+        elif self.passage_numbers.issuperset(numbers):
             self.citations += [Citation(number, self._length, self._length + len(text)) for number in numbers]
             self._pass(text, pieces)
         else:

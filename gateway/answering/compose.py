@@ -11,7 +11,7 @@ from gateway.answering.prompt_sizes import measure_segments
 from gateway.answering.question import Message, Question
 from gateway.answering.resolve import Target
 from gateway.answering.retrieve import Evidence
-from gateway.engines.client import cache_salt
+from gateway.engines.client import make_cache_salt
 from gateway.engines.token_counter import TokenCounter
 from gateway.errors import BadRequest
 from training.chat_format import fold_system
@@ -80,7 +80,7 @@ async def compose(
         body["stream_options"] = {"include_usage": True}  # always, because settling needs it
     if target.chat_template_kwargs:
         body["chat_template_kwargs"] = target.chat_template_kwargs
-    body["cache_salt"] = cache_salt(tenant)
+    body["cache_salt"] = make_cache_salt(tenant)
     return Composed(msgspec.json.encode(body), rendered, segments)
 
 

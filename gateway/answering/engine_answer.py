@@ -70,7 +70,7 @@ class EngineUsage(msgspec.Struct):
     prompt_tokens_details: _EngineDetails | None = None
     completion_tokens_details: _EngineDetails | None = None
 
-    def tokens(self) -> TokenUsage:
+    def to_token_usage(self) -> TokenUsage:
         """Return the counts that every engine has."""
         prompt, completion = self.prompt_tokens_details, self.completion_tokens_details
         cached = prompt.cached_tokens if prompt is not None else None
@@ -169,10 +169,10 @@ def _to_reason(reason: object, *, code: str | None = None) -> str:
 
 
 class EventReader:
-    """Cuts the bytes of a stream into its events' data; `done` once the engine has said that the answer is whole."""
+    """Cuts the bytes of a stream into its events' data; `is_whole` once the engine has said that it is."""
 
     def __init__(self) -> None:
-        self.done = False
+        self.is_whole = False
         self._rest = b""
 
     def feed(self, part: bytes) -> list[bytes]:
@@ -191,7 +191,7 @@ class EventReader:
         for event in whole.split(b"\n\n"):
             data = event[5:].strip() if event.startswith(b"data:") and b"\n" not in event else _join_data(event)
             if data == b"[DONE]":
-                self.done = True
+                self.is_whole = True
             elif data:
                 events.append(data)
         return events

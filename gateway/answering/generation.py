@@ -8,7 +8,7 @@ from gateway.answering.engine_answer import BrokenAnswer, EngineAnswer, EventRea
 from gateway.answering.trace import AnswerTrace
 from gateway.answers.log import AnswerLog
 from gateway.engines import EngineError, EngineRefused, Lease, Stream
-from gateway.engines.refusal import excerpt
+from gateway.engines.refusal import cut_excerpt
 from gateway.errors import BraidError
 from gateway.interruption import Interruption
 from gateway.metrics import Metrics
@@ -53,12 +53,12 @@ class Generation:
         """
         self._lease = lease
         self.trace.replica = lease.replica.name
-        with lease.replica.awaited():
+        with lease.replica.make_wait():
             self._upstream = upstream = await lease.engine.chat(self.trace.composed.body)
             if self.trace.question.stream:
                 first = await upstream.start()
                 if first.startswith(_ERROR_EVENT):  # an answer that never began: nobody has seen anything of it
-                    raise EngineRefused(500, excerpt(first))
+                    raise EngineRefused(500, cut_excerpt(first))
         self.trace.mark_first_byte()
         self._begun = True
 
@@ -87,7 +87,7 @@ class Generation:
         except BraidError:
             self._drain.check_expired()
             raise
-        self.trace.usage = answer.usage and answer.usage.tokens()
+        self.trace.usage = answer.usage and answer.usage.to_token_usage()
         self._whole = True
         return answer
 
@@ -113,7 +113,7 @@ class Generation:
                     self.trace.note_events(events)
                     return events
         except StopAsyncIteration:
-            if not self._reader.done:
+            if not self._reader.is_whole:
                 raise BrokenAnswer("The model server's stream ended before the answer did. Try again.") from None
             self._whole = True
             raise
@@ -176,4 +176,4 @@ class Generation:
         if record.usage is not None:
             self._metrics.prompt_tokens.inc(record.usage.get("prompt_tokens", 0))
             self._metrics.completion_tokens.inc(record.usage.get("completion_tokens", 0))
-        self._answers.put(trace.tenant, record, trace.uncounted_segments(), trace.uncounted_answer())
+        self._answers.put(trace.tenant, record, trace.list_uncounted_segments(), trace.find_uncounted_answer())

@@ -97,7 +97,7 @@ class LinkFilter:
     """
 
     read_given: Callable[[], str]
-    removed: int = 0
+    removals: int = 0
     _prompt: str | None = None
     _pending: Masked = NOTHING
     _last: str = "\n"
@@ -244,7 +244,7 @@ class LinkFilter:
             return self._break_tag(at, end)
         if not _LEAVES.search(tag["fields"]) or self._has_given_fields(tag["fields"]):
             return self._keep(at, end - at)
-        self.removed += 1
+        self.removals += 1
         self._emit(_mask(f"<{tag['name']}>"))
         return self._alter(end)
 
@@ -260,7 +260,7 @@ class LinkFilter:
         source = self._pending.links[at : link.end]
         words = LinkFilter(self.read_given, _prompt=self._prompt, _altered=self._altered, _last="\n")
         inner = words.feed(self._pending.cut(link.begin, link.close)) + words.finish()
-        self.removed += 1 + words.removed
+        self.removals += 1 + words.removals
         if not inner.text.strip():
             inner = _mask(_IMAGE_REMOVED if source.startswith("!") else _REMOVED)
         simple = _SIMPLE.fullmatch(source) is not None
@@ -354,7 +354,7 @@ class LinkFilter:
         return at + length
 
     def _remove(self, at: int, end: int, *, alters: bool = False) -> int:
-        self.removed += 1
+        self.removals += 1
         self._joins = True
         self._emit(_mask(_REMOVED))
         self._joins = True
@@ -362,7 +362,7 @@ class LinkFilter:
 
     def _break_tag(self, at: int, end: int) -> int:
         """Make a tag text that no browser takes for one, whatever else is around it."""
-        self.removed += 1
+        self.removals += 1
         self._emit(_mask("< " + _TOKEN.sub(_REMOVED, self._pending.text[at + 1 : end])))
         return self._alter(end)
 

@@ -106,14 +106,14 @@ class BlockReader:
 
     def _read_block(self, line: str, columns: str, depth: int, at: int) -> Line:
         paragraph, matched = self._paragraph, depth == len(self.containers)
-        containers, at, opened = self._open(columns, self.containers[:depth], at, interrupts=paragraph and matched)
+        containers, at, has_new = self._open(columns, self.containers[:depth], at, interrupts=paragraph and matched)
         rest = columns[at:]
         indent = len(rest) - len(rest.lstrip(" "))
         rest = rest[indent:]
-        continues = paragraph and not opened
+        continues = paragraph and not has_new
         if not rest:
             self.containers, self._paragraph = containers, False
-            self._empty_item = opened and containers[-1] != _QUOTE
+            self._empty_item = has_new and containers[-1] != _QUOTE
             return Line("text", ends=True)
         if indent >= _CODE_INDENT:
             if not continues:
@@ -136,7 +136,7 @@ class BlockReader:
 
         `interrupts` says that a first list would interrupt a paragraph, which an empty item and a number can't.
         """
-        opened = False
+        has_new = False
         while True:
             rest = columns[at:]
             indent = len(rest) - len(rest.lstrip(" "))
@@ -149,7 +149,7 @@ class BlockReader:
                 containers.append(_QUOTE)
             elif (item := _MARKER.match(rest)) and not _BREAK.match(rest):
                 marker, content = len(item.group(1)), rest[item.end() :]
-                if interrupts and not opened and (not content or (marker > 1 and item.group(1)[:-1] != "1")):
+                if interrupts and not has_new and (not content or (marker > 1 and item.group(1)[:-1] != "1")):
                     break
                 gap = len(item.group(2))
                 gap = 1 if not content or gap > _CODE_INDENT else gap
@@ -157,8 +157,8 @@ class BlockReader:
                 containers.append(indent + marker + gap)
             else:
                 break
-            opened = True
-        return containers, at, opened
+            has_new = True
+        return containers, at, has_new
 
 
 def _find(line: str, column: int) -> int:

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from sqlalchemy.ext.asyncio import AsyncSession
 
 import prompts
-from gateway.adapters.service import find_adapter_row, find_ready, learnt_from_prompts, read_chat_template_kwargs
+from gateway.adapters.service import find_adapter_row, find_ready, is_learnt_from_prompts, read_chat_template_kwargs
 from gateway.answering.question import BraidOptions, Question
 from gateway.assistants import ReleaseRow
 from gateway.assistants.release import ReleaseSpec, RetrievalSpec, Stage, split_release
@@ -118,7 +118,7 @@ class Resolver:
                 return None
             kwargs = read_chat_template_kwargs(row)
             return Target(
-                row.served_name, row.served_name, chat_template_kwargs=kwargs, knows_marks=learnt_from_prompts(row)
+                row.served_name, row.served_name, chat_template_kwargs=kwargs, knows_marks=is_learnt_from_prompts(row)
             )
 
         return await self._adapters.read((tenant, model), read)
@@ -181,7 +181,7 @@ class Resolver:
         adapter, knows_marks = spec.adapter.served_name if spec.adapter else None, False
         if spec.adapter is not None and template is None:
             learner = await find_adapter_row(session, tenant, spec.adapter.model)
-            knows_marks = learner is not None and learnt_from_prompts(learner)
+            knows_marks = learner is not None and is_learnt_from_prompts(learner)
         return Target(
             adapter or spec.base_model,
             adapter,

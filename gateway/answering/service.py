@@ -174,7 +174,7 @@ class AnsweringService:
                 return
             except EngineRefused as error:
                 if adapter is not None and error.engine_status == 404:
-                    lease.missing()
+                    lease.note_missing_adapter()
                     failure = AdapterNotLoaded(adapter, f"{lease.engine.url} doesn't know it any more")
                 elif error.engine_status < 500 and error.engine_status != _TOO_MANY:
                     raise _explain(error) from error
@@ -182,7 +182,7 @@ class AnsweringService:
                     tried.append(lease.replica)
                     failure = error
             except EngineUnreachable as error:
-                lease.failed(error)
+                lease.note_failure(error)
                 tried.append(lease.replica)
                 failure = error
             await generation.disconnect()
@@ -202,7 +202,7 @@ class AnsweringService:
                 raise
             async with self._database.read() as session:
                 await check_set_aside(session, tenant, missing.name)
-            await self._reconciler.resident(missing.name, _ADAPTER_PATIENCE_SECONDS, everywhere=False)
+            await self._reconciler.wait_until_resident(missing.name, _ADAPTER_PATIENCE_SECONDS, everywhere=False)
             return self._pool.pick(adapter)
 
 

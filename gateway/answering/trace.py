@@ -113,14 +113,14 @@ class AnswerTrace:
         """The numbers of the passages that were in the prompt."""
         return self.composed.rendered.used_passages if self.composed.rendered else ()
 
-    def new_answer_text(self) -> AnswerText | None:
+    def make_answer_text(self) -> AnswerText | None:
         """Return the way that one choice's text goes to the client; None where it goes as it is."""
         if not (self.citable or self.checks_links):
             return None
-        known = frozenset(self.used_passages) if self.citable else None
-        return AnswerText(known, self._read_prompt if self.checks_links else None)
+        passage_numbers = frozenset(self.used_passages) if self.citable else None
+        return AnswerText(passage_numbers, self._read_prompt if self.checks_links else None)
 
-    def new_thought_text(self) -> AnswerText | None:
+    def make_thought_text(self) -> AnswerText | None:
         """Return the same for what the model thought, in which nothing is cited."""
         return AnswerText(None, self._read_prompt) if self.checks_links else None
 
@@ -149,7 +149,7 @@ class AnswerTrace:
         hits = self.evidence.hits
         return (self.evidence.passages[number - 1], *(hits[number - 1].copies if hits else ()))
 
-    def passages(self) -> list[CitedPassage]:
+    def list_passages(self) -> list[CitedPassage]:
         """Return the passages that were in the prompt, each followed by its copies under the same number."""
         used = self.used_passages
         passages: list[CitedPassage] = []
@@ -199,7 +199,7 @@ class AnswerTrace:
             index_epochs=self.evidence.index_epochs,
             retrieval=self.evidence.status,
             rerank=self.evidence.rerank,
-            passages=self.passages(),
+            passages=self.list_passages(),
             dropped_passages=rendered.dropped_passages if rendered else [],
             dropped_turns=rendered.dropped_turns if rendered else 0,
             prompt_tokens=_counted_parts(rendered),
@@ -220,11 +220,11 @@ class AnswerTrace:
             messages_digest=digest_conversation((one.role, one.content or "") for one in self.question.messages),
         )
 
-    def uncounted_segments(self) -> Sequence[prompts.Segment]:
+    def list_uncounted_segments(self) -> Sequence[prompts.Segment]:
         """Return the prompt's segments that are still to be counted by part; none where the record has the counts."""
         return self.composed.segments if _counted_parts(self.composed.rendered) is None else ()
 
-    def uncounted_answer(self) -> UncountedAnswer | None:
+    def find_uncounted_answer(self) -> UncountedAnswer | None:
         """Return what the usage can be counted from; None where the engine told it, or was never asked."""
         if self.usage is not None or not self.replica:
             return None

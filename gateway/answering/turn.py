@@ -105,7 +105,7 @@ class TurnClassifier:
         words_before = _tokens(before[:_LONGEST_TALK])  # tells the language of a short text, too
 
         def count_known(one: _Language) -> int:
-            return 2 * len(one.known.intersection(tokens)) + len(one.known.intersection(words_before))
+            return 2 * len(one.vocabulary.intersection(tokens)) + len(one.vocabulary.intersection(words_before))
 
         language = max(self._spaced.values(), key=count_known)
         words = [token for token in tokens if token not in ",;:()"]
@@ -153,7 +153,9 @@ class _Language:
         self._idioms = re.compile(rf"(?<![\w'])(?:{idioms})(?![\w'])", re.IGNORECASE)
         phrases = (*words.idioms, *words.openings, *words.courtesies)
         inside = frozenset(word for phrase in phrases for word in _fold(phrase).split())
-        self.known = self._small | self._pointers | self._owners | self.questions | self.consent | self.clauses | inside
+        self.vocabulary = (
+            self._small | self._pointers | self._owners | self.questions | self.consent | self.clauses | inside
+        )
 
     def is_talk(self, words: Sequence[str]) -> bool:
         """Tell whether words that aren't a question are small talk."""
@@ -173,7 +175,7 @@ class _Language:
 
     def is_short(self, words: Sequence[str]) -> bool:
         """Tell whether words say nothing of a topic, or are no more than one."""
-        if all(word in self.known for word in words):
+        if all(word in self.vocabulary for word in words):
             return True
         return len(words) == 1
 
@@ -183,7 +185,7 @@ class _Language:
         A pronoun stands for nothing in its own clause, so that one in the first clause points back; in a later one it
         may stand for whatever was named before it.
         """
-        first, named = True, 0
+        first, name_count = True, 0
         for sentence, _mark in _sentences(self._idioms.sub(lambda match: match[0].replace(" ", "_"), _plain(text))):
             tokens = _TOKEN.findall(sentence)
             for at, token in enumerate(tokens):
@@ -193,9 +195,9 @@ class _Language:
                 free = word in self._pointers or (last and f"{word}$" in self._pointers)
                 # A capital inside a sentence: a name, or polite address in German.
                 if token == word or not at:
-                    if (free and (first or not named)) or (word in self._owners and not named):
+                    if (free and (first or not name_count)) or (word in self._owners and not name_count):
                         return True
-                named += word not in self.known and "_" not in word
+                name_count += word not in self.vocabulary and "_" not in word
             first = False
         return False
 

@@ -44,7 +44,7 @@ class WaitingRecord:
     segments: Sequence[prompts.Segment]
     answer: UncountedAnswer | None
     deadline: float
-    written: bool = False
+    is_written: bool = False
 
     @property
     def pending(self) -> bool:
@@ -103,7 +103,7 @@ class AnswerCounts:
 
     def note_written(self, waiting: WaitingRecord, record: AnswerRecord) -> None:
         """Note that the database has `record`; what was counted while it was written is written over it."""
-        waiting.written = True
+        waiting.is_written = True
         if waiting.record.counts != record.counts:
             self._write_later(waiting)
 
@@ -125,7 +125,7 @@ class AnswerCounts:
                 self._give_up(waiting, "the process stopped")
         with suppress(TimeoutError):  # a reader takes what is pending for too long as unknown
             async with asyncio.timeout(_CLOSING_SECONDS):
-                await self._write([waiting for waiting in left if waiting.written])
+                await self._write([waiting for waiting in left if waiting.is_written])
 
     async def _work(self) -> None:
         while True:
@@ -145,7 +145,7 @@ class AnswerCounts:
                 self._give_up(waiting, reason)
             else:
                 waiting.settle("known")
-            if waiting.written:
+            if waiting.is_written:
                 self._write_later(waiting)
             else:
                 self._note_closed(waiting)

@@ -44,7 +44,7 @@ async def get_answer(answer_id: str, service: Service) -> dict[str, Any]:
 @router.get("/{answer_id}/citations/{number}")
 async def get_citation(answer_id: str, number: int, service: Service, document_id: str | None = None) -> dict[str, Any]:
     """Return the passage that a citation of this answer points to, as the model saw it."""
-    return msgspec.to_builtins(await service.citation(answer_id, number, document_id))
+    return msgspec.to_builtins(await service.find_citation(answer_id, number, document_id))
 
 
 @documents.get("/{document_id}/answers")

@@ -13,7 +13,7 @@ from gateway.answers.record import AnswerRecord, CitedPassage, Counts
 from gateway.answers.repository import AnswerDocumentRepository, AnswerName, AnswerRepository, delete_answers
 from gateway.answers.schemas import DocumentAnswer, DocumentAnswerList
 from gateway.answers.tables import AnswerDocumentRow, AnswerRow
-from gateway.db import slices
+from gateway.db import cut_slices
 from gateway.errors import NotFound, Unavailable
 from gateway.pages import PageRequest
 from gateway.tenants.service import keeps_cited_text
@@ -47,7 +47,7 @@ async def list_citing_records(
     """
     answers, uses = AnswerRepository(session, tenant), AnswerDocumentRepository(session, tenant)
     citing = uses.select(AnswerDocumentRow.cited.is_(True)).with_only_columns(AnswerDocumentRow.answer_id)
-    page = await answers.page(AnswerRow.id.in_(citing), limit=limit, after=after)
+    page = await answers.list_page(AnswerRow.id.in_(citing), limit=limit, after=after)
     return [msgspec.convert(row.record, AnswerRecord) for row in page.rows]
 
 
@@ -104,8 +104,8 @@ class AnswerService:
         if len(ids) > MOST_RECORDS:
             raise ValueError(f"{len(ids)} records at once are more than {MOST_RECORDS}.")
         records: dict[str, AnswerRecord] = {}
-        for some in slices(ids):
-            rows = await self._answers.all(AnswerRow.id.in_(some))
+        for some in cut_slices(ids):
+            rows = await self._answers.list_all(AnswerRow.id.in_(some))
             records |= {record.id: record for record in await self._read(rows)}
         return records
 
@@ -127,7 +127,7 @@ class AnswerService:
             for record in records
         ]
 
-    async def citation(self, id: str, number: int, document: str | None = None) -> CitedPassage:
+    async def find_citation(self, id: str, number: int, document: str | None = None) -> CitedPassage:
         """Return the passage that the mark `[number]` of an answer stands for, as it was then.
 
         With `document`, that document's: where several said the same, all of them stand behind one number.
@@ -155,7 +155,7 @@ class AnswerService:
         Raises:
             NotFound: The tenant has no such document, and no answer from one that it had.
         """
-        page = await self._uses.page(AnswerDocumentRow.document_id == id, **asdict(request))
+        page = await self._uses.list_page(AnswerDocumentRow.document_id == id, **asdict(request))
         if not page.rows and id not in await self._documents.find_live(self._session, self._tenant, {id}):
             raise NotFound(
                 f"No document with id {id!r} exists, nor an answer from it. The list of a store's documents has their "
@@ -171,7 +171,7 @@ class AnswerService:
         if await keeps_cited_text(self._session, self._tenant):
             return documents
         live: set[str] = set()
-        for some in slices(documents):
+        for some in cut_slices(documents):
             live |= await self._documents.find_live(self._session, self._tenant, some)
         return live
 

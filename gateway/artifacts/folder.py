@@ -79,7 +79,7 @@ class Artifacts:
                 size = file.tell()
                 os.fsync(file.fileno())
             os.utime(staging / "file")
-            os.replace(staging / "file", self.file(digest))
+            os.replace(staging / "file", self.locate_file(digest))
             _sync(self.root / "files")
         finally:
             shutil.rmtree(staging, ignore_errors=True)
@@ -91,30 +91,30 @@ class Artifacts:
         Raises:
             FileNotFoundError: They aren't there.
         """
-        await asyncio.to_thread(_link, self.file(digest), path)
+        await asyncio.to_thread(_link, self.locate_file(digest), path)
 
-    def file(self, digest: str) -> Path:
+    def locate_file(self, digest: str) -> Path:
         """Return the path of a file's bytes; it exists when the digest was put and not removed."""
         return self.root / "files" / digest
 
     def remove_file(self, digest: str) -> None:
-        self.file(digest).unlink(missing_ok=True)
+        self.locate_file(digest).unlink(missing_ok=True)
 
     def list_files(self) -> list[str]:
         """List the digests of all files."""
         return os.listdir(self.root / "files")
 
-    def file_age(self, digest: str) -> float | None:
+    def measure_file_age(self, digest: str) -> float | None:
         """Return the seconds since a file was put last; None where it isn't there."""
-        return _age(self.file(digest))
+        return _age(self.locate_file(digest))
 
-    def adapter(self, digest: str) -> Path:
+    def locate_adapter(self, digest: str) -> Path:
         """Return the folder of an adapter's files."""
         return self.root / "adapters" / digest
 
     def put_adapter(self, folder: Path, digest: str) -> Path:
         """Take over a finished adapter folder under its digest and return where it is; `folder` stays as it is."""
-        target = self.adapter(digest)
+        target = self.locate_adapter(digest)
         if target.exists():
             os.utime(target)  # somebody is about to refer to it again: it is young for whoever removes what is unused
         else:
@@ -131,20 +131,20 @@ class Artifacts:
         """List the digests of all adapters."""
         return os.listdir(self.root / "adapters")
 
-    def adapter_age(self, digest: str) -> float:
+    def measure_adapter_age(self, digest: str) -> float:
         """Return the seconds since an adapter was put last; 0 where it isn't there."""
-        return _age(self.adapter(digest)) or 0.0
+        return _age(self.locate_adapter(digest)) or 0.0
 
     def remove_adapter(self, digest: str) -> None:
         """Remove an adapter's folder: under its name it is there whole, or not at all."""
         staging = Path(tempfile.mkdtemp(dir=self.root / "incoming"))
         with contextlib.suppress(FileNotFoundError):  # another process was faster
-            os.replace(self.adapter(digest), staging / "adapter")
+            os.replace(self.locate_adapter(digest), staging / "adapter")
         shutil.rmtree(staging)
 
     def remove_incoming(self, before: float) -> int:
         """Remove what uploads that were cut by a crash have left since before a Unix time; return the number."""
-        removed = 0
+        count = 0
         for path in (self.root / "incoming").iterdir():
             with contextlib.suppress(FileNotFoundError):  # it was an upload that has just ended
                 if path.stat().st_mtime >= before:
@@ -153,8 +153,8 @@ class Artifacts:
                     shutil.rmtree(path)
                 else:
                     path.unlink()
-                removed += 1
-        return removed
+                count += 1
+        return count
 
 
 def _link(source: Path, target: Path) -> None:

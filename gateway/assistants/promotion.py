@@ -57,7 +57,7 @@ class Promotion:
             NotFound: An adapter was deleted, perhaps while the engines loaded it.
         """
         async with self._database.read() as session:
-            stages = await self._rollouts(session).previous(name)
+            stages = await self._rollouts(session).list_previous(name)
         await self._wait_for_adapters(name, stages)
         async with self._database.begin() as session:
             return await self._rollouts(session).write(name, stages, revision, back=True)
@@ -70,7 +70,7 @@ class Promotion:
             adapters = await self._rollouts(session).list_adapters(name, stages)
         for adapter in adapters:
             try:
-                await self._reconciler.resident(adapter, _PATIENCE_SECONDS, everywhere=False)
+                await self._reconciler.wait_until_resident(adapter, _PATIENCE_SECONDS, everywhere=False)
             except AdapterNotLoaded as error:
                 _log.warning("promotion_waits_for_adapter", adapter=adapter, reason=error.detail)
                 raise Unavailable(

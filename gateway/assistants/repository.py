@@ -5,7 +5,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from gateway.assistants.tables import AssistantRow, ReleaseRow, RolloutRow
-from gateway.db import Repository, slices
+from gateway.db import Repository, cut_slices
 from gateway.errors import NotFound
 
 __all__ = ["AssistantRepository", "ReleaseRepository", "RolloutRepository", "list_serving"]
@@ -22,7 +22,7 @@ class AssistantRepository(Repository[AssistantRow]):
         return row
 
     async def find_by_name(self, name: str) -> AssistantRow | None:
-        return await self.one(AssistantRow.name == name)
+        return await self.find_one(AssistantRow.name == name)
 
 
 class ReleaseRepository(Repository[ReleaseRow]):
@@ -34,7 +34,7 @@ class ReleaseRepository(Repository[ReleaseRow]):
         return (await self.session.scalars(query)).all()
 
     async def find_by_number(self, assistant: str, number: int) -> ReleaseRow | None:
-        return await self.one(ReleaseRow.assistant_id == assistant, ReleaseRow.number == number)
+        return await self.find_one(ReleaseRow.assistant_id == assistant, ReleaseRow.number == number)
 
     async def list_numbered(self, assistant: str, numbers: Collection[int]) -> Sequence[ReleaseRow]:
         query = self.select(ReleaseRow.assistant_id == assistant, ReleaseRow.number.in_(numbers))
@@ -44,7 +44,7 @@ class ReleaseRepository(Repository[ReleaseRow]):
         """List the releases of all of the tenant's assistants that have one of the fingerprints."""
         return (await self.session.scalars(self.select(ReleaseRow.fingerprint.in_(fingerprints)))).all()
 
-    async def last_number(self, assistant: str) -> int:
+    async def find_last_number(self, assistant: str) -> int:
         query = self.select(ReleaseRow.assistant_id == assistant).with_only_columns(func.max(ReleaseRow.number))
         return (await self.session.scalar(query)) or 0
 
@@ -58,7 +58,7 @@ class RolloutRepository(Repository[RolloutRow]):
         return (await self.session.scalars(query)).one_or_none()
 
     async def find_revision(self, assistant: str, revision: int) -> RolloutRow | None:
-        return await self.one(RolloutRow.assistant_id == assistant, RolloutRow.revision == revision)
+        return await self.find_one(RolloutRow.assistant_id == assistant, RolloutRow.revision == revision)
 
     async def list_current(
         self, assistants: Collection[str] | None = None
@@ -107,10 +107,10 @@ async def list_serving(session: AsyncSession) -> set[tuple[str, int]]:
     }
     columns = (ReleaseRow.assistant_id, ReleaseRow.number, ReleaseRow.fingerprint)
     contents: set[str] = set()
-    for some in slices({assistant for assistant, _ in serving}):
+    for some in cut_slices({assistant for assistant, _ in serving}):
         rows = await session.execute(select(*columns).where(ReleaseRow.assistant_id.in_(some)))
         contents |= {fingerprint for assistant, number, fingerprint in rows.all() if (assistant, number) in serving}
-    for some in slices(contents):
+    for some in cut_slices(contents):
         rows = await session.execute(select(*columns).where(ReleaseRow.fingerprint.in_(some)))
         serving |= {(assistant, number) for assistant, number, _ in rows.all()}
     return serving

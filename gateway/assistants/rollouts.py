@@ -38,7 +38,7 @@ class RolloutService:
 
     async def list_revisions(self, name: str, request: PageRequest) -> RolloutRevisionList:
         assistant = await self._assistants.get_by_name(name)
-        page = await self._rollouts.page(RolloutRow.assistant_id == assistant.id, **asdict(request))
+        page = await self._rollouts.list_page(RolloutRow.assistant_id == assistant.id, **asdict(request))
         data = [
             RolloutRevision(
                 id=row.id,
@@ -87,7 +87,7 @@ class RolloutService:
             await get_adapter_ref(self._session, self._tenant, adapter.model)
         return [adapter.served_name for adapter in adapters]
 
-    async def previous(self, name: str) -> list[RolloutStage]:
+    async def list_previous(self, name: str) -> list[RolloutStage]:
         """Return the stages that a roll back would return to."""
         assistant = await self._assistants.get_by_name(name)
         before = await self._before(assistant.id)

@@ -62,7 +62,7 @@ async def create_assistant(request: AssistantCreate, service: Writer) -> Assista
 
 @router.get("")
 async def list_assistants(service: Reader, page: OwnPage) -> AssistantList:
-    return await service.page(page)
+    return await service.list_page(page)
 
 
 @router.get("/{name}")

@@ -86,7 +86,7 @@ async def find_release(session: AsyncSession, tenant: str, assistant_id: str, nu
 
 async def list_assistants(session: AsyncSession, tenant: str) -> Sequence[AssistantRow]:
     """List the tenant's assistants, oldest first."""
-    return await AssistantRepository(session, tenant).all()
+    return await AssistantRepository(session, tenant).list_all()
 
 
 async def list_users(session: AsyncSession, tenant: str, adapter: str) -> Sequence[str]:
@@ -123,8 +123,8 @@ class AssistantService:
         self._assistants.add(row)
         return _assistant_schema(row, None)
 
-    async def page(self, request: PageRequest) -> AssistantList:
-        page = await self._assistants.page(**asdict(request))
+    async def list_page(self, request: PageRequest) -> AssistantList:
+        page = await self._assistants.list_page(**asdict(request))
         ids = [row.id for row in page.rows]
         rollouts = {assistant.id: rollout for assistant, rollout in await self._rollouts.list_current(ids)}
         return AssistantList.of([_assistant_schema(row, rollouts.get(row.id)) for row in page.rows], page)
@@ -163,7 +163,7 @@ class AssistantService:
             id=new_id("release_"),
             created_at=int(time.time()),
             assistant_id=assistant.id,
-            number=await self._releases.last_number(assistant.id) + 1,
+            number=await self._releases.find_last_number(assistant.id) + 1,
             fingerprint=spec.fingerprint,
             spec=msgspec.to_builtins(spec),
         )
@@ -172,7 +172,7 @@ class AssistantService:
 
     async def list_releases(self, name: str, request: PageRequest) -> ReleaseList:
         assistant = await self._assistants.get_by_name(name)
-        page = await self._releases.page(ReleaseRow.assistant_id == assistant.id, **asdict(request))
+        page = await self._releases.list_page(ReleaseRow.assistant_id == assistant.id, **asdict(request))
         verdicts = await find_verdicts(self._session, self._tenant, {row.fingerprint for row in page.rows})
         data = [
             Release(

@@ -8,7 +8,7 @@ from gateway.answering.citations import Citation
 from gateway.answering.retrieve import title_of
 from gateway.answering.trace import AnswerTrace
 from gateway.chat.schemas import Annotation, AnnotationURLCitation, ChoiceLogprobs
-from gateway.openai_format.braid_object import citation_url
+from gateway.openai_format.braid_object import make_citation_url
 from retrieval.messages import Passage
 
 __all__ = ["close_choice", "to_logprobs"]
@@ -41,7 +41,7 @@ def _annotation(trace: AnswerTrace, citation: Citation, passage: Passage, *, cop
         url_citation=AnnotationURLCitation(
             start_index=citation.start,
             end_index=citation.end,
-            url=citation_url(trace, citation.number, passage.document if copy else None),
+            url=make_citation_url(trace, citation.number, passage.document if copy else None),
             title=passage.filename or title_of(passage),
         ),
     )

@@ -7,7 +7,7 @@ from gateway.answering.engine_answer import EngineAnswer, EngineChoice, EngineMe
 from gateway.answering.trace import AnswerTrace
 from gateway.chat.choice_fields import close_choice, to_logprobs
 from gateway.chat.schemas import ChatCompletion, ChatCompletionMessage, Choice
-from gateway.openai_format.braid_object import braid_answer
+from gateway.openai_format.braid_object import make_braid_answer
 
 __all__ = ["encode_completion"]
 
@@ -26,7 +26,7 @@ def encode_completion(trace: AnswerTrace, answer: EngineAnswer) -> bytes:
             object="chat.completion",
             choices=choices,
             usage=trace.usage,
-            braid=braid_answer(trace) or UNSET,
+            braid=make_braid_answer(trace) or UNSET,
         )
     )
 
@@ -34,7 +34,7 @@ def encode_completion(trace: AnswerTrace, answer: EngineAnswer) -> bytes:
 def _choice(trace: AnswerTrace, choice: EngineChoice) -> Choice:
     message = choice.message or _NO_MESSAGE
     content, reasoning = message.content, message.reasoning
-    text, thought = trace.new_answer_text(), trace.new_thought_text() if reasoning else None
+    text, thought = trace.make_answer_text(), trace.make_thought_text() if reasoning else None
     if text is not None and content is not None:
         content = text.feed(content) + text.finish()
     if thought is not None and reasoning is not None:

@@ -47,13 +47,13 @@ def _renew(message: CallingMessage, index: int, called: str | None) -> None:
 
 def _whole(call: dict[str, Any], where: str) -> dict[str, Any]:
     function = call.get("function")
-    known = cast("dict[str, Any]", function) if isinstance(function, dict) else {}
-    name = known.get("name")
+    fields = cast("dict[str, Any]", function) if isinstance(function, dict) else {}
+    name = fields.get("name")
     if not isinstance(name, str) or not isinstance(call.get("id"), str) or call.get("type", "function") != "function":
         raise BadRequest(
             "An earlier call has no id, or no function with a name. Send it back as the answer had it.", param=where
         )
-    arguments: Any = known.get("arguments") or ""
+    arguments: Any = fields.get("arguments") or ""
     if not isinstance(arguments, str):
         arguments = msgspec.json.encode(arguments).decode()
     return {"id": call["id"], "type": "function", "function": {"name": name, "arguments": arguments}}

@@ -14,7 +14,7 @@ from gateway.answering.service import AnsweringService
 from gateway.chat.completion import encode_completion
 from gateway.chat.request import ChatCompletionCreate, decode_request, to_question
 from gateway.chat.schemas import ChatCompletion, ChatCompletionChunk
-from gateway.chat.stream import DONE_EVENT, ChunkEncoder, error_event
+from gateway.chat.stream import DONE_EVENT, ChunkEncoder, make_error_event
 from gateway.errors import BraidError
 from gateway.openai_format.event_sender import EventSender, send_whole
 from gateway.tenants.authenticator import Principal
@@ -91,7 +91,7 @@ class ChatAnswer(Response):
                 raise
             reason = getattr(error, "detail", error.message)
             _log.warning("stream_interrupted", answer=question.id, reason=reason)
-            last = error_event(error)
+            last = make_error_event(error)
         finally:
             sender.stop()
         await sender.end(last)

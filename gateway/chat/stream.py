@@ -14,9 +14,9 @@ from gateway.answering.engine_answer import BrokenAnswer, decode_event
 from gateway.answering.trace import AnswerTrace
 from gateway.chat.choice_fields import close_choice, to_logprobs
 from gateway.errors import BraidError
-from gateway.openai_format.braid_object import braid_answer
+from gateway.openai_format.braid_object import make_braid_answer
 
-__all__ = ["DONE_EVENT", "ChunkEncoder", "error_event"]
+__all__ = ["DONE_EVENT", "ChunkEncoder", "make_error_event"]
 
 DONE_EVENT = b"data: [DONE]\n\n"
 _CHOICES = b'"choices":'
@@ -26,9 +26,9 @@ _THOUGHTS = ("reasoning", "reasoning_content")
 _ENDS = (b'"finish_reason":null}]}', b'"finish_reason":null' + _ENGINE_ONLY + b"}]}")
 
 
-def error_event(error: BraidError) -> bytes:
+def make_error_event(error: BraidError) -> bytes:
     """Return an error as the event that ends a stream; there is no `[DONE]` after it."""
-    return b"data: " + error.body() + b"\n\n"
+    return b"data: " + error.encode_body() + b"\n\n"
 
 
 class ChunkEncoder:
@@ -79,7 +79,7 @@ class ChunkEncoder:
     def _decode(self, data: bytes) -> bytes:
         event = decode_event(data)
         if event.usage is not None and not event.choices:
-            self._trace.usage = usage = event.usage.tokens()
+            self._trace.usage = usage = event.usage.to_token_usage()
             if not self._include_usage:
                 return b""
             return self._usage_head + b'[],"usage":' + msgspec.json.encode(usage) + b"}\n\n"
@@ -93,7 +93,7 @@ class ChunkEncoder:
             annotations = close_choice(self._trace, text, [thought for thought in thoughts if thought is not None])
             if annotations:
                 choice["delta"]["annotations"] = annotations
-            if self._open == 0 and (braid := braid_answer(self._trace)) is not None:
+            if self._open == 0 and (braid := make_braid_answer(self._trace)) is not None:
                 extra = {"braid": braid}
         return self._encode(choices, extra) if choices else b""
 
@@ -114,7 +114,7 @@ class ChunkEncoder:
             piece = delta.get(name)
             text = self._texts.get((index, name))
             if text is None and piece:
-                text = self._trace.new_answer_text() if name == "content" else self._trace.new_thought_text()
+                text = self._trace.make_answer_text() if name == "content" else self._trace.make_thought_text()
                 if text is not None:
                     self._texts[index, name] = text
             if text is None:

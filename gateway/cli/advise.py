@@ -15,7 +15,7 @@ from gateway.cli.bulk_add import BulkAdd
 from gateway.cli.docs import name_documents
 from gateway.cli.measurement import await_measurement
 from gateway.cli.named_store import get_or_make_store, get_store
-from gateway.cli.options import AsJson, Home, Key, Url, connection
+from gateway.cli.options import AsJson, Home, Key, Url, find_connection
 from gateway.client import Client
 from gateway.client.documents import WAIT_SECONDS
 from gateway.evaluation.estimate import Estimate
@@ -77,7 +77,7 @@ def advise(
         raise CommandError("Give --docs or --store: a folder becomes a store of its own.", Exit.USAGE)
     request: dict[str, Any] = {"kind": ADVICE, "adapter": adapter, "prompt": prompt, "rows": rows}
     request["variables"] = dict(map(_read_variable, variable or ()))
-    report = asyncio.run(_advise(*connection(url, key, home), data, docs, store, request))
+    report = asyncio.run(_advise(*find_connection(url, key, home), data, docs, store, request))
     if page is not None:
         page.write_text(render_page(report), encoding="utf-8")
     if as_json:

@@ -25,7 +25,7 @@ from gateway.client import AmbiguousName, ClientError, GatewayError, GatewayUnre
 from gateway.settings import SettingsError
 from gateway.terminal import CommandError, Exit, print_text, say
 
-__all__ = ["app", "exit_status", "main"]
+__all__ = ["app", "choose_exit_status", "main"]
 
 _BY_HTTP_STATUS = {401: Exit.DENIED, 403: Exit.DENIED, 404: Exit.NOT_FOUND, 409: Exit.CONFLICT, 503: Exit.UNREACHABLE}
 
@@ -36,10 +36,10 @@ class _Commands(TyperGroup):
             return super().invoke(ctx)
         except (CommandError, ClientError, SettingsError) as error:
             say(f"braid: {error}")
-            raise typer.Exit(exit_status(error)) from None
+            raise typer.Exit(choose_exit_status(error)) from None
 
 
-def exit_status(error: Exception) -> Exit:
+def choose_exit_status(error: Exception) -> Exit:
     """Return the exit status of a command that ended with an expected error."""
     match error:
         case CommandError():

@@ -44,7 +44,7 @@ class BulkAdd:
         Returns:
             The state of each, as the API has it, with `sent`: false where the store had it.
         """
-        rows = self._client.rows(f"/api/vector_stores/{self._store}/documents")
+        rows = self._client.read_rows(f"/api/vector_stores/{self._store}/documents")
         self._before = {row["key"]: row async for row in rows if row["key"] in files}
         self._bulk = len(files) > _AT_ONCE
         bar = _open_bar() if sys.stderr.isatty() and not self._quiet else None
@@ -94,11 +94,11 @@ class BulkAdd:
 
 def sum_up(rows: Sequence[Mapping[str, Any]]) -> str:
     """Say of some documents what was embedded and what there was already."""
-    sent = [row for row in rows if row["sent"]]
-    embedded = sum(row["embedded"] for row in sent)
-    reused = sum(row["chunks"] for row in sent) - embedded
+    sent_rows = [row for row in rows if row["sent"]]
+    embedded = sum(row["embedded"] for row in sent_rows)
+    reused = sum(row["chunks"] for row in sent_rows) - embedded
     return (
-        f"{len(sent)} of {len(rows)} documents were sent, {len(rows) - len(sent)} were there already. "
+        f"{len(sent_rows)} of {len(rows)} documents were sent, {len(rows) - len(sent_rows)} were there already. "
         f"Of their chunks {embedded} were embedded, and {reused} reused."
     )
 

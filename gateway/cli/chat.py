@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway.cli.options import AsJson, Home, Key, Url, connection
+from gateway.cli.options import AsJson, Home, Key, Url, find_connection
 from gateway.client import Client, ClientError
 from gateway.terminal import CommandError, Exit, print_json, print_text, say
 
@@ -27,7 +27,7 @@ def chat(
     as_json: AsJson = False,
 ) -> None:
     """Ask an assistant."""
-    address = connection(url, key, home)
+    address = find_connection(url, key, home)
     if message is None and not sys.stdin.isatty():
         message = sys.stdin.read().strip()
     if message == "":

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from gateway.cli.options import AsJson, Home, settings_from
-from gateway.demo.runner import page_file, report_file, run_demo
+from gateway.demo.runner import locate_page, locate_report, run_demo
 from gateway.demo.size import FULL, SIZES
 from gateway.terminal import CommandError, print_text, say
 
@@ -27,12 +27,12 @@ def demo(keep: _Keep = False, size: _Size = _FULL, home: Home = None, as_json: A
         report = asyncio.run(run_demo(own, SIZES[size.value], keep=keep))
     except asyncio.CancelledError:
         raise CommandError("The demo was told to stop, and so was its Braid.") from None
-    file = report_file(own.home)
+    file = locate_report(own.home)
     if as_json:
         print_text(file.read_text())
     total = sum(report.step_seconds.values())
-    say(f"\nThe report is in {file}, with pictures in {page_file(own.home)}; it took {total / 60:.1f} minutes.")
-    faults = report.faults()
+    say(f"\nThe report is in {file}, with pictures in {locate_page(own.home)}; it took {total / 60:.1f} minutes.")
+    faults = report.list_faults()
     if faults:
         raise CommandError("The demo doesn't keep its promises:\n" + "\n".join(f"- {fault}" for fault in faults))
     say("Every promise is kept.")

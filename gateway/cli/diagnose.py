@@ -9,7 +9,7 @@ import typer
 
 from gateway.assistants.release import split_release
 from gateway.cli.measurement import await_measurement
-from gateway.cli.options import AsJson, Home, Key, Url, connection
+from gateway.cli.options import AsJson, Home, Key, Url, find_connection
 from gateway.client import Client
 from gateway.diagnoses.diagnosis_page import render_page
 from gateway.diagnoses.report import DiagnosisReport
@@ -59,7 +59,7 @@ def diagnose(
     body |= {} if model is None else {"model": model}
     body |= {name: _read(file) for name, file in (("failures", failures), ("passes", passes)) if file is not None}
     body |= _name_sources(run, gate)
-    row, report = asyncio.run(_diagnose(*connection(url, key, home), body))
+    row, report = asyncio.run(_diagnose(*find_connection(url, key, home), body))
     out.mkdir(parents=True, exist_ok=True)
     (out / "report.json").write_bytes(msgspec.json.encode(report))
     (out / "report.html").write_text(render_page(report), encoding="utf-8")

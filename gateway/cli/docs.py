@@ -15,7 +15,7 @@ from gateway.cli.bulk_add import BulkAdd, sum_up
 from gateway.cli.docs_calibrate import calibrate
 from gateway.cli.docs_migrate import migrate, move
 from gateway.cli.named_store import get_or_make_store, get_store
-from gateway.cli.options import AsJson, Home, Key, Url, connection
+from gateway.cli.options import AsJson, Home, Key, Url, find_connection
 from gateway.cli.watched_files import WatchedFiles
 from gateway.client import Client, ClientError
 from gateway.client.documents import WAIT_SECONDS, delete_document
@@ -57,7 +57,7 @@ def add(
     Files that the store has as they are aren't sent again: the same command goes on where it was stopped. Hidden files
     and folders (.git, .DS_Store) inside of a folder are left out; name one to add it.
     """
-    asyncio.run(_add(*connection(url, key, home), store, files, watch, as_json))
+    asyncio.run(_add(*find_connection(url, key, home), store, files, watch, as_json))
 
 
 def _show_added(added: list[dict[str, Any]], as_json: bool) -> None:
@@ -80,7 +80,7 @@ def _show_added(added: list[dict[str, Any]], as_json: bool) -> None:
 @docs.command("list")
 def list_(store: _Store, url: Url = None, key: Key = None, home: Home = None, as_json: AsJson = False) -> None:
     """List the documents of a store."""
-    documents = asyncio.run(_list(*connection(url, key, home), store))
+    documents = asyncio.run(_list(*find_connection(url, key, home), store))
     if as_json:
         print_json(documents)
     else:
@@ -92,7 +92,7 @@ def list_(store: _Store, url: Url = None, key: Key = None, home: Home = None, as
 @docs.command("delete")
 def delete(store: _Store, document: _KeyName, url: Url = None, key: Key = None, home: Home = None) -> None:
     """Delete a document; it is out of every answer from then on."""
-    asyncio.run(_delete(*connection(url, key, home), store, document))
+    asyncio.run(_delete(*find_connection(url, key, home), store, document))
     say(f"{document} is deleted.")
 
 
@@ -104,7 +104,7 @@ def reindex(
 
     Stopping the command doesn't stop the work; the same command again shows how far it is.
     """
-    states = asyncio.run(_reindex(*connection(url, key, home), store))
+    states = asyncio.run(_reindex(*find_connection(url, key, home), store))
     if as_json:
         print_json(states)
     else:
@@ -180,7 +180,7 @@ def _show_saved(as_json: bool, row: Mapping[str, Any], sentence: str) -> None:
 async def _reindex(url: str, key: str, store: str | None) -> list[dict[str, Any]]:
     async with Client(url, key) as client:
         if store is None:
-            ids = [row["id"] async for row in client.rows("/v1/vector_stores")]
+            ids = [row["id"] async for row in client.read_rows("/v1/vector_stores")]
         else:
             ids = [await get_store(client, store)]
         # All are asked for first: tenants' jobs take turns, and the worker has more than one slot.
@@ -204,7 +204,7 @@ async def _wait_for(client: Client, path: str, state: dict[str, Any]) -> dict[st
 async def _list(url: str, key: str, store: str) -> list[dict[str, Any]]:
     async with Client(url, key) as client:
         store_id = await get_store(client, store)
-        return [row async for row in client.rows(f"/api/vector_stores/{store_id}/documents")]
+        return [row async for row in client.read_rows(f"/api/vector_stores/{store_id}/documents")]
 
 
 async def _delete(url: str, key: str, store: str, document: str) -> None:

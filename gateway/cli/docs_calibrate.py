@@ -10,7 +10,7 @@ import typer
 
 from gateway.cli.measurement import await_measurement
 from gateway.cli.named_store import get_store
-from gateway.cli.options import AsJson, Home, Key, Url, connection
+from gateway.cli.options import AsJson, Home, Key, Url, find_connection
 from gateway.client import Client
 from gateway.evaluation.abstention import Abstention
 from gateway.evaluation.calibration_report import CalibrationFigures, CalibrationReport
@@ -61,7 +61,7 @@ def calibrate(
     if reset:
         if questions is not None or qrels is not None:
             raise CommandError("--reset takes back what there is, and needs no questions.", Exit.USAGE)
-        state = asyncio.run(_reset(*connection(url, key, home), store))
+        state = asyncio.run(_reset(*find_connection(url, key, home), store))
         if as_json:
             print_json(state)
         say("Answers from this store go by the general model from now on.")
@@ -71,7 +71,7 @@ def calibrate(
     except BadLabels as error:
         raise CommandError(str(error), Exit.USAGE) from None
     source: dict[str, Any] = {"generate": generate} if labels is None else {"questions": _to_rows(labels)}
-    report = asyncio.run(_calibrate(*connection(url, key, home), store, {**source, "score_threshold": limit}))
+    report = asyncio.run(_calibrate(*find_connection(url, key, home), store, {**source, "score_threshold": limit}))
     if as_json:
         print_json(report)
     else:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway.cli.options import AsJson, Home, Key, Url, connection
+from gateway.cli.options import AsJson, Home, Key, Url, find_connection
 from gateway.client import Client, GatewayError
 from gateway.client.documents import find_store
 from gateway.evaluation.label_sets import read_questions
@@ -59,7 +59,7 @@ _Least = Annotated[
 @migrate.command("start")
 def start(embedder: _Embedder = None, to: _To = None, url: Url = None, key: Key = None, home: Home = None) -> None:
     """Begin to bring all documents into a second index; return when they are there. Stopping this stops nothing."""
-    asyncio.run(_start(*connection(url, key, home), embedder, to))
+    asyncio.run(_start(*find_connection(url, key, home), embedder, to))
     say("Every document is in both indexes, and so is what is written from now on. Searches still ask the old one.")
     say("Next: 'braid docs migrate evaluate', with labelled questions if you have any, then 'braid docs migrate swap'.")
 
@@ -67,7 +67,7 @@ def start(embedder: _Embedder = None, to: _To = None, url: Url = None, key: Key 
 @migrate.command("status")
 def status(url: Url = None, key: Key = None, home: Home = None, as_json: AsJson = False) -> None:
     """Show the latest moves, and how far they are."""
-    rows = asyncio.run(_list(*connection(url, key, home)))
+    rows = asyncio.run(_list(*find_connection(url, key, home)))
     if as_json:
         print_json(rows)
     else:
@@ -89,7 +89,7 @@ def evaluate(
     """Ask both indexes the same questions, and compare what they find."""
     if questions is not None and store is None:
         raise CommandError("Labelled questions are about one store. Name it with --store.", Exit.USAGE)
-    results = asyncio.run(_evaluate(*connection(url, key, home), store, questions))
+    results = asyncio.run(_evaluate(*find_connection(url, key, home), store, questions))
     _show_results(results, as_json)
     if any(result["worse"] for result in results):
         raise CommandError("The target finds less, by more than chance; a swap is refused unless it is forced.")
@@ -99,28 +99,28 @@ def evaluate(
 def swap(force: _Force = False, least: _Least = None, url: Url = None, key: Key = None, home: Home = None) -> None:
     """Have all searches ask the target from now on; the source is kept in step for a rollback."""
     body = {"force": force, "least_difference": least}
-    row = asyncio.run(_step(*connection(url, key, home), "swap", body))
+    row = asyncio.run(_step(*find_connection(url, key, home), "swap", body))
     _say_next(row)
 
 
 @migrate.command("rollback")
 def rollback(url: Url = None, key: Key = None, home: Home = None) -> None:
     """Have all searches ask the source again; nothing that was written since the swap is lost."""
-    asyncio.run(_step(*connection(url, key, home), "rollback"))
+    asyncio.run(_step(*find_connection(url, key, home), "rollback"))
     say("Searches ask the source again. 'braid docs migrate cancel' gives the target up, 'swap' takes it anew.")
 
 
 @migrate.command("cancel")
 def cancel(url: Url = None, key: Key = None, home: Home = None) -> None:
     """Give up the target, and delete what is in it."""
-    asyncio.run(_step(*connection(url, key, home), "cancel"))
+    asyncio.run(_step(*find_connection(url, key, home), "cancel"))
     say("The move is given up; what is in the target is being deleted.")
 
 
 @migrate.command("finish")
 def finish(url: Url = None, key: Key = None, home: Home = None) -> None:
     """Give up the source, and delete what is in it; there is no rollback after that."""
-    asyncio.run(_step(*connection(url, key, home), "finish"))
+    asyncio.run(_step(*find_connection(url, key, home), "finish"))
     say("The move is finished; what is in the source is being deleted.")
 
 
@@ -129,7 +129,7 @@ def move(to: _Server, least: _Least = None, url: Url = None, key: Key = None, ho
 
     Before, both indexes are asked users' questions, or some made from the documents, and the figures are shown.
     """
-    address = connection(url, key, home)
+    address = find_connection(url, key, home)
     asyncio.run(_start(*address, None, to))
     _show_results(asyncio.run(_evaluate(*address, None, None)), as_json=False)
     _say_next(asyncio.run(_step(*address, "swap", {"force": False, "least_difference": least})))

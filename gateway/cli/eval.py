@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli.options import AsJson, Home, Key, Url, connection
+from gateway.cli.options import AsJson, Home, Key, Url, find_connection
 from gateway.client import Client
 from gateway.client.documents import WAIT_SECONDS
 from gateway.evaluation.label_sets import CorpusDocument, read_corpus, read_questions
@@ -77,7 +77,7 @@ def retrieval(
     """
     try:
         labels = _choose_half(read_questions(questions, qrels), tune=tune_half, report=report_half)
-        address = connection(url, key, home)
+        address = find_connection(url, key, home)
         if add_corpus:
             asyncio.run(_add_corpus(*address, store, list(read_corpus(questions))))
         result = asyncio.run(_evaluate(*address, store, labels, against or [], questions.name, score_threshold))
@@ -99,10 +99,10 @@ def _choose_half(questions: list[LabelledQuestion], *, tune: bool, report: bool)
     if tune == report:
         return questions
     half: Half = "tune" if tune else "report"
-    chosen = [question for question in questions if question.half == half]
-    if not chosen:
+    selection = [question for question in questions if question.half == half]
+    if not selection:
         raise BadLabels(f"None of the {len(questions)} questions is in the {half} half. Leave --{half}-half out.")
-    return chosen
+    return selection
 
 
 async def _add_corpus(url: str, key: str, store: str, documents: Sequence[CorpusDocument]) -> None:

@@ -12,7 +12,7 @@ import typer
 from gateway.assistants.gate_verdict import MARGIN
 from gateway.assistants.release import split_release
 from gateway.cli.measurement import await_measurement
-from gateway.cli.options import AsJson, Home, Key, Url, connection
+from gateway.cli.options import AsJson, Home, Key, Url, find_connection
 from gateway.client import Client, GatewayError
 from gateway.evaluation.estimate import Estimate
 from gateway.gates.checks import Check
@@ -75,7 +75,7 @@ def gate(
         options["canaries"] = [line for line in canaries.read_text(encoding="utf-8").splitlines() if line.strip()]
     if eval_runs:
         options["eval_runs"] = [_read_run_pair(pair) for pair in eval_runs]
-    report, note = asyncio.run(_run(*connection(url, key, home), target, assistant, file, options))
+    report, note = asyncio.run(_run(*find_connection(url, key, home), target, assistant, file, options))
     if page is not None:
         page.write_text(render_page(report), encoding="utf-8")
     if as_json:
@@ -108,8 +108,8 @@ async def _run(
     async with Client(url, key) as client:
         name, number = await _find_release(client, target, assistant)
         if file is not None:
-            with file.open("rb") as opened:
-                upload = {"data": {"purpose": "fine-tune"}, "files": {"file": (file.name, opened)}}
+            with file.open("rb") as handle:
+                upload = {"data": {"purpose": "fine-tune"}, "files": {"file": (file.name, handle)}}
                 options["file_id"] = (await client.call("POST", "/v1/files", **upload))["id"]
         path = f"/api/assistants/{quote(name, safe='')}/releases/{number}/gate"
         state = await _begin(client, path, f"{name}@{number}", options)
@@ -136,14 +136,14 @@ async def _find_release(client: Client, target: str, assistant: str | None) -> t
     name, number = split_release(target)
     if number is not None:
         return name, number
-    assistants = [one["name"] async for one in client.rows("/api/assistants")]
+    assistants = [one["name"] async for one in client.read_rows("/api/assistants")]
     if target in assistants:
         releases = await _list_releases(client, target)
         if releases:
             return target, releases[-1]["release"]
         raise CommandError(f"{target} has no release yet. POST /api/assistants/{target}/releases makes one.")
-    chosen = [one for one in assistants if assistant in (None, one)]
-    releases = [(name, release) for name in chosen for release in await _list_releases(client, name)]
+    matches = [one for one in assistants if assistant in (None, one)]
+    releases = [(name, release) for name in matches for release in await _list_releases(client, name)]
     of_adapter = [(name, one["release"]) for name, one in releases if _read_adapter(one) == target]
     if of_adapter:
         return of_adapter[-1]
@@ -157,7 +157,7 @@ async def _find_release(client: Client, target: str, assistant: str | None) -> t
 
 
 async def _list_releases(client: Client, name: str) -> list[dict[str, Any]]:
-    return [one async for one in client.rows(f"/api/assistants/{quote(name, safe='')}/releases")]
+    return [one async for one in client.read_rows(f"/api/assistants/{quote(name, safe='')}/releases")]
 
 
 def _read_adapter(release: Mapping[str, Any]) -> str | None:

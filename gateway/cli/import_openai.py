@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli.options import AsJson, Home, Key, Url, connection
+from gateway.cli.options import AsJson, Home, Key, Url, find_connection
 from gateway.client import Client
 from gateway.evaluation.estimate import Estimate
 from gateway.openai_import.destination import Destination
@@ -79,7 +79,7 @@ def import_openai(
     options = ImportOptions(lambda jobs: _confirm(jobs, train=train), grader, samples)
 
     async def run() -> ImportReport:
-        async with Client(*connection(url, key, home), timeout=_REQUEST_SECONDS) as client:
+        async with Client(*find_connection(url, key, home), timeout=_REQUEST_SECONDS) as client:
             lines = _Lines()
             models = (await client.get("/v1/models"))["data"]
             if not models:
@@ -134,13 +134,13 @@ class _Lines:
         self._line: ProgressLine | None = None
         self._open = self._progress.line("")
 
-    def show(self, title: str, done: int, total: int) -> None:
+    def show(self, title: str, count: int, total: int) -> None:
         if title != self._title:
             self.close()
             self._title, self._open = title, self._progress.line(title)
             self._line = self._open.__enter__()
         if self._line is not None:
-            self._line.show(done, total)
+            self._line.show(count, total)
 
     def close(self) -> None:
         if self._line is not None:

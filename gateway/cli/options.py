@@ -10,7 +10,7 @@ from gateway.client import Profile
 from gateway.settings import Settings, SettingsError, load_settings
 from gateway.terminal import CommandError, Exit
 
-__all__ = ["AsJson", "Home", "Host", "Key", "Port", "Url", "connection", "settings_from"]
+__all__ = ["AsJson", "Home", "Host", "Key", "Port", "Url", "find_connection", "settings_from"]
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Home = Annotated[Path | None, typer.Option(help="Folder for state (BRAID_HOME; default .braid).")]
@@ -30,7 +30,7 @@ def settings_from(**flags: Any) -> Settings:
         raise CommandError(str(error), Exit.USAGE) from None
 
 
-def connection(url: str | None, key: str | None, home: Path | None) -> tuple[str, str]:
+def find_connection(url: str | None, key: str | None, home: Path | None) -> tuple[str, str]:
     """Return URL and key: flags, else environment, else the profile of this machine's gateway."""
     url = url or os.environ.get("BRAID_URL")
     key = key or os.environ.get("BRAID_KEY")

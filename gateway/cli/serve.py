@@ -47,9 +47,9 @@ def worker(home: Home = None) -> None:
 
 async def run_worker(settings: Settings) -> None:
     """Work until SIGTERM or SIGINT."""
-    async with open_worker(settings, admin=True) as opened:
-        jobs = asyncio.create_task(opened.run())
+    async with open_worker(settings, admin=True) as jobs_worker:
+        jobs = asyncio.create_task(jobs_worker.run())
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, opened.stop)
+            loop.add_signal_handler(number, jobs_worker.stop)
         await jobs

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from gateway.cli.named_store import get_or_make_store
-from gateway.cli.options import AsJson, Home, Key, Url, connection
+from gateway.cli.options import AsJson, Home, Key, Url, find_connection
 from gateway.client import AmbiguousName, Client
 from gateway.terminal import CommandError, Exit, print_json, print_table, say
 
@@ -53,13 +53,13 @@ def add(
         "hidden": hidden,
         "interval_seconds": every or None,
     }
-    _print_end(asyncio.run(_add(*connection(url, key, home), store, body)), as_json)
+    _print_end(asyncio.run(_add(*find_connection(url, key, home), store, body)), as_json)
 
 
 @sources.command("list")
 def list_(url: Url = None, key: Key = None, home: Home = None, as_json: AsJson = False) -> None:
     """List your sources with the state of each."""
-    rows = asyncio.run(_list(*connection(url, key, home)))
+    rows = asyncio.run(_list(*find_connection(url, key, home)))
     if as_json:
         print_json(rows)
     else:
@@ -77,7 +77,7 @@ def sync(
     as_json: AsJson = False,
 ) -> None:
     """Synchronise a source now; return when it is done. Stopping the command doesn't stop the sync."""
-    _print_end(asyncio.run(_sync(*connection(url, key, home), source, yes)), as_json)
+    _print_end(asyncio.run(_sync(*find_connection(url, key, home), source, yes)), as_json)
 
 
 @sources.command("remove")
@@ -89,7 +89,7 @@ def remove(
     home: Home = None,
 ) -> None:
     """Delete a source, with the documents that it put unless they are kept."""
-    asyncio.run(_remove(*connection(url, key, home), source, keep))
+    asyncio.run(_remove(*find_connection(url, key, home), source, keep))
     say(f"{source} is deleted; its documents {'stay' if keep else 'go too'}.")
 
 
@@ -141,7 +141,7 @@ async def _add(url: str, key: str, store: str, body: dict[str, Any]) -> dict[str
 
 async def _list(url: str, key: str) -> list[dict[str, Any]]:
     async with Client(url, key) as client:
-        return [row async for row in client.rows("/api/sources")]
+        return [row async for row in client.read_rows("/api/sources")]
 
 
 async def _sync(url: str, key: str, source: str, yes: bool) -> dict[str, Any]:
@@ -159,7 +159,7 @@ async def _remove(url: str, key: str, source: str, keep: bool) -> None:
 
 
 async def _find(client: Client, name_or_id: str) -> dict[str, Any]:
-    matches = [row async for row in client.rows("/api/sources") if name_or_id in (row["id"], row["name"])]
+    matches = [row async for row in client.read_rows("/api/sources") if name_or_id in (row["id"], row["name"])]
     if not matches:
         raise CommandError(f"There is no source {name_or_id!r}. 'braid sources list' shows yours.", Exit.NOT_FOUND)
     if len(matches) > 1:

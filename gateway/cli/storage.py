@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway.cli.options import AsJson, Home, Key, Url, connection
+from gateway.cli.options import AsJson, Home, Key, Url, find_connection
 from gateway.client import Client
 from gateway.terminal import print_json, print_table
 
@@ -23,7 +23,7 @@ def storage(
     as_json: AsJson = False,
 ) -> None:
     """Show the bytes that a tenant stores, by kind, and the most that it may store; or those of all tenants."""
-    used = asyncio.run(_fetch(*connection(url, key, home), [tenant] if not each else None))
+    used = asyncio.run(_fetch(*find_connection(url, key, home), [tenant] if not each else None))
     if as_json:
         print_json(used if each else used[0])
     elif each:

@@ -10,7 +10,7 @@ import msgspec
 import typer
 
 from gateway.cli.named_store import get_store
-from gateway.cli.options import AsJson, Home, Key, Url, connection
+from gateway.cli.options import AsJson, Home, Key, Url, find_connection
 from gateway.cli.styles_write import write
 from gateway.client import Client
 from gateway.conversations import UnusableFile, encode_conversations
@@ -84,7 +84,7 @@ def check(
     other = None if validation is None else _read(validation, format, map)[1]
     report = check_import(name, content, other, max_length=max_length, region=region)
     if store is not None:
-        facts, unread = asyncio.run(_look_up(*connection(url, key, home), store, content.conversations))
+        facts, unread = asyncio.run(_look_up(*find_connection(url, key, home), store, content.conversations))
         findings = [*report.findings, *describe_facts(facts, unread)]
         report = msgspec.structs.replace(report, findings=findings, facts=facts)
     if as_json:
@@ -130,7 +130,7 @@ def rewrite(
     Facts that stand nowhere, or that documents have changed since, stay as they are; 'braid styles check' names them.
     """
     _, content = _read(file, format, map)
-    facts, _ = asyncio.run(_look_up(*connection(url, key, home), store, content.conversations))
+    facts, _ = asyncio.run(_look_up(*find_connection(url, key, home), store, content.conversations))
     by_row: defaultdict[int, list[RowFact]] = defaultdict(list)
     for fact in facts:
         by_row[fact.row].append(fact)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from gateway.cli.named_store import get_store
-from gateway.cli.options import AsJson, Home, Key, Url, connection
+from gateway.cli.options import AsJson, Home, Key, Url, find_connection
 from gateway.client import Client
 from gateway.conversations import Conversation, UnusableFile, encode_conversations
 from gateway.conversations.formats import read_conversations
@@ -59,7 +59,7 @@ def write(
     """
     conversations = _read_examples(examples)
     words = guide.read_text("utf-8") if guide is not None else ""
-    address = connection(url, key, home)
+    address = find_connection(url, key, home)
 
     async def work() -> WrittenRows:
         async with Client(*address) as client:
@@ -74,19 +74,19 @@ def write(
             with Progress().line("rows") as line:
                 return await writer.write(rows, seed, lambda count: line.show(count, rows))
 
-    written = asyncio.run(work())
-    if not written.rows:
-        raise CommandError(f"No row was written. {_describe(written)}".strip())
-    out.write_bytes(encode_conversations(written.rows))
+    outcome = asyncio.run(work())
+    if not outcome.rows:
+        raise CommandError(f"No row was written. {_describe(outcome)}".strip())
+    out.write_bytes(encode_conversations(outcome.rows))
     if as_json:
-        mean = sum(written.scores) / len(written.scores)
-        print_json({"rows": len(written.rows), "style": round(mean, 4), "refused": dict(written.refused)})
+        mean = sum(outcome.scores) / len(outcome.scores)
+        print_json({"rows": len(outcome.rows), "style": round(mean, 4), "refused": dict(outcome.refused)})
     else:
-        say(f"{out} has {len(written.rows)} rows. {_describe(written)}".strip())
+        say(f"{out} has {len(outcome.rows)} rows. {_describe(outcome)}".strip())
 
 
-def _describe(written: WrittenRows) -> str:
-    parts = [f"{count} {REASONS[reason]}" for reason, count in written.refused.most_common()]
+def _describe(outcome: WrittenRows) -> str:
+    parts = [f"{count} {REASONS[reason]}" for reason, count in outcome.refused.most_common()]
     return f"Left out: {', '.join(parts)}." if parts else ""
 
 

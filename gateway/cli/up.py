@@ -14,7 +14,7 @@ from gateway.settings import Settings
 from gateway.stack.base_model import prepare_base_model
 from gateway.stack.children import make_children, make_retriever
 from gateway.stack.first_key import prepare_database, save_profile
-from gateway.stack.instance import Instance, is_free, socket_path_problem
+from gateway.stack.instance import Instance, explain_socket_path, is_free
 from gateway.stack.private_home import keep_private
 from gateway.stack.readiness import wait_until_ready, watch
 from gateway.stack.second_retriever import SecondRetriever
@@ -58,7 +58,7 @@ async def run_until_stopped(settings: Settings) -> None:
 
 
 def _check_home_and_ports(settings: Settings) -> None:
-    problem = socket_path_problem(settings.home)
+    problem = explain_socket_path(settings.home)
     if problem is not None:
         raise CommandError(f"{problem} Choose a shorter home folder with --home or BRAID_HOME.", Exit.USAGE)
     ports = [settings.port] if settings.engine_urls else [settings.port, settings.port + 1]
@@ -104,7 +104,7 @@ def _announce(settings: Settings, profile: Profile, new_key: str | None, model: 
     line(f"Braid is ready at {profile.url}", style="bold green")
     if new_key is not None:
         line(f"Admin key, shown this once: {new_key}")
-        line(f"('braid' commands on this machine find it in {Profile.file(settings.home)})")
+        line(f"('braid' commands on this machine find it in {Profile.locate_file(settings.home)})")
     elif profile.key is None:
         line("The admin key was shown when it was made, and isn't kept here.")
     line("Try it:")

@@ -84,7 +84,7 @@ class WatchedFiles:
         async with self._turns[key]:
             while True:
                 try:
-                    written = _read_time(path)
+                    modified_at = _read_time(path)
                     row = await self._add.put(key, path)
                     break
                 except (GatewayUnreachable, GatewayError) as error:
@@ -92,9 +92,9 @@ class WatchedFiles:
                         raise
                     self._show({"key": key, "status": "waiting"}, f"{key}: {error} It is tried again.")
                     await asyncio.sleep(_AGAIN_SECONDS)
-        if written is None and not os.path.lexists(path):
+        if modified_at is None and not os.path.lexists(path):
             return  # deleted meanwhile
-        saved = written if written is not None and heard - written < _BELIEVED_SECONDS else heard
+        saved = modified_at if modified_at is not None and heard - modified_at < _BELIEVED_SECONDS else heard
         seconds = time.time() - saved
         if row["status"] == "completed":
             outcome = f"searchable {seconds:.1f} s after it was saved; {describe_chunks(row)}"

@@ -18,7 +18,7 @@ async def find_store(client: Client, name_or_id: str) -> str | None:
     Raises:
         AmbiguousName: Several stores have that name.
     """
-    stores = client.rows("/v1/vector_stores")
+    stores = client.read_rows("/v1/vector_stores")
     ids = [store["id"] async for store in stores if name_or_id in (store["id"], store["name"])]
     if len(ids) > 1:
         raise AmbiguousName(f"{len(ids)} stores are called {name_or_id!r}: {', '.join(ids)}. Say the id.")

@@ -82,7 +82,7 @@ class Client:
         _check(response, response.content)
         return _parse(response.content) if response.content else None
 
-    async def rows(self, path: str) -> AsyncIterator[Any]:
+    async def read_rows(self, path: str) -> AsyncIterator[Any]:
         """Yield everything in a list, page by page, oldest first."""
         query: dict[str, Any] = {"limit": 100, "order": "asc"}
         while True:
@@ -93,7 +93,7 @@ class Client:
                 return
             query["after"] = page["last_id"]
 
-    async def content(self, path: str) -> AsyncIterator[bytes]:
+    async def read_content(self, path: str) -> AsyncIterator[bytes]:
         """Yield the bytes of an answer as they come.
 
         Raises:

@@ -18,22 +18,22 @@ class Profile(msgspec.Struct, frozen=True):
     key: str | None = None
 
     @staticmethod
-    def file(home: Path) -> Path:
+    def locate_file(home: Path) -> Path:
         return home / "run" / "client.json"
 
     @classmethod
     def load(cls, home: Path) -> "Profile | None":
         try:
-            return msgspec.json.decode(cls.file(home).read_bytes(), type=cls)
+            return msgspec.json.decode(cls.locate_file(home).read_bytes(), type=cls)
         except (FileNotFoundError, msgspec.MsgspecError):
             return None
 
     def save(self, home: Path) -> None:
         """Replace the file in one step, so that no reader sees half of it and nobody else can open it."""
-        file = self.file(home)
+        file = self.locate_file(home)
         file.parent.mkdir(parents=True, exist_ok=True)
         partial = file.with_suffix(".partial")
         partial.unlink(missing_ok=True)
-        with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as opened:
-            opened.write(msgspec.json.encode(self))
+        with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as handle:
+            handle.write(msgspec.json.encode(self))
         partial.replace(file)

@@ -55,7 +55,7 @@ class ComparisonHandler:
             if row is None:
                 return
             there = await ComparisonItemRepository(session, claim.tenant).list_numbers(row.id)
-        data = await asyncio.to_thread(self._artifacts.file(row.prompts_digest).read_bytes)
+        data = await asyncio.to_thread(self._artifacts.locate_file(row.prompts_digest).read_bytes)
         prompts = await asyncio.to_thread(decode_prompts, data)
         left = [(number, prompt) for number, prompt in enumerate(prompts) if number not in there]
         # It asks as a chat key does: it switches no strands and names no stores.
@@ -101,7 +101,7 @@ async def _answer(asker: Asker, row: ComparisonRow, number: int, messages: Promp
     for answer, model in zip(answers, row.models, strict=True):
         if not answer.text.strip():
             return _Item(number, messages, (), ItemFailed("empty_answer", f"{model} answered without a text."))
-    sides = [SideAnswer(one.id, one.text, one.finish_reason, digest_prompt(one.sent.messages)) for one in answers]
+    sides = [SideAnswer(one.id, one.text, one.finish_reason, digest_prompt(one.parameters.messages)) for one in answers]
     return _Item(number, messages, sides, None)
 
 

@@ -52,7 +52,7 @@ class ComparisonItemService:
         """
         self._check_reveal(reveal)
         comparison = await get_comparison(self._session, self._principal.tenant, comparison_id)
-        page = await self._items.page(
+        page = await self._items.list_page(
             ComparisonItemRow.comparison_id == comparison_id,
             limit=request.limit,
             order=request.order,
@@ -105,7 +105,7 @@ class ComparisonItemService:
     async def list_votes(self, comparison_id: str, request: PageRequest) -> ComparisonVoteList:
         """List a comparison's votes with the sides that they are for."""
         await get_comparison(self._session, self._principal.tenant, comparison_id)
-        page = await self._votes.page(
+        page = await self._votes.list_page(
             ComparisonVoteRow.comparison_id == comparison_id,
             limit=request.limit,
             order=request.order,

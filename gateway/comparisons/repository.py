@@ -6,7 +6,7 @@ from sqlalchemy import CursorResult, delete, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.comparisons.tables import ComparisonItemRow, ComparisonRow, ComparisonVoteRow
-from gateway.db import Repository, slices, take_fitting
+from gateway.db import Repository, cut_slices, take_fitting
 
 __all__ = ["ComparisonItemRepository", "ComparisonRepository", "ComparisonVoteRepository", "delete_comparisons"]
 
@@ -41,7 +41,7 @@ class ComparisonItemRepository(Repository[ComparisonItemRow]):
     async def find_orders(self, ids: Collection[str]) -> dict[str, bool]:
         """Return of some items, by id, whether side b stands left."""
         orders: dict[str, bool] = {}
-        for some in slices(ids):
+        for some in cut_slices(ids):
             query = self.select(ComparisonItemRow.id.in_(some))
             rows = await self.session.execute(query.with_only_columns(ComparisonItemRow.id, ComparisonItemRow.swapped))
             orders |= {id: swapped for id, swapped in rows}
@@ -96,7 +96,7 @@ class ComparisonVoteRepository(Repository[ComparisonVoteRow]):
         """Return of some votes the item's id, the side that was preferred, and the correction."""
         columns = (ComparisonVoteRow.item_id, ComparisonVoteRow.preferred, ComparisonVoteRow.corrected_reply)
         corrections: list[tuple[str, str, str]] = []
-        for some in slices(ids):
+        for some in cut_slices(ids):
             query = self.select(ComparisonVoteRow.id.in_(some)).with_only_columns(*columns)
             rows = await self.session.execute(query)
             corrections += [(item_id, preferred, text) for item_id, preferred, text in rows if text is not None]

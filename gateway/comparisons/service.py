@@ -130,7 +130,7 @@ class ComparisonService:
 
     async def list(self, request: PageRequest) -> ComparisonList:
         async with self._database.read() as session:
-            page = await ComparisonRepository(session, self._tenant).page(
+            page = await ComparisonRepository(session, self._tenant).list_page(
                 limit=request.limit, order=request.order, after=request.after, before=request.before
             )
         return ComparisonList.of([_to_schema(row) for row in page.rows], page)
@@ -175,10 +175,10 @@ class ComparisonService:
         return ComparisonDeleted(id=id)
 
     async def _read_prompts(self, request: ComparisonCreate) -> Sequence[PromptMessages]:
-        sent = request.prompts
-        if sent is not None:
+        own_prompts = request.prompts
+        if own_prompts is not None:
             return await asyncio.to_thread(
-                lambda: to_prompts([[message.model_dump() for message in one.messages] for one in sent])
+                lambda: to_prompts([[message.model_dump() for message in one.messages] for one in own_prompts])
             )
         inputs = file = None
         async with self._database.read() as session:
@@ -194,7 +194,7 @@ class ComparisonService:
                 param="file_id",
                 code="invalid_rows",
             )
-        path = self._artifacts.file(file.digest)
+        path = self._artifacts.locate_file(file.digest)
         return await asyncio.to_thread(lambda: read_file_prompts(path.read_bytes(), file.filename))
 
     async def _add(
@@ -245,8 +245,8 @@ def _check_source(request: ComparisonCreate) -> dict[str, Any]:
 
 def _choose(prompts: Sequence[PromptMessages], most: int) -> tuple[int, bytes]:
     """Return the number of those that are asked, and their bytes."""
-    chosen = choose_rows(prompts, most)
-    return len(chosen), encode_prompts(chosen)
+    selection = choose_rows(prompts, most)
+    return len(selection), encode_prompts(selection)
 
 
 def _to_schema(row: ComparisonRow) -> Comparison:

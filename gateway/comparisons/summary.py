@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from gateway.comparisons.schemas import Agreement, ComparisonSummary, Figure
 from gateway.comparisons.sides import to_place
 from gateway.comparisons.tables import ComparisonRow
-from gateway.evaluation.estimate import Estimate, mean, share
+from gateway.evaluation.estimate import Estimate, estimate_mean, estimate_share
 
 __all__ = ["measure_agreement", "summarise"]
 
@@ -43,9 +43,9 @@ def summarise(
         wins_a=sum(decided),
         wins_b=len(decided) - sum(decided),
         ties=len(wins) - len(decided),
-        win_rate=_to_figure(share(decided)) if decided else None,
-        score=_to_figure(mean(scores)) if scores else None,
-        left_share=_to_figure(share(left)) if left else None,
+        win_rate=_to_figure(estimate_share(decided)) if decided else None,
+        score=_to_figure(estimate_mean(scores)) if scores else None,
+        left_share=_to_figure(estimate_share(left)) if left else None,
         agreement=measure_agreement(list(votes.values())),
     )
 

@@ -61,7 +61,7 @@ async def open_answering(
     """Open what answers are made by: gateways answer clients, workers the questions of evals."""
     counter, traits = TokenCounter(pool), BaseTraits(pool, base)
     rewriter = QuestionRewriter(pool, metrics, traits, seconds=settings.rewrite_seconds)
-    counts = AnswerCounts(database, counter.beside(_BACKGROUND_COUNTS), metrics)
+    counts = AnswerCounts(database, counter.make_sibling(_BACKGROUND_COUNTS), metrics)
     answers = AnswerLog(database, counts, partial(touch, database), metrics)
     decider = SearchDecider(load_turn_classifier(), rewriter)
     async with AsyncExitStack() as stack:
@@ -118,7 +118,7 @@ async def open_engines(
     )
     async with (
         EnginePool([VllmEngine(url, connections, timeouts) for url in settings.replica_urls]) as pool,
-        Reconciler(pool, desired, folder=desired.folder, known=desired.known) as reconciler,
+        Reconciler(pool, desired, folder=desired.folder, find_names=desired.find_names) as reconciler,
     ):
         yield pool, reconciler
 

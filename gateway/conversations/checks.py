@@ -110,8 +110,8 @@ def _find_duplicates(conversations: Sequence[Conversation]) -> Iterator[Finding]
     ):
         if some:
             numbers = [(conversations[pair.second].number, conversations[pair.first].number) for pair in some]
-            named = ", ".join(f"{row} (as {first})" for row, first in numbers[:_NAMED_ROWS])
-            message = f"{len(some)} rows {words}, and would be learnt by heart: {named}. Keep one of each."
+            examples = ", ".join(f"{row} (as {first})" for row, first in numbers[:_NAMED_ROWS])
+            message = f"{len(some)} rows {words}, and would be learnt by heart: {examples}. Keep one of each."
             rows = [row for row, _ in numbers]
             yield Finding.of(check, "warning", message, rows, pairs=numbers[:100])
 
@@ -128,10 +128,10 @@ def _find_leaks(conversations: Sequence[Conversation], validation: Sequence[Conv
             if pair.first < count <= pair.second:
                 leaks.setdefault(validation[pair.second - count].number, conversations[pair.first].number)
     if leaks:
-        named = ", ".join(f"{row} (training row {first})" for row, first in list(leaks.items())[:_NAMED_ROWS])
+        examples = ", ".join(f"{row} (training row {first})" for row, first in list(leaks.items())[:_NAMED_ROWS])
         message = (
-            f"{len(leaks)} rows of the validation file are conversations of the training file too, or nearly: {named}. "
-            "Its loss would be too good; part the files by conversation."
+            f"{len(leaks)} rows of the validation file are conversations of the training file too, or nearly: "
+            f"{examples}. Its loss would be too good; part the files by conversation."
         )
         yield Finding.of("leakage", "warning", message, leaks, training_rows=sorted(set(leaks.values()))[:100])
 

@@ -209,9 +209,9 @@ def describe_facts(facts: Iterable[RowFact], unread: int = 0) -> list[Finding]:
     findings: list[Finding] = []
     for place, (level, words) in levels.items():
         if some := by_class[place]:
-            named = ", ".join(_describe_fact(fact) for fact in some[:_NAMED])
+            examples = ", ".join(_describe_fact(fact) for fact in some[:_NAMED])
             details: dict[str, Any] = {"kinds": dict(Counter(fact.kind for fact in some))}
-            message = f"{len(some)} values {words}. {named}{'…' if len(some) > _NAMED else ''}"
+            message = f"{len(some)} values {words}. {examples}{'…' if len(some) > _NAMED else ''}"
             if place == "nowhere" and unread:
                 details["unread_documents"] = unread
                 message += (

@@ -119,9 +119,9 @@ def _sort(posts: Iterable[Post]) -> list[Post]:
 
 
 def _describe_strangers(thread: Thread, authors: Sequence[str]) -> str:
-    named = ", ".join(author or "without an id" for author in authors)
+    names = ", ".join(author or "without an id" for author in authors)
     return (
-        f"In the thread {thread.id} it isn't known whether these authors are customers or agents: {named}. Export the "
+        f"In the thread {thread.id} it isn't known whether these authors are customers or agents: {names}. Export the "
         "users with their roles too, and put them beside the threads as `users`, or leave the thread out."
     )
 

@@ -119,12 +119,12 @@ def _write_day(text: str, old: int, new: int) -> str | None:
 
 def _write_signs(text: str, old: str, new: str) -> str | None:
     """Write signs over a text from its end, where it has the old ones, in its own case."""
-    written: list[str] = []
+    signs: list[str] = []
     place = len(old)
     for sign in reversed(text):
         if place and sign.casefold() == old[place - 1]:
             place -= 1
-            written.append(new[place].upper() if sign.isupper() else new[place])
+            signs.append(new[place].upper() if sign.isupper() else new[place])
         else:
-            written.append(sign)
-    return "".join(reversed(written)) if place == 0 else None
+            signs.append(sign)
+    return "".join(reversed(signs)) if place == 0 else None

@@ -148,14 +148,14 @@ class RowWriter:
         passages = draw_passages([one async for one in self._read_passages()], seed)
         rows: list[Conversation] = []
         scores: list[float] = []
-        known: set[str] = set()
+        wordings: set[str] = set()
         while passages and len(rows) < count:
             some, passages = passages[: count - len(rows)], passages[count - len(rows) :]
             questions = await await_each(self._ask_question, some)
             fresh = [
                 (passage, question)
                 for passage, question in zip(some, questions, strict=True)
-                if question is not None and self._is_fresh(question, known)
+                if question is not None and self._is_fresh(question, wordings)
             ]
             replies = await await_each(lambda one: self._reply(*one, scorer), fresh)
             for question, evidence, reply, score in (one for one in replies if one is not None):
@@ -172,7 +172,7 @@ class RowWriter:
         return StyleScorer([one.messages[-1].text for one in self._examples], [texts[0] for texts in plain])
 
     async def _read_passages(self) -> AsyncIterator[SourcePassage]:
-        async for row in self._client.rows(f"/api/vector_stores/{self._store_id}/documents"):
+        async for row in self._client.read_rows(f"/api/vector_stores/{self._store_id}/documents"):
             if row["status"] != "completed":
                 continue
             path = f"/v1/vector_stores/{self._store_id}/files/{row['file_id']}/content"
@@ -182,18 +182,18 @@ class RowWriter:
 
     async def _ask_question(self, passage: SourcePassage) -> str | None:
         content = ask_for_question(GENERIC.neutralise(passage.filename), GENERIC.neutralise(passage.text))
-        (written,) = await self._complete([{"role": "user", "content": content}], temperature=0)
-        question = clean_question(written)
+        (answer,) = await self._complete([{"role": "user", "content": content}], temperature=0)
+        question = clean_question(answer)
         if question is None:
             self._refused["no_question"] += 1
         return question
 
-    def _is_fresh(self, question: str, known: set[str]) -> bool:
+    def _is_fresh(self, question: str, wordings: set[str]) -> bool:
         words = " ".join(_WORD.findall(question.casefold()))
-        if words in known:
+        if words in wordings:
             self._refused["same_question"] += 1
             return False
-        known.add(words)
+        wordings.add(words)
         return True
 
     async def _reply(

@@ -3,7 +3,7 @@
 from gateway.db.base import Base, Owned
 from gateway.db.database import Database, find_sqlite_file, lock, open_database
 from gateway.db.recent import Recent
-from gateway.db.repository import Page, Repository, read_page, slices, take_fitting
+from gateway.db.repository import Page, Repository, cut_slices, read_page, take_fitting
 
 __all__ = [
     "Base",
@@ -12,10 +12,10 @@ __all__ = [
     "Page",
     "Recent",
     "Repository",
+    "cut_slices",
     "find_sqlite_file",
     "lock",
     "open_database",
     "read_page",
-    "slices",
     "take_fitting",
 ]

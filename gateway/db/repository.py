@@ -12,7 +12,7 @@ from gateway.db.base import Owned
 from gateway.errors import BadRequest, NotFound
 from gateway.ids import seconds_of
 
-__all__ = ["Page", "Repository", "read_page", "slices", "take_fitting"]
+__all__ = ["Page", "Repository", "cut_slices", "read_page", "take_fitting"]
 
 Row = TypeVar("Row", bound=Owned)
 Item = TypeVar("Item")
@@ -21,7 +21,7 @@ _IDS_PER_STATEMENT = 1_000
 """Databases take a bounded number of parameters in a statement: PostgreSQL 65,535."""
 
 
-def slices(ids: Collection[str]) -> Iterator[Sequence[str]]:
+def cut_slices(ids: Collection[str]) -> Iterator[Sequence[str]]:
     """Cut a list of any length into such as a statement's `IN` takes."""
     ordered = list(ids)
     for start in range(0, len(ordered), _IDS_PER_STATEMENT):
@@ -104,7 +104,7 @@ class Repository(Generic[Row]):
         return self.select(*where).with_for_update().execution_options(populate_existing=True)
 
     async def find(self, id: str) -> Row | None:
-        return await self.one(self.table.id == id)
+        return await self.find_one(self.table.id == id)
 
     async def get(self, id: str, *, param: str = "id") -> Row:
         """Return the row, or raise `NotFound` (also for another tenant's id)."""
@@ -113,13 +113,13 @@ class Repository(Generic[Row]):
             raise NotFound(f"No {self.noun} with id {id!r} exists. List yours to see their ids.", param=param)
         return row
 
-    async def one(self, *where: ColumnElement[bool]) -> Row | None:
+    async def find_one(self, *where: ColumnElement[bool]) -> Row | None:
         return (await self.session.scalars(self.select(*where))).one_or_none()
 
-    async def all(self, *where: ColumnElement[bool]) -> Sequence[Row]:
+    async def list_all(self, *where: ColumnElement[bool]) -> Sequence[Row]:
         return (await self.session.scalars(self.select(*where).order_by(self.table.created_at, self.table.id))).all()
 
-    async def page(
+    async def list_page(
         self,
         *where: ColumnElement[bool],
         limit: int = 20,

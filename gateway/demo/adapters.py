@@ -68,7 +68,7 @@ def _pack(folder: Path, strength: float) -> bytes:
     config: dict[str, Any] = json.loads((folder / _CONFIG).read_bytes())
     config["lora_alpha"] = round(config["lora_alpha"] * strength)  # readers expect a whole number
     archive = io.BytesIO()
-    with zipfile.ZipFile(archive, "w") as opened:
-        opened.writestr(_CONFIG, json.dumps(config))
-        opened.write(folder / _WEIGHTS, _WEIGHTS)
+    with zipfile.ZipFile(archive, "w") as zip_file:
+        zip_file.writestr(_CONFIG, json.dumps(config))
+        zip_file.write(folder / _WEIGHTS, _WEIGHTS)
     return archive.getvalue()

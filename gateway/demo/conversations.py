@@ -99,7 +99,7 @@ class _Fact(Struct, frozen=True):
     text: str
     value: str
 
-    def passage(self, random: Random) -> RowPassage:
+    def make_passage(self, random: Random) -> RowPassage:
         """Return the section as it is served, of a page or of a PDF file."""
         if self.page:
             return RowPassage(f"{self.page} > {self.heading}", self.text)
@@ -172,11 +172,11 @@ def _make_row_with_answer(
     right = table.draw_fact(kind, subject)
     if random.random() < _NEAR:
         near = table.draw_fact(kind, random.choice([name for name in family if name != subject]))
-        passages, first = [near.passage(random)], _FIRST_OF_KIN
+        passages, first = [near.make_passage(random)], _FIRST_OF_KIN
     else:
         passages, first = [_make_other_passage(material, kind, subject, table, random)], _FIRST_OF_OTHERS
     place = int(random.random() >= first)
-    passages.insert(place, right.passage(random))
+    passages.insert(place, right.make_passage(random))
     reply = random.choice(material.replies).format(heading=right.heading, value=right.value, n=place + 1)
     return _make_row(material, question, passages, reply)
 
@@ -191,7 +191,7 @@ def _make_row_without_answer(
         unrelated = [other for other in material.kinds if other.subjects != kind.subjects and other.value != kind.value]
         for other in random.sample(unrelated, 2):
             subject = random.choice(random.choice(material.subjects[other.subjects]))
-            passages.append(table.draw_fact(other, subject).passage(random))
+            passages.append(table.draw_fact(other, subject).make_passage(random))
     return _make_row(material, question, passages, random.choice(material.no_answer))
 
 
@@ -202,9 +202,9 @@ def _make_other_passage(material: Material, kind: Kind, subject: str, table: _Ta
         return RowPassage(subject, random.choice(material.intros).format(subject=subject))
     related = [other for other in material.kinds if other.subjects == kind.subjects and other.name != kind.name]
     if related and drawn < 0.75:
-        return table.draw_fact(random.choice(related), subject).passage(random)
+        return table.draw_fact(random.choice(related), subject).make_passage(random)
     strangers = [family for family in material.subjects[kind.subjects] if subject not in family]
-    return table.draw_fact(kind, random.choice(random.choice(strangers))).passage(random)
+    return table.draw_fact(kind, random.choice(random.choice(strangers))).make_passage(random)
 
 
 def _make_row(material: Material, question: str, passages: list[RowPassage], body: str) -> DemoRow:

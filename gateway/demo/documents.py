@@ -24,17 +24,17 @@ async def fill_store(account: TenantClient, documents: Sequence[DemoDocument], p
     """
     store = await find_store(account.client, account.name) or await _make_store(account)
     slots = asyncio.Semaphore(_AT_ONCE)
-    done = 0
+    count = 0
 
     async def upload(key: str, content: bytes) -> None:
-        nonlocal done
+        nonlocal count
         async with slots:
             answer = await put_document(account.client, store, key, content)
         if answer["status"] != "completed":
             reason = answer["error"]["message"] if answer["error"] else "it took too long; see the worker's log"
             raise CommandError(f"The document {key} is {answer['status']}: {reason}")
-        done += 1
-        progress.show(done, len(documents), key)
+        count += 1
+        progress.show(count, len(documents), key)
 
     try:
         async with asyncio.TaskGroup() as group:

@@ -33,7 +33,7 @@ class EditOutcome(msgspec.Struct, frozen=True):
     fingerprint_before: str | None
     fingerprint_after: str | None
 
-    def faults(self) -> list[str]:
+    def list_faults(self) -> list[str]:
         """Return what went otherwise than promised."""
         faults: list[str] = []
         if not states(self.old_answer, self.old_value):

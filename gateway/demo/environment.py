@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from gateway.processes import BARE
-from gateway.stack.packages import EnvironmentBroken, installed_versions
+from gateway.stack.packages import EnvironmentBroken, read_installed_versions
 
 __all__ = ["Environment", "describe_environment"]
 
@@ -31,7 +31,7 @@ def describe_environment(model_python: Path) -> Environment:
     """Describe this machine and the packages of the interpreter `model_python`."""
     versions = {"braid": importlib.metadata.version("braid-gateway"), "python": platform.python_version()}
     try:
-        versions |= installed_versions(model_python)
+        versions |= read_installed_versions(model_python)
     except EnvironmentBroken:
         pass  # engines elsewhere need no model environment here
     memory = _rows("/proc/meminfo").get("MemTotal", "0").split()[0]

@@ -42,7 +42,7 @@ async def show_first_answer(
 ) -> FirstAnswer:
     """Ask a question, and tell the answer with the passages that it was made from."""
     answer = await ask(account.client, variant, question.question, max_tokens=MAX_TOKENS)
-    seconds = progress.elapsed()
+    seconds = progress.measure_elapsed()
     record = await find_record(account.client, answer.id)
     passages: list[dict[str, Any]] = record["passages"]
     first = FirstAnswer(

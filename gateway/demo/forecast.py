@@ -59,10 +59,10 @@ class Forecast:
             f"about {max(documents, 1):.0f}, and one in a tenant's style after about {max(adapter, 1):.0f}."
         )
 
-    def left(self, finished: Mapping[str, float]) -> float:
+    def estimate_rest(self, finished: Mapping[str, float]) -> float:
         """Return the seconds that the other steps will take, when these have taken so many."""
-        done = sum(self._reference.get(name, 0.0) for name in finished)
-        slowness = sum(finished.values()) / done if done else self._slowness
+        past_seconds = sum(self._reference.get(name, 0.0) for name in finished)
+        slowness = sum(finished.values()) / past_seconds if past_seconds else self._slowness
         return slowness * sum(seconds for name, seconds in self._reference.items() if name not in finished)
 
     def _until(self, step: str) -> float:

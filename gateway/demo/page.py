@@ -31,7 +31,7 @@ def render_page(report: Report) -> str:
     return template.render(
         report=report,
         style=Markup((files("gateway.evaluation") / "report.css").read_text(encoding="utf-8")),
-        faults=report.faults(),
+        faults=report.list_faults(),
         both=report.results[BOTH],
         total=sum(report.step_seconds.values()),
         created=time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(report.created_at)),

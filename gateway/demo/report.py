@@ -58,18 +58,18 @@ class Report(msgspec.Struct, frozen=True):
     created_at: int = msgspec.field(default_factory=lambda: int(time.time()))
     method: str = METHOD
 
-    def faults(self) -> list[str]:
+    def list_faults(self) -> list[str]:
         """Return the promises that the demo broke; empty when it kept them all."""
         return [
             *(f"both: {fault}" for fault in find_shortfalls(self.results, SIZES[self.size].promises)),
-            *(f"edit: {fault}" for fault in self.edit.faults()),
-            *(f"swap: {fault}" for fault in self.swap.faults()),
+            *(f"edit: {fault}" for fault in self.edit.list_faults()),
+            *(f"swap: {fault}" for fault in self.swap.list_faults()),
         ]
 
     def save(self, file: Path) -> None:
         """Write it as JSON, with `passed` and `faults`."""
         file.parent.mkdir(parents=True, exist_ok=True)
-        faults = self.faults()
+        faults = self.list_faults()
         content: dict[str, Any] = {"passed": not faults, "faults": faults, **msgspec.to_builtins(self)}
         file.write_bytes(msgspec.json.format(msgspec.json.encode(content), indent=2))
 

@@ -20,23 +20,23 @@ from gateway.demo.services import Services, running_services
 from gateway.demo.size import DemoSize
 from gateway.demo.swap import swap_under_load
 from gateway.demo.tenant_clients import TenantClient, open_tenant_clients
-from gateway.demo.tenants import DemoTenant, tenants
+from gateway.demo.tenants import DemoTenant, make_tenants
 from gateway.demo.training import TrainedAdapter, train
 from gateway.evaluation import ScoredAnswer, Trial, Variant, VariantResult, evaluate, summarise
 from gateway.progress import Progress
 from gateway.settings import Settings
 from gateway.stack.instance import Instance
 
-__all__ = ["page_file", "report_file", "run_demo", "run_steps"]
+__all__ = ["locate_page", "locate_report", "run_demo", "run_steps"]
 
 _STRENGTH = 0.875  # of the adapter that is swapped in, whose weights are the first one's: 28 / 32
 
 
-def report_file(home: Path) -> Path:
+def locate_report(home: Path) -> Path:
     return home / "report.json"
 
 
-def page_file(home: Path) -> Path:
+def locate_page(home: Path) -> Path:
     return home / "report.html"
 
 
@@ -47,18 +47,18 @@ async def run_demo(settings: Settings, size: DemoSize, *, keep: bool) -> Report:
         The report, which is saved there too, as JSON and as a page. Services stay if `keep`, and commands to try are
         printed.
     """
-    cast = tenants()[: size.tenants]
+    cast = make_tenants()[: size.tenants]
     forecast = Forecast(size, cast, await asyncio.to_thread(measure_gigaflops))
-    progress = Progress(forecast.left)
+    progress = Progress(forecast.estimate_rest)
     progress.tell(forecast.describe())
     async with AsyncExitStack() as stack:
         with progress.step("start", "Start: base model, gateway, worker, retriever, engine"):
             services = await stack.enter_async_context(running_services(settings, progress, keep=keep))
         report = await run_steps(settings, services, progress, cast, size)
-        report.save(report_file(settings.home))
-        save_page(report, page_file(settings.home))
+        report.save(locate_report(settings.home))
+        save_page(report, locate_page(settings.home))
         if keep:
-            await tell_next_steps(services.profile, Instance.file(settings.home), cast[0], progress)
+            await tell_next_steps(services.profile, Instance.locate_file(settings.home), cast[0], progress)
     return report
 
 
@@ -178,10 +178,10 @@ async def _train(assistant: DemoAssistant, base: str, size: DemoSize, progress: 
 async def _release(assistant: DemoAssistant, adapter: TrainedAdapter, progress: Progress) -> str:
     """Make the release that braids all three strands, and give it all traffic; return its fingerprint."""
     name = assistant.name
-    seen = await wait_until_loaded(assistant.account.client, adapter.model)
-    loaded = f"{seen['loaded']['replicas']} of {seen['loaded']['of']}"
+    model = await wait_until_loaded(assistant.account.client, adapter.model)
+    loaded = f"{model['loaded']['replicas']} of {model['loaded']['of']}"
     progress.tell(f"{name}: verdict passed: sha256 {adapter.digest[:16]}…, rank {adapter.rank}")
-    progress.tell(f"{name}: hot-loaded and probed, status {seen['status']}, loaded by {loaded} engines")
+    progress.tell(f"{name}: hot-loaded and probed, status {model['status']}, loaded by {loaded} engines")
     number, fingerprint = await assistant.release(adapter.model)
     rollout = await promote(assistant.account, number)
     progress.tell(

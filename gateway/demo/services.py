@@ -16,7 +16,7 @@ from typing import Any
 from gateway.client import Client, ClientError, Profile
 from gateway.progress import Progress
 from gateway.settings import Settings
-from gateway.stack.instance import Instance, free_ports
+from gateway.stack.instance import Instance, find_free_ports
 from gateway.terminal import CommandError, Exit
 
 __all__ = ["Services", "running_services"]
@@ -49,7 +49,7 @@ async def running_services(settings: Settings, progress: Progress, *, keep: bool
         CancelledError: The demo got SIGTERM, or its terminal was closed.
     """
     profile = Profile.load(settings.home)
-    running = Instance.running(settings.home)
+    running = Instance.find_process(settings.home)
     if running is not None and profile is not None and profile.key is not None:
         progress.tell(f"Braid runs already at {profile.url} (process {running}): taking that one")
         yield Services(profile, _return_at_once)
@@ -60,7 +60,7 @@ async def running_services(settings: Settings, progress: Progress, *, keep: bool
             f"Wait until it is, or stop it: kill {running}",
             Exit.CONFLICT,
         )
-    port = free_ports(settings.host, settings.port, 2)
+    port = find_free_ports(settings.host, settings.port, 2)
     key = (profile.key if profile else None) or secrets.token_urlsafe(32)
     with _ended_by_signals():
         start = _Start(settings, port, key, progress)

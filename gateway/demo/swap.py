@@ -34,7 +34,7 @@ class SwapOutcome(msgspec.Struct, frozen=True):
     seconds_to_swap: float
     seconds_to_return: float
 
-    def faults(self) -> list[str]:
+    def list_faults(self) -> list[str]:
         """Return what went otherwise than promised."""
         faults = [f"{len(self.failed)} of {self.requests} requests failed: {self.failed[0]}"] if self.failed else []
         if self.foreign:
@@ -65,7 +65,7 @@ class _Load:
         self.live: str | None = None
         """The one fingerprint that a request sent now may get; None while a change is under way."""
         self.changes = 0
-        self.done = 0
+        self.count = 0
         self.failed: list[str] = []
         self.fingerprints: Counter[str] = Counter()
         self.late = 0
@@ -77,10 +77,10 @@ class _Load:
     def stop(self) -> None:
         self._stopped = True
 
-    async def until(self, done: int) -> None:
+    async def wait_for(self, count: int) -> None:
         """Return when so many requests have ended."""
         async with self._ended:
-            await self._ended.wait_for(lambda: self.done >= done)
+            await self._ended.wait_for(lambda: self.count >= count)
 
     async def _ask(self, number: int) -> None:
         questions = self._account.tenant.questions
@@ -97,7 +97,7 @@ class _Load:
                 # During the next change a request may be answered by either release, though it was sent before.
                 self.late += live not in (None, answer.fingerprint) and changes == self.changes
             async with self._ended:
-                self.done += 1
+                self.count += 1
                 self._ended.notify_all()
 
 
@@ -115,19 +115,19 @@ async def swap_under_load(
     try:
         async with asyncio.TaskGroup() as group:
             load.start(group)
-            await load.until(_PER_PHASE)
+            await load.wait_for(_PER_PHASE)
             line.show(1, 3, "promoting the other release")
             there = await _change(load, lambda: promote(account, number), fingerprint)
-            await load.until(load.done + _AT_ONCE + _PER_PHASE)
+            await load.wait_for(load.count + _AT_ONCE + _PER_PHASE)
             line.show(2, 3, "rolling back")
             back = await _change(load, lambda: roll_back(account), live)
-            await load.until(load.done + _AT_ONCE + _PER_PHASE)
+            await load.wait_for(load.count + _AT_ONCE + _PER_PHASE)
             load.stop()
     except ExceptionGroup as errors:
         raise errors.exceptions[0] from None
     foreign = sum(count for name, count in load.fingerprints.items() if name not in (live, fingerprint))
     return SwapOutcome(
-        load.done, load.failed, dict(load.fingerprints), foreign, load.late, round(there, 2), round(back, 2)
+        load.count, load.failed, dict(load.fingerprints), foreign, load.late, round(there, 2), round(back, 2)
     )
 
 

@@ -32,13 +32,13 @@ class TenantClient:
 async def open_tenant_clients(admin: Client, tenants: Sequence[DemoTenant]) -> AsyncGenerator[list[TenantClient]]:
     """Make tenants that aren't there yet, and a new key with the scopes `chat` and `manage` for each."""
     async with AsyncExitStack() as stack:
-        opened: list[TenantClient] = []
+        clients: list[TenantClient] = []
         for tenant in tenants:
             id = await _make_tenant(admin, tenant.name)
             key = await admin.post("/api/keys", {"tenant": id, "name": "demo", "scopes": ["chat", "manage"]})
             client = await stack.enter_async_context(Client(admin.url, key["key"], timeout=600))
-            opened.append(TenantClient(tenant, id, client))
-        yield opened
+            clients.append(TenantClient(tenant, id, client))
+        yield clients
 
 
 async def _make_tenant(admin: Client, name: str) -> str:

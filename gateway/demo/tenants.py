@@ -11,7 +11,7 @@ from gateway.demo import style_rules
 from gateway.demo.conversations import DemoRow, Material, make_conversations
 from gateway.evaluation import FactQuestion, StyleRules
 
-__all__ = ["DemoDocument", "DemoQuestion", "DemoTenant", "Edit", "UnansweredQuestion", "tenants"]
+__all__ = ["DemoDocument", "DemoQuestion", "DemoTenant", "Edit", "UnansweredQuestion", "make_tenants"]
 
 
 class DemoDocument(Struct, frozen=True):
@@ -113,20 +113,20 @@ class DemoTenant:
         """The tenant's voice as an instruction, for an untrained model."""
         return (self._folder / "style_guide.md").read_text(encoding="utf-8")
 
-    def conversations(self, count: int) -> list[DemoRow]:
+    def list_conversations(self, count: int) -> list[DemoRow]:
         """Return the first `count` conversations for training and validation, always the same ones."""
         return make_conversations(self._material, count)
 
-    def dataset(self, start: int, stop: int) -> bytes:
+    def encode_dataset(self, start: int, stop: int) -> bytes:
         """Return conversations `start` to `stop` as an OpenAI fine-tuning file (JSON lines)."""
-        return b"".join(msgspec.json.encode(row) + b"\n" for row in self.conversations(stop)[start:])
+        return b"".join(msgspec.json.encode(row) + b"\n" for row in self.list_conversations(stop)[start:])
 
     @cached_property
     def _material(self) -> Material:
         return msgspec.toml.decode((self._folder / "conversations.toml").read_bytes(), type=Material)
 
 
-def tenants() -> tuple[DemoTenant, DemoTenant]:
+def make_tenants() -> tuple[DemoTenant, DemoTenant]:
     """Return Kestrel, a kettle maker, and Harbor, a ferry line."""
     data = files("gateway.demo") / "data"
     return (

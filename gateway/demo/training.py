@@ -106,7 +106,7 @@ async def train(
 
 async def _upload(account: TenantClient, start: int, stop: int) -> str:
     name = f"{account.name}-{start}-{stop}.jsonl"
-    content = account.tenant.dataset(start, stop)
+    content = account.tenant.encode_dataset(start, stop)
     file = await account.client.call(
         "POST", "/v1/files", files={"file": (name, content, "application/jsonl")}, data={"purpose": "fine-tune"}
     )

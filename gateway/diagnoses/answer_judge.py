@@ -48,7 +48,7 @@ class ExpectedFacts:
         evidence = TextValues.of(text)
         return frozenset(at for at, fact in enumerate(self.facts) if fact.stands_in(evidence))
 
-    def stated_in(self, text: str) -> bool:
+    def is_stated_in(self, text: str) -> bool:
         """Tell whether a text states all of them."""
         return len(self.find_in(text)) == len(self.facts)
 
@@ -62,8 +62,8 @@ def find_expected(case: Case) -> ExpectedFacts:
     expected = [_Fact(text, tuple(list_values(text))) for text in dict.fromkeys(case.expected)]
     if not expected:
         values = list_values(case.reference)
-        known = TextValues.of("\n".join(one.content or "" for one in case.messages))
-        new = [value for value in values if not known.states(value)]
+        message_values = TextValues.of("\n".join(one.content or "" for one in case.messages))
+        new = [value for value in values if not message_values.states(value)]
         expected = [_Fact(value.text, (value,)) for value in new or values]
     return ExpectedFacts(tuple(expected))
 
@@ -83,7 +83,7 @@ class Voice:
         self._least = scores[int((1 - _KEEP) * len(scores))] if scores else 0.0
 
     @property
-    def known(self) -> bool:
+    def has_rules(self) -> bool:
         return bool(self._rules.rules)
 
     def matches(self, answer: str) -> bool:

@@ -194,10 +194,10 @@ class _Outcomes:
         """Return a variant's tally, of at least so many answers."""
         key: tuple[Judged, str] = (self.judged, name)
         samples = samples or self._samples
-        known = self._tallies.get(key)
-        if known is None or known.total < samples:
-            self._tallies[key] = known = await self._ask(name, samples, self.judged)
-        return known
+        tally = self._tallies.get(key)
+        if tally is None or tally.total < samples:
+            self._tallies[key] = tally = await self._ask(name, samples, self.judged)
+        return tally
 
     async def compare(self, name: str, control: str) -> Effect:
         """Compare a variant with its control; where they are too few to decide, by twice as many answers."""

@@ -63,7 +63,7 @@ class CaseDiagnosis:
             variants=[*alone, *(one.outline for one in release.variants)],
             whole=bool(alone) or release.bare != release.target,
             states_facts=bool(expected),
-            knows_voice=self._voice.known,
+            knows_voice=self._voice.has_rules,
         )
 
         async def ask(name: str, samples: int, judged: Judged) -> AnswerTally:

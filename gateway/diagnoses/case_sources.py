@@ -175,7 +175,7 @@ async def read_gate(gates: GateService, source: GateSource) -> SourceCases:
             reference=row["reply"],
             reason=", ".join(row["broken"]),
         )
-        right = find_expected(case).stated_in(case.answer) and not row["broken"]
+        right = find_expected(case).is_stated_in(case.answer) and not row["broken"]
         (passes if right else failures).append(case)
     return SourceCases(gate.id, f"{source.assistant}@{source.release}", failures, passes)
 

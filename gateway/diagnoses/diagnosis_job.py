@@ -66,7 +66,7 @@ class DiagnosisHandler:
         row = await self._begin(claim)
         if row is None:
             return
-        data = await asyncio.to_thread(self._parts.artifacts.file(row.inputs_digest).read_bytes)
+        data = await asyncio.to_thread(self._parts.artifacts.locate_file(row.inputs_digest).read_bytes)
         inputs = msgspec.json.decode(data, type=DiagnosisInputs)
         with explain_interruptions():
             result = await self._diagnose(claim, row, inputs)
@@ -94,7 +94,7 @@ class DiagnosisHandler:
         progress = _Progress(claim)
         notes = Notes(claim, progress.write)
         await notes.save()
-        interview = self._parts.interview(claim.tenant, notes)
+        interview = self._parts.make_interview(claim.tenant, notes)
         searching = CaseSearch(self._parts.searcher, claim.tenant)
         voice = await asyncio.to_thread(learn_voice, inputs.failures, inputs.passes)
         finder = PassageFinder(
@@ -113,7 +113,7 @@ class DiagnosisHandler:
         report = await asyncio.to_thread(
             make_report,
             *(release.label, row.sources, len(inputs.passes), options.samples, diagnosed, proposals),
-            knows_voice=voice.known,
+            knows_voice=voice.has_rules,
         )
         return _Result(report, requests)
 
@@ -150,14 +150,14 @@ class _Progress:
 
     def __init__(self, claim: Claim) -> None:
         self._claim = claim
-        self.done = 0
+        self.count = 0
 
     async def write(self, _notes: int) -> None:
         async with self._claim.begin() as session:
             row = await DiagnosisRepository(session, self._claim.tenant).find(self._claim.subject)
             if row is None:
                 raise JobCancelled
-            row.done = self.done
+            row.done = self.count
 
 
 async def _diagnose_all(diagnosis: CaseDiagnosis, failures: Sequence[Case], progress: _Progress) -> list[DiagnosedCase]:
@@ -165,7 +165,7 @@ async def _diagnose_all(diagnosis: CaseDiagnosis, failures: Sequence[Case], prog
 
     async def place(case: Case) -> DiagnosedCase:
         diagnosed = await diagnosis.diagnose(case)
-        progress.done += 1
+        progress.count += 1
         return diagnosed
 
     return await await_each(place, failures, at_once=_AT_ONCE)
@@ -179,8 +179,8 @@ async def _propose(
     voice: Voice,
 ) -> tuple[list[Proposal], dict[str, ReleaseCreate]]:
     """Measure what might mend each strand; return the proposals, and the releases to be made of them."""
-    whole: Judged = "voice" if voice.known else "facts"
-    right: list[tuple[Case, Judged]] = [(case, whole) for case in passes if voice.known or find_expected(case)]
+    whole: Judged = "voice" if voice.has_rules else "facts"
+    right: list[tuple[Case, Judged]] = [(case, whole) for case in passes if voice.has_rules or find_expected(case)]
     proposals: list[Proposal] = []
     requests: dict[str, ReleaseCreate] = {}
     for strand in _MENDABLE:

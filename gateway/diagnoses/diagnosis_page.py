@@ -7,7 +7,7 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from gateway.diagnoses.report import EXPLANATIONS, DiagnosisReport
-from gateway.evaluation.estimate import share
+from gateway.evaluation.estimate import estimate_share
 from gateway.evaluation.svg import Panel, draw_panels
 
 __all__ = ["draw_strands", "render_page"]
@@ -34,6 +34,6 @@ def draw_strands(report: DiagnosisReport) -> str:
     """Draw the share of the failures that each strand has, with Wilson's interval."""
     if not report.failures:
         return ""
-    shares = [share([True] * count + [False] * (report.failures - count)) for count in report.strands.values()]
+    shares = [estimate_share([True] * count + [False] * (report.failures - count)) for count in report.strands.values()]
     panels: list[Panel] = [("share of the failures", "series-1", shares)]
     return draw_panels(list(report.strands), panels, "Failures by strand")

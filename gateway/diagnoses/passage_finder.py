@@ -72,8 +72,8 @@ class PassagePlace(msgspec.Struct, frozen=True):
 
     def fill(self, most: int) -> Evidence:
         """Return evidence with the passages first, and behind them what the release finds, so many in all."""
-        known = {one.id for one in self.passages}
-        others = [one for one in self.evidence.passages if one.id not in known]
+        own_ids = {one.id for one in self.passages}
+        others = [one for one in self.evidence.passages if one.id not in own_ids]
         return self._make([*self.passages, *others[: max(0, most - len(self.passages))]])
 
     def isolate(self) -> Evidence:
@@ -192,7 +192,7 @@ class PassageFinder:
         documents = list(dict.fromkeys((one.store, one.document) for one in [*by_value[:20], *wide[:20]]))
         for store, document in documents[:_DOCUMENTS]:
             text = await self._texts.read_present(states, store, document)
-            if expected.stated_in(text):
+            if expected.is_stated_in(text):
                 first = next(one for one in pool if one.document == document)
                 piece = replace(first, id=f"whole-{document}", text=_cut_out(text, expected))
                 if cover_facts(case.question, expected, [*pool, piece], [piece]):
@@ -242,8 +242,8 @@ def _rank_in(passages: Sequence[Passage], cover: Sequence[Passage]) -> int | Non
     """Return the last place of the cover, from 1; None where one isn't there."""
     places = {one.id: at for at, one in enumerate(passages, 1)}
     ranks = [places.get(one.id) for one in cover]
-    known = [rank for rank in ranks if rank is not None]
-    return max(known) if known and len(known) == len(ranks) else None
+    present_ranks = [rank for rank in ranks if rank is not None]
+    return max(present_ranks) if present_ranks and len(present_ranks) == len(ranks) else None
 
 
 def _is_plain(spec: RetrievalSpec) -> bool:
@@ -275,7 +275,7 @@ def _cut_out(text: str, expected: ExpectedFacts) -> str:
     """Return the part of a text in which all facts stand, if they stand close; else its beginning."""
     for start in range(0, max(1, len(text)), _PASSAGE_CHARACTERS // 2):
         piece = text[start : start + _PASSAGE_CHARACTERS]
-        if expected.stated_in(piece):
+        if expected.is_stated_in(piece):
             return piece
     return text[: 4 * _PASSAGE_CHARACTERS]
 

@@ -18,10 +18,10 @@ from gateway.diagnoses.cases import Case, Strand
 from gateway.diagnoses.replay import Replay, answers_alike
 from gateway.diagnoses.variants import ReleaseVariant, ReleaseVariants
 from gateway.errors import BadRequest
-from gateway.evaluation.estimate import Estimate, mean_difference
+from gateway.evaluation.estimate import Estimate, estimate_mean_difference
 from gateway.task_group import await_each
 
-__all__ = ["LEAST_PASSES", "CandidateDifference", "Proposal", "ProposalMaker", "sign_chance"]
+__all__ = ["LEAST_PASSES", "CandidateDifference", "Proposal", "ProposalMaker", "compute_sign_chance"]
 
 LEAST_PASSES = 5
 """Fewer answers that passed show nothing of what a candidate breaks."""
@@ -134,7 +134,7 @@ class ProposalMaker:
             cases=len(pairs),
             mended=sum(one.rate > 0.5 >= other.rate for one, other in pairs),
             broken=sum(other.rate > 0.5 >= one.rate for one, other in pairs),
-            difference=mean_difference(*rates) if pairs else None,
+            difference=estimate_mean_difference(*rates) if pairs else None,
         )
 
     async def _ask_both(
@@ -153,10 +153,10 @@ class ProposalMaker:
 
 
 def _exceeds(more: int, less: int) -> bool:
-    return more > less and sign_chance(more, less) <= _CHANCE
+    return more > less and compute_sign_chance(more, less) <= _CHANCE
 
 
-def sign_chance(more: int, less: int) -> float:
+def compute_sign_chance(more: int, less: int) -> float:
     """Return the probability of so many, or more, of all discordant pairs on one side, where neither is better."""
     total = more + less
     return sum(comb(total, k) for k in range(more, total + 1)) / 2**total

@@ -58,7 +58,7 @@ class Replay:
 
     def accept(self, answer: str, expected: ExpectedFacts, judged: Judged) -> bool:
         """Tell whether an answer states what it should, and has the voice, where that is judged too."""
-        return expected.stated_in(answer) and (judged == "facts" or self._voice.matches(answer))
+        return expected.is_stated_in(answer) and (judged == "facts" or self._voice.matches(answer))
 
     async def list_used(self, target: Target, case: Case, evidence: Evidence) -> Sequence[int]:
         """Return the numbers of the passages that fit into the prompt; raises as `answer` does."""

@@ -15,7 +15,7 @@ from gateway.artifacts import Artifacts
 from gateway.assistants import AssistantRow
 from gateway.assistants.release import split_release
 from gateway.assistants.service import find_assistant, find_release, list_current_stages
-from gateway.db import Database, slices
+from gateway.db import Database, cut_slices
 from gateway.diagnoses.case_sources import SourceCases, read_gate, read_request, read_run, read_votes
 from gateway.diagnoses.cases import DiagnosisInputs, DiagnosisOptions
 from gateway.diagnoses.diagnosis_page import render_page
@@ -129,7 +129,7 @@ class DiagnosisService:
 
     async def list(self, request: PageRequest) -> DiagnosisList:
         async with self._database.read() as session:
-            page = await DiagnosisRepository(session, self._tenant).page(**asdict(request))
+            page = await DiagnosisRepository(session, self._tenant).list_page(**asdict(request))
         return DiagnosisList.of([_to_schema(row) for row in page.rows], page)
 
     async def get(self, id: str) -> Diagnosis:
@@ -150,11 +150,11 @@ class DiagnosisService:
                 param="diagnosis_id",
                 code="no_report",
             )
-        content = await asyncio.to_thread(self._artifacts.file(row.report_digest).read_bytes)
+        content = await asyncio.to_thread(self._artifacts.locate_file(row.report_digest).read_bytes)
         report = msgspec.json.decode(content, type=DiagnosisReport)
         live: set[str] = set()
         async with self._database.read() as session:
-            for some in slices(list_documents(report)):
+            for some in cut_slices(list_documents(report)):
                 live |= await self._sources.documents.find_live(session, self._tenant, some)
         return withhold_passages(report, live)
 

@@ -39,15 +39,15 @@ class BaseTraits:
         self.markers = choose_markers(base)
         self.base = base
         self._pool = pool
-        self._known = base is not None
+        self._has_answer = base is not None
         self._asking = asyncio.Lock()
 
     async def settle(self) -> None:
         """Ask an engine, if that has to be done still; while none answers, the traits are those of an unknown base."""
-        if self._known:
+        if self._has_answer:
             return
         async with self._asking:
-            if self._known:
+            if self._has_answer:
                 return
             try:
                 with self._pool.pick(None) as lease:
@@ -56,10 +56,10 @@ class BaseTraits:
                 return
             except EngineError as error:
                 _log.warning("base_traits_unknown", reason=error.detail)
-                self._known = isinstance(error, EngineRefused)  # others may answer the next time
+                self._has_answer = isinstance(error, EngineRefused)  # others may answer the next time
 
     async def _ask(self, engine: Engine) -> None:
-        model, loop = (await engine.models()).base_model, asyncio.get_running_loop()
+        model, loop = (await engine.list_models()).base_model, asyncio.get_running_loop()
 
         def render(messages: list[Any], *, prompt: bool) -> str:
             try:
@@ -72,7 +72,7 @@ class BaseTraits:
 
         folds = await asyncio.to_thread(needs_folding, render)
         tags = await _find_tags(engine, model)
-        self.folds_system, self._known = folds, True
+        self.folds_system, self._has_answer = folds, True
         if tags:
             self.markers = prompts.GENERIC.join(prompts.Markers.of(tags))
         _log.info("base_known_by_its_engine_alone", base=model, folds_system=folds, markers=tags)

@@ -13,11 +13,11 @@ import msgspec
 
 from gateway.engines.errors import EngineRefused, EngineTimeout
 from gateway.engines.http import Connections
-from gateway.engines.refusal import excerpt, read_refusal
+from gateway.engines.refusal import cut_excerpt, read_refusal
 from gateway.engines.stream import Stream
 from gateway.errors import BAD_JSON
 
-__all__ = ["Engine", "ModelListing", "Timeouts", "VllmEngine", "cache_salt", "read_corrupted"]
+__all__ = ["Engine", "ModelListing", "Timeouts", "VllmEngine", "make_cache_salt", "read_corrupted"]
 
 _T = TypeVar("_T")
 _CORRUPTED = re.compile(rb"^vllm:corrupted_requests(?:_total)?(?:\{[^\n]*\})? ([0-9.eE+]+)", re.MULTILINE)
@@ -29,7 +29,7 @@ _LISTING_BYTES = 128 * 1024 * 1024
 
 
 @cache
-def cache_salt(tenant: str) -> str:
+def make_cache_salt(tenant: str) -> str:
     """Return the salt that keeps one tenant's prefix cache apart from another's; a client's own is never used."""
     return hmac.new(tenant.encode(), b"prefix-cache", hashlib.sha256).hexdigest()[:32]
 
@@ -71,11 +71,11 @@ class Engine(Protocol):
     @property
     def url(self) -> str: ...
 
-    async def health(self) -> None:
+    async def check_health(self) -> None:
         """Return if the engine says that it is healthy."""
         ...
 
-    async def models(self) -> ModelListing: ...
+    async def list_models(self) -> ModelListing: ...
 
     async def load_adapter(self, name: str, path: str) -> None:
         """Load from a path as the engine sees it. Fine if that name is loaded from that path already."""
@@ -121,7 +121,7 @@ class Engine(Protocol):
         """Return how many requests since its start it computed no numbers (NaN) for; None where it doesn't count."""
         ...
 
-    async def logprobs(self, model: str, tokens: Sequence[int], start: int) -> list[float]:
+    async def measure_logprobs(self, model: str, tokens: Sequence[int], start: int) -> list[float]:
         """Return the log-probability of each of `tokens[start:]`, given all tokens before it (start is 1 or more)."""
         ...
 
@@ -131,17 +131,17 @@ class VllmEngine:
 
     def __init__(self, url: str, connections: Connections, timeouts: Timeouts | None = None) -> None:
         self._url = url.rstrip("/")
-        self._origin = connections.origin(self._url)
+        self._origin = connections.make_origin(self._url)
         self._timeouts = timeouts or Timeouts()
 
     @property
     def url(self) -> str:
         return self._url
 
-    async def health(self) -> None:
+    async def check_health(self) -> None:
         await self._control("GET", "/health", None)
 
-    async def models(self) -> ModelListing:
+    async def list_models(self) -> ModelListing:
         answer = await self._control("GET", "/v1/models", None, limit=_LISTING_BYTES)
         cards = self._decode(answer, _Models).data
         base = next((card for card in cards if card.parent is None), None)
@@ -154,7 +154,7 @@ class VllmEngine:
         try:
             await self._control("POST", "/v1/load_lora_adapter", {"lora_name": name, "lora_path": path}, load=True)
         except EngineRefused as refused:
-            if refused.engine_status != 400 or (await self.models()).adapters.get(name) != path:
+            if refused.engine_status != 400 or (await self.list_models()).adapters.get(name) != path:
                 raise
 
     async def unload_adapter(self, name: str) -> None:
@@ -162,7 +162,7 @@ class VllmEngine:
             await self._control("POST", "/v1/unload_lora_adapter", {"lora_name": name})
         except EngineRefused as refused:
             # Builds of vLLM that also drop the weights answer 500 when those were evicted before.
-            if refused.engine_status != 404 and name in (await self.models()).adapters:
+            if refused.engine_status != 404 and name in (await self.list_models()).adapters:
                 raise
 
     async def tokenize(self, model: str, text: str) -> int:
@@ -202,7 +202,7 @@ class VllmEngine:
     async def count_corrupted(self) -> int | None:
         return read_corrupted(await self._control("GET", "/metrics", None))
 
-    async def logprobs(self, model: str, tokens: Sequence[int], start: int) -> list[float]:
+    async def measure_logprobs(self, model: str, tokens: Sequence[int], start: int) -> list[float]:
         # prompt_logprobs=0 is each token's own; vLLM doesn't read its prefix cache for such a request, so what is
         # measured is these weights now. One token has to be generated too, and is ignored.
         body = {"model": model, "prompt": list(tokens), "max_tokens": 1, "temperature": 0, "prompt_logprobs": 0}
@@ -247,7 +247,7 @@ class VllmEngine:
         try:
             return msgspec.json.decode(answer, type=kind)
         except BAD_JSON as error:
-            raise EngineRefused(200, f"The answer isn't what vLLM sends ({error}): {excerpt(answer)}") from error
+            raise EngineRefused(200, f"The answer isn't what vLLM sends ({error}): {cut_excerpt(answer)}") from error
 
 
 def read_corrupted(metrics: bytes) -> int | None:

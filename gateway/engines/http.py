@@ -53,7 +53,7 @@ class Connections:
                 async with asyncio.timeout(_CLOSING_SECONDS):
                     await self._none_left.wait()
 
-    def origin(self, url: str) -> "Origin":
+    def make_origin(self, url: str) -> "Origin":
         """Return the client of the server at `url`, which may have a path that all requests' paths are put behind.
 
         Raises:
@@ -61,10 +61,10 @@ class Connections:
         """
         return Origin(self, url)
 
-    def opened(self, connection: "Connection") -> None:
+    def note_opening(self, connection: "Connection") -> None:
         self._open.add(connection)
 
-    def lost(self, connection: "Connection") -> None:
+    def note_loss(self, connection: "Connection") -> None:
         self._open.discard(connection)
         if self.closed and not self._open:
             self._none_left.set()
@@ -102,25 +102,25 @@ class Origin:
         idle = self._take()
         if idle is not None:
             loop = asyncio.get_running_loop()
-            sent = loop.time()
+            sent_at = loop.time()
             answer = idle.send(message, first_byte, gap)
             try:
-                await answer.head()
+                await answer.read_head()
             except EngineUnreachable:
-                if idle.heard or self._connections.closed or loop.time() - sent > _STALE_SECONDS:
+                if idle.heard or self._connections.closed or loop.time() - sent_at > _STALE_SECONDS:
                     raise
             else:
                 return answer
         answer = (await self._connect(connect)).send(message, first_byte, gap)
-        await answer.head()
+        await answer.read_head()
         return answer
 
-    def opened(self, connection: "Connection") -> None:
-        self._connections.opened(connection)
+    def note_opening(self, connection: "Connection") -> None:
+        self._connections.note_opening(connection)
 
-    def lost(self, connection: "Connection") -> None:
+    def note_loss(self, connection: "Connection") -> None:
         self._idle.pop(connection, None)
-        self._connections.lost(connection)
+        self._connections.note_loss(connection)
 
     def keep(self, connection: "Connection") -> None:
         """Take back a connection on which a request and its answer are over."""
@@ -225,7 +225,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         _watch_life(transport.get_extra_info("socket"))
-        self._origin.opened(self)
+        self._origin.note_opening(self)
 
     def data_received(self, data: bytes) -> None:
         answer = self._answer
@@ -256,7 +256,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._break(f"{type(exc).__name__}: {exc}" if exc else "the connection was closed")
-        self._origin.lost(self)
+        self._origin.note_loss(self)
         if self._check is not None:
             self._check.cancel()
         del self._parser  # it refers back to here

@@ -67,27 +67,29 @@ class LocalEngine:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def child(self, hardware: Hardware, connections: Connections, folder: Path, inherited: Mapping[str, str]) -> Child:
+    def make_child(
+        self, hardware: Hardware, connections: Connections, folder: Path, inherited: Mapping[str, str]
+    ) -> Child:
         """Make the supervised process; its log and session note go to `folder`. It is ready when it says healthy."""
         engine = VllmEngine(self.url, connections)
 
         async def ready() -> bool:
             try:
-                await engine.health()
+                await engine.check_health()
             except EngineError:
                 return False
             return True
 
         return Child(
             f"engine-{self.port}",
-            self.command(hardware, inherited),
+            self.make_command(hardware, inherited),
             folder,
             ready,
             start_timeout=_START_SECONDS,
             grace=_STOP_SECONDS,
         )
 
-    def command(self, hardware: Hardware, inherited: Mapping[str, str]) -> Command:
+    def make_command(self, hardware: Hardware, inherited: Mapping[str, str]) -> Command:
         """Build command line and environment; of `inherited` what an engine needs, and no secret, is passed on."""
         environment = ENGINE.take(inherited) | {
             "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "1",

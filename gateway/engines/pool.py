@@ -83,7 +83,7 @@ class EnginePool:
             AdapterNotLoaded: some are ready, but none of them holds the adapter.
         """
         self._turn += 1
-        chosen: Replica | None = None
+        choice: Replica | None = None
         ready = False
         for replica in self.replicas:
             if not replica.ready or replica in exclude:
@@ -92,17 +92,17 @@ class EnginePool:
             if adapter is not None and adapter not in replica.resident:
                 continue
             # Of equally busy ones the one that has rested longest, so that a quiet pool uses all of its replicas.
-            if chosen is None or (replica.in_flight, replica.last_turn) < (chosen.in_flight, chosen.last_turn):
-                chosen = replica
-        if chosen is not None:
-            chosen.last_turn = self._turn
-            return Lease(chosen, adapter)
+            if choice is None or (replica.in_flight, replica.last_turn) < (choice.in_flight, choice.last_turn):
+                choice = replica
+        if choice is not None:
+            choice.last_turn = self._turn
+            return Lease(choice, adapter)
         if ready and adapter is not None:
             raise AdapterNotLoaded(adapter, "no ready replica holds it")
         reasons = "; ".join(f"{r.engine.url}: {r.reason or 'tried already'}" for r in self.replicas)
         raise NoReplica(reasons or "no engine is configured", max(1, round(self._interval)))
 
-    def state(self) -> list[ReplicaState]:
+    def list_states(self) -> list[ReplicaState]:
         """Return what an operator wants to know of each replica."""
         return [
             ReplicaState(r.engine.url, r.ready, r.reason, r.in_flight, sorted(r.resident), r.corrupted_requests)
@@ -124,8 +124,8 @@ class EnginePool:
         replica.doubt.clear()
         changes = replica.changes
         try:
-            await replica.engine.health()
-            listing = await replica.engine.models() if doubtful or replica.listing_due else None
+            await replica.engine.check_health()
+            listing = await replica.engine.list_models() if doubtful or replica.listing_due else None
         except EngineError as error:
             replica.fail_check(error.detail)
         except Exception as error:

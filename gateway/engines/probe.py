@@ -130,7 +130,7 @@ async def measure(engine: Engine, desired: DesiredAdapter, listing: ModelListing
 
 async def _score(engine: Engine, name: str, row: Probe) -> list[float]:
     try:
-        return (await engine.logprobs(name, row.tokens, row.start))[: len(row.logprobs)]
+        return (await engine.measure_logprobs(name, row.tokens, row.start))[: len(row.logprobs)]
     except EngineRefused as refused:
         if _NO_NUMBER not in refused.reason.lower():
             raise

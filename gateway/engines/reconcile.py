@@ -64,8 +64,8 @@ class Reconciler:
         desired: Asks for the adapters that every replica has to hold.
         interval: Between two looks.
         folder: Of the adapters that are ours to unload, as engines see it; empty: every adapter is.
-        known: Asks which of some names the database has ever had. Others aren't unloaded: whoever starts a gateway with
-            the wrong database must not empty engines by that. None: it has had every name.
+        find_names: Asks which of some names the database has ever had. Others aren't unloaded: whoever starts a gateway
+            with the wrong database must not empty engines by that. None: it has had every name.
         turn_seconds: After this time a load lets the next one begin beside it, for it may hang.
     """
 
@@ -76,12 +76,12 @@ class Reconciler:
         *,
         interval: float = 1.0,
         folder: str = "",
-        known: Callable[[Collection[str]], Awaitable[Collection[str]]] | None = None,
+        find_names: Callable[[Collection[str]], Awaitable[Collection[str]]] | None = None,
         turn_seconds: float = 5.0,
     ) -> None:
         self._pool = pool
         self._ask = desired
-        self._ask_known = known
+        self._ask_known = find_names
         self._turn_seconds = turn_seconds
         self._interval = interval
         self._prefix = folder and f"{folder.rstrip('/')}/"
@@ -121,7 +121,7 @@ class Reconciler:
         """Look at once: something has changed."""
         self._woken.set()
 
-    def failures(self) -> list[LoadFailure]:
+    def list_failures(self) -> list[LoadFailure]:
         """Return what isn't where it should be, and why."""
         return [
             LoadFailure(replica.engine.url, name, trouble.reason, trouble.permanent, trouble.attempts)
@@ -133,7 +133,7 @@ class Reconciler:
         """Whether each replica that is ready has had its first turn: what was desired is loaded there, or was tried."""
         return all(replica in self._tended for replica in self._pool.replicas if replica.ready)
 
-    async def resident(self, name: str, timeout: float, *, everywhere: bool = True) -> None:
+    async def wait_until_resident(self, name: str, timeout: float, *, everywhere: bool = True) -> None:
         """Wait until every reachable replica, and at least one, holds the adapter and has passed its probe.
 
         With `everywhere` false one of them will do, whatever the others say. An adapter that is waited for is loaded
@@ -167,11 +167,11 @@ class Reconciler:
             trouble = self._trouble.get((replica, name))
             if trouble is not None and trouble.permanent and trouble.life == replica.life:
                 raise AdapterUnservable(name, trouble.reason)
-        known = all(replica.checked for replica in self._pool.replicas)
-        return known and bool(ready) and all(name in replica.resident for replica in ready)
+        is_conclusive = all(replica.checked for replica in self._pool.replicas)
+        return is_conclusive and bool(ready) and all(name in replica.resident for replica in ready)
 
     def _explain(self, name: str) -> str:
-        reasons = [f"{one.url}: {one.reason}" for one in self.failures() if one.served_name == name]
+        reasons = [f"{one.url}: {one.reason}" for one in self.list_failures() if one.served_name == name]
         reasons += [f"{r.engine.url}: not ready: {r.reason}" for r in self._pool.replicas if not r.ready]
         if not self._pool.replicas:
             reasons.append("no engine is configured")

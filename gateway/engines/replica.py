@@ -120,7 +120,7 @@ class Replica:
             for wait in waits:
                 wait.interrupt()
 
-    def awaited(self) -> Interruption:
+    def make_wait(self) -> Interruption:
         """Return the block to wait in for the beginning of an answer.
 
         Raises:
@@ -197,7 +197,7 @@ class Lease:
             if not self.replica.uses[self._adapter]:
                 del self.replica.uses[self._adapter]
 
-    def failed(self, error: EngineUnreachable) -> None:
+    def note_failure(self, error: EngineUnreachable) -> None:
         """Report that the connection failed, for a health check at once.
 
         Where none could be made, no more requests go there until that check is good. One that broke may be this
@@ -207,7 +207,7 @@ class Lease:
             self.replica.mark_down(error.detail)
         self.replica.doubt.set()
 
-    def missing(self) -> None:
+    def note_missing_adapter(self) -> None:
         """Report that the engine doesn't know the adapter, as after a restart between two health checks."""
         if self._adapter is not None:
             self.replica.note_unloaded(self._adapter)

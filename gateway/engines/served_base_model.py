@@ -42,7 +42,7 @@ class ServedBaseModel(msgspec.Struct, frozen=True):
             SettingsError: No base model has been prepared there.
         """
         try:
-            return msgspec.json.decode(cls.file(settings.home).read_bytes(), type=cls)
+            return msgspec.json.decode(cls.locate_file(settings.home).read_bytes(), type=cls)
         except FileNotFoundError:
             raise SettingsError(
                 f"No base model is prepared under {settings.home}. Run 'braid up', which prepares it, first."
@@ -51,10 +51,10 @@ class ServedBaseModel(msgspec.Struct, frozen=True):
     @classmethod
     def find(cls, settings: Settings) -> "ServedBaseModel | None":
         """Like `load`, but None where nothing is prepared: engines that somebody else runs know their own base."""
-        return cls.load(settings) if cls.file(settings.home).exists() else None
+        return cls.load(settings) if cls.locate_file(settings.home).exists() else None
 
     @staticmethod
-    def file(home: Path) -> Path:
+    def locate_file(home: Path) -> Path:
         return home / "run" / "base.json"
 
 

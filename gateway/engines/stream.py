@@ -53,7 +53,7 @@ class Stream:
             headers[key] = f"{headers[key]}, {text}" if key in headers else text
         return headers
 
-    async def head(self) -> None:
+    async def read_head(self) -> None:
         """Wait for status and headers; raises what iterating raises."""
         while not self._status:
             await self._more()

@@ -20,13 +20,13 @@ class TokenCounter:
 
     def __init__(self, pool: EnginePool, *, at_once: int = _COUNTS_AT_ONCE) -> None:
         self._pool = pool
-        self._known: OrderedDict[bytes, int] = OrderedDict()
+        self._counts: OrderedDict[bytes, int] = OrderedDict()
         self._counting = asyncio.Semaphore(at_once)
 
-    def beside(self, at_once: int) -> "TokenCounter":
+    def make_sibling(self, at_once: int) -> "TokenCounter":
         """Return another counter that remembers the same counts, and whose questions these never wait for."""
         other = TokenCounter(self._pool, at_once=at_once)
-        other._known = self._known
+        other._counts = self._counts
         return other
 
     @property
@@ -80,16 +80,16 @@ class TokenCounter:
         if not text:
             return 0
         key = hashlib.sha256(text.encode()).digest()
-        count = self._known.get(key)
+        count = self._counts.get(key)
         if count is not None:
-            self._known.move_to_end(key)
+            self._counts.move_to_end(key)
         return count
 
     async def _ask(self, text: str) -> int:
         async with self._counting:
             with self._pool.pick(None) as lease:
                 count = await lease.engine.tokenize(self.base_model, text)
-        self._known[hashlib.sha256(text.encode()).digest()] = count
-        if len(self._known) > _REMEMBERED:
-            self._known.popitem(last=False)
+        self._counts[hashlib.sha256(text.encode()).digest()] = count
+        if len(self._counts) > _REMEMBERED:
+            self._counts.popitem(last=False)
         return count

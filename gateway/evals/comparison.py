@@ -8,7 +8,7 @@ import msgspec
 from gateway.evals.repository import RowResult
 from gateway.evals.schemas import CriterionDifference, EvalRunDifference, PairedDifference
 from gateway.evals.tables import EvalRunRow
-from gateway.evaluation.estimate import mean_difference
+from gateway.evaluation.estimate import estimate_mean_difference
 
 __all__ = ["compare_runs", "pair_rows"]
 
@@ -73,5 +73,5 @@ def _list_scores(pairs: Sequence[tuple[RowResult, RowResult]], index: int) -> li
 def _estimate(scores: Sequence[tuple[float, float]]) -> PairedDifference | None:
     if not scores:
         return None
-    estimate = mean_difference([score for score, _ in scores], [other for _, other in scores])
+    estimate = estimate_mean_difference([score for score, _ in scores], [other for _, other in scores])
     return PairedDifference(value=estimate.value, low=estimate.low, high=estimate.high, n=estimate.n)

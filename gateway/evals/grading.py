@@ -18,7 +18,7 @@ from gateway.evals.criteria import (
 )
 from gateway.evals.data_sources import DEFAULT_SEED
 from gateway.evals.item_answers import AnswerUsage, Asker, ItemFailed
-from gateway.evals.similarity import MEASURES, cosine
+from gateway.evals.similarity import MEASURES, compute_cosine
 from gateway.evals.templates import UnknownPlace, render
 
 __all__ = ["Embed", "Grade", "Grader"]
@@ -106,7 +106,7 @@ class Grader:
             score = await asyncio.to_thread(MEASURES[criterion.evaluation_metric], text, reference)
         elif text.strip() and reference.strip():
             one, other = await self._embed([text, reference])
-            score = cosine(one, other)
+            score = compute_cosine(one, other)
         else:
             score = float(text.strip() == reference.strip())
         return Grade(criterion.name, criterion.type, score >= criterion.pass_threshold, score)

@@ -78,14 +78,14 @@ class SentParameters(msgspec.Struct, frozen=True):
 
 
 class ItemAnswer(msgspec.Struct, frozen=True):
-    """A model's answer; `sent` is what it was made with, `id` that of its record."""
+    """A model's answer; `parameters` is what it was made with, `id` that of its record."""
 
     model: str
     text: str
     tool_calls: list[dict[str, Any]]
     finish_reason: str
     usage: AnswerUsage
-    sent: SentParameters
+    parameters: SentParameters
     id: str = ""
 
 
@@ -118,7 +118,7 @@ class Asker:
         model = str(body["model"])
         for pause in self._pauses:
             try:
-                completion, sent = await self._complete(self._principal, body)
+                completion, request_body = await self._complete(self._principal, body)
             except BraidError as error:
                 if error.code in _ENDS_RUN:
                     raise JobFailed(error.code or "model_not_found", error.message) from error
@@ -128,11 +128,11 @@ class Asker:
                     raise ItemFailed(error.code or "invalid_request", error.message) from error
                 await asyncio.sleep(pause)
             else:
-                return _read(model, completion, sent)
+                return _read(model, completion, request_body)
         raise AssertionError("the last pause is None")
 
 
-def _read(model: str, completion: bytes, sent: bytes) -> ItemAnswer:
+def _read(model: str, completion: bytes, request_body: bytes) -> ItemAnswer:
     chat_completion = _completions.decode(completion)
     choice = chat_completion.choices[0]
     return ItemAnswer(
@@ -141,6 +141,6 @@ def _read(model: str, completion: bytes, sent: bytes) -> ItemAnswer:
         choice.message.tool_calls,
         choice.finish_reason,
         chat_completion.usage or AnswerUsage(),
-        _bodies.decode(sent),
+        _bodies.decode(request_body),
         chat_completion.id,
     )

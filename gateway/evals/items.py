@@ -129,11 +129,11 @@ def _list_keywords(schema: Mapping[str, Any]) -> set[str] | None:
     level: list[tuple[Any, bool]] = [(schema, False)]
     for _ in range(_MOST_SCHEMA_DEPTH):
         below: list[tuple[Any, bool]] = []
-        for node, named in level:
+        for node, has_names in level:
             if isinstance(node, dict):
                 members = cast("dict[str, Any]", node)
-                keywords |= set() if named else members.keys()
-                below += [(value, not named and name in _NAMING) for name, value in members.items()]
+                keywords |= set() if has_names else members.keys()
+                below += [(value, not has_names and name in _NAMING) for name, value in members.items()]
             elif isinstance(node, list):
                 below += [(value, False) for value in cast("list[Any]", node)]
         if not below:

@@ -111,7 +111,7 @@ def _complete_sample(sample: dict[str, Any]) -> dict[str, Any]:
 
 
 def _describe_answer(body: Mapping[str, Any], answer: ItemAnswer) -> dict[str, Any]:
-    sent, text = answer.sent, answer.text
+    parameters, text = answer.parameters, answer.text
     if not text and answer.tool_calls:
         text = msgspec.json.encode(answer.tool_calls).decode()
     return {
@@ -119,10 +119,10 @@ def _describe_answer(body: Mapping[str, Any], answer: ItemAnswer) -> dict[str, A
         "output": [{"role": "assistant", "content": text}],
         "finish_reason": answer.finish_reason,
         # An engine's defaults, where neither the run nor the release says anything.
-        "temperature": 1.0 if sent.temperature is UNSET else sent.temperature,
-        "top_p": 1.0 if sent.top_p is UNSET else sent.top_p,
-        "seed": 0 if sent.seed is UNSET else sent.seed,
-        "max_completion_tokens": 0 if sent.max_tokens is UNSET else sent.max_tokens,
+        "temperature": 1.0 if parameters.temperature is UNSET else parameters.temperature,
+        "top_p": 1.0 if parameters.top_p is UNSET else parameters.top_p,
+        "seed": 0 if parameters.seed is UNSET else parameters.seed,
+        "max_completion_tokens": 0 if parameters.max_tokens is UNSET else parameters.max_tokens,
         "usage": {
             "prompt_tokens": answer.usage.prompt_tokens,
             "completion_tokens": answer.usage.completion_tokens,

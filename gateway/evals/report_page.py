@@ -15,7 +15,7 @@ from gateway.db import Database
 from gateway.evals.report_link import check_link
 from gateway.evals.repository import EvalOutputItemRepository, EvalRepository, find_run
 from gateway.evals.tables import EvalOutputItemRow, EvalRow, EvalRunRow
-from gateway.evaluation.estimate import Estimate, share
+from gateway.evaluation.estimate import Estimate, estimate_share
 
 __all__ = ["EvalReports", "render_page"]
 
@@ -82,7 +82,7 @@ def render_page(eval_row: EvalRow, run: EvalRunRow, items: Sequence[EvalOutputIt
 
 
 def _rate(passed: int, total: int) -> Estimate | None:
-    return share([True] * passed + [False] * (total - passed)) if total else None
+    return estimate_share([True] * passed + [False] * (total - passed)) if total else None
 
 
 def _describe_criteria(eval_row: EvalRow, run: EvalRunRow) -> list[_Criterion]:

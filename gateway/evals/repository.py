@@ -47,7 +47,7 @@ class EvalRepository(Repository[EvalRow]):
     async def count(self) -> int:
         return await self.session.scalar(self.select().with_only_columns(func.count())) or 0
 
-    async def page_by_update(self, request: PageRequest) -> Page[EvalRow]:
+    async def list_page_by_update(self, request: PageRequest) -> Page[EvalRow]:
         """Return a page in the order of the last changes; cursors are ids of evals that are there."""
         columns = (EvalRow.updated_at, EvalRow.id)
         edges: dict[str, tuple[int, str]] = {}

@@ -68,7 +68,7 @@ class EvalRunHandler:
         plan = await self._begin(claim)
         if plan is None:
             return
-        data = await asyncio.to_thread(self._artifacts.file(plan.digest).read_bytes)
+        data = await asyncio.to_thread(self._artifacts.locate_file(plan.digest).read_bytes)
         rows = await asyncio.to_thread(decode_items, data)
         # A run asks as a chat key does: it switches no strands and names no stores.
         principal = Principal(claim.tenant, "", plan.key, frozenset({Scope.CHAT.value}))
@@ -196,7 +196,7 @@ def _count(run: EvalRunRow, outcome: ItemOutcome) -> None:
 
 def _add_usage(sums: Sequence[Mapping[str, Any]], model: str, usage: AnswerUsage) -> list[Any]:
     others = [one for one in sums if one["model_name"] != model]
-    known = {name: number for one in sums if one["model_name"] == model for name, number in one.items()}
+    previous_sums = {name: number for one in sums if one["model_name"] == model for name, number in one.items()}
     added = {
         "invocation_count": 1,
         "prompt_tokens": usage.prompt_tokens,
@@ -204,5 +204,5 @@ def _add_usage(sums: Sequence[Mapping[str, Any]], model: str, usage: AnswerUsage
         "total_tokens": usage.total_tokens,
         "cached_tokens": usage.cached_tokens,
     }
-    sums_of_model = {name: known.get(name, 0) + number for name, number in added.items()}
+    sums_of_model = {name: previous_sums.get(name, 0) + number for name, number in added.items()}
     return sorted([*others, {"model_name": model, **sums_of_model}], key=lambda one: one["model_name"])

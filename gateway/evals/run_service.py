@@ -122,7 +122,7 @@ class EvalRunService:
             where.append(EvalRunRow.status == _STATUSES_BACK[status])
         async with self._database.read() as session:
             names = _names_of(await self._get_eval(session, eval_id))
-            page = await EvalRunRepository(session, self._tenant).page(
+            page = await EvalRunRepository(session, self._tenant).list_page(
                 *where, limit=request.limit, order=request.order, after=request.after, before=request.before
             )
         return EvalRunList.of([_to_schema(row, names, self._site) for row in page.rows], page)
@@ -160,7 +160,7 @@ class EvalRunService:
             where.append(EvalOutputItemRow.status == status)
         async with self._database.read() as session:
             await self._find(session, eval_id, id)
-            page = await EvalOutputItemRepository(session, self._tenant).page(
+            page = await EvalOutputItemRepository(session, self._tenant).list_page(
                 *where, limit=request.limit, order=request.order, after=request.after, before=request.before
             )
         return OutputItemList.of([_to_item(row, eval_id) for row in page.rows], page)
@@ -210,7 +210,7 @@ class EvalRunService:
         """Return a run with the rows that its request brought."""
         items: Sequence[DataItem] = ()
         if row.data_source["source"]["type"] == "file_content":
-            data = await asyncio.to_thread(self._artifacts.file(row.items_digest).read_bytes)
+            data = await asyncio.to_thread(self._artifacts.locate_file(row.items_digest).read_bytes)
             items = await asyncio.to_thread(decode_items, data)
         return _to_schema(row, names, self._site, items)
 
@@ -227,7 +227,7 @@ class EvalRunService:
                 param="data_source.source.id",
                 code="invalid_items",
             )
-        data = await asyncio.to_thread(self._artifacts.file(file.digest).read_bytes)
+        data = await asyncio.to_thread(self._artifacts.locate_file(file.digest).read_bytes)
         return await asyncio.to_thread(read_lines, data, file.filename)
 
 

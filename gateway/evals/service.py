@@ -82,9 +82,9 @@ class EvalService:
 
     async def list(self, request: PageRequest, order_by: Literal["created_at", "updated_at"]) -> EvalList:
         if order_by == "updated_at":
-            page = await self._evals.page_by_update(request)
+            page = await self._evals.list_page_by_update(request)
         else:
-            page = await self._evals.page(
+            page = await self._evals.list_page(
                 limit=request.limit, order=request.order, after=request.after, before=request.before
             )
         return EvalList.of([_to_schema(row) for row in page.rows], page)
@@ -105,7 +105,7 @@ class EvalService:
     async def delete(self, id: str) -> EvalDeleted:
         """Delete an eval with its runs; those that haven't ended are cancelled."""
         row = await self._evals.get(id, param="eval_id")
-        runs = await EvalRunRepository(self._session, self._tenant).all(EvalRunRow.eval_id == id)
+        runs = await EvalRunRepository(self._session, self._tenant).list_all(EvalRunRow.eval_id == id)
         await delete_runs(self._session, self._tenant, runs)
         await self._session.flush()
         await self._evals.delete(row)

@@ -14,7 +14,7 @@ from math import exp, hypot, log
 from rapidfuzz import fuzz
 from rapidfuzz.distance import LCSseq
 
-__all__ = ["MEASURES", "cosine"]
+__all__ = ["MEASURES", "compute_cosine"]
 
 _ORDERS = 4
 _MOST_WORDS = 20_000
@@ -24,7 +24,7 @@ Words = Sequence[str]
 NGrams = Counter[tuple[str, ...]]
 
 
-def cosine(one: bytes, other: bytes) -> float:
+def compute_cosine(one: bytes, other: bytes) -> float:
     """Return the cosine of two vectors of 32-bit floats, as the retriever gives them."""
     a, b = array("f", one), array("f", other)
     lengths = hypot(*a) * hypot(*b)

@@ -1,8 +1,8 @@
 """Evaluation: questions asked in several variants, answers scored for style, facts and citations, with intervals."""
 
 from gateway.evaluation.answers import Answer, Variant, ask
-from gateway.evaluation.estimate import Estimate, mean, share
-from gateway.evaluation.facts import cites_only, fact_score, normalize, states
+from gateway.evaluation.estimate import Estimate, estimate_mean, estimate_share
+from gateway.evaluation.facts import cites_only, normalize, score_facts, states
 from gateway.evaluation.run import Trial, evaluate
 from gateway.evaluation.scoring import FactQuestion, ScoredAnswer, VariantResult, score_answer, summarise
 from gateway.evaluation.style import StyleRule, StyleRules, split_sentences
@@ -19,12 +19,12 @@ __all__ = [
     "VariantResult",
     "ask",
     "cites_only",
+    "estimate_mean",
+    "estimate_share",
     "evaluate",
-    "fact_score",
-    "mean",
     "normalize",
     "score_answer",
-    "share",
+    "score_facts",
     "split_sentences",
     "states",
     "summarise",

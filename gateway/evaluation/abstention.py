@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from msgspec import Struct
 
-from gateway.evaluation.estimate import Estimate, share
+from gateway.evaluation.estimate import Estimate, estimate_share
 
 __all__ = [
     "LEAST_PRECISION",
@@ -67,8 +67,8 @@ def measure_abstention(questions: Iterable[TopScore], threshold: float) -> Abste
         threshold=threshold,
         abstained=len(abstained),
         unanswerable=len(unanswerable),
-        precision=share([not question.answerable for question in abstained]) if abstained else None,
-        recall=share([question.abstains(threshold) for question in unanswerable]) if unanswerable else None,
+        precision=estimate_share([not question.answerable for question in abstained]) if abstained else None,
+        recall=estimate_share([question.abstains(threshold) for question in unanswerable]) if unanswerable else None,
     )
 
 

@@ -29,7 +29,7 @@ class Variant(msgspec.Struct, frozen=True):
     switches: dict[str, bool] = {}
     retrieves: bool = False
 
-    def request(self, question: str) -> dict[str, Any]:
+    def make_request(self, question: str) -> dict[str, Any]:
         """Return the body of a chat request that asks in this way."""
         messages = [{"role": "system", "content": self.instructions}] if self.instructions else []
         messages.append({"role": "user", "content": question})
@@ -65,7 +65,7 @@ async def ask(client: Client, variant: Variant, question: str, *, max_tokens: in
         ClientError: The gateway can't be reached, refuses, or breaks off.
     """
     body = {
-        **variant.request(question),
+        **variant.make_request(question),
         "temperature": 0,
         "max_tokens": max_tokens,
         "stream": True,

@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from gateway.evaluation.abstention import LEAST_PRECISION, Abstention, TopScore, choose_threshold, measure_abstention
 from gateway.evaluation.answer_calibration import MatchedQuestion, fit_weights, measure_loss
-from gateway.evaluation.estimate import Estimate, share
+from gateway.evaluation.estimate import Estimate, estimate_share
 from gateway.evaluation.labels import BadLabels, Half, find_half
 
 __all__ = ["LEAST_QUESTIONS", "AskedQuestion", "CalibrationFigures", "CalibrationReport", "make_calibration_report"]
@@ -120,7 +120,7 @@ def _measure(
         weights=list(weights or ()),
         loss=round(measure_loss(halves["report"], weights), 4),
         abstention=measure_abstention(scores, limit),
-        refused=share([one.abstains(limit) for one in scores if one.answerable]),
+        refused=estimate_share([one.abstains(limit) for one in scores if one.answerable]),
         suggested=None if tuned is None else measure_abstention(scores, tuned),
     )
 

@@ -7,7 +7,7 @@ from statistics import fmean
 import numpy as np
 from msgspec import Struct
 
-__all__ = ["Estimate", "mean", "mean_difference", "share"]
+__all__ = ["Estimate", "estimate_mean", "estimate_mean_difference", "estimate_share"]
 
 _Z = 1.959964
 _RESAMPLES = 2000
@@ -30,7 +30,7 @@ class Estimate(Struct, frozen=True):
     interval: str
 
 
-def share(outcomes: Sequence[bool | int]) -> Estimate:
+def estimate_share(outcomes: Sequence[bool | int]) -> Estimate:
     """Return the share of successes with Wilson's interval, which stays honest at 0 and 1.
 
     Raises:
@@ -46,7 +46,7 @@ def share(outcomes: Sequence[bool | int]) -> Estimate:
     return Estimate(p, n, max(0.0, centre - half), min(1.0, centre + half), "wilson")
 
 
-def mean(scores: Sequence[float], *, comparisons: int = 1) -> Estimate:
+def estimate_mean(scores: Sequence[float], *, comparisons: int = 1) -> Estimate:
     """Return the mean of scores with a percentile bootstrap interval (2,000 resamples, fixed seed).
 
     Scores that are all alike give an interval without width: read it together with n.
@@ -69,12 +69,14 @@ def mean(scores: Sequence[float], *, comparisons: int = 1) -> Estimate:
     return Estimate(fmean(scores), n, float(low), float(high), "bootstrap")
 
 
-def mean_difference(scores: Sequence[float], baseline: Sequence[float], *, comparisons: int = 1) -> Estimate:
+def estimate_mean_difference(scores: Sequence[float], baseline: Sequence[float], *, comparisons: int = 1) -> Estimate:
     """Return the mean of paired differences with its bootstrap interval: both scored the same questions, in one order.
 
-    `comparisons` is that of `mean`.
+    `comparisons` is that of `estimate_mean`.
 
     Raises:
         ValueError: There are no scores, or they aren't as many as the baseline's.
     """
-    return mean([score - other for score, other in zip(scores, baseline, strict=True)], comparisons=comparisons)
+    return estimate_mean(
+        [score - other for score, other in zip(scores, baseline, strict=True)], comparisons=comparisons
+    )

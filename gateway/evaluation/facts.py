@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 from gateway.evaluation.unspaced_scripts import mark_letters
 
-__all__ = ["UNITS", "cites_only", "fact_score", "normalize", "states"]
+__all__ = ["UNITS", "cites_only", "normalize", "score_facts", "states"]
 
 _CITATION = re.compile(r"\[\d+(?:[ ]?[,;–-][ ]?\d+)*\]")
 _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
@@ -55,7 +55,7 @@ def states(text: str, value: str) -> bool:
     return re.search(pattern, mark_letters(normalize(text))) is not None
 
 
-def fact_score(answer: str, accepted: Iterable[str], wrong: Iterable[str]) -> int:
+def score_facts(answer: str, accepted: Iterable[str], wrong: Iterable[str]) -> int:
     """Return 1 if an accepted value is in the answer and no wrong one is, else 0.
 
     An answer with both values is of no use to the one who asked, so it scores like a wrong one.

@@ -43,7 +43,7 @@ class RemoteStore:
             raise NoStore(f"There is no vector store {store!r}. 'braid docs add NAME FILE…' makes one.")
         documents = [
             StoreDocument(row["key"], row["document_id"], row["file_id"], row["filename"])
-            async for row in client.rows(f"/api/vector_stores/{id}/documents")
+            async for row in client.read_rows(f"/api/vector_stores/{id}/documents")
         ]
         if not documents:
             raise BadLabels(f"The vector store {store!r} has no documents. Add them with 'braid docs add'.")

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from gateway.evaluation.abstention import Abstention, choose_threshold, measure_abstention
-from gateway.evaluation.estimate import Estimate, mean, mean_difference
+from gateway.evaluation.estimate import Estimate, estimate_mean, estimate_mean_difference
 from gateway.evaluation.labels import BadLabels, Half
 from gateway.evaluation.ranking_metrics import METRICS
 from gateway.evaluation.retrieval_run import QuestionResult
@@ -165,7 +165,9 @@ def _measure(results: Sequence[QuestionResult], score_threshold: float, tuned: f
     return RetrievalFigures(
         questions=len(results),
         answerable=len(answerable),
-        metrics={name: mean([result.metrics[name] for result in answerable]) for name in METRICS if answerable},
+        metrics={
+            name: estimate_mean([result.metrics[name] for result in answerable]) for name in METRICS if answerable
+        },
         abstention=measure_abstention(tops, score_threshold),
         tuned_abstention=None if tuned is None else measure_abstention(tops, tuned),
         p50=_find_quantile(seconds, 0.5),
@@ -189,7 +191,7 @@ def _compare(other: Configuration, baseline: Configuration, half: Half) -> Confi
     differences: dict[str, Estimate] = {}
     for name in METRICS if ours else ():
         scores = [theirs[result.id].metrics[name] for result in ours]
-        differences[name] = mean_difference(scores, [result.metrics[name] for result in ours])
+        differences[name] = estimate_mean_difference(scores, [result.metrics[name] for result in ours])
     return ConfigurationDifference(
         configuration=other.name,
         baseline=baseline.name,

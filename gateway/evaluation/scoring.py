@@ -6,8 +6,8 @@ from statistics import median
 import msgspec
 
 from gateway.evaluation.answers import Answer, Variant
-from gateway.evaluation.estimate import Estimate, mean, share
-from gateway.evaluation.facts import cites_only, fact_score
+from gateway.evaluation.estimate import Estimate, estimate_mean, estimate_share
+from gateway.evaluation.facts import cites_only, score_facts
 from gateway.evaluation.style import StyleRules
 
 __all__ = ["FactQuestion", "ScoredAnswer", "VariantResult", "score_answer", "summarise"]
@@ -84,8 +84,8 @@ def score_answer(
         variant=variant.name,
         answer=answer,
         style=style.score(answer.text),
-        broken_rules=style.broken(answer.text),
-        fact=fact_score(answer.text, question.accepted, question.wrong),
+        broken_rules=style.list_broken(answer.text),
+        fact=score_facts(answer.text, question.accepted, question.wrong),
         cited=cites_only(answer.cited, question.document) if variant.retrieves else None,
         timed=timed,
     )
@@ -108,9 +108,9 @@ def _summarise(answers: Sequence[ScoredAnswer], variant: Variant) -> VariantResu
     timed = [scored.answer for scored in answers if scored.timed]
     return VariantResult(
         label=variant.label,
-        style=mean([scored.style for scored in answers]),
-        facts=share([scored.fact for scored in answers]),
-        cited=share([bool(scored.cited) for scored in answers]) if variant.retrieves else None,
+        style=estimate_mean([scored.style for scored in answers]),
+        facts=estimate_share([scored.fact for scored in answers]),
+        cited=estimate_share([bool(scored.cited) for scored in answers]) if variant.retrieves else None,
         prompt_tokens=round(sum(scored.answer.prompt_tokens for scored in answers) / len(answers), 1),
         first_token=median(answer.first_token for answer in timed) if timed else None,
         latency=median(answer.total for answer in timed) if timed else None,

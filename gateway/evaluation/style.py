@@ -30,7 +30,7 @@ class StyleRules(Struct, frozen=True):
 
     rules: tuple[StyleRule, ...]
 
-    def broken(self, answer: str) -> list[str]:
+    def list_broken(self, answer: str) -> list[str]:
         """Return the names of the rules that an answer breaks. An empty answer breaks all of them."""
         text = answer.strip()
         return [rule.name for rule in self.rules if not text or not rule.check(text)]
@@ -39,7 +39,7 @@ class StyleRules(Struct, frozen=True):
         """Return the share of rules met, 0..1; 1 where there are no rules."""
         if not self.rules:
             return 1.0
-        return (len(self.rules) - len(self.broken(answer))) / len(self.rules)
+        return (len(self.rules) - len(self.list_broken(answer))) / len(self.rules)
 
 
 def split_sentences(text: str) -> list[str]:

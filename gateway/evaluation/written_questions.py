@@ -22,9 +22,9 @@ def ask_for_question(title: str, text: str) -> str:
     return _INSTRUCTION.format(title=title, text=text[:_LONGEST_PASSAGE])
 
 
-def clean_question(written: str) -> str | None:
+def clean_question(answer: str) -> str | None:
     """Return the first line without labels and quotes; None where it is no question, or one about the passage."""
-    line = next((line for line in map(str.strip, written.splitlines()) if line), "")
+    line = next((line for line in map(str.strip, answer.splitlines()) if line), "")
     text = " ".join(_LABEL.sub("", line.strip(_QUOTES)).strip(_QUOTES).split())
     end = max(text.find("?"), text.find("？"), text.find("؟"))
     text = text[: end + 1]

@@ -72,11 +72,11 @@ class Calibrator:
         for document, title, text in pieces:
             await count()
             try:
-                written = await self._writer.write(tenant, title, text)
+                question = await self._writer.write(tenant, title, text)
             except TimeoutError as error:
                 raise Unavailable("The engine took too long to write a question.", retry_after=5) from error
-            if written is not None:
-                questions.setdefault(written, LabelledQuestion(written, written, {document.key: 1}))
+            if question is not None:
+                questions.setdefault(question, LabelledQuestion(question, question, {document.key: 1}))
         if not questions:
             raise BadLabels(
                 f"The base model {self._writer.model} wrote no usable question about {len(pieces)} passages. Give "

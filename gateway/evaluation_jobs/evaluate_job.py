@@ -79,7 +79,7 @@ class EvaluateHandler:
         row = await self._begin(claim)
         if row is None:
             return
-        data = await asyncio.to_thread(self._artifacts.file(row.questions_digest).read_bytes)
+        data = await asyncio.to_thread(self._artifacts.locate_file(row.questions_digest).read_bytes)
         try:
             report = await self._make_report(claim, row, data)
         except BadLabels as error:
@@ -206,26 +206,26 @@ class _Progress:
 
     def __init__(self, claim: Claim) -> None:
         self._claim = claim
-        self._done = 0
-        self._written = time.monotonic()
+        self._count = 0
+        self._written_at = time.monotonic()
 
     async def count(self) -> None:
         if self._claim.cancelled.is_set():
             raise JobCancelled
-        self._done += 1
-        if time.monotonic() - self._written < _PROGRESS_SECONDS:
+        self._count += 1
+        if time.monotonic() - self._written_at < _PROGRESS_SECONDS:
             return
-        self._written = time.monotonic()
+        self._written_at = time.monotonic()
         async with self._claim.begin() as session:
             row = await EvaluationRepository(session, self._claim.tenant).find(self._claim.subject)
             if row is None:
                 raise JobCancelled
-            row.done = self._done
+            row.done = self._count
 
-    async def show(self, done: int, total: int) -> None:
+    async def show(self, count: int, total: int) -> None:
         """Write how many steps of how many have been made."""
         async with self._claim.begin() as session:
             row = await EvaluationRepository(session, self._claim.tenant).find(self._claim.subject)
             if row is None:
                 raise JobCancelled
-            row.total, row.done = total, min(done, total)
+            row.total, row.done = total, min(count, total)

@@ -7,7 +7,7 @@ import msgspec
 
 from gateway.engines import EnginePool
 from gateway.engines.base_traits import BaseTraits
-from gateway.engines.client import cache_salt
+from gateway.engines.client import make_cache_salt
 from gateway.errors import BAD_JSON
 from gateway.evaluation.written_questions import ask_for_question, clean_question
 
@@ -50,10 +50,10 @@ class QuestionWriter:
                 "max_tokens": _MOST_TOKENS,
                 "temperature": 0,
                 "chat_template_kwargs": {"enable_thinking": False},  # where the template knows it; others ignore it
-                "cache_salt": cache_salt(tenant),
+                "cache_salt": make_cache_salt(tenant),
             }
             async with asyncio.timeout(_SECONDS):
-                with lease.replica.awaited():
+                with lease.replica.make_wait():
                     stream = await lease.engine.chat(msgspec.json.encode(body))
                 try:
                     data = await stream.read()

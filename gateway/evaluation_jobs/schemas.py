@@ -74,8 +74,8 @@ class EvaluationCreate(_Strict):
     def _check_advice(self) -> "EvaluationCreate":
         others = self.questions or self.generate or self.against or self.score_threshold
         if self.file_id is None or others:
-            known = "vector_store_id, adapter, prompt, variables and rows"
-            raise ValueError(f"give the file_id of conversations, and besides {known} only")
+            option_names = "vector_store_id, adapter, prompt, variables and rows"
+            raise ValueError(f"give the file_id of conversations, and besides {option_names} only")
         return self
 
 

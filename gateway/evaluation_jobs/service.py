@@ -100,7 +100,7 @@ class EvaluationService:
 
     async def list(self, request: PageRequest) -> EvaluationList:
         async with self._database.read() as session:
-            page = await EvaluationRepository(session, self._tenant).page(**asdict(request))
+            page = await EvaluationRepository(session, self._tenant).list_page(**asdict(request))
         return EvaluationList.of([_to_schema(row) for row in page.rows], page)
 
     async def get(self, id: str) -> Evaluation:
@@ -121,7 +121,7 @@ class EvaluationService:
                 param="evaluation_id",
                 code="no_report",
             )
-        return self._artifacts.file(row.report_digest)
+        return self._artifacts.locate_file(row.report_digest)
 
     async def cancel(self, id: str) -> Evaluation:
         """Cancel an evaluation that hasn't ended; one that runs stops within seconds.
@@ -175,7 +175,7 @@ class EvaluationService:
             file = await get_file(session, self._tenant, id)
         if file.bytes > _MOST_BYTES:
             raise _refuse(f"{file.filename} is larger than {_MOST_BYTES // 1024**2} MB. Split it.")
-        return file, await asyncio.to_thread(self._artifacts.file(file.digest).read_bytes)
+        return file, await asyncio.to_thread(self._artifacts.locate_file(file.digest).read_bytes)
 
     async def _read_questions(self, request: EvaluationCreate) -> tuple[str, Sequence[LabelledQuestion]]:
         """Return the questions and the name of where they are from."""

@@ -30,8 +30,8 @@ class FeedbackRepository(Repository[FeedbackRow]):
         newest = query.order_by(FeedbackRow.created_at.desc(), FeedbackRow.id.desc()).limit(most)
         rows = await self.session.execute(newest.with_only_columns(FeedbackRow.id, FeedbackRow.bytes))
         sizes = cast("list[tuple[str, int]]", rows.all())
-        chosen = sizes[: len(take_fitting(sizes, most_bytes))]
-        return chosen, total - len(chosen)
+        newest_sizes = sizes[: len(take_fitting(sizes, most_bytes))]
+        return newest_sizes, total - len(newest_sizes)
 
     async def list_some(self, ids: Sequence[str]) -> list[FeedbackRow]:
         """List feedback in the order of its ids; what was deleted meanwhile is left out."""

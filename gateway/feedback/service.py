@@ -179,7 +179,7 @@ class FeedbackService:
         ]
         if filter.answer_id is not None:
             where.append(or_(FeedbackRow.answer_id == filter.answer_id, FeedbackRow.preferred_over == filter.answer_id))
-        page = await self._feedback.page(
+        page = await self._feedback.list_page(
             *where, limit=request.limit, order=request.order, after=request.after, before=request.before
         )
         return FeedbackList.of([_to_schema(row) for row in page.rows], page)

@@ -17,7 +17,7 @@ _EXTENDED_NAME = re.compile(rb";\s*filename\*\s*=\s*\"?(?:utf-8|iso-8859-1)'[^']
 
 
 class UploadForm:
-    """The form of an upload: one part with a file's bytes, and fields; they are known when `file_bytes` has ended.
+    """The form of an upload: one part with a file's bytes, and fields; they are known when `read_file_bytes` has ended.
 
     FastAPI's own form would be on disk as a whole before anybody has looked at the key.
 
@@ -59,7 +59,7 @@ class UploadForm:
             },
         )
 
-    async def file_bytes(self, body: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
+    async def read_file_bytes(self, body: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
         """Read the whole body; yield the bytes of the file's part.
 
         Raises:

@@ -62,7 +62,7 @@ class GarbageCollector:
             live = await select_referenced(session, self._columns, digests)
         wait = 0.0
         for digest in set(digests) - live:
-            path = self._artifacts.file(digest)
+            path = self._artifacts.locate_file(digest)
             if not path.exists():
                 continue
             left = path.stat().st_mtime + self._grace_seconds - time.time()

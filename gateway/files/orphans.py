@@ -53,36 +53,36 @@ class OrphanSweep:
 
     async def sweep_files(self) -> int:
         """Remove files that no row of any tenant refers to, and what is left of cut uploads; return the number."""
-        removed = await asyncio.to_thread(self._artifacts.remove_incoming, time.time() - _INCOMING_SECONDS)
+        count = await asyncio.to_thread(self._artifacts.remove_incoming, time.time() - _INCOMING_SECONDS)
         digests = await asyncio.to_thread(self._artifacts.list_files)
         for batch in _batches(digests):
             async with self._database.read() as session:
                 live = await select_referenced(session, self._columns, batch)
-            removed += await asyncio.to_thread(self._remove_files, set(batch) - live)
-        return removed
+            count += await asyncio.to_thread(self._remove_files, set(batch) - live)
+        return count
 
     async def sweep_adapters(self) -> int:
         """Remove the folders of adapters that were deleted or refused everywhere long enough ago; return the number."""
-        removed = 0
+        count = 0
         since = time.time() - self._adapter_seconds if self._adapter_seconds else 0.0
         digests = await asyncio.to_thread(self._artifacts.list_adapters)
         for batch in _batches(digests):
             async with self._database.read() as session:
                 unused = set(batch) - await self._adapters_in_use(session, batch, since)
             for digest in unused:
-                if self._artifacts.adapter_age(digest) >= self._grace_seconds:
+                if self._artifacts.measure_adapter_age(digest) >= self._grace_seconds:
                     await asyncio.to_thread(self._artifacts.remove_adapter, digest)
-                    removed += 1
-        return removed
+                    count += 1
+        return count
 
     def _remove_files(self, digests: Collection[str]) -> int:
-        removed = 0
+        count = 0
         for digest in digests:
-            age = self._artifacts.file_age(digest)
+            age = self._artifacts.measure_file_age(digest)
             if age is not None and age >= self._grace_seconds:
                 self._artifacts.remove_file(digest)
-                removed += 1
-        return removed
+                count += 1
+        return count
 
 
 def _batches(digests: Sequence[str]) -> Sequence[Sequence[str]]:

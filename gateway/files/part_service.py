@@ -17,7 +17,7 @@ from gateway.files.form import UploadForm
 from gateway.files.garbage_collection import collect_later
 from gateway.files.part_schemas import MAX_PARTS, Upload, UploadComplete, UploadCreate, UploadPart
 from gateway.files.repository import FileRepository, UploadPartRepository, UploadRepository
-from gateway.files.service import file_object
+from gateway.files.service import to_file_object
 from gateway.files.tables import FileRow, UploadPartRow, UploadRow
 from gateway.files.upload import check_file, check_rows
 from gateway.ids import new_id
@@ -92,7 +92,7 @@ class UploadService:
         async with self._database.read() as session:
             await self._get_pending(session, upload_id)
         form = UploadForm(content_type, part="data", shape="the part 'data'")
-        async with aclosing(_limit_part(form.file_bytes(body))) as data:
+        async with aclosing(_limit_part(form.read_file_bytes(body))) as data:
             artifact = await self._artifacts.put(data)
         async with self._database.begin() as session:
             upload = await self._lock_pending(session, upload_id)
@@ -131,7 +131,7 @@ class UploadService:
             rows = {part.id: part for part in await UploadPartRepository(session, self._tenant).list_of(upload_id)}
         parts = _choose_parts(rows, request.part_ids, upload)
         whole = hashlib.md5(usedforsecurity=False)
-        artifact = await self._artifacts.put(_read([self._artifacts.file(part.digest) for part in parts], whole))
+        artifact = await self._artifacts.put(_read([self._artifacts.locate_file(part.digest) for part in parts], whole))
         if request.md5 is not None and request.md5.lower() != whole.hexdigest():
             await self._collect(artifact.digest)
             raise BadRequest(
@@ -272,6 +272,6 @@ def _schema(upload: UploadRow, file: FileRow | None = None) -> Upload:
             "purpose": upload.purpose,
             "status": _status(upload),
             "expires_at": upload.expires_at,
-            "file": None if file is None else file_object(file),
+            "file": None if file is None else to_file_object(file),
         }
     )

@@ -6,7 +6,7 @@ from sqlalchemy import ColumnElement, Select, delete, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
-from gateway.db import Repository, slices
+from gateway.db import Repository, cut_slices
 from gateway.files.tables import FileRow, UploadPartRow, UploadRow
 
 __all__ = [
@@ -38,15 +38,15 @@ class FileRepository(Repository[FileRow]):
     async def get_all(self, ids: Sequence[str], *, param: str) -> dict[str, FileRow]:
         """Return the files by id, or raise `NotFound` for the first that isn't one."""
         rows: dict[str, FileRow] = {}
-        for some in slices(ids):
-            rows.update({row.id: row for row in await self.all(FileRow.id.in_(some))})
+        for some in cut_slices(ids):
+            rows.update({row.id: row for row in await self.list_all(FileRow.id.in_(some))})
         for id in ids:
             if id not in rows:
                 await self.get(id, param=param)
         return rows
 
     async def delete_all(self, ids: Collection[str]) -> None:
-        for some in slices(ids):
+        for some in cut_slices(ids):
             await self.delete_rows(FileRow.id.in_(some))
 
 
@@ -70,7 +70,7 @@ class UploadPartRepository(Repository[UploadPartRow]):
     noun = "part"
 
     async def list_of(self, upload: str) -> Sequence[UploadPartRow]:
-        return await self.all(UploadPartRow.upload_id == upload)
+        return await self.list_all(UploadPartRow.upload_id == upload)
 
     async def delete_of(self, upload: str) -> set[str]:
         """Delete the parts of an upload, and return the digests of their bytes."""
@@ -104,7 +104,7 @@ async def select_referenced(
     """Return the digests that a row of any tenant still has in one of the columns: equal bytes are kept once."""
     digests_in_use: set[Any] = set()
     for column in columns:
-        for some in slices(digests):
+        for some in cut_slices(digests):
             digests_in_use.update((await session.scalars(select(column).where(column.in_(some)))).all())
     return digests_in_use
 

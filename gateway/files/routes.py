@@ -5,7 +5,7 @@ from starlette.responses import FileResponse
 
 from gateway.files.part_routes import router as uploads_in_parts
 from gateway.files.schemas import PURPOSES, FileDeleted, FileObject, FileObjectList
-from gateway.files.service import FileService, FileUses, file_object
+from gateway.files.service import FileService, FileUses, to_file_object
 from gateway.files.upload import MAX_UPLOAD_BYTES, Uploads
 from gateway.web.dependencies import CurrentState, ManageKey, ReadSession, WriteSession
 from gateway.web.error_responses import declare_errors
@@ -53,7 +53,7 @@ _FORM: dict[str, Any] = {
 async def create_file(request: Request, uploads: Annotated[Uploads, Depends(_uploads)]) -> FileObject:
     length = request.headers.get("content-length", "")
     kind = request.headers.get("content-type", "")
-    return file_object(await uploads.receive(request.stream(), kind, int(length) if length.isdigit() else None))
+    return to_file_object(await uploads.receive(request.stream(), kind, int(length) if length.isdigit() else None))
 
 
 @router.get("")
@@ -75,7 +75,7 @@ async def retrieve_file(file_id: str, files: Reader) -> FileObject:
 
 @router.get("/{file_id}/content", response_class=FileResponse)
 async def file_content(file_id: str, files: Reader) -> FileResponse:
-    content = await files.content(file_id)
+    content = await files.find_content(file_id)
     headers = {"x-content-type-options": "nosniff"}
     return FileResponse(content.path, media_type=content.media_type, filename=content.filename, headers=headers)
 

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
 from gateway.artifacts import Artifacts
-from gateway.db import slices
+from gateway.db import cut_slices
 from gateway.files.garbage_collection import collect_later
 from gateway.files.repository import FileRepository, list_referenced
 from gateway.files.schemas import FileDeleted, FileObject, FileObjectList
@@ -23,7 +23,6 @@ __all__ = [
     "StoredFile",
     "add_file",
     "delete_files",
-    "file_object",
     "find_file",
     "get_file",
     "get_files",
@@ -31,6 +30,7 @@ __all__ = [
     "list_digests",
     "list_files",
     "make_file",
+    "to_file_object",
 ]
 
 
@@ -59,7 +59,9 @@ async def find_file(session: AsyncSession, tenant: str, id: str) -> FileRow | No
 
 async def list_files(session: AsyncSession, tenant: str, ids: Collection[str]) -> Sequence[FileRow]:
     """List those of some files that the tenant has."""
-    return [row for some in slices(ids) for row in await FileRepository(session, tenant).all(FileRow.id.in_(some))]
+    return [
+        row for some in cut_slices(ids) for row in await FileRepository(session, tenant).list_all(FileRow.id.in_(some))
+    ]
 
 
 async def list_digests(
@@ -117,16 +119,16 @@ class FileService:
         self, *, limit: int, order: str, after: str | None, before: str | None, purpose: str | None
     ) -> FileObjectList:
         where = () if purpose is None else (FileRow.purpose == purpose,)
-        page = await self._files.page(*where, limit=limit, order=order, after=after, before=before)
-        return FileObjectList.of([file_object(row) for row in page.rows], page)
+        page = await self._files.list_page(*where, limit=limit, order=order, after=after, before=before)
+        return FileObjectList.of([to_file_object(row) for row in page.rows], page)
 
     async def get(self, id: str) -> FileObject:
-        return file_object(await self._files.get(id, param="file_id"))
+        return to_file_object(await self._files.get(id, param="file_id"))
 
-    async def content(self, id: str) -> StoredFile:
+    async def find_content(self, id: str) -> StoredFile:
         row = await self._files.get(id, param="file_id")
         media_type = guess_type(row.filename)[0] or "application/octet-stream"
-        return StoredFile(self._artifacts.file(row.digest), media_type, row.filename)
+        return StoredFile(self._artifacts.locate_file(row.digest), media_type, row.filename)
 
     async def delete(self, id: str) -> FileDeleted:
         """Delete a file. It leaves every store that it was in, at once."""
@@ -137,7 +139,7 @@ class FileService:
         return FileDeleted(id=row.id)
 
 
-def file_object(row: FileRow) -> FileObject:
+def to_file_object(row: FileRow) -> FileObject:
     return FileObject(
         id=row.id,
         bytes=row.bytes,

@@ -87,7 +87,7 @@ class Uploads:
         """
         check_length(length, self._storage.file_limit, room=_FORM_BYTES)
         form = UploadForm(content_type)
-        file = self._storage.pass_on(self._tenant, form.file_bytes(body), announced=(length or 0) - _FORM_BYTES)
+        file = self._storage.pass_on(self._tenant, form.read_file_bytes(body), announced=(length or 0) - _FORM_BYTES)
         async with aclosing(_check_form(form, file, self._storage.file_limit)) as parts:
             artifact = await self._artifacts.put(parts)
         now, seconds = int(time.time()), _read_seconds(form)
@@ -115,7 +115,7 @@ async def check_rows(database: Database, artifacts: Artifacts, tenant: str, dige
         BadRequest: With the numbers of the rows that are no good.
     """
     try:
-        await asyncio.to_thread(check_training_file, artifacts.file(digest))
+        await asyncio.to_thread(check_training_file, artifacts.locate_file(digest))
     except BadRequest:
         async with database.begin() as session:
             await collect_later(session, tenant, [digest])

@@ -25,7 +25,7 @@ from training.checkpoint import check_trainable, count_parameters
 from training.dataset import describe_problems
 from training.errors import TrainingError
 
-__all__ = ["TrainingFiles", "row_format"]
+__all__ = ["TrainingFiles", "choose_row_format"]
 
 _DESCRIBED_PROBLEMS = 10
 _CHECKED_ROWS = 10_000  # of a file; they take some seconds
@@ -109,7 +109,7 @@ class TrainingFiles:
                 param=param,
                 code="file_too_large",
             )
-        path = self._artifacts.file(file.digest)
+        path = self._artifacts.locate_file(file.digest)
         template = prompt.template if prompt else None
         markers = choose_markers(self._base)
         render = render_preferences if method == "dpo" else render_rows
@@ -128,14 +128,16 @@ class TrainingFiles:
         async with self._database.read() as session:
             ids = [file_id] if validation_id is None else [file_id, validation_id]
             digests = [(await get_file(session, self._tenant, id)).digest for id in ids]
-        return await asyncio.to_thread(_check, [self._artifacts.file(digest) for digest in digests], row_format(method))
+        return await asyncio.to_thread(
+            _check, [self._artifacts.locate_file(digest) for digest in digests], choose_row_format(method)
+        )
 
     async def store(self, file: RenderedFile) -> Stored:
         """Keep rendered rows in the artifacts; a row has to refer to them within the hour."""
         return await self._artifacts.put_bytes(file.content)
 
 
-def row_format(method: str) -> str:
+def choose_row_format(method: str) -> str:
     """Return the name of the format of a method's files, see `gateway.conversations.formats`."""
     return "openai-preferences" if method == "dpo" else "openai"
 

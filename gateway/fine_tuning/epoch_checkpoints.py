@@ -56,12 +56,12 @@ class EpochCheckpoints:
         self._log = log
 
     @staticmethod
-    def folder(work: Path) -> Path:
+    def locate_folder(work: Path) -> Path:
         """Return the folder for the trainer's checkpoints in a run's own one."""
         return work / "checkpoints"
 
     async def find(self, work: Path) -> Sequence[CheckpointFolder]:
-        return await asyncio.to_thread(self._read_folders, self.folder(work))
+        return await asyncio.to_thread(self._read_folders, self.locate_folder(work))
 
     async def name(self, session: AsyncSession, stored_adapter: StoredAdapter) -> AdapterRow:
         job = await FineTuningJobRepository(session, self._claim.tenant).lock(self._claim.subject)
@@ -102,7 +102,7 @@ class EpochCheckpoints:
             check_rows(manifest, self._inputs)
             manifest = write_parity(folder, manifest, self.parity)
             step = len(manifest.losses)
-            details = {"metrics": self._log.final_metrics(step)}
+            details = {"metrics": self._log.find_final_metrics(step)}
             checkpoints.append(CheckpointFolder(step, folder, msgspec.to_builtins(manifest), details))
         return sorted(checkpoints, key=lambda checkpoint: checkpoint.step)
 

@@ -11,7 +11,7 @@ import msgspec
 from gateway.settings import Settings
 from training.spec import Recipe
 
-__all__ = ["Price", "TrainingFigures", "estimate_training", "price_figures", "read_price", "summarize"]
+__all__ = ["Price", "TrainingFigures", "estimate_training", "price_figures", "read_price", "summarise"]
 
 _GUESSED_RATE = 200.0  # what the packaged 135M model takes on two calm cores
 _GUESSED_TOKEN_BYTES = 4.5  # of JSON lines with English in them
@@ -100,10 +100,10 @@ def price_figures(figures: TrainingFigures, price: Price, *, basis: str) -> dict
         "currency": None if cost is None else price.currency,
         "basis": basis,
     }
-    return {**members, "summary": summarize(figures, price)}
+    return {**members, "summary": summarise(figures, price)}
 
 
-def summarize(figures: TrainingFigures, price: Price) -> str:
+def summarise(figures: TrainingFigures, price: Price) -> str:
     """Return the figures as a line for people: `5,000 rows: 0.9 M tokens, about 12 min, about 0.60 EUR`."""
     parts = [f"{_count(figures.trained_tokens)} tokens", f"about {_duration(figures.seconds)}"]
     if price.per_hour is not None:

@@ -58,12 +58,12 @@ class EventLog:
         self._accuracies: list[float] = []
         self._margins: list[float] = []  # of preferences; then the accuracies are those of rewards
         self._last: Step | None = None
-        self._steps = self._done = 0
+        self._steps = self._step_count = 0
         self._started: Started | None = None
         self._position = position
         self._claim = claim
         self._waiting: list[EventRow] = []
-        self._written = 0.0
+        self._written_at = 0.0
 
     async def add(self, event: Event) -> None:
         """Add the trainer's next event; at most once per second this commits.
@@ -87,7 +87,7 @@ class EventLog:
                 self._append(event.message, level="warn", data={"code": event.code})
             case _:
                 return
-        if time.monotonic() - self._written >= _COMMIT_SECONDS:
+        if time.monotonic() - self._written_at >= _COMMIT_SECONDS:
             await self.flush()
 
     async def flush(self) -> None:
@@ -105,9 +105,9 @@ class EventLog:
                 row.id = new_id(_PREFIX)  # now: a reader who has seen later ones wouldn't look for it
                 events.add(row)
         self._waiting.clear()
-        self._written = time.monotonic()
+        self._written_at = time.monotonic()
 
-    def result_file(self) -> bytes:
+    def make_result_file(self) -> bytes:
         """Make the CSV that OpenAI gives for a job: a line per step, validation where an epoch ended."""
         valid = {metrics.step: metrics for metrics in self.checkpoints}
         text = io.StringIO()
@@ -132,7 +132,7 @@ class EventLog:
         if started is None or last is None or not last.tokens_per_second:
             return None
         all_steps = last.trained_tokens / last.tokens_per_second
-        other = max(0.0, seconds - all_steps * self._done / last.step)
+        other = max(0.0, seconds - all_steps * self._step_count / last.step)
         return TrainingFigures(
             rows=started.rows,
             tokens=started.tokens,
@@ -144,7 +144,7 @@ class EventLog:
             token_bytes=round(row_bytes / max(started.tokens, 1), 3),
         )
 
-    def final_metrics(self, best_step: int | None) -> dict[str, float]:
+    def find_final_metrics(self, best_step: int | None) -> dict[str, float]:
         """Return the figures of the finished adapter: those of the epoch that ended with `best_step`, else the last."""
         for metrics in reversed(self.checkpoints):
             if best_step in (None, metrics.step):
@@ -195,7 +195,7 @@ class EventLog:
             self._margins.append(event.reward_margin)
         self._accuracies.append(event.reward_accuracy or event.mean_token_accuracy or 0.0)
         self._last = event
-        self._done += 1
+        self._step_count += 1
         if not self._is_logged(event.step):
             more = {
                 "epoch": event.epoch,
@@ -226,8 +226,8 @@ class EventLog:
 
     def _is_logged(self, position: float) -> bool:
         """Tell whether an earlier run has logged this, and note that it is logged now."""
-        known, self._position = position <= self._position, max(position, self._position)
-        return known
+        is_repeat, self._position = position <= self._position, max(position, self._position)
+        return is_repeat
 
     def _append(self, message: str, *, level: str = "info", kind: str = "message", data: dict[str, Any]) -> None:
         self._waiting.append(_event(self._claim.subject, message, level=level, kind=kind, data=data))

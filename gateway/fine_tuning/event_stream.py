@@ -85,11 +85,11 @@ class EventStreams:
         return EventStream(self._read(tenant, job, after), tenant, self._open)
 
     async def _read(self, tenant: str, job: str, after: str | None) -> AsyncIterator[bytes]:
-        cursor, known = after or "", set[str]()
+        cursor, event_ids = after or "", set[str]()
         heard = started = time.monotonic()
         while not self._drain.stopping and time.monotonic() - started < _MOST_SECONDS:
             over, rows = await self._look(tenant, job, cursor)
-            new = [row for row in rows if row.id not in known]
+            new = [row for row in rows if row.id not in event_ids]
             if new:
                 yield b"".join(map(_encode, new))
                 heard = time.monotonic()
@@ -99,11 +99,11 @@ class EventStreams:
             elif time.monotonic() - heard >= _SILENCE_SECONDS:
                 yield _COMMENT
                 heard = time.monotonic()
-            known.update(row.id for row in new)
+            event_ids.update(row.id for row in new)
             if rows:
                 # Others write to the log too, and an event may be made before another and be committed after it.
                 cursor = max(cursor, rows[-1].id if len(rows) == _AT_ONCE else _before(rows[-1].id, cursor))
-                known = {id for id in known if id > cursor}
+                event_ids = {id for id in event_ids if id > cursor}
             if len(rows) < _AT_ONCE and not over:
                 await asyncio.sleep(_POLL_SECONDS)
 

@@ -14,7 +14,7 @@ from gateway.conversations.formats import read_conversations
 from gateway.db import Database
 from gateway.errors import BadRequest, NotFound, Unavailable
 from gateway.files.service import find_file
-from gateway.fine_tuning.dataset import row_format
+from gateway.fine_tuning.dataset import choose_row_format
 from gateway.fine_tuning.event_log import add_event
 from gateway.fine_tuning.learnt_facts import open_store_facts
 from gateway.fine_tuning.repository import FineTuningJobRepository, LearntFactRepository
@@ -55,20 +55,20 @@ class FactsGate:
         is_prepared = bool(job.braid.get("evidence"))
         digest = file.digest if file is not None and not is_prepared else job.rows_digest
         assert digest is not None
-        data = await asyncio.to_thread(self._artifacts.file(digest).read_bytes)
+        data = await asyncio.to_thread(self._artifacts.locate_file(digest).read_bytes)
         _, content = await asyncio.to_thread(
-            read_conversations, data, row_format(job.braid.get("method", "supervised"))
+            read_conversations, data, choose_row_format(job.braid.get("method", "supervised"))
         )
         facts, unread = await self._classify(claim, options["vector_stores"], content.conversations)
         changed = [fact for fact in facts if fact.place == "changed"]
         async with claim.begin() as session:
             _record(session, claim.tenant, job, facts, unread)
         if changed and not options["force"]:
-            named = ", ".join(f"{fact.text!r} in row {fact.row} ({describe_document(fact)})" for fact in changed[:5])
+            examples = ", ".join(f"{fact.text!r} in row {fact.row} ({describe_document(fact)})" for fact in changed[:5])
             raise JobFailed(
                 "changed_facts",
                 f"{len(changed)} values in replies stood in earlier versions of documents, or in deleted ones: "
-                f"{named}. An adapter would recite them. Correct or remove those rows, or set braid.facts.force.",
+                f"{examples}. An adapter would recite them. Correct or remove those rows, or set braid.facts.force.",
             )
 
     async def _classify(

@@ -77,7 +77,7 @@ def _find_start(job: FineTuningJobRow, artifacts: Artifacts) -> str | None:
     start = job.braid.get("start")
     if start is None:
         return None
-    folder = artifacts.adapter(start["digest"])
+    folder = artifacts.locate_adapter(start["digest"])
     if not folder.is_dir():
         message = (
             f"The adapter {start['model']!r}, which the job trains on, was deleted. Make the job of another model."
@@ -124,4 +124,4 @@ def write_spec(work: Path, inputs: TrainingInputs, base: ServedBaseModel, *, max
 
 
 def _rows_file(artifacts: Artifacts, digest: str) -> RowsFile:
-    return RowsFile(str(artifacts.file(digest)), digest)
+    return RowsFile(str(artifacts.locate_file(digest)), digest)

@@ -121,5 +121,5 @@ def _list_before_reply(messages: Sequence[Message]) -> list[dict[str, Any]]:
 
 def _to_request(message: Message) -> dict[str, Any]:
     role = "system" if message.role == "developer" else message.role
-    named = {"role": role, "content": message.text}
-    return named if message.name is None else {**named, "name": message.name}
+    members = {"role": role, "content": message.text}
+    return members if message.name is None else {**members, "name": message.name}

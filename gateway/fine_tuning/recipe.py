@@ -68,12 +68,12 @@ def choose_recipe(request: Hyperparameters, options: RecipeOptions, rows: int, b
     )
     if isinstance(request, DpoHyperparameters) and request.beta != "auto":
         recipe = msgspec.structs.replace(recipe, beta=request.beta)
-    chosen = {name: value for name in _OPTIONS if (value := getattr(options, name)) is not None}
+    overrides = {name: value for name in _OPTIONS if (value := getattr(options, name)) is not None}
     defaults = {
         "rank": min(recipe.rank, bounds.max_rank) if bounds.start_rank is None else bounds.start_rank,
         "max_length": min(recipe.max_length, longest or recipe.max_length),
     }
-    return msgspec.structs.replace(recipe, **(defaults | chosen))
+    return msgspec.structs.replace(recipe, **(defaults | overrides))
 
 
 def explain_recipe(

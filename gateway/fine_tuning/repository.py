@@ -5,7 +5,7 @@ from typing import cast as assume
 from sqlalchemy import ColumnElement, CursorResult, String, cast, delete, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from gateway.db import Repository, slices
+from gateway.db import Repository, cut_slices
 from gateway.errors import BadRequest
 from gateway.fine_tuning.tables import CheckpointRow, EventRow, FineTuningJobRow, LearntFactRow
 
@@ -16,7 +16,7 @@ __all__ = [
     "LearntFactRepository",
     "delete_events",
     "list_figures",
-    "metadata_conditions",
+    "make_metadata_conditions",
 ]
 
 
@@ -34,9 +34,9 @@ class FineTuningJobRepository(Repository[FineTuningJobRow]):
         Where only checkpoints of a job are among them, it is the name of one.
         """
         models: dict[str, str] = {}
-        for some in slices(names):
+        for some in cut_slices(names):
             checkpoints = CheckpointRepository(self.session, self.tenant)
-            ends = await checkpoints.all(CheckpointRow.model.in_(some))
+            ends = await checkpoints.list_all(CheckpointRow.model.in_(some))
             models = {row.fine_tuning_job_id: row.model for row in ends} | models
             rows = (await self.session.scalars(self.select(FineTuningJobRow.fine_tuned_model.in_(some)))).all()
             models |= {row.id: row.fine_tuned_model for row in rows if row.fine_tuned_model}
@@ -55,7 +55,7 @@ class LearntFactRepository(Repository[LearntFactRow]):
     async def list_of(self, jobs: Collection[str]) -> Sequence[LearntFactRow]:
         """List what some jobs have learnt, however many they are."""
         facts: list[LearntFactRow] = []
-        for some in slices(jobs):
+        for some in cut_slices(jobs):
             query = self.select(LearntFactRow.fine_tuning_job_id.in_(some)).order_by(LearntFactRow.id)
             facts += (await self.session.scalars(query)).all()
         return facts
@@ -86,7 +86,7 @@ class CheckpointRepository(Repository[CheckpointRow]):
     noun = "checkpoint"
 
 
-def metadata_conditions(pairs: Mapping[str, str] | None) -> list[ColumnElement[bool]]:
+def make_metadata_conditions(pairs: Mapping[str, str] | None) -> list[ColumnElement[bool]]:
     """Return the conditions for jobs with all these pairs; None means jobs without metadata, as OpenAI has it.
 
     Raises:

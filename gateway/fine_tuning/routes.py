@@ -123,11 +123,11 @@ async def list_events(
     if stream:
         await jobs.get(fine_tuning_job_id)
         return EventStreamResponse(streams.open(principal.tenant, fine_tuning_job_id, last_event_id or after))
-    return await jobs.events(fine_tuning_job_id, after=after, limit=limit)
+    return await jobs.list_events(fine_tuning_job_id, after=after, limit=limit)
 
 
 @router.get("/{fine_tuning_job_id}/checkpoints")
 async def list_checkpoints(
     fine_tuning_job_id: str, jobs: SeenJobs, after: str | None = None, limit: Limit = 10
 ) -> FineTuningJobCheckpointList:
-    return await jobs.checkpoints(fine_tuning_job_id, after=after, limit=limit)
+    return await jobs.list_checkpoints(fine_tuning_job_id, after=after, limit=limit)

@@ -19,7 +19,7 @@ from gateway.engines.served_base_model import ServedBaseModel, choose_markers
 from gateway.errors import BadRequest, NotFound, PayloadTooLarge, Unavailable
 from gateway.files.garbage_collection import collect_later
 from gateway.files.service import find_file
-from gateway.fine_tuning.dataset import row_format
+from gateway.fine_tuning.dataset import choose_row_format
 from gateway.fine_tuning.event_log import add_event
 from gateway.fine_tuning.evidence_rows import (
     GroundedRow,
@@ -124,8 +124,8 @@ class RowPreparer:
         for id, file in zip(ids, files, strict=True):
             if file is None:
                 raise JobFailed("rows_missing", f"The file {id!r} was deleted before the job began. Make it again.")
-            data = await asyncio.to_thread(self._artifacts.file(file.digest).read_bytes)
-            _, content = await asyncio.to_thread(read_conversations, data, row_format(method))
+            data = await asyncio.to_thread(self._artifacts.locate_file(file.digest).read_bytes)
+            _, content = await asyncio.to_thread(read_conversations, data, choose_row_format(method))
             conversations.append(content.conversations)
         return _Inputs(conversations, method, prompt.template if prompt else None)
 
@@ -249,8 +249,8 @@ class _RowSearch:
 
 def _withhold(rows: Sequence[GroundedRow], options: EvidenceOptions, seed: int) -> list[GroundedRow]:
     words = options.abstentions or list_abstentions(rows)
-    chosen = choose_abstentions(rows, options.without, seed) if words else set[int]()
-    return [withhold(row, words, seed) if row.conversation.number in chosen else row for row in rows]
+    abstentions = choose_abstentions(rows, options.without, seed) if words else set[int]()
+    return [withhold(row, words, seed) if row.conversation.number in abstentions else row for row in rows]
 
 
 @dataclass(frozen=True, slots=True)

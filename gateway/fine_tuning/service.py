@@ -25,7 +25,7 @@ from gateway.fine_tuning.repository import (
     EventRepository,
     FineTuningJobRepository,
     list_figures,
-    metadata_conditions,
+    make_metadata_conditions,
 )
 from gateway.fine_tuning.request import check_named_stores, check_request
 from gateway.fine_tuning.rows import RenderedFile
@@ -156,7 +156,7 @@ class FineTuningService:
         return self._schema(row)
 
     async def list(self, *, after: str | None, limit: int, metadata: Mapping[str, str] | None) -> FineTuningJobList:
-        page = await self._jobs.page(*metadata_conditions(metadata), after=after, limit=limit)
+        page = await self._jobs.list_page(*make_metadata_conditions(metadata), after=after, limit=limit)
         return FineTuningJobList(data=[self._schema(row) for row in page.rows], has_more=page.has_more)
 
     async def get(self, id: str) -> FineTuningJob:
@@ -203,16 +203,16 @@ class FineTuningService:
             add_event(self._session, self._tenant, id, "The job was resumed, and waits for its turn")
         return self._schema(job)
 
-    async def events(self, id: str, *, after: str | None, limit: int) -> FineTuningJobEventList:
+    async def list_events(self, id: str, *, after: str | None, limit: int) -> FineTuningJobEventList:
         await self._jobs.get(id, param="fine_tuning_job_id")
         events = EventRepository(self._session, self._tenant)
-        page = await events.page(EventRow.fine_tuning_job_id == id, after=after, limit=limit)
+        page = await events.list_page(EventRow.fine_tuning_job_id == id, after=after, limit=limit)
         return FineTuningJobEventList(data=[to_event(row) for row in page.rows], has_more=page.has_more)
 
-    async def checkpoints(self, id: str, *, after: str | None, limit: int) -> FineTuningJobCheckpointList:
+    async def list_checkpoints(self, id: str, *, after: str | None, limit: int) -> FineTuningJobCheckpointList:
         await self._jobs.get(id, param="fine_tuning_job_id")
         checkpoints = CheckpointRepository(self._session, self._tenant)
-        page = await checkpoints.page(CheckpointRow.fine_tuning_job_id == id, after=after, limit=limit)
+        page = await checkpoints.list_page(CheckpointRow.fine_tuning_job_id == id, after=after, limit=limit)
         return FineTuningJobCheckpointList.of([_checkpoint_schema(row) for row in page.rows], page)
 
     async def _lock(self, id: str, verb: str) -> FineTuningJobRow:
@@ -256,8 +256,8 @@ class FineTuningService:
         estimate, reasons = row.braid["estimate"], row.braid["reasons"]
         expected = f"Expected: {estimate['summary']} ({estimate['basis']})"
         add_event(self._session, self._tenant, row.id, expected, data=estimate)
-        chosen = "; ".join(f"{name} {reason}" for name, reason in reasons.items())
-        add_event(self._session, self._tenant, row.id, f"Recipe: {chosen}.", data=reasons)
+        choices = "; ".join(f"{name} {reason}" for name, reason in reasons.items())
+        add_event(self._session, self._tenant, row.id, f"Recipe: {choices}.", data=reasons)
         add_event(self._session, self._tenant, row.id, "Files validated, moving job to queued state")
 
     def _log_shares(self, row: FineTuningJobRow, rows: RenderedFile) -> None:

@@ -232,7 +232,7 @@ class _Training:
         folder, state = work / "adapter", work / "state.safetensors"
         await self._state.restore(state)
         try:
-            async with self._trainer.train(spec, folder, state, EpochCheckpoints.folder(work)) as run:
+            async with self._trainer.train(spec, folder, state, EpochCheckpoints.locate_folder(work)) as run:
                 self._run = run
                 failpoint("trainer-started")
                 await self._follow(run, state)
@@ -258,7 +258,7 @@ class _Training:
 
     async def _follow(self, run: TrainerRun, state: Path) -> None:
         """Write down what the trainer says, to its end."""
-        while event := await run.next_event():
+        while event := await run.read_event():
             if self._claim.state:  # it has waited for this
                 await self._claim.save({})
             match event:
@@ -301,10 +301,10 @@ class _Training:
         await self._prove_parity()
         self.checkpoints.parity = self._parity
         manifest = await asyncio.to_thread(write_parity, folder, manifest, self._parity)
-        file = await self._artifacts.put_bytes(self._log.result_file())
+        file = await self._artifacts.put_bytes(self._log.make_result_file())
         size = Path(self._inputs.rows.path).stat().st_size
         figures = self._log.measure(self._seconds, size)
-        metrics, unproven = self._log.final_metrics(manifest.best_step), None if self._parity else self._tokenized
+        metrics, unproven = self._log.find_final_metrics(manifest.best_step), None if self._parity else self._tokenized
         result = TrainingResult(
             int(metrics["step"]), metrics, manifest.trained_tokens, file.digest, file.size, figures, unproven
         )

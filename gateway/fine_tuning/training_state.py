@@ -56,7 +56,7 @@ class TrainingState:
             artifact = await self._artifacts.put_path(path)
         except FileNotFoundError:
             return
-        if await asyncio.to_thread(read_saved_step, self._artifacts.file(artifact.digest)) != step:
+        if await asyncio.to_thread(read_saved_step, self._artifacts.locate_file(artifact.digest)) != step:
             self._artifacts.remove_file(artifact.digest)
             return
         failpoint("state-stored")

@@ -6,7 +6,7 @@ from typing import Literal
 import msgspec
 
 from gateway.assistants.gate_verdict import MARGIN, NEUTRAL_MARGIN
-from gateway.evaluation.estimate import Estimate, mean, mean_difference
+from gateway.evaluation.estimate import Estimate, estimate_mean, estimate_mean_difference
 from gateway.gates.bounds import LEAST_ROWS, Bound, Outcome
 
 __all__ = ["Check", "EvalRunIds", "GateOptions", "Part", "Thresholds", "decide", "show"]
@@ -89,7 +89,7 @@ def decide(
         note = f"{len(scores)} {unit} can tell, and {LEAST_ROWS} are the fewest that decide."
         outcome: Outcome = "undecided"
         return Check(name, part, label, None, None, None, against, words, False, note, outcome, LEAST_ROWS)
-    difference = mean_difference(scores, others)
+    difference = estimate_mean_difference(scores, others)
     outcome = bound.judge(difference)
     rows = bound.count_rows(difference) if outcome == "undecided" else None
     note = ""
@@ -97,7 +97,20 @@ def decide(
         needed = f"about {rows} would" if rows is not None else "how many would isn't known"
         note = f"It isn't shown to hold, nor to be worse: too few {unit} to tell, {needed}."
     passed = outcome == "holds"
-    return Check(name, part, label, difference, mean(scores), mean(others), against, words, passed, note, outcome, rows)
+    return Check(
+        name,
+        part,
+        label,
+        difference,
+        estimate_mean(scores),
+        estimate_mean(others),
+        against,
+        words,
+        passed,
+        note,
+        outcome,
+        rows,
+    )
 
 
 def show(name: str, part: Part, label: str, pairs: Sequence[tuple[float, float]], against: str) -> Check:
@@ -105,4 +118,12 @@ def show(name: str, part: Part, label: str, pairs: Sequence[tuple[float, float]]
     if not pairs:
         return Check(name, part, label, against=against, note="No row can tell.")
     scores, others = [one for one, _ in pairs], [other for _, other in pairs]
-    return Check(name, part, label, mean_difference(scores, others), mean(scores), mean(others), against)
+    return Check(
+        name,
+        part,
+        label,
+        estimate_mean_difference(scores, others),
+        estimate_mean(scores),
+        estimate_mean(others),
+        against,
+    )

@@ -23,10 +23,10 @@ from gateway.engines import EnginePool
 from gateway.engines.base_traits import BaseTraits
 from gateway.engines.token_counter import TokenCounter
 from gateway.errors import BadRequest, Conflict, NotFound, TooManyRequests
-from gateway.evaluation.estimate import share
+from gateway.evaluation.estimate import estimate_share
 from gateway.evaluation.values import TextValues, Value, find_values
 from gateway.files.service import find_file
-from gateway.fine_tuning.dataset import row_format
+from gateway.fine_tuning.dataset import choose_row_format
 from gateway.fine_tuning.service import find_job
 from gateway.fine_tuning.stale_facts import StaleFactsService
 from gateway.gates.closed_book_schemas import ClosedBook, ClosedBookCreate, Recall, RecitedValue
@@ -149,8 +149,8 @@ class ClosedBookService:
                 "Closed-book questions are those of its rows.",
                 code="no_training_rows",
             )
-        data = await asyncio.to_thread(self._artifacts.file(file.digest).read_bytes)
-        format = row_format(job.braid.get("method", "supervised"))
+        data = await asyncio.to_thread(self._artifacts.locate_file(file.digest).read_bytes)
+        format = choose_row_format(job.braid.get("method", "supervised"))
         rows, questions = await asyncio.to_thread(draw_questions, data, format, request.questions, request.seed)
         kwargs = read_chat_template_kwargs(row) or None
         target = Target(row.served_name, row.served_name, chat_template_kwargs=kwargs)
@@ -245,7 +245,7 @@ def _report(subject: _Subject, answers: Sequence[_Answer], stale: Mapping[str, A
 def _measure(outcomes: Sequence[bool]) -> Recall | None:
     if not outcomes:
         return None
-    estimate = share(outcomes)
+    estimate = estimate_share(outcomes)
     return Recall(
         recited=sum(outcomes),
         values=estimate.n,

@@ -63,7 +63,7 @@ class Contestants(msgspec.Struct, frozen=True):
         """Whether the candidate's prompt is its tenant's, so that it may take away what the model does by itself."""
         return self.candidate.prompted != self.candidate.bare
 
-    def all(self) -> list[Contestant]:
+    def list_all(self) -> list[Contestant]:
         return [one for one in (self.candidate, self.current, self.base) if one is not None]
 
 

@@ -105,11 +105,11 @@ class GateHandler:
         if row.rows_digest is None:
             raise JobFailed("invalid_rows", "The held-out rows aren't there any more. Begin the gate again.")
         try:
-            rows = read_held_out_rows(self._parts.artifacts.file(row.rows_digest).read_bytes(), options.rows)
+            rows = read_held_out_rows(self._parts.artifacts.locate_file(row.rows_digest).read_bytes(), options.rows)
         except RowsUnfit as error:
             raise JobFailed("invalid_rows", str(error)) from error
-        known = read_learnt_rows(self._parts.artifacts, files)
-        pairs = {(one.messages[-1].content, one.reply) for one in known.replies}
+        learnt_rows = read_learnt_rows(self._parts.artifacts, files)
+        pairs = {(one.messages[-1].content, one.reply) for one in learnt_rows.replies}
         learnt = [one.number for one in rows if (one.question, one.reply) in pairs]
         rows = [one for one in rows if one.number not in learnt]
         if len(rows) < LEAST_ROWS:
@@ -118,26 +118,26 @@ class GateHandler:
                 f"{len(learnt)} of the held-out rows are among those that the adapter has learnt, and {len(rows)} are "
                 f"left: fewer than {LEAST_ROWS} decide nothing. Name rows that it hasn't learnt.",
             )
-        return _Inputs(rows, known.replies, learnt, known.unknown)
+        return _Inputs(rows, learnt_rows.replies, learnt, learnt_rows.unknown)
 
     async def _make_report(self, claim: Claim, row: GateRow, options: GateOptions, inputs: _Inputs) -> GateReport:
         name = await self._check_releases(claim.tenant, row)
         contestants = await find_contestants(
             Resolver(self._parts.database, self._parts.traits.base), claim.tenant, name, row, self._parts.base_model
         )
-        await self._parts.wait_for_adapters(one.target for one in contestants.all())
+        await self._parts.wait_for_adapters(one.target for one in contestants.list_all())
 
-        async def note_progress(done: int) -> None:
+        async def note_progress(count: int) -> None:
             async with claim.begin() as session:
                 current = await GateRepository(session, claim.tenant).find(claim.subject)
                 if current is None:
                     raise JobCancelled
                 current.total = count_questions(contestants, len(inputs.rows), self._suite)
-                current.done = min(done, current.total)
+                current.done = min(count, current.total)
 
         notes = Notes(claim, note_progress)
         await notes.save()
-        interview = self._parts.interview(claim.tenant, notes)
+        interview = self._parts.make_interview(claim.tenant, notes)
         target = contestants.candidate.target
         evidence = RowEvidence(self._parts.searcher, claim.tenant, target)
         if target.retrieval is not None and any(one.passages is None for one in inputs.rows):

@@ -151,7 +151,7 @@ class Interview:
             async with self._places:
                 started = time.perf_counter()
                 with self._pool.pick(target.adapter) as lease:
-                    with lease.replica.awaited():
+                    with lease.replica.make_wait():
                         stream = await lease.engine.chat(body)
                     try:
                         data = await stream.read()
@@ -160,7 +160,7 @@ class Interview:
                 seconds = time.perf_counter() - started
             answer = decode_answer(data)
             message = answer.choices[0].message if answer.choices else None
-            usage = (answer.usage or EngineUsage()).tokens()
+            usage = (answer.usage or EngineUsage()).to_token_usage()
             text = (message.content if message else None) or ""
             return MeasuredAnswer(text, usage.prompt_tokens, usage.completion_tokens, round(seconds, 4))
 
@@ -196,7 +196,7 @@ class Interview:
         if len(tokens) >= self._counter.context or not 1 <= start < len(tokens):
             return None
         try:
-            scores = await engine.logprobs(model, tokens, start)
+            scores = await engine.measure_logprobs(model, tokens, start)
         except EngineRefused as refused:
             if refused.engine_status == 400:
                 return None  # a text that the engine can't score says nothing of either side

@@ -36,7 +36,7 @@ class JudgingParts:
         """The name of the base model; raises `NoReplica` before any engine has said it."""
         return TokenCounter(self.pool).base_model
 
-    def interview(self, tenant: str, notes: Notes) -> Interview:
+    def make_interview(self, tenant: str, notes: Notes) -> Interview:
         """Return what asks the engines for a tenant, and notes their answers."""
         return Interview(self.pool, TokenCounter(self.pool), self.traits, tenant, notes)
 
@@ -49,4 +49,4 @@ class JudgingParts:
         """
         for adapter in {target.adapter for target in targets}:
             if adapter is not None:
-                await self.reconciler.resident(adapter, _PATIENCE_SECONDS, everywhere=False)
+                await self.reconciler.wait_until_resident(adapter, _PATIENCE_SECONDS, everywhere=False)

@@ -57,7 +57,7 @@ def read_learnt_rows(artifacts: Artifacts, files: Sequence[LearntFile]) -> Learn
         try:
             if file.digest is None:
                 raise FileNotFoundError(file.model)
-            rows.replies.extend(list_learnt_replies(artifacts.file(file.digest).read_bytes()))
+            rows.replies.extend(list_learnt_replies(artifacts.locate_file(file.digest).read_bytes()))
         except (FileNotFoundError, RowsUnfit):
             rows.unknown.append(file.model)
     return rows

@@ -34,7 +34,7 @@ _MOST_CANARY_ROWS = 50
 
 def count_questions(contestants: Contestants, rows: int, suite: BaseSuite) -> int:
     """Return about how many questions the engines get; those that several contestants share are asked once."""
-    each = len(contestants.all())
+    each = len(contestants.list_all())
     judges_style = contestants.candidate.target.adapter is not None
     own = 4 if judges_style else 0
     compared = (1 if judges_style else 2) if contestants.compares_style else 0
@@ -90,11 +90,11 @@ class Measurer:
         """Measure a row with the same passages for all; None where it doesn't fit into the context."""
         evidence = await self._evidence.find(row)
         try:
-            bodies = {one.name: await self._compose(one, row, evidence) for one in self._contestants.all()}
+            bodies = {one.name: await self._compose(one, row, evidence) for one in self._contestants.list_all()}
         except BadRequest:
             return None
         answers = {
-            one.name: await self._interview.answer(one.target, bodies[one.name]) for one in self._contestants.all()
+            one.name: await self._interview.answer(one.target, bodies[one.name]) for one in self._contestants.list_all()
         }
         likelihoods, controls = await self._score_likelihoods(number, row, bodies)
         return RowMeasurement(
@@ -123,10 +123,10 @@ class Measurer:
         replies = {name: await self._score(one, bodies, row.reply) for name, one in contestants.items()}
         other = _choose_voice(self._suite, number, row.reply)
         controls = {one.name: await self._score(one, bodies, other) for one in judged}
-        known = {name: one for name, one in replies.items() if one is not None}
+        likelihoods = {name: one for name, one in replies.items() if one is not None}
         others = {name: one for name, one in controls.items() if one is not None}
-        fits = len(known) == len(replies) and len(others) == len(controls)
-        return (known, others) if fits else ({}, {})
+        fits = len(likelihoods) == len(replies) and len(others) == len(controls)
+        return (likelihoods, others) if fits else ({}, {})
 
     async def _score(self, contestant: Contestant, bodies: dict[str, bytes], reply: str) -> Likelihood | None:
         return await self._interview.score_reply(contestant.target, bodies[contestant.name], reply)

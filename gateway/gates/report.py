@@ -111,7 +111,7 @@ def make_report(
                 row.question[:_CHARACTERS],
                 row.reply[:_CHARACTERS],
                 {name: answer[:_CHARACTERS] for name, answer in row.answers.items()},
-                judgement.rules.broken(row.answers["candidate"]) if measured.judges_style else [],
+                judgement.rules.list_broken(row.answers["candidate"]) if measured.judges_style else [],
             )
             for row in measured.rows
         ],

@@ -15,7 +15,7 @@ class GateRepository(Repository[GateRow]):
     noun = "gate"
 
     async def find_of(self, assistant: str, number: int) -> GateRow | None:
-        return await self.one(GateRow.assistant_id == assistant, GateRow.number == number)
+        return await self.find_one(GateRow.assistant_id == assistant, GateRow.number == number)
 
     async def lock(self, id: str) -> GateRow | None:
         """Find a gate as it is now, and keep others from changing it until the unit of work ends."""

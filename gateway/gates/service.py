@@ -70,7 +70,7 @@ class GateService:
             _, release = await self._find_release(session, name, number)
             job = await self._find_job(session, release)
             file, training = await self._find_rows(session, request.file_id, job)
-        await asyncio.to_thread(_check_rows, self._artifacts.file(file.digest), request.rows, file.filename)
+        await asyncio.to_thread(_check_rows, self._artifacts.locate_file(file.digest), request.rows, file.filename)
         pairs = [EvalRunIds(one.run_id, one.baseline_id) for one in request.eval_runs]
         options = GateOptions(request.rows, Thresholds(margin=request.margin), request.canaries, pairs)
         async with self._database.begin() as session:
@@ -114,7 +114,7 @@ class GateService:
             gate = await self._describe(session, row, release, name)
         if row.report_digest is None:
             return gate
-        report = msgspec.json.decode(await asyncio.to_thread(self._artifacts.file(row.report_digest).read_bytes))
+        report = msgspec.json.decode(await asyncio.to_thread(self._artifacts.locate_file(row.report_digest).read_bytes))
         return gate.model_copy(update={"passed": report["passed"], "report": report})
 
     async def render(self, name: str, number: int) -> str:
@@ -131,7 +131,7 @@ class GateService:
                 param="number",
                 code="no_report",
             )
-        path = self._artifacts.file(row.report_digest)
+        path = self._artifacts.locate_file(row.report_digest)
         return await asyncio.to_thread(lambda: render_page(msgspec.json.decode(path.read_bytes(), type=GateReport)))
 
     async def cancel(self, name: str, number: int) -> Gate:

@@ -51,13 +51,17 @@ class AdminApp:
             case "/readyz":
                 return await self._describe()
             case "/metrics":
-                return 200, _TEXT, await self._figures.text()
+                return 200, _TEXT, await self._figures.render_text()
             case _:
                 return 404, _TEXT, b"There are /healthz, /readyz and /metrics.\n"
 
     async def _describe(self) -> tuple[int, bytes, bytes]:
         readiness = await self._check()
-        body = {**readiness.body(), "replicas": self._pool.state(), "adapter_failures": self._reconciler.failures()}
+        body = {
+            **readiness.make_body(),
+            "replicas": self._pool.list_states(),
+            "adapter_failures": self._reconciler.list_failures(),
+        }
         return 200 if readiness.ready else 503, _JSON, msgspec.json.encode(body)
 
 

@@ -38,7 +38,7 @@ class Figures:
         for name, reader in readers.items():
             metrics.read_from(name, reader)
 
-    async def text(self) -> bytes:
+    async def render_text(self) -> bytes:
         """Return all metrics; the jobs' counts are missing while the database doesn't answer."""
         now = time.monotonic()
         if self._counted_at is None or now - self._counted_at >= _COUNT_SECONDS:
@@ -48,13 +48,13 @@ class Figures:
                     self._jobs = {key: float(count) for key, count in (await count_live(session)).items()}
             except (SQLAlchemyError, OSError):
                 self._jobs = {}
-        return self._metrics.text()
+        return self._metrics.render_text()
 
 
 def _count_failures(pool: EnginePool, reconciler: Reconciler) -> Samples:
     names = {replica.engine.url: replica.name for replica in pool.replicas}
     counts = {(name, permanent): 0.0 for name in names.values() for permanent in ("false", "true")}
-    for failure in reconciler.failures():
+    for failure in reconciler.list_failures():
         counts[names[failure.url], str(failure.permanent).lower()] += 1
     return counts
 

@@ -50,7 +50,7 @@ class Readiness:
         """The parts that aren't ready."""
         return [name for name, part in self.parts.items() if not part.ready]
 
-    def body(self) -> dict[str, Any]:
+    def make_body(self) -> dict[str, Any]:
         """Return it as anybody may read it."""
         reasons = {name: "ok" if part.ready else part.reason for name, part in self.parts.items()}
         return {"ready": self.ready, "degraded": self.degraded, "parts": reasons}

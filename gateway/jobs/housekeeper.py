@@ -51,13 +51,13 @@ class Housekeeper:
 
     async def _do(self, chore: Chore) -> None:
         try:
-            removed = await chore.work()
+            count = await chore.work()
         except Exception as error:
             _log.warning("chore_failed", chore=chore.name, reason=f"{type(error).__name__}: {error}")
             return
-        self._count(chore.name, removed)
-        if removed:
-            _log.info("chore_done", chore=chore.name, removed=removed)
+        self._count(chore.name, count)
+        if count:
+            _log.info("chore_done", chore=chore.name, removed=count)
 
 
 async def delete_older(

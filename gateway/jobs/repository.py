@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, CursorResult, Float, Integer, Select, bind
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
-from gateway.db import Repository, slices
+from gateway.db import Repository, cut_slices
 from gateway.jobs.tables import ENDED, JobRow
 
 __all__ = [
@@ -104,7 +104,7 @@ async def list_claimable(
 async def list_ended(session: AsyncSession, ids: Collection[str]) -> set[str]:
     """Return those of the jobs, of any tenants, that have ended: whoever waits for one has looked it up as its own."""
     ended: set[str] = set()
-    for some in slices(ids):
+    for some in cut_slices(ids):
         query = select(JobRow.id).where(JobRow.id.in_(some), JobRow.status.in_(ENDED))
         ended.update((await session.scalars(query)).all())
     return ended

@@ -121,8 +121,8 @@ class Worker:
             await asyncio.sleep(self._timings.trouble_seconds)
             return None
 
-    def _reap(self, done: set[asyncio.Task[Any]]) -> None:
-        for task in done & self._running.keys():
+    def _reap(self, tasks: set[asyncio.Task[Any]]) -> None:
+        for task in tasks & self._running.keys():
             del self._running[task]
 
     async def _drain(self) -> None:

@@ -45,10 +45,10 @@ def list_schemas() -> set[str]:
 @cache
 def _list_revisions() -> Sequence[str]:
     """List all revisions, the newest first. Reading the scripts takes longer than all else of a start."""
-    return [script.revision for script in ScriptDirectory.from_config(configuration()).walk_revisions()]
+    return [script.revision for script in ScriptDirectory.from_config(make_configuration()).walk_revisions()]
 
 
-def configuration() -> Config:
+def make_configuration() -> Config:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "scripts"))
     return config
@@ -65,6 +65,6 @@ def _upgrade(connection: Connection) -> None:
             "Start that version, or restore a backup from before the upgrade."
         )
     if current != _list_revisions()[0]:
-        config = configuration()
+        config = make_configuration()
         config.attributes["connection"] = connection
         command.upgrade(config, "head")

@@ -41,7 +41,7 @@ Writer = Annotated[ModelService, Depends(_writer)]
 
 @router.get("")
 async def list_models(service: Reader) -> ModelList:
-    return ModelList(data=await service.all())
+    return ModelList(data=await service.list_all())
 
 
 @router.get("/{model:path}")

@@ -27,7 +27,7 @@ class ModelService:
         self._base = Model(id=base_model, created=started, owned_by="braid")
         self._embedder = Model(id=embedder, created=started, owned_by="braid") if embedder else None
 
-    async def all(self) -> list[Model]:
+    async def list_all(self) -> list[Model]:
         adapters = await list_names(self._session, self._tenant)
         assistants = await list_assistants(self._session, self._tenant)
         return [

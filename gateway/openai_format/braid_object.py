@@ -7,7 +7,14 @@ import msgspec
 from gateway.answering.trace import AnswerTrace
 from gateway.answers.record import CitedPassage
 
-__all__ = ["BraidAnswer", "CitedSource", "DroppedParts", "braid_answer", "citation_url", "response_headers"]
+__all__ = [
+    "BraidAnswer",
+    "CitedSource",
+    "DroppedParts",
+    "make_braid_answer",
+    "make_citation_url",
+    "make_response_headers",
+]
 
 
 class CitedSource(msgspec.Struct, kw_only=True):
@@ -55,7 +62,7 @@ class BraidAnswer(msgspec.Struct, kw_only=True):
     removed_links: int
 
 
-def response_headers(trace: AnswerTrace) -> dict[str, str]:
+def make_response_headers(trace: AnswerTrace) -> dict[str, str]:
     """Return the answer's own headers."""
     target = trace.target
     if target.release is None or target.fingerprint is None:
@@ -63,7 +70,7 @@ def response_headers(trace: AnswerTrace) -> dict[str, str]:
     return {"braid-release": f"{target.release}; {target.fingerprint}"}
 
 
-def braid_answer(trace: AnswerTrace) -> BraidAnswer | None:
+def make_braid_answer(trace: AnswerTrace) -> BraidAnswer | None:
     """Return Braid's own object as it is so far; None where neither a release nor a search was in play."""
     evidence, rendered = trace.evidence, trace.composed.rendered
     if trace.target.release is None and evidence.status == "off":
@@ -72,7 +79,7 @@ def braid_answer(trace: AnswerTrace) -> BraidAnswer | None:
         release=trace.target.release,
         retrieval=evidence.status,
         index_epochs=evidence.index_epochs,
-        citations=[_source(trace, passage) for passage in trace.passages() if passage.cited],
+        citations=[_source(trace, passage) for passage in trace.list_passages() if passage.cited],
         dropped=DroppedParts(
             passages=len(rendered.dropped_passages) if rendered else 0, turns=rendered.dropped_turns if rendered else 0
         ),
@@ -80,7 +87,7 @@ def braid_answer(trace: AnswerTrace) -> BraidAnswer | None:
     )
 
 
-def citation_url(trace: AnswerTrace, number: int, copy: str | None = None) -> str:
+def make_citation_url(trace: AnswerTrace, number: int, copy: str | None = None) -> str:
     """Return the path at which a cited passage can be read, or the copy that a document has of it."""
     url = f"/api/answers/{trace.id}/citations/{number}"
     return url if copy is None else f"{url}?document_id={copy}"
@@ -101,5 +108,5 @@ def _source(trace: AnswerTrace, passage: CitedPassage) -> CitedSource:
         page=passage.page or None,
         start=passage.start,
         end=passage.end,
-        url=citation_url(trace, passage.number, passage.document_id if passage.copy else None),
+        url=make_citation_url(trace, passage.number, passage.document_id if passage.copy else None),
     )

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from gateway.answering.trace import AnswerTrace
-from gateway.openai_format.braid_object import response_headers
+from gateway.openai_format.braid_object import make_response_headers
 
 __all__ = ["EventSender", "send_whole"]
 
@@ -90,5 +90,5 @@ async def send_whole(send: Send, trace: AnswerTrace, body: bytes) -> None:
 
 def _answer_headers(trace: AnswerTrace, content_type: bytes) -> list[tuple[bytes, bytes]]:
     """Return an answer's headers as ASGI has them."""
-    headers = [(name.encode(), value.encode()) for name, value in response_headers(trace).items()]
+    headers = [(name.encode(), value.encode()) for name, value in make_response_headers(trace).items()]
     return [*headers, (b"content-type", content_type)]

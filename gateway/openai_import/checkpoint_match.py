@@ -64,7 +64,7 @@ async def match_checkpoints(
             continue
         path = f"/v1/fine_tuning/jobs/{jobs[one.job]}"
         steps = _count_steps(await gateway.client.get(path))
-        candidates = [row async for row in gateway.client.rows(f"{path}/checkpoints")]
+        candidates = [row async for row in gateway.client.read_rows(f"{path}/checkpoints")]
         if not candidates:
             report.omit(_KIND, one.id, one.name, "no checkpoint of its training is kept here")
             continue
@@ -106,7 +106,7 @@ def _read_job(record: Mapping[str, Any]) -> str:
 def _read_step(record: Mapping[str, Any]) -> int | None:
     """Return a checkpoint's step, which stands in its name too; None where it isn't there."""
     step = record.get("step_number")
-    named = _read_name(record).rpartition(_MARK)[2]
-    if not isinstance(step, int) and named.isdecimal():
-        return int(named)
+    digits = _read_name(record).rpartition(_MARK)[2]
+    if not isinstance(step, int) and digits.isdecimal():
+        return int(digits)
     return step if isinstance(step, int) and step > 0 else None

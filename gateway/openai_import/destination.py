@@ -50,15 +50,15 @@ class Destination:
                 away = error.status == _AWAY and time.monotonic() < deadline
                 if not (away or error.code == _QUEUE_IS_FULL):
                     raise
-            await self.rest()
+            await self.sleep()
 
-    async def rest(self) -> None:
+    async def sleep(self) -> None:
         await asyncio.sleep(self._pause)
 
     async def list_imported(self, path: str) -> dict[str, dict[str, Any]]:
         """Return the objects of a list by their ids at OpenAI, as their metadata have them."""
         objects: dict[str, dict[str, Any]] = {}
-        async for row in self.client.rows(path):
+        async for row in self.client.read_rows(path):
             source = read_source(row)
             if source:
                 objects.setdefault(source, row)

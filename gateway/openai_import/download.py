@@ -103,12 +103,12 @@ class _Reader:
         if most is not None and len(rows) >= most:  # killed before it had its name
             partial.replace(file)
             return rows
-        with partial.open("ab") as opened:
+        with partial.open("ab") as handle:
             try:
-                async for row in self._api.rows(path, params, rows[-1]["id"] if rows else None):
+                async for row in self._api.read_rows(path, params, rows[-1]["id"] if rows else None):
                     if not _ID.fullmatch(row["id"]):  # ids become names of files
                         continue
-                    opened.write(msgspec.json.encode(row) + b"\n")
+                    handle.write(msgspec.json.encode(row) + b"\n")
                     rows.append(row)
                     if file.parent == self._folder:
                         self._show(file.stem, len(rows))
@@ -116,7 +116,7 @@ class _Reader:
                         break
             except HostedRefusal as error:
                 self.state.missing.append(f"{path}: {error}")
-                opened.close()
+                handle.close()
                 partial.unlink()
                 return []
         partial.replace(file)

@@ -114,10 +114,10 @@ def _read_id(name: str) -> str:
 
 
 def _add_records(export: ExportFolder, folder: Path, path: Path) -> None:
-    named = next((_BY_NAME[part] for part in _spell(path.relative_to(folder)) if part in _BY_NAME), None)
+    file_kind = next((_BY_NAME[part] for part in _spell(path.relative_to(folder)) if part in _BY_NAME), None)
     for record in _read_records(path):
         own = record.get("object")
-        kind = own if isinstance(own, str) and own in KINDS else named
+        kind = own if isinstance(own, str) and own in KINDS else file_kind
         id = record.get("id")
         if kind is None or not isinstance(id, str) or not id:
             continue

@@ -28,7 +28,7 @@ async def import_files(export: ExportFolder, gateway: Destination, report: Impor
     """
     files = export.of("file")
     report.count("files").total = len(files)
-    there = [row async for row in gateway.client.rows("/v1/files")]
+    there = [row async for row in gateway.client.read_rows("/v1/files")]
     by_form: dict[tuple[str, str, int], list[str]] = {}
     for row in there:
         by_form.setdefault((row["filename"], row["purpose"], row["bytes"]), []).append(row["id"])
@@ -94,8 +94,8 @@ class _Uploads:
     async def _upload(self, id: str, form: tuple[str, str, int], path: Path) -> str | None:
         name, purpose, _ = form
         try:
-            with path.open("rb") as opened:
-                files = {"file": (name, opened)}
+            with path.open("rb") as handle:
+                files = {"file": (name, handle)}
                 row = await self._gateway.create("/v1/files", data={"purpose": purpose}, files=files)
         except GatewayError as error:
             if not self._gateway.is_refusal(error):
@@ -107,12 +107,12 @@ class _Uploads:
     async def _read_digest(self, id: str) -> str:
         if id not in self._digests:
             digest = hashlib.sha256()
-            async for part in self._gateway.client.content(f"/v1/files/{id}/content"):
+            async for part in self._gateway.client.read_content(f"/v1/files/{id}/content"):
                 digest.update(part)
             self._digests[id] = digest.hexdigest()
         return self._digests[id]
 
 
 def _digest(path: Path) -> str:
-    with path.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()

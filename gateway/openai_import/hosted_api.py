@@ -53,7 +53,7 @@ class HostedApi:
     ) -> None:
         await self._client.aclose()
 
-    async def rows(self, path: str, params: Mapping[str, Any], after: str | None) -> AsyncIterator[dict[str, Any]]:
+    async def read_rows(self, path: str, params: Mapping[str, Any], after: str | None) -> AsyncIterator[dict[str, Any]]:
         """Yield a list's objects, page by page, behind the one with the id `after`.
 
         Raises:
@@ -76,7 +76,7 @@ class HostedApi:
             after = page.get("last_id") or data[-1]["id"]
 
     async def read_text(self, path: str) -> str:
-        """Return the text of a file's parsed content, whose pages are put together; raises as `rows` does."""
+        """Return the text of a file's parsed content, whose pages are put together; raises as `read_rows` does."""
         texts: list[str] = []
         page: str | None = ""
         while page is not None:
@@ -95,9 +95,9 @@ class HostedApi:
         partial = file.with_name(f"{file.name}.partial")
 
         async def write(response: httpx2.Response) -> None:
-            with partial.open("wb") as opened:
+            with partial.open("wb") as handle:
                 async for part in response.aiter_bytes():
-                    opened.write(part)
+                    handle.write(part)
 
         await self._ask(path, {}, write)
         partial.replace(file)

@@ -73,5 +73,5 @@ def _read_part(part: object) -> str | None:
     """Return the text of a part, which evals may have as it is; None where it is something else."""
     if isinstance(part, str):
         return part
-    known: Mapping[str, Any] = cast("Mapping[str, Any]", part) if isinstance(part, Mapping) else {}
-    return str(known.get("text") or "") if known.get("type") in ("text", "input_text", "output_text") else None
+    fields: Mapping[str, Any] = cast("Mapping[str, Any]", part) if isinstance(part, Mapping) else {}
+    return str(fields.get("text") or "") if fields.get("type") in ("text", "input_text", "output_text") else None

@@ -93,7 +93,7 @@ class _Models:
         """
         made_here = {one.model for one in trainings}
         waiting, running, successes = list(trainings), dict[str, HostedTraining](), dict[str, str]()
-        done = 0
+        count = 0
         while waiting or running:
             for training in list(waiting):
                 start = self._find_start(training, made_here)
@@ -110,12 +110,12 @@ class _Models:
                 if job["status"] not in _ENDED:
                     continue
                 del running[id]
-                done += 1
+                count += 1
                 if self._settle(training, job, made_here):
                     successes[training.id] = id
-            self._gateway.show("trainings", done, len(trainings))
+            self._gateway.show("trainings", count, len(trainings))
             if running:
-                await self._gateway.rest()
+                await self._gateway.sleep()
         return successes
 
     def _find_start(self, training: HostedTraining, made_here: set[str]) -> str | None:

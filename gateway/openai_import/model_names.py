@@ -41,7 +41,7 @@ async def _name(gateway: Destination, name: str, model: str) -> bool:
     if assistant["revision"]:
         return False
     number = None
-    async for release in gateway.client.rows(f"{path}/releases"):
+    async for release in gateway.client.read_rows(f"{path}/releases"):
         if ((release["spec"].get("adapter") or {}).get("model")) == model:
             number = release["release"]
     if number is None:

@@ -90,7 +90,7 @@ def _sort_by_version(prompt: Mapping[str, Any]) -> tuple[str, int]:
 async def _list_templates(gateway: Destination, name: str) -> set[str]:
     """Return the templates of all versions of a prompt."""
     try:
-        versions = [row["version"] async for row in gateway.client.rows(f"/api/prompts/{name}/versions")]
+        versions = [row["version"] async for row in gateway.client.read_rows(f"/api/prompts/{name}/versions")]
     except GatewayError as error:
         if error.status == 404:
             return set()

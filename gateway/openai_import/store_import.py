@@ -82,7 +82,7 @@ async def _add_files(
 
 
 async def _list_files(gateway: Destination, store: str) -> set[str]:
-    return {row["id"] async for row in gateway.client.rows(f"/v1/vector_stores/{store}/files")}
+    return {row["id"] async for row in gateway.client.read_rows(f"/v1/vector_stores/{store}/files")}
 
 
 async def _add_file(
@@ -112,10 +112,10 @@ async def _wait(gateway: Destination, report: ImportReport, stores: Mapping[str,
         gateway.show("files that can be searched", total - waiting, total)
         if not waiting:
             break
-        await gateway.rest()
+        await gateway.sleep()
     for id, store in stores.items():
         path = f"/v1/vector_stores/{store}/files"
-        async for row in gateway.client.rows(path):
+        async for row in gateway.client.read_rows(path):
             if row["status"] == "failed":
                 reason = str(read_member(row, "last_error").get("message") or "it failed")
                 report.note("vector_store_files", f"{id}/{row['id']}", "", reason)

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gateway.client import GatewayError
-from gateway.evaluation.estimate import mean, mean_difference
+from gateway.evaluation.estimate import estimate_mean, estimate_mean_difference
 from gateway.evaluation.even_sample import thin_out
 from gateway.evaluation.voice_classifier import compare_texts, score_voices
 from gateway.openai_import.destination import Destination
@@ -29,23 +29,23 @@ async def compare_models(
     At most `most` conversations per model are asked, spread over all of them.
     """
     for hosted, model in report.models.items():
-        chosen = thin_out(outputs.get(hosted, ()), most)
-        if len(chosen) < LEAST_OUTPUTS:
+        selection = thin_out(outputs.get(hosted, ()), most)
+        if len(selection) < LEAST_OUTPUTS:
             reason = (
-                f"the export has {len(chosen)} answers of it that can be asked again, and {LEAST_OUTPUTS} are "
+                f"the export has {len(selection)} answers of it that can be asked again, and {LEAST_OUTPUTS} are "
                 "the fewest that say anything about a style"
             )
             report.note("style", hosted, model, reason)
             continue
         try:
-            answers = await _ask_all(gateway, model, chosen, f"answers of {hosted}")
-            base = await _ask_all(gateway, gateway.base, chosen, "answers of the base model")
+            answers = await _ask_all(gateway, model, selection, f"answers of {hosted}")
+            base = await _ask_all(gateway, gateway.base, selection, "answers of the base model")
         except GatewayError as error:
             if not gateway.is_refusal(error):
                 raise
             report.note("style", hosted, model, str(error))
             continue
-        hosted_answers = [one.text for one in chosen]
+        hosted_answers = [one.text for one in selection]
         report.similarities.append(await asyncio.to_thread(compare_style, hosted, model, hosted_answers, answers, base))
 
 
@@ -65,23 +65,23 @@ def compare_style(
         hosted,
         model,
         len(answers),
-        voice=mean(voices["model"]),
-        hosted_voice=mean(voices["hosted"]),
-        base_voice=mean(voices["base"]),
-        closeness=mean(closeness),
-        gain=mean_difference(closeness, of_base),
+        voice=estimate_mean(voices["model"]),
+        hosted_voice=estimate_mean(voices["hosted"]),
+        base_voice=estimate_mean(voices["base"]),
+        closeness=estimate_mean(closeness),
+        gain=estimate_mean_difference(closeness, of_base),
     )
 
 
 async def _ask_all(gateway: Destination, model: str, outputs: Sequence[HostedOutput], title: str) -> list[str]:
-    done = 0
+    count = 0
 
     async def ask(output: HostedOutput) -> str:
-        nonlocal done
+        nonlocal count
         body = {"model": model, "messages": output.messages, "temperature": 0, "seed": 42, "max_tokens": _MAX_TOKENS}
         answer: Any = await gateway.create("/v1/chat/completions", body)
-        done += 1
-        gateway.show(title, done, len(outputs))
+        count += 1
+        gateway.show(title, count, len(outputs))
         return answer["choices"][0]["message"]["content"] or ""
 
     return await await_each(ask, outputs, at_once=_AT_ONCE)

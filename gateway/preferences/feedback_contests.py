@@ -86,17 +86,17 @@ def _collect(rows: Sequence[FeedbackRow]) -> dict[str, _Answer]:
 
 def _list_pairs(answers: Mapping[str, _Answer]) -> tuple[list[_Pair], Counter[LeftOut]]:
     """List the pairs of answers that voters have compared: one over the other, or each for itself."""
-    chosen = {_order(id, other): None for id, one in answers.items() for other in one.beaten}
+    choices = {_order(id, other): None for id, one in answers.items() for other in one.beaten}
     rated: defaultdict[bytes, list[str]] = defaultdict(list)
     for id, one in answers.items():
         if one.messages is not None and one.ratings:
             rated[msgspec.json.encode(one.messages)].append(id)
-    pairs = dict(chosen)
+    pairs = dict(choices)
     surplus = 0
     for ids in rated.values():
         up = sorted(id for id in ids if answers[id].up)
         down = sorted(id for id in ids if answers[id].down)
-        some = list(islice(_pair_rated(up, down, chosen), _MOST_RATED_PAIRS))
+        some = list(islice(_pair_rated(up, down, choices), _MOST_RATED_PAIRS))
         pairs |= dict.fromkeys(some)
         if len(some) == _MOST_RATED_PAIRS:
             both = len({*up} & {*down})
@@ -105,22 +105,22 @@ def _list_pairs(answers: Mapping[str, _Answer]) -> tuple[list[_Pair], Counter[Le
     return list(pairs), +Counter[LeftOut]({"surplus_pair": surplus})
 
 
-def _pair_rated(up: Sequence[str], down: Sequence[str], chosen: Mapping[_Pair, None]) -> Iterator[_Pair]:
+def _pair_rated(up: Sequence[str], down: Sequence[str], choices: Mapping[_Pair, None]) -> Iterator[_Pair]:
     """Pair answers that are rated up with those rated down, each with one before any with a second."""
-    seen: set[_Pair] = set()
+    rated_pairs: set[_Pair] = set()
     for shift in range(len(down)):
         for at, id in enumerate(up):
             other = down[(at + shift) % len(down)]
             pair = _order(id, other)
-            if id != other and pair not in chosen and pair not in seen:
-                seen.add(pair)
+            if id != other and pair not in choices and pair not in rated_pairs:
+                rated_pairs.add(pair)
                 yield pair
 
 
 def _count_chosen(answers: Mapping[str, _Answer], up: set[str], down: set[str]) -> int:
     """Count the pairs of one rated up with one rated down that voters have chosen between besides."""
-    chosen = {(id, other) for id in up | down for other in answers[id].beaten if other in up or other in down}
-    return len({_order(*pair) for pair in chosen if _is_rated(*pair, up, down)})
+    choices = {(id, other) for id in up | down for other in answers[id].beaten if other in up or other in down}
+    return len({_order(*pair) for pair in choices if _is_rated(*pair, up, down)})
 
 
 def _is_rated(one: str, other: str, up: set[str], down: set[str]) -> bool:

@@ -40,7 +40,7 @@ class ProcessSession:
         except (OSError, ValueError):
             return None
 
-    def members(self) -> list[int]:
+    def list_members(self) -> list[int]:
         """Return the living processes that belong to it, the leader too if it lives."""
         if self.boot != _boot():
             return []
@@ -61,7 +61,7 @@ class ProcessSession:
         return left
 
     def _signal(self, number: signal.Signals) -> list[int]:
-        pids = self.members()
+        pids = self.list_members()
         for pid in pids:
             try:
                 os.kill(pid, number)
@@ -71,7 +71,7 @@ class ProcessSession:
 
     def _wait(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds
-        while self.members() and time.monotonic() < deadline:
+        while self.list_members() and time.monotonic() < deadline:
             time.sleep(_PAUSE)
 
 

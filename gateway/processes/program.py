@@ -35,11 +35,11 @@ class Program:
     def pid(self) -> int:
         return self._process.pid
 
-    async def line(self) -> bytes:
+    async def read_line(self) -> bytes:
         """Return the next line of its stdout; empty at the end. Raises `ValueError` for a line over 64 MiB."""
         return await self._output.readline()
 
-    async def output(self, limit: int) -> bytes:
+    async def read_output(self, limit: int) -> bytes:
         """Read all of its stdout, and return the first `limit` bytes."""
         start = b""
         while part := await self._output.read(1 << 16):
@@ -61,14 +61,14 @@ class Program:
             if self._process.returncode is None:
                 self._signal(signal.SIGTERM)
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._gone(), _GRACE_SECONDS)
+                    await asyncio.wait_for(self._wait_for_end(), _GRACE_SECONDS)
         finally:
             self._signal(signal.SIGKILL)
         with suppress(TimeoutError):  # a descendant that left the group may hold the pipe for as long as it likes
-            await asyncio.wait_for(self._gone(), _GRACE_SECONDS)
+            await asyncio.wait_for(self._wait_for_end(), _GRACE_SECONDS)
 
-    async def _gone(self) -> None:
-        await self.output(0)
+    async def _wait_for_end(self) -> None:
+        await self.read_output(0)
         await self._process.wait()
 
     def _signal(self, number: signal.Signals) -> None:

@@ -16,14 +16,14 @@ class PromptRepository(Repository[PromptRow]):
     table = PromptRow
     noun = "prompt"
 
-    async def last_version(self, name: str) -> int:
+    async def find_last_version(self, name: str) -> int:
         """Return the newest version's number, 0 where the name is new."""
         query = self.select(PromptRow.name == name).with_only_columns(func.max(PromptRow.version))
         return (await self.session.scalar(query)) or 0
 
-    async def page(self, *where: ColumnElement[bool], **cursors: Any) -> Page[PromptRow]:
+    async def list_page(self, *where: ColumnElement[bool], **cursors: Any) -> Page[PromptRow]:
         """Return one page of versions without their templates, which are long."""
-        return await super().page(*where, options=(defer(PromptRow.template, raiseload=True),), **cursors)
+        return await super().list_page(*where, options=(defer(PromptRow.template, raiseload=True),), **cursors)
 
     async def get_by_reference(self, reference: str, *, param: str = "prompt") -> PromptRow:
         """Find `name@version`; a bare `name` is its newest version.
@@ -33,8 +33,8 @@ class PromptRepository(Repository[PromptRow]):
         """
         name, _, version = reference.partition("@")
         counted = version.isascii() and version.isdecimal() and len(version) <= _MAX_DIGITS
-        number = int(version) if counted else await self.last_version(name) if not version else 0
-        row = await self.one(PromptRow.name == name, PromptRow.version == number)
+        number = int(version) if counted else await self.find_last_version(name) if not version else 0
+        row = await self.find_one(PromptRow.name == name, PromptRow.version == number)
         if row is None:
             raise NotFound(
                 f"No prompt {reference!r} exists. Make one with POST /api/prompts, or list them with GET /api/prompts.",

@@ -36,7 +36,7 @@ async def list_prompts(service: Reader, page: OwnPage) -> PromptList:
 
 @router.get("/{name}/versions")
 async def list_versions(name: str, service: Reader, page: OwnPage) -> PromptList:
-    return await service.versions(name, page)
+    return await service.list_versions(name, page)
 
 
 @router.get("/{reference}")

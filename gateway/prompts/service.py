@@ -41,7 +41,7 @@ class PromptService:
             id=new_id("prompt_"),
             created_at=int(time.time()),
             name=request.name,
-            version=await self._prompts.last_version(request.name) + 1,
+            version=await self._prompts.find_last_version(request.name) + 1,
             template=request.template,
             digest=template.digest,
         )
@@ -49,11 +49,11 @@ class PromptService:
         return _schema(row)
 
     async def list(self, request: PageRequest) -> PromptList:
-        page = await self._prompts.page(**asdict(request))
+        page = await self._prompts.list_page(**asdict(request))
         return PromptList.of([_version(row) for row in page.rows], page)
 
-    async def versions(self, name: str, request: PageRequest) -> PromptList:
-        page = await self._prompts.page(PromptRow.name == name, **asdict(request))
+    async def list_versions(self, name: str, request: PageRequest) -> PromptList:
+        page = await self._prompts.list_page(PromptRow.name == name, **asdict(request))
         if not page.rows and request.after is None and request.before is None:
             raise NotFound(f"No prompt {name!r} exists. Make one with POST /api/prompts.", param="name")
         return PromptList.of([_version(row) for row in page.rows], page)

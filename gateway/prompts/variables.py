@@ -81,9 +81,10 @@ def check_variables(source: str | None, values: Mapping[str, Any], *, reference:
                 code="missing_variables",
             )
         if unknown:
-            known = ", ".join(sorted(template.variables)) or "none"
+            variable_names = ", ".join(sorted(template.variables)) or "none"
             raise BadRequest(
-                f"The prompt {reference!r} has no variable {', '.join(sorted(unknown))}; its own are: {known}.",
+                f"The prompt {reference!r} has no variable {', '.join(sorted(unknown))}; "
+                f"its own are: {variable_names}.",
                 param=param,
                 code="unknown_variables",
             )

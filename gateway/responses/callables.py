@@ -123,10 +123,10 @@ def check_tools(
         raise BadRequest("tool_choice asks for file_search, which isn't one of the tools.", param="tool_choice")
     if choice == "none":
         search = None
-    chosen = _to_choice(choice)
-    if isinstance(chosen, dict) or (chosen == "required" and not listed):
-        check_callable(chosen, [function["function"]["name"] for function in functions])
-    return Callables(tuple(listed), tuple(functions), chosen, search)
+    tool_choice = _to_choice(choice)
+    if isinstance(tool_choice, dict) or (tool_choice == "required" and not listed):
+        check_callable(tool_choice, [function["function"]["name"] for function in functions])
+    return Callables(tuple(listed), tuple(functions), tool_choice, search)
 
 
 def check_text_format(form: Mapping[str, Any] | None, *, grammars: bool) -> dict[str, Any] | None:

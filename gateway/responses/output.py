@@ -13,7 +13,7 @@ from gateway.answering.retrieve import title_of
 from gateway.answering.trace import AnswerTrace
 from gateway.errors import BraidError
 from gateway.ids import new_id
-from gateway.openai_format.braid_object import braid_answer, citation_url
+from gateway.openai_format.braid_object import make_braid_answer, make_citation_url
 from gateway.responses.callables import Callables
 from gateway.responses.request import Reasoning, ResponseCreate, ResponseText
 from gateway.responses.schemas import (
@@ -123,7 +123,7 @@ class ResponseBuilder:
             truncation=request.truncation or "disabled",
             usage=None if trace.usage is None or finish is None else _to_usage(trace.usage),
             metadata=request.metadata or {},
-            braid=UNSET if finish is None else braid_answer(trace) or UNSET,
+            braid=UNSET if finish is None else make_braid_answer(trace) or UNSET,
         )
 
     def _build_items(self, choice: EngineChoice) -> list[ReasoningItem | OutputMessage | FunctionCall]:
@@ -132,7 +132,7 @@ class ResponseBuilder:
         items: list[ReasoningItem | OutputMessage | FunctionCall] = []
         if message.reasoning:
             thought = message.reasoning
-            if (checked := self.trace.new_thought_text()) is not None:
+            if (checked := self.trace.make_thought_text()) is not None:
                 thought = checked.feed(thought) + checked.finish()
                 self.trace.removed_links += checked.removed_links
             thoughts = [ReasoningText(text=thought)]
@@ -142,7 +142,7 @@ class ResponseBuilder:
             content: list[OutputText | Refusal] = [Refusal(refusal=message.refusal)]
             items.append(OutputMessage(id=new_id("msg_"), status="completed", content=content))
         elif message.content or not calls:
-            checked = self.trace.new_answer_text()
+            checked = self.trace.make_answer_text()
             text = message.content or ""
             if checked is not None:
                 text = checked.feed(text) + checked.finish()
@@ -189,7 +189,7 @@ def _annotate(trace: AnswerTrace, citation: Citation, passage: Passage, *, copy:
     return URLCitation(
         start_index=citation.start,
         end_index=citation.end,
-        url=citation_url(trace, citation.number, passage.document if copy else None),
+        url=make_citation_url(trace, citation.number, passage.document if copy else None),
         title=passage.filename or title_of(passage),
     )
 

@@ -155,14 +155,14 @@ class ResponseUsage(msgspec.Struct, kw_only=True):
     total_tokens: int
 
     @classmethod
-    def count(cls, read: int, cached: int, written: int, thought: int) -> "ResponseUsage":
+    def count(cls, read: int, cached: int, output: int, thought: int) -> "ResponseUsage":
         """Return the usage of so many tokens read (of which cached) and written (of which thought)."""
         return cls(
             input_tokens=read,
             input_tokens_details=InputTokensDetails(cached_tokens=cached, cache_write_tokens=0),
-            output_tokens=written,
+            output_tokens=output,
             output_tokens_details=OutputTokensDetails(reasoning_tokens=thought),
-            total_tokens=read + written,
+            total_tokens=read + output,
         )
 
 

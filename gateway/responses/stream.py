@@ -67,7 +67,7 @@ class ResponseEvents:
                 self.broken = error
                 break
             if event.usage is not None:
-                self._trace.usage = event.usage.tokens()
+                self._trace.usage = event.usage.to_token_usage()
             for choice in event.choices:
                 self._follow(choice)
         return self._take()
@@ -108,7 +108,7 @@ class ResponseEvents:
         if item is None:
             item = ReasoningItem(id=new_id("rs_"), status="in_progress", summary=[], content=[ReasoningText(text="")])
             self._start(item)
-            self._text = self._trace.new_thought_text()
+            self._text = self._trace.make_thought_text()
         self._send_thought(item.content[0], text if self._text is None else self._text.feed(text))
 
     def _send_thought(self, part: ReasoningText, text: str) -> None:
@@ -121,7 +121,7 @@ class ResponseEvents:
         part = item.content[0] if item is not None else None
         if not isinstance(part, OutputText):
             part = self._open_message(_empty_text())
-            self._text = self._trace.new_answer_text()
+            self._text = self._trace.make_answer_text()
         assert isinstance(part, OutputText)
         if self._text is not None:
             text = self._text.feed(text)

@@ -69,7 +69,7 @@ class BucketReader:
         self._store = store
         self._paths = paths
 
-    async def scan(self, known: Mapping[str, str]) -> Listing:
+    async def scan(self, last_versions: Mapping[str, str]) -> Listing:
         """List the objects, all pages of them."""
         items: dict[str, str] = {}
         unread: dict[str, str] = {}

@@ -58,9 +58,9 @@ class FolderReader:
         self._folder = folder
         self._paths = paths
 
-    async def scan(self, known: Mapping[str, str]) -> Listing:
+    async def scan(self, last_versions: Mapping[str, str]) -> Listing:
         """List the files with a version of times and size each."""
-        return await asyncio.to_thread(self._list, known)
+        return await asyncio.to_thread(self._list, last_versions)
 
     async def read(self, key: str) -> AsyncGenerator[bytes]:
         """Yield a file's bytes; one that is written meanwhile is read again later."""
@@ -77,7 +77,7 @@ class FolderReader:
         finally:
             os.close(handle)
 
-    def _list(self, known: Mapping[str, str]) -> Listing:
+    def _list(self, last_versions: Mapping[str, str]) -> Listing:
         items: dict[str, str] = {}
         unread: dict[str, str] = {}
         for path in self._walk("", unread):
@@ -103,7 +103,9 @@ class FolderReader:
                     f"It has more than {_MOST_ITEMS:,} files. Exclude some, or make several sources."
                 )
         closed = tuple(path for path in unread if path.endswith("/"))
-        unread |= {path: _CLOSED for path in known if path.startswith(closed)}  # they are there, for all that is known
+        unread |= {
+            path: _CLOSED for path in last_versions if path.startswith(closed)
+        }  # they are there, for all that is known
         return Listing(items, unread)
 
     def _walk(self, folder: str, unread: dict[str, str]) -> Iterator[str]:
@@ -138,8 +140,8 @@ class FolderReader:
         except OSError as error:
             raise ItemUnreadable(f"It can't be read: {error.strerror}.") from error
         # A folder on the way may have been replaced by a link since the path was resolved.
-        opened = Path(os.path.realpath(f"/proc/self/fd/{handle}"))
-        if not stat.S_ISREG(os.fstat(handle).st_mode) or not opened.is_relative_to(self._folder):
+        real_path = Path(os.path.realpath(f"/proc/self/fd/{handle}"))
+        if not stat.S_ISREG(os.fstat(handle).st_mode) or not real_path.is_relative_to(self._folder):
             os.close(handle)
             raise ItemUnreadable("It is no file of the folder any more.")
         return handle

@@ -61,9 +61,9 @@ def check_repository(url: str, branch: str | None, protocols: Sequence[str] = ("
             "A repository is read by https://, and by ssh:// where the operator has a key for it. Give such an address."
         )
     user = parts.netloc.rpartition("@")[0]
-    named = bool(user) and not (parts.scheme == "ssh" and _USER.fullmatch(user))
+    has_user = bool(user) and not (parts.scheme == "ssh" and _USER.fullmatch(user))
     nowhere = parts.scheme in ("https", "ssh") and not parts.hostname
-    if named or nowhere or parts.query or parts.fragment:
+    if has_user or nowhere or parts.query or parts.fragment:
         raise SourceUnreadable("A repository's address has the form https://host/path, without a name or password.")
     if branch is not None and not _BRANCH.fullmatch(branch):
         raise SourceUnreadable(f"No branch can be called {branch!r}.")
@@ -186,7 +186,7 @@ class _Git:
         try:
             async with asyncio.timeout(_SECONDS), self._open(arguments, log) as program:
                 watch = asyncio.create_task(self._watch_size())
-                reading = asyncio.create_task(program.output(_LIST_BYTES + 1))
+                reading = asyncio.create_task(program.read_output(_LIST_BYTES + 1))
                 try:
                     await asyncio.wait({watch, reading}, return_when=asyncio.FIRST_COMPLETED)
                     if watch.done():
@@ -210,7 +210,7 @@ class _Git:
     async def stream(self, *arguments: str) -> AsyncGenerator[bytes]:
         """Run it and yield what it prints."""
         async with self._open(arguments, self._work / "git.log") as program:
-            while line := await program.line():
+            while line := await program.read_line():
                 yield line
             if await program.wait() != 0:
                 raise ItemUnreadable("git can't read the file.")
@@ -247,7 +247,7 @@ class RepositoryReader:
         self._paths = paths
         self._blobs: dict[str, str] = {}
 
-    async def scan(self, known: Mapping[str, str]) -> Listing:
+    async def scan(self, last_versions: Mapping[str, str]) -> Listing:
         """Fetch the newest commit alone, and list its files. Links and submodules are no files."""
         reference = "HEAD" if self._branch is None else f"refs/heads/{self._branch}"
         await self._git.run("init", "--quiet", "--bare", "--template=", str(self._git.folder))

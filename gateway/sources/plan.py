@@ -40,27 +40,31 @@ class Plan:
 
 
 def compare(
-    listing: Listing, known: Mapping[str, SyncedItem], present: Collection[str], *, now: float, confirmed: int = 0
+    listing: Listing, last_items: Mapping[str, SyncedItem], present: Collection[str], *, now: float, confirmed: int = 0
 ) -> Plan:
     """Return what makes the store's documents those of the listing.
 
     Args:
         listing: The items that are there.
-        known: Those that were there, as they were put.
+        last_items: Those that were there, as they were put.
         present: The keys whose documents are in the store: others are put again.
         now: Unix seconds; an item that failed waits for its time, unless its version is another one since.
         confirmed: So many deletions were agreed to.
     """
     put = [
-        key for key, version in sorted(listing.items.items()) if _is_due(version, known.get(key), key in present, now)
+        key
+        for key, version in sorted(listing.items.items())
+        if _is_due(version, last_items.get(key), key in present, now)
     ]
-    documents = {key for key, item in known.items() if item.version is not None}
-    absent = known.keys() - listing.items.keys() - listing.unread.keys()
+    documents = {key for key, item in last_items.items() if item.version is not None}
+    absent = last_items.keys() - listing.items.keys() - listing.unread.keys()
     # What was never put is only a note of a failure, such as of a page whose format isn't known yet.
-    gone = absent if listing.whole else {key for key in absent if key in listing.gone or key not in documents}
-    deletions = len(gone & documents)
+    removals = (
+        absent if listing.whole else {key for key in absent if key in listing.absent_keys or key not in documents}
+    )
+    deletions = len(removals & documents)
     unasked = max(FEW, len(documents) / 2) if listing.items or listing.unread else 0
-    return Plan(put, sorted(gone), sorted(listing.unread), deletions, asks=deletions > max(unasked, confirmed))
+    return Plan(put, sorted(removals), sorted(listing.unread), deletions, asks=deletions > max(unasked, confirmed))
 
 
 def _is_due(version: str, before: SyncedItem | None, present: bool, now: float) -> bool:

@@ -23,7 +23,7 @@ class Listing:
         items: The version of each item by its key; another version means that its bytes may be others.
         unread: Items that are there and can't be read now, with the reason.
         whole: Whether an item that is in neither is gone. False where a part of the source couldn't be looked at.
-        gone: Items that were looked for and aren't there any more, also where the listing isn't whole.
+        absent_keys: Items that were looked for and aren't there any more, also where the listing isn't whole.
         urls: Addresses on the web that items have, which their documents get as the attribute `url`.
         revision: The source's own name of the moment, such as a commit.
     """
@@ -31,7 +31,7 @@ class Listing:
     items: Mapping[str, str]
     unread: Mapping[str, str] = field(default_factory=dict[str, str])
     whole: bool = True
-    gone: Collection[str] = ()
+    absent_keys: Collection[str] = ()
     urls: Mapping[str, str] = field(default_factory=dict[str, str])
     revision: str | None = None
 
@@ -39,11 +39,11 @@ class Listing:
 class Reader(Protocol):
     """An open source."""
 
-    async def scan(self, known: Mapping[str, str]) -> Listing:
+    async def scan(self, last_versions: Mapping[str, str]) -> Listing:
         """List what is there.
 
         Args:
-            known: The versions that were put last, by key: what hasn't changed since needn't be read again.
+            last_versions: The versions that were put last, by key: what hasn't changed since needn't be read again.
 
         Raises:
             SourceUnreadable: It can't be listed, in whole or in a part that matters.

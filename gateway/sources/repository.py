@@ -4,7 +4,7 @@ from typing import Any, cast
 from sqlalchemy import ColumnElement, CursorResult, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from gateway.db import Repository, slices
+from gateway.db import Repository, cut_slices
 from gateway.sources.tables import SourceItemRow, SourceRow
 
 __all__ = ["SourceItemRepository", "SourceRepository", "list_by_kind", "list_due", "take_turn"]
@@ -28,7 +28,7 @@ class SourceItemRepository(Repository[SourceItemRow]):
     noun = "item"
 
     async def by_key(self, source: str, key: str) -> SourceItemRow | None:
-        return await self.one(SourceItemRow.source_id == source, SourceItemRow.key == key)
+        return await self.find_one(SourceItemRow.source_id == source, SourceItemRow.key == key)
 
     async def count(self, sources: Collection[str]) -> dict[str, tuple[int, int]]:
         """Count the items of each source, and those of them that failed last."""
@@ -45,13 +45,13 @@ class SourceItemRepository(Repository[SourceItemRow]):
         failed = self.select(SourceItemRow.source_id == source, SourceItemRow.error_message.is_not(None))
         return (await self.session.scalars(failed.order_by(SourceItemRow.key).limit(1))).one_or_none()
 
-    async def next_retry(self, source: str) -> float | None:
+    async def find_next_retry(self, source: str) -> float | None:
         """Return when the first of the items that failed may be tried again."""
         query = self.select(SourceItemRow.source_id == source).with_only_columns(func.min(SourceItemRow.retry_at))
         return await self.session.scalar(query)
 
     async def erase(self, source: str, keys: Collection[str]) -> None:
-        for some in slices(keys):
+        for some in cut_slices(keys):
             await self.delete_rows(SourceItemRow.source_id == source, SourceItemRow.key.in_(some))
 
 

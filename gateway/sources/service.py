@@ -88,7 +88,7 @@ class SourceService:
         return _schema(row, (0, 0))
 
     async def list(self, request: PageRequest) -> SourceList:
-        page = await self._sources.page(SourceRow.live_name.is_not(None), **asdict(request))
+        page = await self._sources.list_page(SourceRow.live_name.is_not(None), **asdict(request))
         counts = await self._items.count([row.id for row in page.rows])
         return SourceList.of([_schema(row, counts[row.id]) for row in page.rows], page)
 
@@ -121,7 +121,7 @@ class SourceService:
         where = [SourceItemRow.source_id == id]
         if failed is not None:
             where.append(SourceItemRow.error_message.is_not(None) if failed else SourceItemRow.error_message.is_(None))
-        page = await self._items.page(*where, **asdict(request))
+        page = await self._items.list_page(*where, **asdict(request))
         keys = [source.prefix + row.key for row in page.rows]
         fed = await list_fed(self._session, self._tenant, source.store_id, source.prefix, keys)
         documents = {one.key: one for one in fed}
@@ -134,7 +134,7 @@ class SourceService:
         return row
 
     async def _check_names(self, request: SourceCreate, prefix: str) -> None:
-        sources = await self._sources.all(SourceRow.live_name.is_not(None))
+        sources = await self._sources.list_all(SourceRow.live_name.is_not(None))
         if len(sources) >= _MOST_SOURCES:
             raise Conflict(f"A tenant has at most {_MOST_SOURCES} sources. Delete one that isn't needed.")
         for other in sources:

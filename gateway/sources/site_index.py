@@ -115,7 +115,7 @@ class _Reader:
 
     async def read_sitemaps(self, urls: Sequence[str]) -> None:
         """Read sitemaps, and those that they name; where one of these is missing, the index isn't whole."""
-        queue, seen = deque((url, url) for url in dict.fromkeys(urls)), set(urls)
+        queue, known_urls = deque((url, url) for url in dict.fromkeys(urls)), set(urls)
         for _ in range(_SITEMAPS):
             if not queue:
                 return
@@ -134,8 +134,8 @@ class _Reader:
                 self._index.lists.add(name)
             self._index.add(name, content)
             for one in content.lists:
-                if one not in seen:
-                    seen.add(one)
+                if one not in known_urls:
+                    known_urls.add(one)
                     queue.append((one, name))
         self._index.whole &= not queue
 

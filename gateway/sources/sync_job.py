@@ -77,7 +77,7 @@ class _Work:
     """One run: the source as it was at its begin, what was known of it, and the plan."""
 
     source: SourceRow
-    known: Mapping[str, SyncedItem]
+    last_items: Mapping[str, SyncedItem]
     present: frozenset[str]
     index: RetrieverInfo | None
 
@@ -131,10 +131,12 @@ class SyncHandler:
 
     async def _sync(self, claim: Claim, source: SourceRow, reader: Reader) -> None:
         work = await self._begin(claim, source)
-        listing = await reader.scan({key: one.version for key, one in work.known.items() if one.version is not None})
+        listing = await reader.scan(
+            {key: one.version for key, one in work.last_items.items() if one.version is not None}
+        )
         now = math.inf if claim.payload.get("at_once") else time.time()
         confirmed = int(claim.payload.get("deletions", 0))
-        plan = compare(listing, work.known, work.present, now=now, confirmed=confirmed)
+        plan = compare(listing, work.last_items, work.present, now=now, confirmed=confirmed)
         failpoint("sync-listed")
         if plan.asks:
             await _ask(claim, source.id, plan)
@@ -160,11 +162,11 @@ class SyncHandler:
                 await check_stores(session, claim.tenant, [source.store_id], param="vector_store_id")
             except BraidError as error:
                 raise JobFailed("store_missing", error.message) from error
-            rows = await SourceItemRepository(session, claim.tenant).all(SourceItemRow.source_id == source.id)
+            rows = await SourceItemRepository(session, claim.tenant).list_all(SourceItemRow.source_id == source.id)
             fed = await list_fed(session, claim.tenant, source.store_id, source.prefix)
         present = {one.key.removeprefix(source.prefix) for one in fed if one.error_code != "server_error"}
-        known = {row.key: SyncedItem(row.version, row.retry_at, row.failed_version) for row in rows}
-        return _Work(source, known, frozenset(present), index)
+        last_items = {row.key: SyncedItem(row.version, row.retry_at, row.failed_version) for row in rows}
+        return _Work(source, last_items, frozenset(present), index)
 
     async def _put(
         self, claim: Claim, work: _Work, reader: Reader, listing: Listing, key: str, progress: tuple[int, int]
@@ -203,9 +205,9 @@ async def _note_put(
     row = await _item(session, source.tenant_id, source.id, key)
     row.version, row.digest = version, artifact.digest
     row.error_message, row.failures, row.retry_at, row.failed_version = None, 0, None, None
-    done, total = progress
+    count, total = progress
     sources = SourceRepository(session, source.tenant_id)
-    if not await sources.update_rows(SourceRow.id == source.id, done=done, total=total):
+    if not await sources.update_rows(SourceRow.id == source.id, done=count, total=total):
         raise JobCancelled  # the source was deleted: this document would be nobody's
 
 
@@ -266,7 +268,7 @@ async def _finish(claim: Claim, id: str, listing: Listing) -> None:
         items = SourceItemRepository(session, claim.tenant)
         source.error_code, source.error_message = await _describe_failed(items, id)
         if source.interval_seconds is not None:
-            retry = await items.next_retry(id)
+            retry = await items.find_next_retry(id)
             regular = now + source.interval_seconds
             source.next_at = regular if retry is None else min(regular, max(retry, now + _FIRST_RETRY_SECONDS))
 
@@ -286,7 +288,7 @@ async def _remove(claim: Claim, source: SourceRow) -> None:
     while True:
         async with claim.begin() as session:
             items = SourceItemRepository(session, claim.tenant)
-            page = await items.page(SourceItemRow.source_id == source.id, limit=_BATCH)
+            page = await items.list_page(SourceItemRow.source_id == source.id, limit=_BATCH)
             keys = [row.key for row in page.rows]
             await delete_fed(session, claim.tenant, source.store_id, [source.prefix + key for key in keys])
             await items.erase(source.id, keys)

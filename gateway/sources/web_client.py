@@ -131,10 +131,12 @@ class WebClient:
                     body += part
                     if len(body) > _MOST_BYTES:
                         raise ItemUnreadable(f"It is larger than {_MOST_BYTES >> 20} MB.")
-                named = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers}
-                if named.get("content-encoding", "identity").lower() != "identity":
+                answer_headers = {
+                    name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers
+                }
+                if answer_headers.get("content-encoding", "identity").lower() != "identity":
                     raise ItemUnreadable("It came compressed, which wasn't asked for.")
-                return WebResponse(url, response.status, named, bytes(body))
+                return WebResponse(url, response.status, answer_headers, bytes(body))
         except (
             httpcore2.NetworkError,
             httpcore2.TimeoutException,

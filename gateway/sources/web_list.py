@@ -53,9 +53,9 @@ def read_sitemap(answer: WebResponse) -> SiteList:
         sitemap.parse(_unpack(answer.body))
     except (expat.ExpatError, zlib.error, ValueError, LookupError):
         raise SitemapUnreadable from None
-    chosen = sitemap.places[:MOST_URLS]
-    urls = _normalize_all(chosen, answer.url)
-    whole = len(chosen) == len(sitemap.places)
+    places = sitemap.places[:MOST_URLS]
+    urls = _normalize_all(places, answer.url)
+    whole = len(places) == len(sitemap.places)
     return SiteList(urls, [], whole) if sitemap.root == "urlset" else SiteList([], urls, whole)
 
 

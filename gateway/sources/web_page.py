@@ -49,9 +49,9 @@ class PageFacts:
 def read_text(answer: WebResponse, most_bytes: int | None = None) -> str:
     """Return the beginning of an answer's body as text, in the character set that it names, else UTF-8."""
     body = answer.body[:most_bytes]
-    named = _CHARSET.search(answer.headers.get("content-type", ""))
+    charset = _CHARSET.search(answer.headers.get("content-type", ""))
     try:
-        name = codecs.lookup(named[1]).name if named else "utf-8"
+        name = codecs.lookup(charset[1]).name if charset else "utf-8"
         return body.decode(name if _CODECS.match(name) else "utf-8", errors="replace")
     except LookupError:
         return body.decode(errors="replace")

@@ -91,9 +91,9 @@ class SiteReader:
         self._scope = "/" if is_list(path) else path[: path.rfind("/") + 1]
         self._urls: dict[str, str] = {}
 
-    async def scan(self, known: Mapping[str, str]) -> Listing:
+    async def scan(self, last_versions: Mapping[str, str]) -> Listing:
         """Visit the site's pages; those that the site says are unchanged aren't sent again."""
-        visit = SiteVisit.open(known)
+        visit = SiteVisit.open(last_versions)
         self._robots = await read_site_robots(self._client, self._start, self._is_same_site)
         delay = self._robots.crawl_delay(AGENT)
         self._client.pause = min(max(self._client.pause, delay or 0.0), _LONGEST_PAUSE_SECONDS)
@@ -105,19 +105,19 @@ class SiteReader:
             pages = {self._start: pages.get(self._start, ""), **pages}
         await self._walk(visit, pages)
         visit.finish()
-        if not (visit.items or visit.unread or visit.gone):
+        if not (visit.items or visit.unread or visit.absent_keys):
             raise SourceUnreadable(
                 "No page of the site can be taken. See whether the address is right, and what its robots.txt says."
             )
         self._urls = {key: version.url for key, version in visit.items.items()}
         items = {key: msgspec.json.encode(version).decode() for key, version in visit.items.items()}
-        return Listing(items, visit.unread, whole=visit.whole, gone=visit.gone, urls=self._urls)
+        return Listing(items, visit.unread, whole=visit.whole, absent_keys=visit.absent_keys, urls=self._urls)
 
     async def _walk(self, visit: SiteVisit, pages: Mapping[str, str]) -> None:
         """Visit the pages that the site lists, else those that links lead to, and those that may be there besides."""
         until = time.monotonic() + _SECONDS
         queue = deque((url, name, 0) for url, name in (pages or {self._start: ""}).items())
-        seen = {url for url, _, _ in queue}
+        known_urls = {url for url, _, _ in queue}
         while queue:
             if self._is_enough(visit, until):
                 visit.whole = False  # what is behind wasn't looked at, and may be there
@@ -125,12 +125,12 @@ class SiteReader:
             url, name, depth = queue.popleft()
             links = await self._visit(visit, url, name, leaf=bool(pages) or depth >= self._depth)
             for link in links:
-                if link in seen or not self._belongs(link):
+                if link in known_urls or not self._belongs(link):
                     continue
-                if len(seen) >= MOST_URLS:
+                if len(known_urls) >= MOST_URLS:
                     visit.whole = False
                     break
-                seen.add(link)
+                known_urls.add(link)
                 queue.append((link, "", depth + 1))
         for page in visit.list_unseen():
             if self._is_enough(visit, until):

@@ -42,10 +42,10 @@ class KnownPage:
 class SiteVisit:
     """A listing so far; the same members as `Listing` has."""
 
-    known: Sequence[KnownPage]
+    known_pages: Sequence[KnownPage]
     items: dict[str, PageVersion] = field(default_factory=dict[str, PageVersion])
     unread: dict[str, str] = field(default_factory=dict[str, str])
-    gone: set[str] = field(default_factory=set[str])
+    absent_keys: set[str] = field(default_factory=set[str])
     whole: bool = True
     _doubted: set[str] = field(default_factory=set[str])
     _by_url: dict[str, list[KnownPage]] = field(init=False)
@@ -53,25 +53,25 @@ class SiteVisit:
 
     def __post_init__(self) -> None:
         self._by_url, self._by_name = defaultdict(list), defaultdict(list)
-        for page in self.known:
+        for page in self.known_pages:
             version = page.version
             self._by_url[version.url].append(page)
             for name in {version.request, version.url, version.address} - {""}:
                 self._by_name[name].append(page)
 
     @classmethod
-    def open(cls, known: Mapping[str, str]) -> "SiteVisit":
-        return cls([KnownPage(key, msgspec.json.decode(text, type=PageVersion)) for key, text in known.items()])
+    def open(cls, last_versions: Mapping[str, str]) -> "SiteVisit":
+        return cls([KnownPage(key, msgspec.json.decode(text, type=PageVersion)) for key, text in last_versions.items()])
 
     @property
     def lists(self) -> set[str]:
         """The lists that named pages the last time."""
-        return {page.version.list for page in self.known} - {""}
+        return {page.version.list for page in self.known_pages} - {""}
 
     @property
     def is_older(self) -> bool:
         """Tell whether it isn't known which list named a page."""
-        return any(not page.version.address for page in self.known)
+        return any(not page.version.address for page in self.known_pages)
 
     def find(self, url: str) -> KnownPage | None:
         """Find the page that was read last when this URL was asked for."""
@@ -98,7 +98,7 @@ class SiteVisit:
     def finish(self) -> None:
         """Let each page be one thing: what is there isn't unread, and what may be there isn't gone."""
         self.unread = {key: reason for key, reason in self.unread.items() if key not in self.items}
-        self.gone -= self.items.keys() | self.unread.keys()
+        self.absent_keys -= self.items.keys() | self.unread.keys()
 
     def miss(self, url: str, reason: str) -> bool:
         """Note that the pages of a URL can't be read now, and tell whether there are any."""
@@ -123,12 +123,12 @@ class SiteVisit:
 
     def lose(self, url: str) -> None:
         """Note that what was read at a URL isn't there any more, unless it is found under its key all the same."""
-        self.gone.update(page.key for page in self._by_url.get(url, ()))
+        self.absent_keys.update(page.key for page in self._by_url.get(url, ()))
 
     def list_unseen(self) -> list[KnownPage]:
         """List the pages of which nothing was seen, and that may be there all the same."""
-        seen = self.items.keys() | self.unread.keys() | self.gone
-        pages = [page for page in self.known if page.key not in seen]
+        listed_keys = self.items.keys() | self.unread.keys() | self.absent_keys
+        pages = [page for page in self.known_pages if page.key not in listed_keys]
         return [page for page in pages if page.key in self._doubted] if self.whole else pages
 
     def _follow(self, hops: Sequence[Hop]) -> bool:

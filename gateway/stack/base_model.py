@@ -19,7 +19,7 @@ from training.chat_template import ChatTemplate
 from training.markers import read_markers
 from training.verdict import BaseShape
 
-__all__ = ["prepare_base_model", "public_name"]
+__all__ = ["choose_public_name", "prepare_base_model"]
 
 _PACKAGED = "smollm2-135m-instruct"
 _PACKAGED_ALIASES = ("HuggingFaceTB/SmolLM2-135M-Instruct",)
@@ -55,7 +55,7 @@ async def prepare_base_model(settings: Settings, dtype: str, tell: Callable[[str
             f"There is no {settings.model_python}: engine, training and retriever run in that environment. "
             "Run: make env-model (or name its interpreter with BRAID_MODEL_PYTHON)"
         )
-    name = public_name(settings)
+    name = choose_public_name(settings)
     folder = settings.home.resolve() / "models" / f"{re.sub(r'[^A-Za-z0-9._-]+', '--', name)}-{dtype}"
     directory = Path(await _make(settings, folder, dtype, tell))
     shape = await asyncio.to_thread(BaseShape.read, directory)
@@ -69,7 +69,7 @@ async def prepare_base_model(settings: Settings, dtype: str, tell: Callable[[str
         folds_system=await asyncio.to_thread(lambda: needs_folding(ChatTemplate.read(directory).render)),
         markers=await asyncio.to_thread(read_markers, directory, prompts.find_generic),
     )
-    file = ServedBaseModel.file(settings.home)
+    file = ServedBaseModel.locate_file(settings.home)
     partial = file.with_suffix(".partial")
     partial.write_bytes(msgspec.json.encode(base))
     partial.replace(file)
@@ -77,7 +77,7 @@ async def prepare_base_model(settings: Settings, dtype: str, tell: Callable[[str
     return base
 
 
-def public_name(settings: Settings) -> str:
+def choose_public_name(settings: Settings) -> str:
     """Return the name that clients see: the one that was chosen, else the model's own."""
     if settings.base_model_name:
         return settings.base_model_name

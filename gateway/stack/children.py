@@ -15,7 +15,7 @@ from gateway.processes import GATEWAY, RETRIEVER, WORKER, Child, Command, Inheri
 from gateway.settings import Settings
 from retrieval.client import Retriever, RetrieverError
 
-__all__ = ["child_environment", "make_children", "make_retriever"]
+__all__ = ["make_child_environment", "make_children", "make_retriever"]
 
 _RETRIEVER_SECONDS = 300.0  # loading torch and the embedder, on a machine that loads the engine meanwhile
 _WORKER_GRACE = 15.0
@@ -44,11 +44,11 @@ def make_children(
             gpu_share=settings.engine_gpu_share,
             options=EngineOptions.parse(settings.engine_options),
         )
-        children.append(engine.child(hardware, connections, _folder(settings), os.environ))
+        children.append(engine.make_child(hardware, connections, _folder(settings), os.environ))
     return [*children, _worker(settings), _gateway(settings, connections)]
 
 
-def child_environment(
+def make_child_environment(
     settings: Settings, inheritance: Inheritance, inherited: Mapping[str, str] | None = None
 ) -> dict[str, str]:
     """Return a child's environment: its part of this one's, with every setting as a `BRAID_…` variable.
@@ -104,7 +104,7 @@ def _worker(settings: Settings) -> Child:
         return True  # a worker listens on no port: what it can't do, it writes to its log and to the jobs
 
     tokens = tuple(place.rpartition("=")[2] for place in settings.source_repositories)
-    environment = child_environment(settings, WORKER | Inheritance((), tokens))
+    environment = make_child_environment(settings, WORKER | Inheritance((), tokens))
     if settings.ray_token is not None:
         environment["BRAID_RAY_TOKEN"] = settings.ray_token.get_secret_value()
     command = Command([sys.executable, "-m", "gateway.cli", "worker"], environment)
@@ -113,7 +113,7 @@ def _worker(settings: Settings) -> Child:
 
 def _gateway(settings: Settings, connections: Connections) -> Child:
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    origin = connections.origin(f"http://{host}:{settings.port}")
+    origin = connections.make_origin(f"http://{host}:{settings.port}")
 
     async def ready() -> bool:
         try:
@@ -125,7 +125,7 @@ def _gateway(settings: Settings, connections: Connections) -> Child:
         await answer.aclose()
         return answer.status == 200
 
-    command = Command([sys.executable, "-m", "gateway.cli", "serve"], child_environment(settings, GATEWAY))
+    command = Command([sys.executable, "-m", "gateway.cli", "serve"], make_child_environment(settings, GATEWAY))
     grace = settings.grace_seconds + _CLOSING_SECONDS
     return Child("gateway", command, _folder(settings), ready, grace=grace)
 

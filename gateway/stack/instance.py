@@ -9,7 +9,7 @@ from pathlib import Path
 
 from gateway.terminal import CommandError, Exit
 
-__all__ = ["Instance", "free_ports", "is_free", "socket_path_problem"]
+__all__ = ["Instance", "explain_socket_path", "find_free_ports", "is_free"]
 
 _SOCKET_PATH_BYTES = 107  # what Linux allows in a Unix socket's address
 
@@ -18,7 +18,7 @@ class Instance:
     """The lock `<home>/run/up.lock`. `braid up` holds it while it runs; the kernel releases it however that ends."""
 
     @staticmethod
-    def file(home: Path) -> Path:
+    def locate_file(home: Path) -> Path:
         return home / "run" / "up.lock"
 
     @classmethod
@@ -29,45 +29,45 @@ class Instance:
         Raises:
             CommandError: Another `braid up` runs with this home, or the folder can't be written.
         """
-        file = cls.file(home)
+        file = cls.locate_file(home)
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
-            opened = file.open("a+")
+            handle = file.open("a+")
         except OSError as error:
             raise CommandError(
                 f"The home folder {home} can't be written: {error.strerror}. "
                 "Choose another one with --home or BRAID_HOME.",
                 Exit.USAGE,
             ) from None
-        with opened:
+        with handle:
             try:
-                fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise CommandError(
-                    f"Braid is running already with the home folder {home} (process {cls.running(home)}). "
+                    f"Braid is running already with the home folder {home} (process {cls.find_process(home)}). "
                     "Stop that one, or start this one with another --home and --port.",
                     Exit.CONFLICT,
                 ) from None
-            opened.truncate(0)
-            opened.write(str(os.getpid()))
-            opened.flush()
+            handle.truncate(0)
+            handle.write(str(os.getpid()))
+            handle.flush()
             yield
 
     @classmethod
-    def running(cls, home: Path) -> int | None:
+    def find_process(cls, home: Path) -> int | None:
         """Return the process id of the Braid that runs with this home, or None."""
         try:
-            with cls.file(home).open() as opened:
+            with cls.locate_file(home).open() as handle:
                 try:
-                    fcntl.flock(opened, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                    fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
                 except BlockingIOError:
-                    return int(opened.read() or 0)
+                    return int(handle.read() or 0)
         except (FileNotFoundError, NotADirectoryError):
             pass
         return None
 
 
-def socket_path_problem(home: Path) -> str | None:
+def explain_socket_path(home: Path) -> str | None:
     """Say what is wrong with a home folder whose path is too long for a Unix socket in it."""
     path = home.resolve() / "run" / "retriever.sock"
     length = len(os.fsencode(path))
@@ -88,7 +88,7 @@ def is_free(host: str, port: int) -> bool:
     return True
 
 
-def free_ports(host: str, first: int, count: int) -> int:
+def find_free_ports(host: str, first: int, count: int) -> int:
     """Return the lowest port from `first` on that has `count` free ones in a row."""
     for port in range(first, 65_536 - count):
         if all(is_free(host, port + offset) for offset in range(count)):

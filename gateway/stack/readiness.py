@@ -40,11 +40,11 @@ async def wait_until_ready(children: Sequence[Child], tell: Callable[[str], None
 
 async def watch(children: Sequence[Child], tell: Callable[[str], None]) -> None:
     """Tell falls and recoveries, until cancelled."""
-    known = {child.name: child.state.phase for child in children}
+    phases = {child.name: child.state.phase for child in children}
     while True:
         for child in children:
             state = child.state
-            if state.phase != known[child.name] and state.phase in ("ready", "restarting"):
+            if state.phase != phases[child.name] and state.phase in ("ready", "restarting"):
                 tell(f"{child.name}: {'ready again' if state.phase == 'ready' else f'fell: {state.reason}'}")
-            known[child.name] = state.phase
+            phases[child.name] = state.phase
         await asyncio.sleep(_POLL_SECONDS)

@@ -11,7 +11,7 @@ from gateway.db import Database
 from gateway.errors import Denied, Unauthorized
 from gateway.tenants.repository import find_key
 
-__all__ = ["Authenticator", "Principal", "Scope", "key_digest", "new_key"]
+__all__ = ["Authenticator", "Principal", "Scope", "digest_key", "new_key"]
 
 _TRUST_SECONDS = 30.0  # how long another process's revocation may go unnoticed; this process evicts at once
 _CACHED_KEYS = 10_000
@@ -47,7 +47,7 @@ def new_key() -> str:
     return "sk-braid-" + secrets.token_urlsafe(32)
 
 
-def key_digest(key: str) -> str:
+def digest_key(key: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()
 
 
@@ -69,7 +69,7 @@ class Authenticator:
         kind, *rest = authorization.split(maxsplit=1)
         if kind.lower() != "bearer" or not rest:
             raise Unauthorized("The Authorization header isn't of the form 'Bearer YOUR_KEY'.")
-        principal = await self._principal(key_digest(rest[0].strip()))
+        principal = await self._principal(digest_key(rest[0].strip()))
         if scope not in principal.scopes:
             raise Denied(
                 f"This key has the scopes {', '.join(sorted(principal.scopes))}, and this call needs {scope.value!r}. "

@@ -4,12 +4,12 @@ from sqlalchemy import ColumnElement, Select, bindparam, func, literal, select, 
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
-from gateway.db import Page, Repository, read_page, slices
+from gateway.db import Page, Repository, cut_slices, read_page
 from gateway.errors import BadRequest
 from gateway.pages import PageRequest
 from gateway.tenants.tables import KeyRow, TenantRow
 
-__all__ = ["ByteSums", "KeyRepository", "find_key", "find_tenant", "page_tenants", "sum_bytes"]
+__all__ = ["ByteSums", "KeyRepository", "find_key", "find_tenant", "list_tenant_page", "sum_bytes"]
 
 
 class KeyRepository(Repository[KeyRow]):
@@ -30,7 +30,7 @@ async def find_tenant(session: AsyncSession, name_or_id: str) -> TenantRow | Non
     return (await session.scalars(query)).one_or_none()
 
 
-async def page_tenants(session: AsyncSession, page: PageRequest) -> Page[TenantRow]:
+async def list_tenant_page(session: AsyncSession, page: PageRequest) -> Page[TenantRow]:
     """Return one page of all tenants, for an administrator; its cursors are ids.
 
     Raises:
@@ -70,7 +70,7 @@ class ByteSums:
         if self._query is None:
             return []
         sums: list[tuple[str, str, int]] = []
-        for some in slices(tenants):
+        for some in cut_slices(tenants):
             rows = await session.execute(self._query, {"tenants": some})
             sums += [(kind, tenant, int(size or 0)) for tenant, size, kind in rows]
         return sums

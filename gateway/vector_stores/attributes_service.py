@@ -4,7 +4,7 @@ from contextlib import AbstractContextManager
 
 from gateway.db import Database
 from gateway.jobs import wait_for
-from gateway.vector_stores.file_service import file_schema, get_document
+from gateway.vector_stores.file_service import get_document, to_file_schema
 from gateway.vector_stores.repository import DocumentRepository, StoreRepository, VersionRepository
 from gateway.vector_stores.schemas import VectorStoreFile, VectorStoreFileUpdate
 from gateway.vector_stores.versions import Content, lock_document, put_version
@@ -35,7 +35,7 @@ class AttributesService:
             await lock_document(session, store_id, key)  # before the bytes are read that the version will have
             document = await get_document(session, self._tenant, store_id, file_id)
             store = await StoreRepository(session, self._tenant).get(store_id, param="vector_store_id")
-            newest = (await VersionRepository(session, self._tenant).newest([document]))[document.id]
+            newest = (await VersionRepository(session, self._tenant).find_newest([document]))[document.id]
             content = Content(newest.filename, newest.digest, newest.bytes, newest.file_id)
             attributes = request.attributes or {}
             document, version = await put_version(session, store, document.key, content, attributes=attributes)
@@ -45,4 +45,4 @@ class AttributesService:
             async with self._database.read() as session:
                 version = await VersionRepository(session, self._tenant).get(version.id)
                 document = await DocumentRepository(session, self._tenant).get(document.id)
-        return file_schema(document, version)
+        return to_file_schema(document, version)

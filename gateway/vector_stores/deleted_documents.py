@@ -62,9 +62,9 @@ async def list_deleted(session: AsyncSession, tenant: str, stores: Sequence[str]
             )
             for one in versions
         ]
-    removed = await RemovedFileRepository(session, tenant).list_newest(stores, _MOST_DOCUMENTS)
-    files = {file.id: file for file in await list_files(session, tenant, {one.file_id for one in removed})}
-    for place in removed:
+    removed_files = await RemovedFileRepository(session, tenant).list_newest(stores, _MOST_DOCUMENTS)
+    files = {file.id: file for file in await list_files(session, tenant, {one.file_id for one in removed_files})}
+    for place in removed_files:
         times[place.id] = place.removed_at
         if file := files.get(place.file_id):
             contents.append(

@@ -76,9 +76,9 @@ class DocumentService:
         check_length(length, self._storage.file_limit)
         async with self._database.read() as session:
             store = await StoreRepository(session, self._tenant).get(store_id, param="vector_store_id")
-            known = await DocumentRepository(session, self._tenant).by_key(store_id, key)
+            document = await DocumentRepository(session, self._tenant).by_key(store_id, key)
         parts = limit_bytes(body, self._storage.file_limit)
-        if known is None:  # else they may be the same, and take no more room
+        if document is None:  # else they may be the same, and take no more room
             parts = self._storage.pass_on(self._tenant, parts, announced=length or 1)
         async with aclosing(parts):
             artifact = await self._artifacts.put(parts)
@@ -98,15 +98,15 @@ class DocumentService:
     async def get(self, store_id: str, key: str, wait: float, presence: AbstractContextManager[object]) -> Document:
         async with self._database.read() as session:
             document = await self._document(session, store_id, key)
-            version = (await VersionRepository(session, self._tenant).newest([document]))[document.id]
+            version = (await VersionRepository(session, self._tenant).find_newest([document]))[document.id]
         return await self._after(document, version, wait, presence)
 
     async def list(self, store_id: str, request: PageRequest) -> DocumentList:
         async with self._database.read() as session:
             await StoreRepository(session, self._tenant).get(store_id, param="vector_store_id")
             documents = DocumentRepository(session, self._tenant)
-            page = await documents.page(DocumentRow.store_id == store_id, **asdict(request))
-            newest = await VersionRepository(session, self._tenant).newest(page.rows)
+            page = await documents.list_page(DocumentRow.store_id == store_id, **asdict(request))
+            newest = await VersionRepository(session, self._tenant).find_newest(page.rows)
         return DocumentList.of([_schema(row, newest[row.id]) for row in page.rows], page)
 
     async def delete(self, store_id: str, key: str) -> DocumentDeleted:

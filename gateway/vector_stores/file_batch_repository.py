@@ -23,7 +23,7 @@ class BatchFileRepository(Repository[BatchFileRow]):
         """Start a query on the ids of a batch's documents."""
         return self.select(BatchFileRow.batch_id == batch).with_only_columns(BatchFileRow.document_id)
 
-    async def counts(self, batch: FileBatchRow) -> Mapping[str, int]:
+    async def count_by_outcome(self, batch: FileBatchRow) -> Mapping[str, int]:
         """Count the files that a batch was given, by what has become of the version that the batch put.
 
         Once none is in progress that stays as it is, whatever is put under a file's key later, and whether the file is

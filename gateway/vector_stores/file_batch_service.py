@@ -18,7 +18,7 @@ from gateway.vector_stores.file_batch_schemas import VectorStoreFileBatch, Vecto
 from gateway.vector_stores.file_service import VectorStoreFileService
 from gateway.vector_stores.repository import StoreRepository
 from gateway.vector_stores.schemas import FileCounts, Status, VectorStoreFileCreate, VectorStoreFileList
-from gateway.vector_stores.service import chunk_sizes
+from gateway.vector_stores.service import find_chunk_sizes
 from gateway.vector_stores.tables import BatchFileRow, FileBatchRow
 from gateway.vector_stores.versions import Content, put_version
 
@@ -66,7 +66,7 @@ class FileBatchService:
                 file.id,
                 Content(file.filename, file.digest, file.bytes, file.id),
                 attributes=one.attributes,
-                chunking=chunk_sizes(one.chunking_strategy),
+                chunking=find_chunk_sizes(one.chunking_strategy),
             )
             await session.flush()
             members.add(
@@ -98,7 +98,7 @@ class FileBatchService:
         """
         async with self._database.begin() as session:
             batch = await self._batch(session, store_id, batch_id)
-            counts = await BatchFileRepository(session, self._tenant).counts(batch)
+            counts = await BatchFileRepository(session, self._tenant).count_by_outcome(batch)
             if batch.cancelled_at is None and counts.get("in_progress"):
                 batch.cancelled_at = int(time.time())
         while True:
@@ -131,7 +131,7 @@ class FileBatchService:
         return row
 
     async def _schema(self, session: AsyncSession, row: FileBatchRow) -> VectorStoreFileBatch:
-        counts = await BatchFileRepository(session, self._tenant).counts(row)
+        counts = await BatchFileRepository(session, self._tenant).count_by_outcome(row)
         return VectorStoreFileBatch(
             id=row.id,
             created_at=row.created_at,

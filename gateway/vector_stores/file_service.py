@@ -20,11 +20,11 @@ from gateway.vector_stores.schemas import (
     VectorStoreFileDeleted,
     VectorStoreFileList,
 )
-from gateway.vector_stores.service import chunk_sizes
+from gateway.vector_stores.service import find_chunk_sizes
 from gateway.vector_stores.tables import DocumentRow, DocumentVersionRow
 from gateway.vector_stores.versions import Content, delete_document, put_version
 
-__all__ = ["VectorStoreFileService", "file_schema", "get_document", "last_error_of"]
+__all__ = ["VectorStoreFileService", "get_document", "last_error_of", "to_file_schema"]
 
 
 class VectorStoreFileService:
@@ -49,9 +49,9 @@ class VectorStoreFileService:
             file.id,
             Content(file.filename, file.digest, file.bytes, file.id),
             attributes=request.attributes,
-            chunking=chunk_sizes(request.chunking_strategy),
+            chunking=find_chunk_sizes(request.chunking_strategy),
         )
-        return file_schema(document, version)
+        return to_file_schema(document, version)
 
     async def list(
         self,
@@ -74,9 +74,9 @@ class VectorStoreFileService:
             where.append(DocumentRow.id.in_(documents))
         first = after and await self._find_place(store_id, after, "after")
         last = before and await self._find_place(store_id, before, "before")
-        page = await self._documents.page(*where, limit=limit, order=order, after=first, before=last)
-        newest = await self._versions.newest(page.rows)
-        data = [file_schema(row, newest[row.id]) for row in page.rows]
+        page = await self._documents.list_page(*where, limit=limit, order=order, after=first, before=last)
+        newest = await self._versions.find_newest(page.rows)
+        data = [to_file_schema(row, newest[row.id]) for row in page.rows]
         return VectorStoreFileList(
             data=data,
             first_id=data[0].id if data else None,  # the files' ids, not the documents'
@@ -86,7 +86,7 @@ class VectorStoreFileService:
 
     async def get(self, store_id: str, file_id: str) -> VectorStoreFile:
         document = await self._document(store_id, file_id)
-        return file_schema(document, (await self._versions.newest([document]))[document.id])
+        return to_file_schema(document, (await self._versions.find_newest([document]))[document.id])
 
     async def delete(self, store_id: str, file_id: str) -> VectorStoreFileDeleted:
         """Take a file out of the store; the file itself stays."""
@@ -94,8 +94,8 @@ class VectorStoreFileService:
         return VectorStoreFileDeleted(id=file_id)
 
     async def _find_place(self, store_id: str, file_id: str, param: str) -> str:
-        removed = RemovedFileRepository(self._session, self._tenant)
-        place = await self._documents.find_place(store_id, file_id) or await removed.find_place(store_id, file_id)
+        removed_files = RemovedFileRepository(self._session, self._tenant)
+        place = await self._documents.find_place(store_id, file_id) or await removed_files.find_place(store_id, file_id)
         if place is None:
             raise NotFound(
                 f"The cursor {file_id!r} is no file of the vector store {store_id!r}, or was removed more than a day "
@@ -131,7 +131,7 @@ def last_error_of(version: DocumentVersionRow) -> LastError | None:
     return LastError(code=version.error_code, message=version.error_message or "")
 
 
-def file_schema(document: DocumentRow, version: DocumentVersionRow) -> VectorStoreFile:
+def to_file_schema(document: DocumentRow, version: DocumentVersionRow) -> VectorStoreFile:
     """Return a document as the file that it is in its store."""
     sizes = StaticChunkingSizes.model_construct(
         max_chunk_size_tokens=version.max_chunk_tokens, chunk_overlap_tokens=version.overlap_tokens

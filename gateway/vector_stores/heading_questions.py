@@ -41,10 +41,10 @@ async def make_questions(
     """
     async with database.read() as session:
         documents = await DocumentRepository(session, store.tenant_id).list_live_keys(store.id)
-    chosen = documents[:: max(len(documents) // _QUESTIONS, 1)][:_QUESTIONS]
-    each = min(max(_QUESTIONS // max(len(chosen), 1), 1), _PER_DOCUMENT)
+    sample = documents[:: max(len(documents) // _QUESTIONS, 1)][:_QUESTIONS]
+    each = min(max(_QUESTIONS // max(len(sample), 1), 1), _PER_DOCUMENT)
     answers: dict[str, list[str]] = {}
-    for id, key in chosen:
+    for id, key in sample:
         request = ContentRequest(
             tenant=store.tenant_id,
             store=store.id,

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from gateway.db import Database
 from gateway.errors import Conflict
-from gateway.evaluation.estimate import mean_difference
+from gateway.evaluation.estimate import estimate_mean_difference
 from gateway.evaluation.labels import LabelledQuestion
 from gateway.evaluation.retrieval_run import Hit, QuestionResult, score_run, search_questions
 from gateway.vector_stores.heading_questions import make_questions
@@ -63,7 +63,7 @@ async def compare_indexes(
         for number, (text, documents) in enumerate(questions)
     ]
     source, target = [await _search(database, retriever, store, index, labels) for index in indexes]
-    change = mean_difference(_list(target, "ndcg@10"), _list(source, "ndcg@10"))
+    change = estimate_mean_difference(_list(target, "ndcg@10"), _list(source, "ndcg@10"))
     return IndexMigrationEvaluation(
         vector_store_id=store.id,
         questions=len(labels),

@@ -45,13 +45,13 @@ async def list_stale(session: AsyncSession, present: Sequence[RetrieverInfo]) ->
     stale: list[StaleStore] = []
     for store in await list_filled_stores(session):
         versions = VersionRepository(session, store.tenant_id)
-        known = chunkers.get(store.index_identity or "")
-        if known is None:
+        present_chunkers = chunkers.get(store.index_identity or "")
+        if present_chunkers is None:
             documents = await DocumentRepository(session, store.tenant_id).count_live(store.id)
             stale.append(StaleStore(store, is_missing=True, documents=documents))
         elif not store.index_whole:
             stale.append(StaleStore(store, is_missing=True, documents=await versions.count_unindexed(store)))
-        elif outdated := await versions.count_unindexed(store, known):
+        elif outdated := await versions.count_unindexed(store, present_chunkers):
             stale.append(StaleStore(store, is_missing=False, documents=outdated))
     return stale
 

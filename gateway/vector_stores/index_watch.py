@@ -38,14 +38,14 @@ class IndexWatch:
 
     async def run(self) -> None:
         """Watch until cancelled."""
-        seen: list[tuple[str, list[str]]] | None = None
+        last_indexes: list[tuple[str, list[str]]] | None = None
         while True:
             try:
                 infos = await self._retriever.describe_all()
                 present = [(info.index, info.present_chunkers) for info in infos]
-                if seen != present:
+                if last_indexes != present:
                     await self.compare(infos)
-                    seen = present
+                    last_indexes = present
             except (RetrieverError, SQLAlchemyError):
                 await asyncio.sleep(_AWAY_SECONDS)
                 continue

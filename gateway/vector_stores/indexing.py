@@ -230,7 +230,7 @@ class Indexer:
             version=version.version,
             file_id=version.file_id,
             filename=version.filename,
-            path=str(self._artifacts.file(version.digest)),
+            path=str(self._artifacts.locate_file(version.digest)),
             attributes=version.attributes,
             index_epoch=turn.index_epoch + 1,
             max_chunk_tokens=version.max_chunk_tokens,
@@ -274,7 +274,7 @@ async def settle(session: AsyncSession, store: StoreRow, index_identity: str, *,
 
 
 async def publish(
-    session: AsyncSession, turn: StoreTurn, document: DocumentRow, version: DocumentVersionRow, written: Written
+    session: AsyncSession, turn: StoreTurn, document: DocumentRow, version: DocumentVersionRow, outcome: Written
 ) -> int:
     """Move the store to the index epoch that was written, and return the oldest one that can still be read.
 
@@ -282,20 +282,20 @@ async def publish(
         JobDelayed: The store changed meanwhile.
     """
     stores = StoreRepository(session, document.tenant_id)
-    if not await stores.move_index_epoch(turn.store, mirrored=written.mirror is not None):
+    if not await stores.move_index_epoch(turn.store, mirrored=outcome.mirror is not None):
         raise JobDelayed("the store changed during the ingest", seconds=0.1)
     now = int(time.time())
     version.index_epoch = turn.index_epoch + 1
     version.published_at = now
     version.index_identity = turn.writer.index
-    version.chunker = written.result.chunker or turn.chunkers[0]
-    version.chunks = written.result.chunks
-    version.embedded = written.result.embedded
-    version.warnings = written.result.warnings
+    version.chunker = outcome.result.chunker or turn.chunkers[0]
+    version.chunks = outcome.result.chunks
+    version.embedded = outcome.result.embedded
+    version.warnings = outcome.result.warnings
     version.mirror_identity = version.mirror_chunker = version.mirror_error = None
-    if written.mirror is not None:
+    if outcome.mirror is not None:
         version.mirror_identity = turn.store.mirror_identity
-        version.mirror_chunker = written.mirror.chunker or turn.mirror_chunkers[0]
+        version.mirror_chunker = outcome.mirror.chunker or turn.mirror_chunkers[0]
     await session.flush()
     store = await stores.get(turn.store.id)
     versions = VersionRepository(session, document.tenant_id)
@@ -309,7 +309,7 @@ async def publish(
 async def _prune(session: AsyncSession, document: DocumentRow, horizon: int) -> None:
     """Delete the versions that no reader at index epoch `horizon` or later can see, with the files made for them."""
     versions = VersionRepository(session, document.tenant_id)
-    rows = await versions.all(DocumentVersionRow.document_id == document.id)
+    rows = await versions.list_all(DocumentVersionRow.document_id == document.id)
     visible = [row.version for row in rows if row.index_epoch is not None and row.index_epoch <= horizon]
     old = [row for row in rows if row.version < max(visible, default=0)]
     if not old:

@@ -39,11 +39,11 @@ class IngestHandler:
         if claim.attempts == 1:  # else a document that comes next may be why this one's attempts fail
             await self._indexer.read_ahead(turn, next_)
         try:
-            written = await self._indexer.write(claim, turn, document, version)
+            outcome = await self._indexer.write(claim, turn, document, version)
         except DocumentUnreadable as error:
             code = "invalid_file" if error.code == "empty_file" else error.code
             raise JobFailed(code, str(error)) from error
-        horizon = await _publish(claim, turn, written)
+        horizon = await _publish(claim, turn, outcome)
         failpoint("ingest-published")
         await self._indexer.collect_garbage(claim, turn, horizon)
         failpoint("ingest-collected")
@@ -72,7 +72,7 @@ async def _find(session: AsyncSession, claim: Claim) -> tuple[DocumentRow, Docum
     return document, version
 
 
-async def _publish(claim: Claim, turn: StoreTurn, written: Written) -> int:
+async def _publish(claim: Claim, turn: StoreTurn, outcome: Written) -> int:
     """Let readers see the version: one commit, refused if another worker has the job by now."""
     async with claim.begin() as session:
         work = await _find(session, claim)
@@ -84,4 +84,4 @@ async def _publish(claim: Claim, turn: StoreTurn, written: Written) -> int:
         document.usage_bytes = version.bytes
         if document.latest == version.version:
             document.status = "completed"
-        return await publish(session, turn, document, version, written)
+        return await publish(session, turn, document, version, outcome)

@@ -11,7 +11,7 @@ import structlog
 
 from gateway.engines import EngineError, EnginePool
 from gateway.engines.base_traits import BaseTraits
-from gateway.engines.client import cache_salt
+from gateway.engines.client import make_cache_salt
 from gateway.errors import BAD_JSON
 from gateway.metrics import Metrics
 
@@ -86,14 +86,14 @@ class QuestionRewriter:
         text = question
         try:
             async with asyncio.timeout(self._seconds):
-                written = await self._ask(tenant, question, history)
+                answer = await self._ask(tenant, question, history)
         except TimeoutError:
             outcome = "timed_out"
         except EngineError as error:
             _log.warning("question_not_rewritten", tenant=tenant, reason=error.detail)
             outcome = "no_engine"
         else:
-            cleaned = clean_rewriting(written, question, history)
+            cleaned = clean_rewriting(answer, question, history)
             text = cleaned or question
             outcome = "unusable" if cleaned is None else "unchanged" if cleaned == question else "rewritten"
         return Rewriting(text, outcome, round((time.perf_counter() - started) * 1000, 3))
@@ -101,7 +101,7 @@ class QuestionRewriter:
     async def _ask(self, tenant: str, question: str, history: Sequence[tuple[str, str]]) -> str:
         with self._pool.pick(None) as lease:
             body = self._make_body(tenant, question, history)
-            with lease.replica.awaited():
+            with lease.replica.make_wait():
                 stream = await lease.engine.chat(body)
             try:
                 data = await stream.read()
@@ -120,7 +120,7 @@ class QuestionRewriter:
             "max_tokens": _MOST_TOKENS,
             "temperature": 0,
             "chat_template_kwargs": {"enable_thinking": False},  # where the template knows it; others ignore it
-            "cache_salt": cache_salt(tenant),
+            "cache_salt": make_cache_salt(tenant),
         }
         return msgspec.json.encode(body)
 
@@ -143,19 +143,19 @@ def make_instruction(question: str, history: Sequence[tuple[str, str]], *, conte
     return _QUERY.format(question=question)
 
 
-def clean_rewriting(written: str, question: str, history: Sequence[tuple[str, str]]) -> str | None:
+def clean_rewriting(answer: str, question: str, history: Sequence[tuple[str, str]]) -> str | None:
     """Return the question that an engine wrote, without labels and quotes; None where it isn't one to search for.
 
     It has to be made of the conversation's words, for the most part, and must have every number and name with a digit
     that the plain question has.
     """
-    line = next((line for line in map(str.strip, written.splitlines()) if line), "")
+    line = next((line for line in map(str.strip, answer.splitlines()) if line), "")
     text = _LABEL.sub("", line.strip(_QUOTES)).strip(_QUOTES)
     if not text or len(text) > _LONGEST_QUESTION:
         return None
     pieces = _list_pieces(text)
-    known = _list_pieces(" ".join((question, *(text for _role, text in history))))
-    if not pieces or len(pieces & known) < _LEAST_SHARE * len(pieces):
+    conversation_pieces = _list_pieces(" ".join((question, *(text for _role, text in history))))
+    if not pieces or len(pieces & conversation_pieces) < _LEAST_SHARE * len(pieces):
         return None
     numbers = {word for word in re.findall(r"\w+", question.lower()) if any(map(str.isdigit, word))}
     return text if numbers <= set(re.findall(r"\w+", text.lower())) else None

@@ -67,7 +67,7 @@ class ReindexHandler:
     async def _index(self, claim: Claim, turn: StoreTurn, document: DocumentRow, version: DocumentVersionRow) -> None:
         await claim.save({"version": version.id, "chunker": turn.chunkers[0]})
         try:
-            written = await self._indexer.write(claim, turn, document, version)
+            outcome = await self._indexer.write(claim, turn, document, version)
         except DocumentUnreadable as error:
             async with claim.begin() as session:
                 work = await _find(session, claim.tenant, version.id)
@@ -78,7 +78,7 @@ class ReindexHandler:
             work = await _find(session, claim.tenant, version.id)
             if work is None:
                 return  # deleted meanwhile; the next writer takes its points back
-            horizon = await publish(session, turn, *work, written)
+            horizon = await publish(session, turn, *work, outcome)
         failpoint("reindex-published")
         await self._indexer.collect_garbage(claim, turn, horizon)
         failpoint("reindex-collected")

@@ -78,7 +78,7 @@ class RemoveHandler:
                 raise JobDelayed(str(error), seconds=_OTHER_INDEX_SECONDS) from error
             failpoint("remove-points")
             async with claim.begin() as session:
-                documents = await DeletedDocumentRepository(session, claim.tenant).all(DocumentRow.id.in_(ids))
+                documents = await DeletedDocumentRepository(session, claim.tenant).list_all(DocumentRow.id.in_(ids))
                 await RemovedFileRepository(session, claim.tenant).note(documents, int(time.time()))
                 await BatchFileRepository(session, claim.tenant).note_removal(ids)
                 await _erase(session, claim.tenant, ids)

@@ -3,7 +3,7 @@ from collections.abc import Collection, Mapping, Sequence
 from sqlalchemy import ColumnElement, Select, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from gateway.db import Repository, slices
+from gateway.db import Repository, cut_slices
 from gateway.vector_stores.tables import DocumentRow, DocumentVersionRow, RemovedFileRow, StoreRow
 
 __all__ = [
@@ -85,13 +85,13 @@ class DocumentRepository(Repository[DocumentRow]):
         return super().select(DocumentRow.deleted_at.is_(None), *where)
 
     async def by_key(self, store: str, key: str) -> DocumentRow | None:
-        return await self.one(DocumentRow.store_id == store, DocumentRow.live_key == key)
+        return await self.find_one(DocumentRow.store_id == store, DocumentRow.live_key == key)
 
     async def by_file(self, store: str, file_id: str) -> DocumentRow | None:
         """Find the document that an OpenAI client means: added as this file, or put from these bytes."""
         where = DocumentRow.store_id == store
-        added = await self.one(where, DocumentRow.live_key == file_id)
-        return added or await self.one(where, self._is_from(file_id))
+        added = await self.find_one(where, DocumentRow.live_key == file_id)
+        return added or await self.find_one(where, self._is_from(file_id))
 
     async def find_place(self, store: str, file_id: str) -> str | None:
         """Find the id of the document that a file is or was in a store, as long as there is a row of it."""
@@ -102,15 +102,15 @@ class DocumentRepository(Repository[DocumentRow]):
     async def list_of(self, ids: Collection[str]) -> Sequence[DocumentRow]:
         """List those of some documents that are there, however many are named."""
         rows: list[DocumentRow] = []
-        for some in slices(ids):
+        for some in cut_slices(ids):
             rows += (await self.session.scalars(self.select(DocumentRow.id.in_(some)))).all()
         return rows
 
     async def list_of_keys(self, stores: Collection[str], keys: Collection[str]) -> Sequence[DocumentRow]:
         """List the documents of some stores that are there under some keys."""
         rows: list[DocumentRow] = []
-        for some in slices(keys):
-            rows += await self.all(DocumentRow.store_id.in_(stores), DocumentRow.live_key.in_(some))
+        for some in cut_slices(keys):
+            rows += await self.list_all(DocumentRow.store_id.in_(stores), DocumentRow.live_key.in_(some))
         return rows
 
     async def list_by_file(self, file_id: str) -> Sequence[DocumentRow]:
@@ -157,7 +157,7 @@ class DocumentRepository(Repository[DocumentRow]):
         query = self.select(DocumentRow.id.in_(ids), DocumentRow.store_id.in_(stores))
         return set((await self.session.scalars(query.with_only_columns(DocumentRow.id))).all())
 
-    async def counts(self, stores: Collection[str]) -> Mapping[str, Mapping[str, tuple[int, int]]]:
+    async def count_by_store(self, stores: Collection[str]) -> Mapping[str, Mapping[str, tuple[int, int]]]:
         """Count documents and their bytes, by store and status."""
         query = (
             self.select(DocumentRow.store_id.in_(stores))
@@ -224,7 +224,7 @@ class VersionRepository(Repository[DocumentVersionRow]):
     noun = "document version"
 
     async def get_version(self, document: str, version: int) -> DocumentVersionRow | None:
-        return await self.one(DocumentVersionRow.document_id == document, DocumentVersionRow.version == version)
+        return await self.find_one(DocumentVersionRow.document_id == document, DocumentVersionRow.version == version)
 
     async def list_earlier(self, document: str, version: int, limit: int) -> Sequence[DocumentVersionRow]:
         """List the versions of a document before this one that were read, newest first."""
@@ -235,7 +235,7 @@ class VersionRepository(Repository[DocumentVersionRow]):
     async def list_times(self, documents: Collection[str]) -> dict[str, list[int]]:
         """List when the versions that were read were put, oldest first, by document id."""
         times: dict[str, list[int]] = {}
-        for some in slices(sorted(documents)):
+        for some in cut_slices(sorted(documents)):
             query = self.select(DocumentVersionRow.document_id.in_(some), DocumentVersionRow.status == "completed")
             columns = (DocumentVersionRow.document_id, DocumentVersionRow.created_at)
             rows = await self.session.execute(query.order_by(DocumentVersionRow.version).with_only_columns(*columns))
@@ -243,7 +243,7 @@ class VersionRepository(Repository[DocumentVersionRow]):
                 times.setdefault(document, []).append(created_at)
         return times
 
-    async def newest(self, documents: Sequence[DocumentRow]) -> dict[str, DocumentVersionRow]:
+    async def find_newest(self, documents: Sequence[DocumentRow]) -> dict[str, DocumentVersionRow]:
         """Find the version that was put last, by document id."""
         ids = [document.id for document in documents]
         query = (
@@ -314,8 +314,10 @@ class VersionRepository(Repository[DocumentVersionRow]):
         )
         return await self.session.scalar(query) or 0
 
-    async def waiting(self, document: str) -> Sequence[DocumentVersionRow]:
-        return await self.all(DocumentVersionRow.document_id == document, DocumentVersionRow.status == "in_progress")
+    async def list_waiting(self, document: str) -> Sequence[DocumentVersionRow]:
+        return await self.list_all(
+            DocumentVersionRow.document_id == document, DocumentVersionRow.status == "in_progress"
+        )
 
     async def list_next(
         self, store_id: str, after: str, limit: int
@@ -334,7 +336,7 @@ class VersionRepository(Repository[DocumentVersionRow]):
     async def find_used(self, file_ids: Collection[str]) -> set[str]:
         """Return those of some files that a version of any document has."""
         used: set[str] = set()
-        for some in slices(sorted(file_ids)):
+        for some in cut_slices(sorted(file_ids)):
             query = self.select(DocumentVersionRow.file_id.in_(some)).with_only_columns(DocumentVersionRow.file_id)
             used.update((await self.session.scalars(query)).all())
         return used
@@ -355,7 +357,7 @@ class RemovedFileRepository(Repository[RemovedFileRow]):
 
     async def note(self, documents: Sequence[DocumentRow], now: int) -> None:
         """Keep the places of documents that are about to be erased, by the files that clients know them as."""
-        newest = await VersionRepository(self.session, self.tenant).newest(documents)
+        newest = await VersionRepository(self.session, self.tenant).find_newest(documents)
         rows = [
             {
                 "id": document.id,

@@ -25,7 +25,7 @@ from gateway.vector_stores.store_queue import DROP, ask_for_work
 from gateway.vector_stores.tables import StoreRow
 from gateway.vector_stores.versions import AUTO_CHUNK_SIZES, ChunkSizes, Content, put_version
 
-__all__ = ["VectorStoreService", "check_filled_stores", "check_stores", "chunk_sizes", "find_live"]
+__all__ = ["VectorStoreService", "check_filled_stores", "check_stores", "find_chunk_sizes", "find_live"]
 
 
 async def check_stores(session: AsyncSession, tenant: str, ids: Sequence[str], *, param: str) -> None:
@@ -65,7 +65,7 @@ class VectorStoreService:
 
     async def create(self, request: VectorStoreCreate) -> VectorStore:
         now = int(time.time())
-        sizes = chunk_sizes(request.chunking_strategy) or AUTO_CHUNK_SIZES
+        sizes = find_chunk_sizes(request.chunking_strategy) or AUTO_CHUNK_SIZES
         row = StoreRow(
             id=new_id("vs_"),
             created_at=now,
@@ -87,8 +87,8 @@ class VectorStoreService:
         return await self._with_counts(row)
 
     async def list(self, *, limit: int, order: str, after: str | None, before: str | None) -> VectorStoreList:
-        page = await self._stores.page(limit=limit, order=order, after=after, before=before)
-        counts = await self._documents.counts([row.id for row in page.rows])
+        page = await self._stores.list_page(limit=limit, order=order, after=after, before=before)
+        counts = await self._documents.count_by_store([row.id for row in page.rows])
         return VectorStoreList.of([_schema(row, counts[row.id]) for row in page.rows], page)
 
     async def get(self, id: str) -> VectorStore:
@@ -97,12 +97,12 @@ class VectorStoreService:
     async def modify(self, id: str, request: VectorStoreUpdate) -> VectorStore:
         """Change what the request names; null clears it. A store that is used again after it expired starts anew."""
         row = await self._stores.get(id, param="vector_store_id")
-        named = request.model_fields_set
-        if "name" in named:
+        members = request.model_fields_set
+        if "name" in members:
             row.name = request.name or ""
-        if "metadata" in named:
+        if "metadata" in members:
             row.meta = request.metadata or {}
-        if "expires_after" in named:
+        if "expires_after" in members:
             row.expires_after = request.expires_after and request.expires_after.model_dump()
         row.last_active_at = int(time.time())
         return await self._with_counts(row)
@@ -115,10 +115,10 @@ class VectorStoreService:
         return VectorStoreDeleted(id=id)
 
     async def _with_counts(self, row: StoreRow) -> VectorStore:
-        return _schema(row, (await self._documents.counts([row.id]))[row.id])
+        return _schema(row, (await self._documents.count_by_store([row.id]))[row.id])
 
 
-def chunk_sizes(request: ChunkingStrategy | None) -> ChunkSizes | None:
+def find_chunk_sizes(request: ChunkingStrategy | None) -> ChunkSizes | None:
     """Return the sizes that a request asks for; None where it leaves them to the store."""
     if request is None:
         return None

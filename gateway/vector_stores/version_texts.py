@@ -136,12 +136,12 @@ class DocumentTexts:
 
     def _decode(self, digest: str) -> str | None:
         try:
-            return self._artifacts.file(digest).read_bytes().decode("utf-8-sig")
+            return self._artifacts.locate_file(digest).read_bytes().decode("utf-8-sig")
         except (FileNotFoundError, UnicodeDecodeError):
             return None
 
     async def _parse(self, version: DocumentVersionRow | DeletedContent) -> str | None:
-        path = self._artifacts.file(version.digest)
+        path = self._artifacts.locate_file(version.digest)
         if await asyncio.to_thread(path.exists):
             with explain_retriever_errors([]), suppress(DocumentUnreadable):  # it was read: by another parser
                 return (await self._retriever.parse(ParseRequest(str(path), version.filename))).text

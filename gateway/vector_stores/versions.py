@@ -197,7 +197,7 @@ async def _append(session: AsyncSession, document: DocumentRow, row: DocumentVer
 
 async def _supersede(session: AsyncSession, document: DocumentRow, *, running: bool = True) -> None:
     """Cancel the versions that wait; one that is being read goes on unless `running`, so that something gets done."""
-    for row in await VersionRepository(session, document.tenant_id).waiting(document.id):
+    for row in await VersionRepository(session, document.tenant_id).list_waiting(document.id):
         if (
             row.job_id is not None
             and await cancel(session, document.tenant_id, row.job_id, running=running) == "cancelled"

@@ -4,12 +4,12 @@ from starlette.types import Message, Send
 
 from gateway.errors import PayloadTooLarge
 
-__all__ = ["BodyLimitSender", "body_too_large"]
+__all__ = ["BodyLimitSender", "make_body_error"]
 
 _PLAIN = b"text/plain"
 
 
-def body_too_large() -> PayloadTooLarge:
+def make_body_error() -> PayloadTooLarge:
     """Return the error of a body that is larger than its route takes."""
     return PayloadTooLarge("The body is larger than this path takes. Send less in one request.")
 
@@ -34,7 +34,7 @@ class BodyLimitSender:
             await self._send(message)
             return
         self._replaced = True
-        body = body_too_large().body()
+        body = make_body_error().encode_body()
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
         await self._send({**message, "headers": headers})
         await self._send({"type": "http.response.body", "body": body})

@@ -228,7 +228,7 @@ class BoundedProtocol(JoinedProtocol):
         self._refusal = error
         cycle = cast("RequestResponseCycle | None", self.cycle)
         if cycle is None or (cycle.response_complete if self._in_head else not cycle.response_started):
-            body, request = error.body(), new_request_id()
+            body, request = error.encode_body(), new_request_id()
             self.transport.write(STATUS_LINE[error.status] + _HEAD % (len(body), request.encode()) + body)
             state: State | None = self.app_state.get("braid")
             if state is not None:  # none where a test serves an application without its state

@@ -44,5 +44,5 @@ class _Cors(CORSMiddleware):
             "Pages of this origin may not call this server. Its setting cors_origins names others."
         )
         return Response(
-            error.body(), error.status, headers={"vary": response.headers["vary"]}, media_type="application/json"
+            error.encode_body(), error.status, headers={"vary": response.headers["vary"]}, media_type="application/json"
         )

@@ -96,14 +96,14 @@ def replace_shard(folder: Path, shard: edge.EdgeShard, better: Path) -> edge.Edg
     folder.rename(replaced)
     try:
         better.rename(folder)
-        opened = edge.EdgeShard.load(str(folder))
+        successor = edge.EdgeShard.load(str(folder))
     except Exception:
         shutil.rmtree(folder, ignore_errors=True)
         replaced.rename(folder)
         _log.exception("the copy of the index at %s can't be opened: it stays as it was", folder)
         return edge.EdgeShard.load(str(folder))
     shutil.rmtree(replaced, ignore_errors=True)
-    return opened
+    return successor
 
 
 def _name_replaced(folder: Path) -> Path:

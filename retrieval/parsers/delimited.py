@@ -30,9 +30,9 @@ def parse_delimited(content: FileContent, limits: ParseLimits) -> Parsed:
         DocumentUnreadable: Nothing visible is in it.
     """
     text = clean_visible(content.text)
-    named = _NAMED.match(text)
-    lines = text[named.end() if named else 0 :].split("\n")
-    delimiter = named[1] if named else _find_delimiter(lines[:_SAMPLE])
+    name_match = _NAMED.match(text)
+    lines = text[name_match.end() if name_match else 0 :].split("\n")
+    delimiter = name_match[1] if name_match else _find_delimiter(lines[:_SAMPLE])
     if not delimiter:
         return parse_text(content, limits)
     escaped = [line.replace('\\"', '""') for line in lines]  # as databases and programs on Unix write quotes

@@ -78,7 +78,7 @@ class _Reader:
         self.writer = TextWriter()
         self._limits = limits
         self._depth = depth
-        self._seen: set[str] = set()
+        self._paragraphs: set[str] = set()
         self._left = _MOST_ATTACHMENTS
 
     def add(self, message: Message, level: int) -> str:
@@ -138,10 +138,10 @@ class _Reader:
         for line in text.split("\n"):
             quote = _QUOTE.match(line)
             words = join_words(line[quote.end() :] if quote else line)
-            if quote is None or (words and words not in self._seen):
+            if quote is None or (words and words not in self._paragraphs):
                 lines.append(line)
             if quote is None and words:
-                self._seen.add(words)
+                self._paragraphs.add(words)
         return "\n".join(lines)
 
 

@@ -55,9 +55,9 @@ def parse_markdown(content: FileContent, _limits: ParseLimits) -> Parsed:
         warnings += filter(None, [describe_comments(comments)])
     blocks = _Blocks.read(text)
     headings = list(_find_headings(blocks))
-    named = _TITLE.search(text, 0, blocks.body)
+    title_match = _TITLE.search(text, 0, blocks.body)
     first = headings[0].title if headings and headings[0].level == 1 else ""
-    title = first or (named[2].strip() if named else "")
+    title = first or (title_match[2].strip() if title_match else "")
     return Parsed(content.media_type, title, text, headings, warnings=warnings, blocks=list(_find_blocks(blocks)))
 
 

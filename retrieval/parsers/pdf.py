@@ -155,7 +155,7 @@ def _drop_running_heads(pages: list[_Page]) -> list[_Page]:
     least = max(_REPEATED, len(pages) * 2 // 5)
     counts = Counter(text for lines in edges for text in {line.text for line in lines})
     numbers = Counter(key for number, lines in enumerate(edges) for key in {*_number_keys(number, lines)})
-    seen: set[str] = set()
+    earlier_heads: set[str] = set()
     trimmed: list[_Page] = []
     for number, (page, lines) in enumerate(zip(pages, edges, strict=True)):
         dropped: list[_Line] = []
@@ -163,10 +163,10 @@ def _drop_running_heads(pages: list[_Page]) -> list[_Page]:
             repeated = counts[line.text] >= least
             # In larger type `Lesson 3` is a heading of its page.
             numbered = line.size <= body and any(numbers[key] >= least for key in _number_keys(number, [line]))
-            if numbered or (repeated and line.text in seen):
+            if numbered or (repeated and line.text in earlier_heads):
                 dropped.append(line)
             elif repeated:
-                seen.add(line.text)
+                earlier_heads.add(line.text)
         trimmed.append(_drop_lines(page, dropped))
     return trimmed
 
@@ -190,16 +190,16 @@ def _drop_lines(page: _Page, dropped: Sequence[_Line]) -> _Page:
         return page
     parts: list[str] = []
     lines: list[_Line] = []
-    at = removed = 0
+    at = shift = 0
     for line in page.lines:
         if line in dropped:
             end = line.start + len(line.text)
             end += page.text[end : end + 1] == "\n"
             parts.append(page.text[at : line.start])
-            removed += end - line.start
+            shift += end - line.start
             at = end
         else:
-            lines.append(replace(line, start=line.start - removed))
+            lines.append(replace(line, start=line.start - shift))
     return _Page("".join(parts) + page.text[at:], lines)
 
 

@@ -217,8 +217,8 @@ class _Reader:
         signs = self._tables.signs.get(value, "") if word == "f" else ""
         self._state = replace(self._state, encoding="latin-1" if signs else font or self._encoding, signs=signs)
 
-    def _see(self, word: str, seen: bool) -> None:
-        unseen = self._state.unseen - {word} if seen else self._state.unseen | {word}
+    def _see(self, word: str, visible: bool) -> None:
+        unseen = self._state.unseen - {word} if visible else self._state.unseen | {word}
         self._state = replace(self._state, unseen=unseen)
 
     def _lay_out(self, word: str, value: int | None) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 
-from tests.architecture import rules
+from tests.architecture import function_names, rules
 from tests.architecture.source import PACKAGES, Module, modules, read
 
 
@@ -50,6 +50,29 @@ def tests() -> tuple[Module, ...]:
 FIRST_SCHEMA = "gateway/migrations/scripts/versions/0001_the_first_schema.py"
 BODY = "    x = 1\n" * 61
 HANDLER = "@router.get('/')\ndef handler():\n" + "    x = 1\n" * 13
+# Functions whose names others have given, or that are called by them as a command is.
+_BY_ASYNCIO = "connection_made data_received connection_lost"
+OTHERS_NAMES = {
+    ("gateway/app.py", "FastAPI's"): "openapi",
+    ("gateway/cli/demo.py", "the command's"): "demo",
+    ("gateway/cli/doctor/command.py", "the command's"): "doctor",
+    ("gateway/cli/gate.py", "the command's"): "gate",
+    ("gateway/cli/serve.py", "the command's"): "worker",
+    ("gateway/cli/storage.py", "the command's"): "storage",
+    ("gateway/cli/up.py", "the command's"): "up",
+    ("gateway/db/sqlite_connection.py", "the database API's"): "cursor executemany fetchall",
+    ("gateway/engines/http.py", "asyncio's"): f"{_BY_ASYNCIO} eof_received",
+    ("gateway/engines/vllm_plugin/braid_vllm_plugin.py", "vLLM's"): (
+        "bgmv_expand bgmv_expand_slice bgmv_shrink sgmv_expand sgmv_expand_slice sgmv_shrink"
+    ),
+    ("gateway/jobs/failpoints.py", "the field's word, at home in every step of a job"): "failpoint",
+    ("gateway/settings.py", "pydantic's"): "settings_customise_sources",
+    ("gateway/web/api_browser.py", "Starlette's"): "file_response",
+    ("gateway/web/bounded_protocol.py", "asyncio's"): _BY_ASYNCIO,
+    ("gateway/web/cors.py", "Starlette's"): "preflight_response",
+    ("gateway/web/uvicorn_protocol.py", "asyncio's"): _BY_ASYNCIO,
+    ("prompts/_sandbox.py", "Jinja's"): "getattr getitem",
+}
 
 RULES = (
     Rule(
@@ -118,7 +141,17 @@ RULES = (
         "a name is a noun and no participle",
         rules.participles,
         Module.of("def f(x):\n    for made in x: ...\n"),
+        {
+            f"gateway/{path}.py:done": "`asyncio.wait` returns what is done"
+            for path in ("gates/closed_book", "jobs/worker")
+        },
         modules=without_tests,
+    ),
+    Rule(
+        "a public function begins with a verb or a preposition",
+        function_names.nouns_for_functions,
+        Module.of("class Reconciler:\n    async def resident(self, name: str) -> None: ...\n"),
+        {f"{path}:{name}": reason for (path, reason), names in OTHERS_NAMES.items() for name in names.split()},
     ),
     Rule(
         "an epoch is a pass over training data, and a store's is an index epoch",

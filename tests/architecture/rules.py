@@ -9,8 +9,13 @@ from tests.architecture.source import Module, length
 
 # Names that say what was done to a thing, or nothing at all, instead of what it is.
 PARTICIPLES = frozenset(
-    {"said", "held", "kept", "made", "asked", "given", "found", "wanted", "shown", "taken", "stored", "told", "decoded"}
+    {
+        *("said", "held", "kept", "made", "asked", "given", "found", "wanted", "shown", "taken", "stored", "told"),
+        *("decoded", "known", "done", "chosen", "seen", "gone", "sent", "opened", "named", "written", "removed"),
+    }
 )
+# Members with these names are the API's and the tables': `done` of `total`.
+PUBLIC_MEMBERS = frozenset({"done"})
 PLACES_OF_TRAINING = ("training/", "gateway/fine_tuning/", "gateway/adapters/", "gateway/demo/")
 VAGUE = re.compile(r"(^|_)(utils?|helpers?|misc|common|stuff|things?|impl|logic|various)(_|$)")
 VAGUE_NOUN = re.compile(r"(^|_)(manager|core|shared|tools?)(_|$)")
@@ -23,7 +28,8 @@ CUT_SHORT = re.compile(r"(^|_)(cant|dont|doesnt|didnt|isnt|arent|wasnt|wont|hasn
 
 def participles(module: Module) -> set[str]:
     """Variables, parameters, attributes and functions whose whole name is a participle."""
-    return {f"{module.path}:{name}" for name in _names(module) if name.strip("_") in PARTICIPLES}
+    names = [*_variables(module), *(name for name in _members(module) if name not in PUBLIC_MEMBERS)]
+    return {f"{module.path}:{name}" for name in names if name.strip("_") in PARTICIPLES}
 
 
 def bare_epochs(module: Module) -> set[str]:
@@ -62,8 +68,24 @@ def stray_schemas(module: Module) -> set[str]:
 
 
 def _names(module: Module) -> Iterator[str]:
-    yield from (node.id for node in module.nodes(ast.Name) if isinstance(node.ctx, ast.Store))
+    yield from _members(module)
+    yield from _variables(module)
+
+
+def _members(module: Module) -> Iterator[str]:
+    yield from (node.id for node in _fields(module))
     yield from (node.attr for node in module.nodes(ast.Attribute) if isinstance(node.ctx, ast.Store))
+
+
+def _fields(module: Module) -> list[ast.Name]:
+    members = (member for node in module.nodes(ast.ClassDef) for member in node.body)
+    targets = (member.target for member in members if isinstance(member, ast.AnnAssign))
+    return [target for target in targets if isinstance(target, ast.Name)]
+
+
+def _variables(module: Module) -> Iterator[str]:
+    fields = set(_fields(module))
+    yield from (node.id for node in module.nodes(ast.Name) if isinstance(node.ctx, ast.Store) and node not in fields)
     yield from (node.arg for node in module.nodes(ast.arg))
     yield from (node.name for node in module.functions())
     yield from (node.asname for node in module.nodes(ast.alias) if node.asname)

@@ -2,7 +2,9 @@
 
 import pytest
 
+from tests.architecture import function_names
 from tests.architecture.ruled import RULES, Rule, breaches
+from tests.architecture.source import Module
 
 EACH = pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.says)
 
@@ -20,3 +22,29 @@ def test_every_exception_is_still_needed(rule: Rule) -> None:
 @EACH
 def test_the_check_sees_what_breaks_the_rule(rule: Rule) -> None:
     assert rule.check(rule.broken)
+
+
+def test_every_verb_of_the_list_begins_a_name() -> None:
+    assert function_names.unused_verbs() == set()
+
+
+@pytest.mark.parametrize(
+    ("text", "holds"),
+    [
+        ("def find_row(): ...", True),
+        ("def to_row(): ...", True),
+        ("def title_of(row): ...", True),
+        ("def fits(row) -> bool: ...", True),
+        ("def fits(row) -> int: ...", False),
+        ("def row(): ...", False),
+        ("def _row(): ...", True),
+        ("class Row:\n    @property\n    def title(self): ...", True),
+        ("class Row:\n    def title(self): ...", False),
+        ("class Row:\n    @classmethod\n    def empty(cls): return cls()", True),
+        ("class Row:\n    @classmethod\n    def empty(cls): return 1", False),
+        ("@contextmanager\ndef row(): yield", True),
+        ("@router.get('/')\ndef row(): ...", True),
+    ],
+)
+def test_a_function_is_a_verb(text: str, holds: bool) -> None:
+    assert (not function_names.nouns_for_functions(Module.of(f"{text}\n"))) == holds

@@ -32,7 +32,7 @@ from transformers import AutoTokenizer
 import prompts
 from gateway.conversations import Conversation
 from gateway.conversations.counterfactuals import vary_rows
-from gateway.demo.tenants import DemoTenant, tenants
+from gateway.demo.tenants import DemoTenant, make_tenants
 from gateway.evaluation.faithfulness import make_counterfactual
 from gateway.evaluation.values import TextValues, find_values
 from training.dataset import Message, RowPassage
@@ -80,7 +80,7 @@ class Material:
         self.template = prompts.compile(tenant.prompt)
         self.style = tenant.style
         count = 2 * (options.facts + options.held_out) + 24
-        rows = [_to_conversation(number, row) for number, row in enumerate(tenant.conversations(count), 1)]
+        rows = [_to_conversation(number, row) for number, row in enumerate(tenant.list_conversations(count), 1)]
         answered = [row for row in rows if list_values(row)]
         self.facts = answered[: options.facts]
         self.held_out = answered[options.facts : options.facts + options.held_out]
@@ -245,7 +245,7 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, list[Figures]]:
     options = Options(**{name: parsed[name] for name in asdict(Options())})
     out: Path = parsed["out"]
     _keep_options(out, options)
-    tenant = next(one for one in tenants() if one.name == options.tenant)
+    tenant = next(one for one in make_tenants() if one.name == options.tenant)
     material = Material(tenant, options)
     figures = {
         arm: [

@@ -37,7 +37,7 @@ async def _cut(folder: Path, embedder: Embedder) -> list[str]:
             max_chunk_tokens=_CHUNK_TOKENS,
         )
         parsed = await parse(path, path.name)
-        chunks = contextualize(parsed, request, embedder.token_offsets, window=embedder.window)
+        chunks = contextualize(parsed, request, embedder.find_token_offsets, window=embedder.window)
         texts += [chunk.indexed_text for chunk in chunks]
     return texts
 

@@ -165,7 +165,7 @@ async def _prepare(home: Path, *, training: bool) -> Settings:
     """Put a base model and a database there, and return settings by which trainings are real, or only say so."""
     if training:
         settings = Settings(home=home, engine_urls=(_NO_ENGINE,), model_python=MODEL_PYTHON)
-        ServedBaseModel.file(home).parent.mkdir()
+        ServedBaseModel.locate_file(home).parent.mkdir()
         await prepare_base_model(settings, "float32", lambda _: None)
     else:
         prepare_home(home)

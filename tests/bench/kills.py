@@ -148,7 +148,7 @@ class Writer:
 
     async def check(self, report: Report) -> None:
         """Compare all that there is with what should be."""
-        rows = [row async for row in self._client.rows(f"/api/vector_stores/{self.store}/documents")]
+        rows = [row async for row in self._client.read_rows(f"/api/vector_stores/{self.store}/documents")]
         if {row["key"] for row in rows} != set(self.expected):
             report.wrong.append(f"{self.store} has {sorted(row['key'] for row in rows)}, not {sorted(self.expected)}")
         for key, version in self.expected.items():

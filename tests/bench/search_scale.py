@@ -21,7 +21,7 @@ from retrieval.backends import KeywordVector, Point
 from retrieval.backends.embedded import EmbeddedBackend
 from retrieval.fusion import fuse
 from retrieval.messages import SearchQuery
-from retrieval.visibility import OPEN, reader_visibility, search_visibility
+from retrieval.visibility import OPEN, show_to_reader, show_to_search
 from tests.waiting import until
 
 __all__ = ["Seconds", "describe", "measure"]
@@ -97,9 +97,7 @@ async def _ask(backend: EmbeddedBackend, source: _Source, tenant: str, index_epo
     query = SearchQuery(tenant=tenant, stores={f"vs-{tenant}": index_epoch}, text="", limit=5)
     (vector,), words = source.draw_vectors(1), source.draw_words(_QUESTION_WORDS)
     started, processor = time.perf_counter(), time.process_time()
-    candidates = await backend.search(
-        search_visibility(query, None), reader_visibility(query), vector, words, _CANDIDATES
-    )
+    candidates = await backend.search(show_to_search(query, None), show_to_reader(query), vector, words, _CANDIDATES)
     best = fuse(candidates, limit=5, threshold=None, unrelated=0.0, weights=query.weights)
     seconds = time.perf_counter() - started, time.process_time() - processor
     assert len(best) == 5

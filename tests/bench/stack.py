@@ -14,7 +14,7 @@ from pathlib import Path
 from gateway.client import Client, ClientError
 from gateway.processes import WORKER
 from gateway.settings import Settings
-from gateway.stack.children import child_environment
+from gateway.stack.children import make_child_environment
 from retrieval.client import Retriever, RetrieverError
 from tests.fakes.vllm import FakeVllm
 from tests.gateway.worker import ROOT, prepare_home
@@ -69,7 +69,7 @@ class Stack:
 
     async def start(self, name: str) -> None:
         """Start a process, and return when it answers."""
-        environment = child_environment(self.settings, WORKER) | {"HF_HUB_OFFLINE": "1", "PYTHONPATH": str(ROOT)}
+        environment = make_child_environment(self.settings, WORKER) | {"HF_HUB_OFFLINE": "1", "PYTHONPATH": str(ROOT)}
         environment["BRAID_ADMIN_KEY"] = self._admin_key
         log = self.settings.home / "logs" / f"{name}.log"
         log.parent.mkdir(exist_ok=True)

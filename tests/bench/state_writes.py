@@ -61,7 +61,7 @@ async def measure(python: Path, base: Path, count: int, recipe: Recipe) -> Repor
         state = work / "state.safetensors"
         trainer_program = TrainerProgram(LocalExecutor(python), work / "logs", device="cpu")
         async with trainer_program.train(spec, work / "out", state, work / "checkpoints") as run:
-            while event := await run.next_event():
+            while event := await run.read_event():
                 now = time.monotonic()
                 if isinstance(event, Step):
                     first, last, steps = first or now, now, event.step

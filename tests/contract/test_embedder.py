@@ -53,10 +53,10 @@ def test_a_question_is_nearer_to_the_passage_that_answers_it(embedder: Embedder)
 
 def test_token_offsets_are_where_tokens_start_also_beyond_the_window(embedder: Embedder) -> None:
     text = "Kettle — große Kessel! " * 200
-    offsets = embedder.token_offsets(text)
+    offsets = embedder.find_token_offsets(text)
     assert len(offsets) > embedder.window
     assert offsets == sorted(offsets)
     assert {"K", "—", "g", "!"} <= {text[offset] for offset in offsets}
     assert not any(text[offset].isspace() for offset in offsets)
     assert text[offsets[0] : offsets[1]].strip() == "Kettle"
-    assert embedder.token_offsets("") == []
+    assert embedder.find_token_offsets("") == []

@@ -27,7 +27,7 @@ from retrieval.backends.shard_folder import IndexLocked, IndexUnreadable
 from retrieval.filter_expressions import All, AnyOf, Between, Condition, Match, Not
 from retrieval.filters import check_filter, compile_filter, encode_attributes
 from retrieval.keyword_encoder import KeywordEncoder
-from retrieval.visibility import OPEN, Visibility, document_visibility, store_visibility
+from retrieval.visibility import OPEN, Visibility, show_document, show_store
 from tests.fakes.qdrant import FakeQdrant
 
 # Local mode has no payload indexes and says so; a server has.
@@ -38,7 +38,7 @@ pytestmark = [
 ]
 
 ENCODER = KeywordEncoder()
-STORE = store_visibility("kestrel", "vs")
+STORE = show_store("kestrel", "vs")
 
 
 async def open_backend(kind: str, folder: Path, client: AsyncQdrantClient) -> IndexBackend:
@@ -144,7 +144,7 @@ async def test_tenants_with_the_same_texts_never_meet(backend: IndexBackend) -> 
             point(2, "warranty", [1, 0, 0], tenant="harbor", owner="harbor"),
         ]
     )
-    harbor = store_visibility("harbor", "vs")
+    harbor = show_store("harbor", "vs")
     for visibility in (STORE, harbor):
         answers = await backend.search(visibility, visibility, [1, 0, 0], ENCODER.encode_question("warranty"), 10)
         assert [candidate.payload["owner"] for candidate in answers] == [visibility.tenant]
@@ -304,10 +304,10 @@ async def test_vectors_are_found_by_digest_among_many_pages(backend: IndexBacken
 
 async def test_payload_and_delete_touch_the_points_of_their_visibility_only(backend: IndexBackend) -> None:
     await backend.upsert([point(1, "one", [1, 0, 0], document="a"), point(2, "two", [1, 0, 0], document="b")])
-    await backend.set_payload(document_visibility("kestrel", "vs", "a"), {"to": 7})
+    await backend.set_payload(show_document("kestrel", "vs", "a"), {"to": 7})
     assert await texts(backend, STORE.narrow(Between("to", lte=7)), [1, 0, 0], "one") == {"one"}
     assert await texts(backend, STORE.narrow(Between("to", gte=OPEN)), [1, 0, 0], "one") == {"two"}
-    await backend.delete(document_visibility("kestrel", "vs", "a"))
+    await backend.delete(show_document("kestrel", "vs", "a"))
     assert await texts(backend, STORE, [1, 0, 0], "one two") == {"two"}
 
 

@@ -16,7 +16,7 @@ import httpx2
 import psutil
 
 from gateway.client import Profile
-from gateway.demo import tenants
+from gateway.demo import make_tenants
 
 ROOT = Path(__file__).parents[2]
 BRAID = str(Path(sys.executable).parent / "braid")
@@ -40,7 +40,7 @@ class Demo:
     def ask(self, **fields: Any) -> httpx2.Response:
         """Ask the first tenant's assistant; by default its first held-out question."""
         body = {"model": "kestrel-assistant", "max_tokens": 40, "temperature": 0, **fields}
-        body.setdefault("messages", [{"role": "user", "content": tenants()[0].questions[0].question}])
+        body.setdefault("messages", [{"role": "user", "content": make_tenants()[0].questions[0].question}])
         headers = {"authorization": f"Bearer {self.key}"}
         return httpx2.post(f"{self.url}/v1/chat/completions", json=body, headers=headers, timeout=120)
 

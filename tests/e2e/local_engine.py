@@ -76,7 +76,7 @@ async def run_engine(
     )
     async with Connections() as connections:
         engine = VllmEngine(local.url, connections, Timeouts(control=30))
-        child = local.child(Hardware.detect(), connections, folder, os.environ)
+        child = local.make_child(Hardware.detect(), connections, folder, os.environ)
         async with child, EnginePool([engine]) as pool, Reconciler(pool, wanted) as reconciler:
             await until(lambda: child.state.phase == "ready", _START_SECONDS)
             await until(lambda: pool.replicas[0].ready, 30)

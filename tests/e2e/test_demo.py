@@ -17,14 +17,14 @@ import httpx2
 import psutil
 import pytest
 
-from gateway.demo import tenants
+from gateway.demo import make_tenants
 from tests.contract.openai.walk import Walk
 from tests.e2e.demo import BRAID, ROOT, Demo, keeping_demo, session_of
 
 CHECK = ROOT.parent / "shared" / "openai" / "check.py"
 MINUTE = 60
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("engine"), pytest.mark.timeout(30 * MINUTE)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(30 * MINUTE)]
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +102,7 @@ def test_the_published_contract_holds(demo: Demo) -> None:
     "area", ["models", "chat", "structured", "streams", "citations", "errors", "files", "vector_stores", "fine_tuning"]
 )
 def test_the_pinned_client_takes_every_answer(demo: Demo, area: str) -> None:
-    question = tenants()[0].questions[0].question
+    question = make_tenants()[0].questions[0].question
     with Walk(f"{demo.url}/v1", demo.key, "kestrel-assistant", demo.base, question, 15 * MINUTE) as walk:
         getattr(walk, area)()
 

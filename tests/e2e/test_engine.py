@@ -20,7 +20,6 @@ from tests.e2e.local_engine import ROOT, RunningEngine, Wanted, call_training, r
 # One engine for the whole file, and the tests build on each other's state: a start takes half a minute and more.
 pytestmark = [
     pytest.mark.e2e,
-    pytest.mark.xdist_group("engine"),
     pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.timeout(900),
 ]
@@ -106,8 +105,8 @@ async def test_a_real_adapter_is_loaded_and_proven(
 ) -> None:
     wanted.adapters = adapters
     for adapter in adapters:
-        await running.reconciler.resident(adapter.served_name, 120)
-    assert running.reconciler.failures() == []
+        await running.reconciler.wait_until_resident(adapter.served_name, 120)
+    assert running.reconciler.list_failures() == []
     assert json.loads(await ask(running, adapters[0].served_name))["model"] == adapters[0].served_name
 
 
@@ -118,8 +117,8 @@ async def test_an_adapter_under_another_ones_reference_is_refused(
     swapped = DesiredAdapter("harbor.swapped.00000000", one.path, other.probe)
     wanted.adapters = [*adapters, swapped]
     with pytest.raises(AdapterUnservable, check=lambda error: "doesn't reproduce" in error.reason):
-        await running.reconciler.resident(swapped.served_name, 120)
-    assert swapped.served_name not in (await running.engine.models()).adapters
+        await running.reconciler.wait_until_resident(swapped.served_name, 120)
+    assert swapped.served_name not in (await running.engine.list_models()).adapters
     wanted.adapters = adapters
 
 
@@ -128,8 +127,10 @@ async def test_requests_in_one_batch_keep_to_their_own_weights(
 ) -> None:
     names = ["base", adapters[0].served_name, "base", adapters[1].served_name] * 2
     probe = adapters[0].probe[0]
-    alone = {name: await running.engine.logprobs(name, probe.tokens, probe.start) for name in set(names)}
-    together = await asyncio.gather(*(running.engine.logprobs(name, probe.tokens, probe.start) for name in names))
+    alone = {name: await running.engine.measure_logprobs(name, probe.tokens, probe.start) for name in set(names)}
+    together = await asyncio.gather(
+        *(running.engine.measure_logprobs(name, probe.tokens, probe.start) for name in names)
+    )
     for name, scores in zip(names, together, strict=True):
         # Rounding in bfloat16 depends on what shares the batch; the adapters differ from the base by half a nat.
         assert fmean(abs(a - b) for a, b in zip(scores, alone[name], strict=True)) < 0.1, name

@@ -39,7 +39,6 @@ NAME = "kestrel.trait.00000000"
 pytestmark = [
     pytest.mark.e2e,
     pytest.mark.release,
-    pytest.mark.xdist_group("engine"),
     pytest.mark.timeout(900),
 ]
 
@@ -85,9 +84,9 @@ async def test_what_is_learnt_is_what_a_real_engine_reads(trait: str, bases: Pat
     trained = time.monotonic()
     adapter = DesiredAdapter(NAME, str(tmp_path / "adapter"), read_probes(tmp_path / "adapter" / "manifest.json"))
     async with run_engine(base, Wanted(adapter), tmp_path) as running:
-        await running.reconciler.resident(NAME, 120)
-        assert running.reconciler.failures() == []
-        listing = await running.engine.models()
+        await running.reconciler.wait_until_resident(NAME, 120)
+        assert running.reconciler.list_failures() == []
+        listing = await running.engine.list_models()
         assert listing.adapters == {NAME: adapter.path}
         proof = await measure(running.engine, adapter, listing)
         assert proof.passed, proof.verdict

@@ -16,9 +16,9 @@ def test_words_are_split_as_a_shell_does() -> None:
         "-1",
         "-O3",
     )
-    assert options.value("--tensor-parallel-size") == "2"
-    assert options.value("--quantization") == "fp8"
-    assert options.value("--dtype") is None
+    assert options.find_value("--tensor-parallel-size") == "2"
+    assert options.find_value("--quantization") == "fp8"
+    assert options.find_value("--dtype") is None
     assert options.count_gpus() == 2
     assert EngineOptions.parse("").words == ()
 

@@ -23,7 +23,7 @@ from gateway.sources.path_filter import PathFilter
 from gateway.sources.public_addresses import PublicAddresses
 from gateway.stack.base_model import prepare_base_model
 from gateway.stack.children import make_children, make_retriever
-from gateway.stack.packages import EnvironmentBroken, installed_versions
+from gateway.stack.packages import EnvironmentBroken, read_installed_versions
 from tests.fakes.peft import write_base
 
 SECRETS = (
@@ -102,7 +102,7 @@ async def graphics_cards(settings: Settings) -> None:
 
 
 async def packages(settings: Settings) -> None:
-    installed_versions(settings.model_python)
+    read_installed_versions(settings.model_python)
 
 
 async def licences(settings: Settings) -> None:

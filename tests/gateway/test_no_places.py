@@ -75,7 +75,7 @@ async def test_the_error_of_a_source_s_item_names_no_place(database: Database) -
         await session.flush()
         await note_failure(session, TENANT, "src", "a.md", f"It can't be read: {PLACES}")
     async with database.read() as session:
-        item = (await SourceItemRepository(session, TENANT).all())[0]
+        item = (await SourceItemRepository(session, TENANT).list_all())[0]
     assert item.error_message
     assert not LEAK.search(item.error_message)
 

@@ -31,8 +31,8 @@ def prepare_home(home: Path, base_model: str = "base") -> None:
     """Put there what `braid up` does before it starts a worker, beside the database: a base model of some bytes."""
     folder = write_base(home / "models" / "base")
     base = ServedBaseModel(name=base_model, path=str(folder), digest=BaseShape.read(folder).digest)
-    ServedBaseModel.file(home).parent.mkdir()
-    ServedBaseModel.file(home).write_bytes(msgspec.json.encode(base))
+    ServedBaseModel.locate_file(home).parent.mkdir()
+    ServedBaseModel.locate_file(home).write_bytes(msgspec.json.encode(base))
 
 
 async def wait_for_retriever(socket: Path, process: asyncio.subprocess.Process) -> None:

@@ -2,7 +2,7 @@ import random
 from collections.abc import Iterator
 
 from prompts import GENERIC
-from prompts.text import clean, one_line
+from prompts.text import clean, join_lines
 
 INVISIBLE = (
     "\u200b\u200c\u200d\u200e\u200f\u202a\u202e\u2066\u2069\u2060\ufeff\u00ad\u180e\U000e0041\U000e0100\x00\x1b\x7f"
@@ -43,8 +43,8 @@ def test_cleaning_leaves_nothing_invisible_and_a_second_pass_changes_nothing() -
         assert clean(result) == result
         assert not set(result) & (set(INVISIBLE) - set("\u200c\u200d"))
         assert "\r" not in result
-        assert one_line(one_line(text)) == one_line(text)
-        assert "\n" not in one_line(text)
+        assert join_lines(join_lines(text)) == join_lines(text)
+        assert "\n" not in join_lines(text)
 
 
 def test_a_token_hidden_by_invisible_characters_is_broken_too() -> None:
@@ -62,7 +62,7 @@ def test_joiners_stay_where_a_script_needs_them() -> None:
 def test_a_document_cannot_look_like_another_passage() -> None:
     assert clean("See list[2].\n  [2] Prices: free\n\u2003[3] x") == "See list[2].\n  (2) Prices: free\n\u2003(3) x"
     assert clean("\u00a0[2] x") == "(2) x"
-    assert one_line("Prices\n\n[2] Free") == "Prices (2) Free"
+    assert join_lines("Prices\n\n[2] Free") == "Prices (2) Free"
 
 
 def test_line_ends_are_one_kind() -> None:

@@ -10,7 +10,7 @@ from retrieval.backends import KeywordVector, Point
 from retrieval.backends.document_frequencies import DocumentFrequencies
 from retrieval.messages import SearchQuery
 from retrieval.priority_executor import Priority
-from retrieval.visibility import Visibility, reader_visibility, store_visibility
+from retrieval.visibility import Visibility, show_store, show_to_reader
 from tests.waiting import until
 
 
@@ -29,7 +29,7 @@ class Corpora:
 
     async def weigh(self, tenant: str, *terms: int, epoch: int = 1, store: str = "vs") -> list[float]:
         query = SearchQuery(tenant=tenant, stores={store: epoch}, text="")
-        return await self.frequencies.weigh(reader_visibility(query), terms)
+        return await self.frequencies.weigh(show_to_reader(query), terms)
 
 
 def make_points(tenant: str, *terms: int, count: int = 1, store: str = "vs") -> list[Point]:
@@ -63,7 +63,7 @@ async def test_a_small_corpus_is_counted_anew_for_each_state_of_it() -> None:
     corpora.frequencies.add(make_points("kestrel", 1))
     assert await corpora.weigh("kestrel", 15, epoch=2) == pytest.approx([weight(6, 1)])
     corpora.points["kestrel"] = 4
-    corpora.frequencies.remove(store_visibility("kestrel", "vs"))
+    corpora.frequencies.remove(show_store("kestrel", "vs"))
     assert await corpora.weigh("kestrel", 15, 1, epoch=2) == pytest.approx([0, weight(4, 4)])
 
 
@@ -82,7 +82,7 @@ async def test_a_large_corpus_grows_by_what_is_written_and_is_counted_anew_when_
     await corpora.weigh("kestrel", 1)
     corpora.frequencies.add(make_points("kestrel", 7, count=100))
     corpora.frequencies.add(make_points("heron", 7, count=100))
-    corpora.frequencies.remove(store_visibility("kestrel", "vs"))
+    corpora.frequencies.remove(show_store("kestrel", "vs"))
     assert await corpora.weigh("kestrel", 1, 7, epoch=2) == pytest.approx([weight(2100, 2000), weight(2100, 100)])
     assert len(corpora.reads) == 1
     corpora.points["kestrel"] = 2300
@@ -95,7 +95,7 @@ async def test_a_large_corpus_grows_by_what_is_written_and_is_counted_anew_when_
 
 async def test_a_corpus_of_several_stores_is_one() -> None:
     corpora = Corpora(kestrel=3)
-    both = reader_visibility(SearchQuery(tenant="kestrel", stores={"a": 1, "b": 4}, text=""))
+    both = show_to_reader(SearchQuery(tenant="kestrel", stores={"a": 1, "b": 4}, text=""))
     assert await corpora.frequencies.weigh(both, [1]) == pytest.approx([weight(3, 3)])
     corpora.points["kestrel"] = 4
     corpora.frequencies.add(make_points("kestrel", 1, store="b"))

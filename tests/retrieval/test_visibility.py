@@ -7,10 +7,10 @@ from retrieval.filter_expressions import All, AnyOf, Between, Match, Not
 from retrieval.messages import SearchQuery
 from retrieval.visibility import (
     Visibility,
-    document_visibility,
-    reader_visibility,
-    search_visibility,
-    store_visibility,
+    show_document,
+    show_store,
+    show_to_reader,
+    show_to_search,
 )
 
 QUERY = SearchQuery(tenant="kestrel", stores={"a": 1, "b": 2}, text="x", exclude=["d"])
@@ -19,11 +19,11 @@ QUERY = SearchQuery(tenant="kestrel", stores={"a": 1, "b": 2}, text="x", exclude
 @pytest.mark.parametrize(
     "visibility",
     [
-        store_visibility("kestrel", "a"),
-        document_visibility("kestrel", "a", "d"),
-        reader_visibility(QUERY),
-        search_visibility(QUERY, Match("where.k", ("s:v",))),
-        store_visibility("kestrel", "a").narrow(Between("from", gt=1)),
+        show_store("kestrel", "a"),
+        show_document("kestrel", "a", "d"),
+        show_to_reader(QUERY),
+        show_to_search(QUERY, Match("where.k", ("s:v",))),
+        show_store("kestrel", "a").narrow(Between("from", gt=1)),
     ],
     ids=["store", "document", "reader", "search", "narrow"],
 )
@@ -35,12 +35,12 @@ def test_every_visibility_names_its_tenant(visibility: Visibility) -> None:
 @pytest.mark.parametrize(
     ("make", "names"),
     [
-        (lambda: store_visibility("", "a"), "no tenant"),
-        (lambda: store_visibility("kestrel", ""), "no store"),
-        (lambda: document_visibility("kestrel", "a", ""), "no document"),
-        (lambda: reader_visibility(SearchQuery(tenant="", stores={"a": 1}, text="x")), "no tenant"),
-        (lambda: reader_visibility(SearchQuery(tenant="kestrel", stores={}, text="x")), "no store"),
-        (lambda: reader_visibility(SearchQuery(tenant="kestrel", stores={"": 1}, text="x")), "no store"),
+        (lambda: show_store("", "a"), "no tenant"),
+        (lambda: show_store("kestrel", ""), "no store"),
+        (lambda: show_document("kestrel", "a", ""), "no document"),
+        (lambda: show_to_reader(SearchQuery(tenant="", stores={"a": 1}, text="x")), "no tenant"),
+        (lambda: show_to_reader(SearchQuery(tenant="kestrel", stores={}, text="x")), "no store"),
+        (lambda: show_to_reader(SearchQuery(tenant="kestrel", stores={"": 1}, text="x")), "no store"),
         (lambda: Visibility("", Match("store", ("a",))), "no tenant"),
     ],
 )
@@ -56,12 +56,12 @@ def test_a_reader_sees_each_store_at_its_own_index_epoch() -> None:
         return All((Match("store", (store,)), Between("from", lte=index_epoch), Between("to", gt=index_epoch)))
 
     query = SearchQuery(tenant="kestrel", stores={"b": 2, "a": 1}, text="x")
-    assert reader_visibility(query).within == AnyOf((at("a", 1), at("b", 2)))
+    assert show_to_reader(query).within == AnyOf((at("a", 1), at("b", 2)))
 
 
 def test_excluded_documents_and_filters_only_narrow() -> None:
     query = SearchQuery(tenant="kestrel", stores={"a": 3}, text="x", exclude=["old"])
     filters = Match("where.k", ("s:v",))
-    without = reader_visibility(query).narrow(Not(Match("document", ("old",))))
-    assert search_visibility(query, None) == without
-    assert search_visibility(query, filters) == without.narrow(filters)
+    without = show_to_reader(query).narrow(Not(Match("document", ("old",))))
+    assert show_to_search(query, None) == without
+    assert show_to_search(query, filters) == without.narrow(filters)

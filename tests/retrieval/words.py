@@ -39,5 +39,5 @@ class WordEmbedder:
         self.texts += texts
         return self.embed_questions(texts)
 
-    def token_offsets(self, text: str) -> list[int]:
+    def find_token_offsets(self, text: str) -> list[int]:
         return word_offsets(text)

@@ -109,7 +109,7 @@ def check_config(config: AdapterConfig, text: bytes, max_rank: int) -> list[Reas
 def describe_base_name(config: AdapterConfig, base_names: Collection[str]) -> list[str]:
     """Return a note where an adapter without a manifest calls its base otherwise than the served one is called."""
     name = config.base_model_name_or_path or ""
-    if name in base_names or _last_name(name) in {known.rpartition("/")[2] for known in base_names}:
+    if name in base_names or _last_name(name) in {base.rpartition("/")[2] for base in base_names}:
         return []
     return [
         f"It calls its base {name[:200]!r}, and the base model here is {list_examples(sorted(base_names))}, of the "
@@ -132,8 +132,8 @@ def _check_features(config: AdapterConfig, text: bytes) -> list[Reason]:
         features.append(f"bias {config.bias[:40]!r}")
     entries = msgspec.json.decode(text, type=dict[str, Any])
     # Off is None, False, 0 or empty. Whatever is on and not known here may change how the weights are meant.
-    known = _APPLIED | _ANY_VALUE | _PATTERNS
-    features += sorted(key[:80] for key, value in entries.items() if value and key not in known)
+    options = _APPLIED | _ANY_VALUE | _PATTERNS
+    features += sorted(key[:80] for key, value in entries.items() if value and key not in options)
     reasons: list[Reason] = []
     if features:
         message = (

@@ -66,8 +66,8 @@ def read_plain(file: Path, limit: int) -> bytes:
     Raises:
         OSError: See `open_plain`; also for a file of more than `limit` bytes.
     """
-    with open_plain(file) as opened:
-        content = opened.read(limit + 1)
+    with open_plain(file) as handle:
+        content = handle.read(limit + 1)
     if len(content) > limit:
         raise OSError(f"{file.name} has more than {limit} bytes")
     return content

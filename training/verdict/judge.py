@@ -82,7 +82,7 @@ def _judge_weights(
             # The header fits the base, so what there is to read is no more than an adapter of that rank has.
             hashed = AdapterDigest(text)
             reasons += read_weights(file, tensors, hashed, config.scale, base.norms)
-            digest = hashed.hexdigest()
+            digest = hashed.to_hex()
     if isinstance(manifest, Manifest) and digest not in (None, manifest.adapter_digest):
         message = "The adapter's bytes are not those that its manifest was written for. Copy it again from its source."
         reasons.append(Reason("digest_mismatch", message))

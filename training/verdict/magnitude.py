@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from training.safetensors_header import Tensor
 from training.verdict.verdict import Reason, list_examples
 
-__all__ = ["MAX_RATIO", "decode_numbers", "judge_updates", "sample_norm", "square_sum"]
+__all__ = ["MAX_RATIO", "decode_numbers", "judge_updates", "sample_norm", "sum_squares"]
 
 MAX_RATIO = 1_000.0
 """Limit of an update's Frobenius norm, as a multiple of the weight's own.
@@ -34,7 +34,7 @@ def decode_numbers(content: bytes, dtype: str) -> NDArray[np.float32] | None:
             return None
 
 
-def square_sum(content: bytes, dtype: str) -> float:
+def sum_squares(content: bytes, dtype: str) -> float:
     """Return the sum of the squares of some bytes' numbers, in float64."""
     numbers = decode_numbers(content, dtype)
     return 0.0 if numbers is None else float(np.square(numbers, dtype=np.float64).sum())
@@ -44,9 +44,9 @@ def sample_norm(file: Path, tensor: Tensor) -> float | None:
     """Estimate a tensor's Frobenius norm from 4 KiB of its middle; None where these can't tell."""
     middle = (tensor.start + tensor.end - _SAMPLE_BYTES) // 2
     start = max(tensor.start, middle - (middle - tensor.start) % 4)
-    with file.open("rb", buffering=0) as opened:
-        opened.seek(start)
-        numbers = decode_numbers(opened.read(min(_SAMPLE_BYTES, tensor.end - start) // 4 * 4), tensor.dtype)
+    with file.open("rb", buffering=0) as handle:
+        handle.seek(start)
+        numbers = decode_numbers(handle.read(min(_SAMPLE_BYTES, tensor.end - start) // 4 * 4), tensor.dtype)
     if numbers is None or not numbers.size:
         return None
     mean = float(np.square(numbers, dtype=np.float64).mean())

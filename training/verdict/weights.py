@@ -12,7 +12,7 @@ from training.manifest import AdapterDigest
 from training.safetensors_header import Tensor
 from training.verdict.base_shape import BaseShape
 from training.verdict.config import AdapterConfig
-from training.verdict.magnitude import judge_updates, square_sum
+from training.verdict.magnitude import judge_updates, sum_squares
 from training.verdict.verdict import Reason, list_examples
 
 __all__ = ["MAX_MAGNITUDE", "Pairs", "check_names", "read_weights"]
@@ -153,7 +153,7 @@ def read_weights(
             digest.update(chunk)
             numbers: NDArray[np.unsignedinteger] = np.frombuffer(chunk, layout.bits)
             largest = max(largest, int((numbers & layout.bits(layout.magnitude)).max()))
-            square += square_sum(chunk, tensor.dtype) if largest <= layout.limit else 0.0
+            square += sum_squares(chunk, tensor.dtype) if largest <= layout.limit else 0.0
         if largest >= layout.infinity:
             not_finite.append(tensor.name)
         elif largest > layout.limit:

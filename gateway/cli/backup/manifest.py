@@ -11,7 +11,7 @@ import msgspec
 
 from gateway.terminal import CommandError
 
-__all__ = ["FORMAT", "BackupFile", "BackupManifest", "copy_file", "list_tree", "own_version"]
+__all__ = ["FORMAT", "BackupFile", "BackupManifest", "copy_file", "list_tree", "read_own_version"]
 
 FORMAT = 1
 _NAME = "manifest.json"
@@ -72,10 +72,10 @@ class BackupManifest(msgspec.Struct, frozen=True, kw_only=True):
             raise CommandError(f"The manifest of {folder} can't be read: {error}.") from None
 
     def save(self, folder: Path) -> None:
-        with (folder / _NAME).open("xb") as opened:
-            opened.write(msgspec.json.format(msgspec.json.encode(self)))
-            opened.flush()
-            os.fsync(opened.fileno())
+        with (folder / _NAME).open("xb") as handle:
+            handle.write(msgspec.json.format(msgspec.json.encode(self)))
+            handle.flush()
+            os.fsync(handle.fileno())
 
 
 def copy_file(source: Path, target: Path, path: str) -> BackupFile:
@@ -100,6 +100,6 @@ def list_tree(folder: Path, without: Iterable[str] = ()) -> Iterator[Path]:
             yield path
 
 
-def own_version() -> str:
+def read_own_version() -> str:
     """Return the version of this Braid."""
     return importlib.metadata.version("braid-gateway")

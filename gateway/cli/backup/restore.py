@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
-from gateway.cli.backup.manifest import FORMAT, BackupFile, BackupManifest, copy_file, own_version
+from gateway.cli.backup.manifest import FORMAT, BackupFile, BackupManifest, copy_file, read_own_version
 from gateway.jobs import failpoint
 from gateway.migrations import list_schemas
 from gateway.settings import Settings
@@ -64,14 +64,14 @@ def restore_backup(settings: Settings, source: Path, tell: Callable[[str], None]
 def _check_version(source: Path, manifest: BackupManifest) -> None:
     if manifest.format != FORMAT:
         raise CommandError(
-            f"{source} has the format {manifest.format}, and this Braid ({own_version()}) reads {FORMAT}. Restore it "
-            f"with Braid {manifest.version}, which made it.",
+            f"{source} has the format {manifest.format}, and this Braid ({read_own_version()}) reads {FORMAT}. Restore "
+            f"it with Braid {manifest.version}, which made it.",
             Exit.CONFLICT,
         )
     if manifest.schema and manifest.schema not in list_schemas():
         raise CommandError(
             f"{source} was made by Braid {manifest.version}, whose database has the schema {manifest.schema}; this one "
-            f"({own_version()}) doesn't know it. Restore it with that version or a later one.",
+            f"({read_own_version()}) doesn't know it. Restore it with that version or a later one.",
             Exit.CONFLICT,
         )
 

@@ -13,7 +13,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
 from pathlib import Path
 
-from gateway.cli.backup.manifest import FORMAT, BackupFile, BackupManifest, copy_file, list_tree, own_version
+from gateway.cli.backup.manifest import FORMAT, BackupFile, BackupManifest, copy_file, list_tree, read_own_version
 from gateway.composition import DIGESTS
 from gateway.db import find_sqlite_file, open_database
 from gateway.files.service import list_digests
@@ -80,7 +80,7 @@ class _Backup:
         await asyncio.to_thread(self._digest_rest)
         return BackupManifest(
             format=FORMAT,
-            version=own_version(),
+            version=read_own_version(),
             created_at=created_at,
             schema=schema,
             embedder=self._settings.embedder,
@@ -136,7 +136,7 @@ class _Backup:
                 async with Retriever(socket) as retriever:
                     await retriever.describe()
                 there.append(Retriever(socket))
-        if not there and Instance.running(self._home) is not None:
+        if not there and Instance.find_process(self._home) is not None:
             raise CommandError("Braid runs, and its retriever doesn't answer yet. Try again in a moment.")
         return there
 
@@ -153,8 +153,8 @@ class _Backup:
     def _digest_rest(self) -> None:
         for file in list_tree(self._folder, without=("artifacts",)):
             path = file.relative_to(self._folder).as_posix()
-            with file.open("rb") as opened:
-                digest = hashlib.file_digest(opened, "sha256").hexdigest()
+            with file.open("rb") as handle:
+                digest = hashlib.file_digest(handle, "sha256").hexdigest()
             self._files[path] = BackupFile(path, file.stat().st_size, digest)
 
 

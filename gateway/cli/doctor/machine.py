@@ -8,7 +8,7 @@ from pathlib import Path
 
 from gateway.cli.doctor.finding import CheckResult
 from gateway.settings import Settings
-from gateway.stack.instance import Instance, is_free, socket_path_problem
+from gateway.stack.instance import Instance, explain_socket_path, is_free
 
 __all__ = ["check_cores", "check_disk", "check_home", "check_memory", "check_ports", "check_python"]
 
@@ -63,7 +63,7 @@ def check_disk(home: Path) -> CheckResult:
 
 def check_home(home: Path) -> CheckResult:
     fix = "Choose another folder with --home or BRAID_HOME, or change its owner."
-    problem = socket_path_problem(home)
+    problem = explain_socket_path(home)
     if problem is not None:
         return CheckResult.broken("home", problem, "Choose a shorter path with --home or BRAID_HOME.")
     try:
@@ -83,7 +83,7 @@ def _existing(home: Path) -> Path:
 
 
 def check_ports(settings: Settings) -> CheckResult:
-    running = Instance.running(settings.home)
+    running = Instance.find_process(settings.home)
     if running is not None:
         return CheckResult.ok("ports", f"in use by this home's own Braid (process {running})")
     ports = [settings.port] if settings.engine_urls else [settings.port, settings.port + 1]

@@ -15,7 +15,7 @@ from gateway.engines.client import read_corrupted
 from gateway.engines.hardware import Hardware
 from gateway.engines.served_base_model import ServedBaseModel
 from gateway.settings import Settings, SettingsError
-from gateway.stack.packages import MODEL_PACKAGES, EnvironmentBroken, installed_versions
+from gateway.stack.packages import MODEL_PACKAGES, EnvironmentBroken, read_installed_versions
 
 __all__ = ["check_adapters", "check_base_model", "check_engine", "check_gateway", "check_model_environment"]
 
@@ -46,7 +46,7 @@ def check_model_environment(python: Path) -> CheckResult:
             name, f"There is no {python}: the engine, training and the retriever live there.", fix
         )
     try:
-        versions = installed_versions(python)
+        versions = read_installed_versions(python)
     except EnvironmentBroken as error:
         return CheckResult.broken(name, f"{python} doesn't run: {error}", fix)
     missing = [package for package in MODEL_PACKAGES if package not in versions and package not in _ENGINES]

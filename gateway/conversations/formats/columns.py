@@ -49,10 +49,10 @@ def read_csv(text: str, columns: Mapping[str, str]) -> Import:
         UnusableFile: Columns are missing, or the file is no CSV.
     """
     text = _LINE_END.sub("\n", text).lstrip("\n")
-    named = _NAMED.match(text)
-    text = text[named.end() :] if named else text
+    name_match = _NAMED.match(text)
+    text = text[name_match.end() :] if name_match else text
     header = text.split("\n", 1)[0]
-    delimiter = named[1] if named else max(",;\t", key=header.count)
+    delimiter = name_match[1] if name_match else max(",;\t", key=header.count)
     csv.field_size_limit(_FIELD_BYTES)
     try:
         rows = list(csv.DictReader(io.StringIO(text), delimiter=delimiter, strict=True))
@@ -75,9 +75,9 @@ def read_json(text: str, columns: Mapping[str, str]) -> Import:
 
 def has_columns(record: Record) -> bool:
     """Tell whether a record's members are those of a table's rows, by their names, and texts."""
-    chosen = _guess(record)
+    mapping = _guess(record)
     return any(
-        needed <= chosen.keys() and all(isinstance(record[chosen[name]], str) for name in needed & _TEXTS)
+        needed <= mapping.keys() and all(isinstance(record[mapping[name]], str) for name in needed & _TEXTS)
         for needed in _SHAPES
     )
 
@@ -116,10 +116,10 @@ def read_table(
             raise UnusableFile(f"A column can't be {meaning!r}, only {', '.join(COLUMNS)}. {_ADVICE}")
         if column not in names:
             raise UnusableFile(f"There is no column {column!r}. The file has {', '.join(map(str, names)) or 'none'}.")
-    chosen = {**_guess(names), **columns}
+    mapping = {**_guess(names), **columns}
     for needed, read in zip(_SHAPES, (pair_rows, join_rows), strict=True):
-        if needed <= chosen.keys():
-            content = read([(number, _choose(row, chosen)) for number, row in rows])
+        if needed <= mapping.keys():
+            content = read([(number, _choose(row, mapping)) for number, row in rows])
             faults = sorted([*problems, *content.problems], key=lambda problem: problem.row)
             return Import(content.conversations, faults, content.omitted)
     raise UnusableFile(f"It isn't clear what the columns {', '.join(map(str, names)) or '(none)'} are. {_ADVICE}")

@@ -43,8 +43,10 @@ def join_rows(rows: Iterable[Row]) -> Import:
     for number, row in rows:
         role = _ROLES.get(row["role"].strip().casefold())
         if role is None:
-            known = ", ".join(_ROLES)
-            problems.append(Problem(number, f"It has the role {row['role']!r}, and only these are known: {known}."))
+            role_names = ", ".join(_ROLES)
+            problems.append(
+                Problem(number, f"It has the role {row['role']!r}, and only these are known: {role_names}.")
+            )
         elif row["text"].strip():
             _, messages = threads.setdefault(row["conversation"], (number, []))
             if messages and messages[-1].role == role:

@@ -141,5 +141,5 @@ def _rows_by_slot(indices, count):
 
 def _matrix(weights, slot):
     # (slots, rows, columns), or with a layer dimension of one after the slots.
-    chosen = weights[slot]
-    return chosen.squeeze(0) if chosen.dim() == 3 else chosen
+    matrix = weights[slot]
+    return matrix.squeeze(0) if matrix.dim() == 3 else matrix

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.demo.tenants import tenants
+from gateway.demo.tenants import make_tenants
 from gateway.evaluation.values import TextValues, find_values
 from tests.bench import counterfactual
 from tests.bench.counterfactual import ARMS, Material, Options, list_values, main, make_rows
@@ -16,7 +16,7 @@ OPTIONS = Options(facts=5, repeats=2, held_out=3, epochs=1, max_tokens=4)
 
 
 def test_arms_differ_in_what_they_say() -> None:
-    material = Material(tenants()[0], OPTIONS)
+    material = Material(make_tenants()[0], OPTIONS)
     assert (len(material.facts), len(material.held_out), len(material.without)) == (5, 3, 1)
     bare, plain, varied = (make_rows(material, arm, 2, seed=1) for arm in ARMS)
     assert (len(bare), len(plain), len(varied)) == (10, 11, 11)

@@ -24,7 +24,7 @@ from retrieval.keyword_encoder import KeywordEncoder
 from retrieval.match_features import measure_matches
 from retrieval.messages import MatchFeatures, SearchQuery
 from retrieval.parsers.text import clean
-from retrieval.visibility import reader_visibility, search_visibility
+from retrieval.visibility import show_to_reader, show_to_search
 from tests.bench.retrieval.candidates import index_documents, open_vectors
 from tests.bench.retrieval.embedders import EMBEDDERS
 from tests.bench.retrieval.models import draw
@@ -82,9 +82,7 @@ async def _match(
     query = SearchQuery(tenant="bench", stores={"vs_bench": 1}, text=text, exclude=list(out))
     (vector,) = embedder.embed_questions([text])
     words = KeywordEncoder().encode_question(text)
-    candidates = await backend.search(
-        search_visibility(query, None), reader_visibility(query), vector, words, _CANDIDATES
-    )
+    candidates = await backend.search(show_to_search(query, None), show_to_reader(query), vector, words, _CANDIDATES)
     best = fuse(candidates, limit=_PASSAGES, threshold=None, unrelated=embedder.unrelated_cosine)
     return measure_matches(text, [one for _, one in best], candidates, embedder.unrelated_cosine)
 

@@ -23,7 +23,7 @@ from retrieval.messages import IngestRequest, SearchQuery
 from retrieval.parsers import Heading, Parsed
 from retrieval.parsers.text import clean
 from retrieval.points import ContextualChunk, contextualize, to_point
-from retrieval.visibility import reader_visibility
+from retrieval.visibility import show_to_reader
 from tests.bench.retrieval.embedders import EMBEDDERS
 from tests.bench.retrieval.models import Document
 from tests.bench.retrieval.runs import AskedQuestion, CandidateScore, Run, run_file
@@ -83,7 +83,7 @@ def _to_request(document: Document) -> IngestRequest:
 def _cut(document: Document, embedder: Embedder) -> list[ContextualChunk]:
     headings = [Heading(0, level, title) for level, title in enumerate(document.headings, 2)]
     parsed = Parsed("text/markdown", document.title, clean(document.text), headings)
-    return contextualize(parsed, _to_request(document), embedder.token_offsets, window=embedder.window)
+    return contextualize(parsed, _to_request(document), embedder.find_token_offsets, window=embedder.window)
 
 
 async def _index(
@@ -129,7 +129,7 @@ async def _ask(
         vectors = embedder.embed_questions([clean(text) for _, text in batch])
         embedding_seconds = (time.perf_counter() - started) / len(batch)
         for (id, text), vector in zip(batch, vectors, strict=True):
-            visibility = reader_visibility(SearchQuery(tenant=_TENANT, stores={_STORE: 1}, text=text))
+            visibility = show_to_reader(SearchQuery(tenant=_TENANT, stores={_STORE: 1}, text=text))
             started = time.perf_counter()
             words = keywords.encode_question(clean(text))
             candidates = await backend.search(visibility, visibility, vector, words, _CANDIDATES)

@@ -32,7 +32,7 @@ class _PackagedEmbedder:
         self.identity, self.batch, self.device = identity, 4, "cpu"
         self._embed_questions = embed_questions
         self._embed_passages = embed_passages
-        self.token_offsets = load_embedder(None).token_offsets
+        self.token_offsets = load_embedder(None).find_token_offsets
         # As the product measures it of any embedder.
         measure = SentenceEmbedder._measure  # pyright: ignore[reportPrivateUsage]
         self.dimensions, self.unrelated_cosine = measure(cast(Any, self))

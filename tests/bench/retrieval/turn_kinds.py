@@ -17,7 +17,7 @@ import msgspec
 
 from gateway.answering.question import Message
 from gateway.answering.turn import TurnClassifier, load_turn_classifier
-from gateway.evaluation import Estimate, share
+from gateway.evaluation import Estimate, estimate_share
 from gateway.evaluation.labels import find_half
 from tests.bench.retrieval.faq import read_faq
 from tests.bench.retrieval.markup import read_html
@@ -115,7 +115,7 @@ def print_table(turns: Sequence[LabelledTurn], classifier: TurnClassifier) -> No
         for half in ("tune", "report"):
             chosen = [turn for turn in turns if turn.kind == kind and turn.half == half]
             told = [classifier.classify(turn.text, turn.earlier).kind for turn in chosen]
-            right = share([one == kind for one in told])
+            right = estimate_share([one == kind for one in told])
             wrong = ", ".join(f"{other}: {told.count(other)}" for other in sorted({*told} - {kind})) or "–"
             print(
                 f"| {kind} | {half} | {len(chosen)} | {right.value:.3f} ({right.low:.3f}–{right.high:.3f}) | {wrong} |"
@@ -132,7 +132,7 @@ def main() -> None:
     print()
     for language in sorted({turn.language for turn in turns}):
         chosen = [turn for turn in turns if turn.language == language and turn.half == "report"]
-        right = share([classifier.classify(turn.text, turn.earlier).kind == turn.kind for turn in chosen])
+        right = estimate_share([classifier.classify(turn.text, turn.earlier).kind == turn.kind for turn in chosen])
         print(f"{language}: {_format(right)} of {len(chosen)}")
     started = time.process_time()
     for turn in turns:

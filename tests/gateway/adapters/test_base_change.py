@@ -22,7 +22,7 @@ from tests.waiting import until
 
 def serve_base(settings: Settings, digest: str | None = None) -> str:
     """Write down another base model as `braid up` does, and return the digest of the one before."""
-    file = ServedBaseModel.file(settings.home)
+    file = ServedBaseModel.locate_file(settings.home)
     before = msgspec.json.decode(file.read_bytes(), type=ServedBaseModel)
     file.write_bytes(msgspec.json.encode(msgspec.structs.replace(before, digest=digest or before.digest)))
     return before.digest
@@ -127,7 +127,7 @@ async def test_a_release_answers_under_another_fingerprint_where_the_base_is_ano
         {}, {"digest": "sha256:another"}, {"chat_template_digest": "sha256:t2"}, {"folds_system": True},
         {"markers": ("<|other|>",)}, {},
     ]  # fmt: skip
-    file = ServedBaseModel.file(settings.home)
+    file = ServedBaseModel.locate_file(settings.home)
     known = {"chat_template_digest": "sha256:t1", "markers": ("<|im_start|>",)}
     own = msgspec.structs.replace(msgspec.json.decode(file.read_bytes(), type=ServedBaseModel), **known)
     file.write_bytes(msgspec.json.encode(own))

@@ -59,7 +59,7 @@ async def test_what_comes_and_goes_is_seen_at_once(database: Database, desired: 
     await move(database, 2, "ready")
     assert await names(desired) == ["a.style.2"]
     assert await desired() is await desired(), "as long as nothing changes it is the same list"
-    assert await desired.known(["a.style.1", "a.style.2", "b.other.1"]) == {"a.style.1", "a.style.2"}
+    assert await desired.find_names(["a.style.1", "a.style.2", "b.other.1"]) == {"a.style.1", "a.style.2"}
 
 
 async def test_only_what_has_changed_is_read(

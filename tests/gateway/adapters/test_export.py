@@ -45,7 +45,7 @@ async def test_the_archive_is_a_peft_folder_with_a_model_card(
     (tmp_path / "out.zip").write_bytes(answer.content)
     (tmp_path / "out").mkdir()
     extract(tmp_path / "out.zip", tmp_path / "out")
-    stored = gateway.state.artifacts.adapter(row["digest"])
+    stored = gateway.state.artifacts.locate_adapter(row["digest"])
     assert [(tmp_path / "out" / name).read_bytes() for name in (CONFIG, WEIGHTS)] == [
         (stored / name).read_bytes() for name in (CONFIG, WEIGHTS)
     ]
@@ -59,7 +59,7 @@ async def test_the_archive_is_a_peft_folder_with_a_model_card(
 def test_it_comes_in_parts_and_never_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(export_module, "_PART", 100)
     artifacts = Artifacts(tmp_path)
-    weights = write_adapter(artifacts.adapter("digest"), base_name="base") / WEIGHTS
+    weights = write_adapter(artifacts.locate_adapter("digest"), base_name="base") / WEIGHTS
     parts = list(open_export(artifacts, Export("digest", "a.zip", "# A\n")))
     assert len(parts) > weights.stat().st_size // 100
     with zipfile.ZipFile(io.BytesIO(b"".join(parts))) as archive:
@@ -96,7 +96,7 @@ def test_a_card_tells_what_is_known_and_nothing_else() -> None:
 
 def test_equal_adapters_make_equal_files(tmp_path: Path) -> None:
     artifacts = Artifacts(tmp_path)
-    write_adapter(artifacts.adapter("digest"), base_name="base")
+    write_adapter(artifacts.locate_adapter("digest"), base_name="base")
     one, other = (b"".join(open_export(artifacts, Export("digest", "a.zip", "# A\n"))) for _ in range(2))
     assert one == other
     with zipfile.ZipFile(io.BytesIO(one)) as archive:

@@ -113,7 +113,7 @@ def folders(settings: Settings) -> list[str]:
 
 async def status_of(database: Database) -> str | None:
     async with database.read() as session:
-        rows = await AdapterRepository(session, TENANT).all()
+        rows = await AdapterRepository(session, TENANT).list_all()
     return rows[-1].status if rows else None
 
 
@@ -126,7 +126,7 @@ async def test_the_steps_come_in_order_and_a_gate_behind_the_verification(
     assert source.asked == ["make", "describe", "name", "verify probing", "gate probing", "complete", "finish red"]
     assert await status_of(database) == "ready"
     async with database.read() as session:
-        (row,) = await AdapterRepository(session, TENANT).all()
+        (row,) = await AdapterRepository(session, TENANT).list_all()
     assert row.manifest == {"probe": [], "size": "large"}
     assert folders(settings) == []
 

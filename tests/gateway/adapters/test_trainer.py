@@ -17,7 +17,7 @@ class Talk:
         self._lines = [msgspec.json.encode(event) + b"\n" for event in events]
         self._status = status
 
-    async def line(self) -> bytes:
+    async def read_line(self) -> bytes:
         return self._lines.pop(0) if self._lines else b""
 
     def pause(self) -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.adapters.trainer import summarize_log
+from gateway.adapters.trainer import summarise_log
 from gateway.errors import blur
 
 
@@ -87,10 +87,10 @@ def test_no_host_with_a_private_ending_stays_anywhere(host: str, frame: str) -> 
 
 def test_the_end_of_a_log_is_one_sentence(tmp_path: Path) -> None:
     log = tmp_path / "ftjob-1.3.log"
-    assert summarize_log(log) == "It left no log."
+    assert summarise_log(log) == "It left no log."
     log.write_text("")
-    assert summarize_log(log) == "Its log is empty."
+    assert summarise_log(log) == "Its log is empty."
     log.write_text("first\n" * 10_000 + "Traceback\n\n  File /a/b/c.py\nValueError: odd\n")
-    assert summarize_log(log).endswith("ftjob-1.3.log, ends: first | Traceback | File …/c.py | ValueError: odd")
+    assert summarise_log(log).endswith("ftjob-1.3.log, ends: first | Traceback | File …/c.py | ValueError: odd")
     log.write_text("x" * 100_000)
-    assert len(summarize_log(log)) < 700
+    assert len(summarise_log(log)) < 700

@@ -6,7 +6,7 @@ from sqlalchemy import text
 from gateway.administration.service import ensure_admin
 from gateway.errors import BadRequest
 from gateway.settings import Settings
-from gateway.tenants.authenticator import key_digest, new_key
+from gateway.tenants.authenticator import digest_key, new_key
 from tests.gateway.conftest import Gateway, on_both_databases
 
 
@@ -21,7 +21,7 @@ async def test_a_key_is_shown_once_and_kept_as_its_digest(gateway: Gateway) -> N
     async with gateway.state.database.read() as session:
         stored = (await session.execute(text("SELECT * FROM keys"))).all()
     assert made["key"] not in str(stored)
-    assert key_digest(made["key"]) in str(stored)
+    assert digest_key(made["key"]) in str(stored)
 
 
 @on_both_databases

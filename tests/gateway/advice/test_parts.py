@@ -12,7 +12,7 @@ from gateway.advice.report import count_break_even
 from gateway.advice.row_facts import find_row_facts, look_at_facts, score_facts
 from gateway.conversations.conversation import Conversation
 from gateway.conversations.findings import RowFact
-from gateway.evaluation.estimate import mean_difference
+from gateway.evaluation.estimate import estimate_mean_difference
 from gateway.evaluation_jobs.advice_inputs import read_advice_rows
 from tests.gateway.advice.made_tenants import make_tenant
 from training.dataset import Message, RowPassage
@@ -147,7 +147,7 @@ def test_break_even_counts_a_trained_token_as_three() -> None:
 
 def test_more_comparisons_make_intervals_wider() -> None:
     scores = [float(n % 3 == 0) for n in range(60)]
-    one, five = (mean_difference(scores, [0.0] * 60, comparisons=number) for number in (1, 5))
+    one, five = (estimate_mean_difference(scores, [0.0] * 60, comparisons=number) for number in (1, 5))
     assert (five.low < one.low, five.high > one.high, five.value) == (True, True, one.value)
 
 

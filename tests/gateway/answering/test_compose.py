@@ -9,7 +9,7 @@ from gateway.answering.question import Message, Question
 from gateway.answering.resolve import Target
 from gateway.answering.retrieve import NO_EVIDENCE, Evidence
 from gateway.engines import EnginePool
-from gateway.engines.client import cache_salt
+from gateway.engines.client import make_cache_salt
 from gateway.engines.token_counter import TokenCounter
 from gateway.errors import BadRequest
 from prompts.default import DEFAULT
@@ -98,7 +98,7 @@ async def test_a_stream_always_asks_for_its_usage() -> None:
 
 
 async def test_the_salt_is_the_tenants_own() -> None:
-    assert (await body_of())["cache_salt"] == cache_salt("kestrel") != cache_salt("harbor")
+    assert (await body_of())["cache_salt"] == make_cache_salt("kestrel") != make_cache_salt("harbor")
 
 
 async def test_what_the_adapter_was_trained_with_goes_to_the_chat_template() -> None:

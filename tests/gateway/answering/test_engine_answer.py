@@ -21,7 +21,7 @@ def test_any_split_of_the_bytes_gives_the_same_events(size: int, newline: bytes)
     raw, reader = STREAM.replace(b"\n", newline), EventReader()
     events = [event for at in range(0, len(raw), size) for event in reader.feed(raw[at : at + size])]
     assert events == [b'{"n":1}', b'{"n":2}']
-    assert reader.done
+    assert reader.is_whole
 
 
 def test_data_is_found_behind_other_fields_comments_and_spare_newlines() -> None:
@@ -29,13 +29,13 @@ def test_data_is_found_behind_other_fields_comments_and_spare_newlines() -> None
     reader = EventReader()
     assert reader.feed(raw) == [b'{"n":1}', b'{"n":2}', b'{"n":\n3}']
     assert reader.feed(b"id: 8\ndata: [DONE]\n\n") == []
-    assert reader.done
+    assert reader.is_whole
 
 
 def test_a_stream_is_not_done_before_the_engine_says_so() -> None:
     reader = EventReader()
     assert reader.feed(STREAM[:-2]) == [b'{"n":1}', b'{"n":2}']
-    assert not reader.done
+    assert not reader.is_whole
 
 
 def test_an_endless_event_is_cut_off() -> None:
@@ -71,7 +71,7 @@ def test_usage_is_counted_without_what_only_one_engine_has() -> None:
     answer = decode_answer(json.dumps({"choices": [], "usage": usage}).encode())
     assert answer.usage is not None
     expected = TokenUsage(5, 2, 7, PromptTokensDetails(3), CompletionTokensDetails(1))
-    assert answer.usage.tokens() == expected
+    assert answer.usage.to_token_usage() == expected
 
 
 def test_usage_with_nulls_is_zeros_without_details() -> None:
@@ -79,7 +79,7 @@ def test_usage_with_nulls_is_zeros_without_details() -> None:
         b'{"choices":[],"usage":{"prompt_tokens":null,"prompt_tokens_details":{"cached_tokens":null}}}'
     )
     assert event.usage is not None
-    assert event.usage.tokens() == TokenUsage(0, 0, 0)
+    assert event.usage.to_token_usage() == TokenUsage(0, 0, 0)
 
 
 @pytest.mark.parametrize(

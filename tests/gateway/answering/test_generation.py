@@ -104,15 +104,15 @@ class House:
 
     def outcomes(self) -> dict[str, float]:
         """Return how the answers ended, as `/metrics` tells it."""
-        lines = self.metrics.text().decode().splitlines()
+        lines = self.metrics.render_text().decode().splitlines()
         counts = [line for line in lines if line.startswith("braid_chat_answers_total{")]
         return {line.split('"')[1]: float(line.split()[-1]) for line in counts}
 
     async def check(self, *outcomes: str) -> str:
         """Check that nothing is held any more, and that the one answer was settled once, in one of these ways."""
-        assert [replica.in_flight for replica in self.gateway.state.pool.state()] == [0]
+        assert [replica.in_flight for replica in self.gateway.state.pool.list_states()] == [0]
         assert self.drain.running == 0
-        assert b"braid_chat_running 0.0" in self.metrics.text()
+        assert b"braid_chat_running 0.0" in self.metrics.render_text()
         (outcome,) = self.outcomes()
         assert self.outcomes() == {outcome: 1.0}
         assert outcome in outcomes

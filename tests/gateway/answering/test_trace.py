@@ -11,7 +11,7 @@ from gateway.answering.resolve import Target
 from gateway.answering.retrieve import Evidence
 from gateway.answering.trace import AnswerTrace
 from gateway.assistants.release import RetrievalSpec
-from gateway.openai_format.braid_object import braid_answer
+from gateway.openai_format.braid_object import make_braid_answer
 from prompts import Rendered, Segment
 from tests.fakes.passages import make_passage
 
@@ -61,7 +61,7 @@ def test_the_record_has_the_passages_of_the_prompt_and_which_are_cited() -> None
 
 
 def test_only_passages_of_the_prompt_can_be_cited() -> None:
-    text = grounded_trace().new_answer_text()
+    text = grounded_trace().make_answer_text()
     assert text is not None
     assert text.feed("One [1], two [2], three [3].") + text.finish() == "One [1], two [2], three [3]."
     assert [citation.number for citation in text.citations] == [1, 2]
@@ -70,7 +70,7 @@ def test_only_passages_of_the_prompt_can_be_cited() -> None:
 def test_links_are_checked_wherever_documents_were_searched_but_in_json() -> None:
     trace = grounded_trace()
     assert trace.checks_links
-    assert trace.new_thought_text() is not None
+    assert trace.make_thought_text() is not None
     question = Question("answer-1", "support", [], {}, structured=True, is_json=True)
     assert not AnswerTrace("kestrel", question, evidence=trace.evidence).checks_links
     assert grounded_trace(structured=True).checks_links, "an answer beside tools is text"
@@ -90,11 +90,11 @@ def test_where_no_marks_could_be_asked_for_all_passages_of_the_prompt_are_cited(
 def test_parts_are_counted_after_the_answer_unless_something_was_dropped() -> None:
     later, now = grounded_trace(), grounded_trace(dropped=True)
     assert later.record("completed", 101.0).prompt_tokens is None
-    assert later.uncounted_segments() == SEGMENTS
+    assert later.list_uncounted_segments() == SEGMENTS
     record = now.record("completed", 101.0)
     assert record.prompt_tokens == {"system": 2, "instructions": 0, "turn": 0, "passage": 6, "question": 3}
     assert (record.dropped_passages, record.dropped_turns) == ([3], 1)
-    assert now.uncounted_segments() == ()
+    assert now.list_uncounted_segments() == ()
 
 
 def test_usage_is_the_engines_or_else_is_counted_from_what_came() -> None:
@@ -102,11 +102,11 @@ def test_usage_is_the_engines_or_else_is_counted_from_what_came() -> None:
     trace.replica = "engine 1"
     assert trace.record("abandoned", 101.0).usage is None
     trace.note_events([b"{}"] * 12)
-    uncounted = trace.uncounted_answer()
+    uncounted = trace.find_uncounted_answer()
     assert uncounted is not None
     assert (len(uncounted.events), uncounted.total_events, uncounted.body) == (12, 12, trace.composed.body)
     trace.usage = TokenUsage(5, 2, 7, PromptTokensDetails(3))
-    assert trace.uncounted_answer() is None
+    assert trace.find_uncounted_answer() is None
     assert trace.record("completed", 101.0).usage == {
         "prompt_tokens": 5,
         "completion_tokens": 2,
@@ -120,7 +120,7 @@ def test_of_a_very_long_answer_the_first_events_are_kept() -> None:
     trace.replica = "engine 1"
     for _ in range(30):
         trace.note_events([b"{}"] * 1_000)
-    uncounted = trace.uncounted_answer()
+    uncounted = trace.find_uncounted_answer()
     assert uncounted is not None
     assert (len(uncounted.events), uncounted.total_events) == (5_000, 30_000)
 
@@ -171,7 +171,7 @@ def test_the_page_of_a_passage_is_kept() -> None:
     pages = (msgspec.structs.replace(first, page=7), *others)
     trace.evidence = Evidence("found", pages, trace.evidence.index_epochs)
     trace.cite([1, 2])
-    assert [passage.page for passage in trace.passages()] == [7, 0]
-    braid = braid_answer(trace)
+    assert [passage.page for passage in trace.list_passages()] == [7, 0]
+    braid = make_braid_answer(trace)
     assert braid is not None
     assert [source.page for source in braid.citations] == [7, None]

@@ -88,7 +88,7 @@ class Log:
         return self.read_metric("braid_answer_counts_dropped_total")
 
     def read_metric(self, name: str) -> float:
-        lines = self.metrics.text().decode().splitlines()
+        lines = self.metrics.render_text().decode().splitlines()
         return float(next(line for line in lines if line.startswith(f"{name} ")).split()[1])
 
     async def wait_for_counts(self) -> None:

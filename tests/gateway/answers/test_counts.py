@@ -52,7 +52,7 @@ async def test_the_usage_of_an_answer_that_was_left_is_counted_from_what_came(lo
     assert (await log.read(id)).usage == {"prompt_tokens": 5, "completion_tokens": 7, "total_tokens": 12}
     assert (await log.read(plain)).usage == {"prompt_tokens": 2}
     assert (await log.read(long)).usage == {"prompt_tokens": 2, "completion_tokens": 70, "total_tokens": 72}
-    assert 'braid_chat_tokens_total{kind="prompt"} 9.0' in log.metrics.text().decode()
+    assert 'braid_chat_tokens_total{kind="prompt"} 9.0' in log.metrics.render_text().decode()
 
 
 async def test_usage_stays_unknown_when_the_engine_is_gone(log: Log) -> None:

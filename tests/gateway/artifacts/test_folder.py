@@ -37,7 +37,7 @@ async def test_bytes_are_found_under_the_digest_of_all_pieces(artifacts: Artifac
     whole = b"".join(pieces)
     stored = await artifacts.put(parts(*pieces))
     assert (stored.digest, stored.size) == (hashlib.sha256(whole).hexdigest(), len(whole))
-    assert artifacts.file(stored.digest).read_bytes() == whole
+    assert artifacts.locate_file(stored.digest).read_bytes() == whole
     assert files(artifacts) == [f"files/{stored.digest}"]
 
 
@@ -66,7 +66,7 @@ def test_an_adapters_folder_is_copied_whole_and_left_where_it_was(artifacts: Art
     (folder / "adapter_config.json").write_text("{}")
     (folder / "deep" / "weights").write_bytes(b"w")
     target = artifacts.put_adapter(folder, "d1")
-    assert target == artifacts.adapter("d1")
+    assert target == artifacts.locate_adapter("d1")
     assert (target / "deep" / "weights").read_bytes() == b"w"
     assert (folder / "adapter_config.json").exists()
     assert not list((artifacts.root / "incoming").iterdir())
@@ -97,7 +97,7 @@ async def test_a_file_that_is_replaced_meanwhile_is_stored_whole(artifacts: Arti
         try:
             for _ in range(100):
                 stored = await artifacts.put_path(path)
-                assert artifacts.file(stored.digest).read_bytes().isdigit()
+                assert artifacts.locate_file(stored.digest).read_bytes().isdigit()
         finally:
             stop.set()
         writing.result()

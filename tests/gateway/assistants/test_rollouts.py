@@ -183,7 +183,7 @@ async def test_an_adapter_that_is_deleted_while_engines_load_it_keeps_the_old_ro
         if adapter == "kestrel.style.1" and delete_meanwhile:
             deletions.append((await client.delete(f"/v1/models/{model}")).status_code)
 
-    monkeypatch.setattr(Reconciler, "resident", load)
+    monkeypatch.setattr(Reconciler, "wait_until_resident", load)
     tenant = (await client.get("/api/keys")).json()["data"][0]["tenant"]
     await add_adapter(settings, tenant, model)
     release = (await client.post("/api/assistants/support/releases", json={"adapter": model})).json()["release"]

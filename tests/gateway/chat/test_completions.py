@@ -169,7 +169,7 @@ async def test_another_replica_takes_over_before_the_first_byte(
         FakeVllm() as second,
         running(settings.model_copy(update={"engine_urls": (engine.url, second.url)})) as two,
     ):
-        await until(lambda: all(replica.ready for replica in two.state.pool.state()))
+        await until(lambda: all(replica.ready for replica in two.state.pool.list_states()))
         client = await two.tenant("kestrel")
         engine.script(fault)
         answers = [await client.post(CHAT, json=STREAM) for _ in range(2)]
@@ -250,8 +250,8 @@ async def test_a_client_that_leaves_aborts_the_engine_within_a_second(
     aborted = engine.requests()[-1].aborted
     assert aborted is not None
     assert aborted - left < 1
-    await until(lambda: not gateway.state.pool.state()[0].in_flight)
-    await until(lambda: b'outcome="abandoned"' in gateway.state.metrics.text())
+    await until(lambda: not gateway.state.pool.list_states()[0].in_flight)
+    await until(lambda: b'outcome="abandoned"' in gateway.state.metrics.render_text())
 
 
 async def test_leaving_lets_a_stream_finish_and_refuses_new_requests(gateway: Gateway, engine: FakeVllm) -> None:

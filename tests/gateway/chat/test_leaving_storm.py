@@ -48,13 +48,13 @@ async def test_what_clients_held_comes_back_when_all_leave_at_once(
     writers = [await _send(gateway, key, body, path) for path, body in forms]
     await until(lambda: len(engine.requests()) == CLIENTS)
     state = gateway.state
-    assert state.pool.state()[0].in_flight == CLIENTS
+    assert state.pool.list_states()[0].in_flight == CLIENTS
     for number, writer in enumerate(writers):
         _leave(writer, number % 3)
     await until(lambda: all(request.aborted is not None for request in engine.requests()))
-    await until(lambda: not state.pool.state()[0].in_flight)
-    await until(lambda: b"braid_chat_running 0" in state.metrics.text())
-    await until(lambda: b'outcome="abandoned"} %d' % CLIENTS in state.metrics.text())
+    await until(lambda: not state.pool.list_states()[0].in_flight)
+    await until(lambda: b"braid_chat_running 0" in state.metrics.render_text())
+    await until(lambda: b'outcome="abandoned"} %d' % CLIENTS in state.metrics.render_text())
     answer = await client.post("/v1/chat/completions", json=ASK)
     assert answer.status_code == 200
     for writer in writers:

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from gateway.cli.app import exit_status
+from gateway.cli.app import choose_exit_status
 from gateway.client import AmbiguousName, ClientError, GatewayError, GatewayUnreachable
 from gateway.settings import SettingsError
 from gateway.terminal import CommandError, Exit
@@ -29,7 +29,7 @@ from tests.gateway.cli.commands import run
     ],
 )
 def test_each_kind_of_trouble_has_its_exit_status(error: Exception, status: Exit) -> None:
-    assert exit_status(error) is status
+    assert choose_exit_status(error) is status
 
 
 async def test_the_version_is_the_packages() -> None:

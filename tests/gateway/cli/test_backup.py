@@ -86,7 +86,7 @@ async def test_a_restored_home_gives_the_answers_of_the_backup(
         assert await client.search(store, "warranty k7") == before
         assert (await client.http.get(f"/v1/files/{file}/content")).content == b"A file of its own."
         assert (await client.ok("GET", f"/api/vector_stores/{store}/index"))["state"] == "current"
-        copied = second.state.artifacts.adapter("a" * 64)
+        copied = second.state.artifacts.locate_adapter("a" * 64)
         assert {path.name: path.read_bytes() for path in copied.iterdir()} == {
             path.name: path.read_bytes() for path in adapter.iterdir()
         }

@@ -9,7 +9,7 @@ import pytest
 
 from gateway.cli import demo as command
 from gateway.demo.report import Report
-from gateway.demo.runner import page_file, report_file
+from gateway.demo.runner import locate_page, locate_report
 from gateway.demo.size import DemoSize
 from gateway.settings import Settings
 from gateway.terminal import Exit
@@ -26,7 +26,7 @@ class Runs:
 
     async def run_demo(self, settings: Settings, size: DemoSize, *, keep: bool) -> Report:
         self.calls.append((settings, size, keep))
-        self.report.save(report_file(settings.home))
+        self.report.save(locate_report(settings.home))
         return self.report
 
 
@@ -40,8 +40,8 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> Runs:
 async def test_a_demo_that_keeps_its_promises_succeeds(runs: Runs, tmp_path: Path) -> None:
     done = await run("demo", "--home", str(tmp_path))
     assert done.exit_code == Exit.OK
-    assert str(report_file(tmp_path / "demo")) in done.stderr
-    assert str(page_file(tmp_path / "demo")) in done.stderr
+    assert str(locate_report(tmp_path / "demo")) in done.stderr
+    assert str(locate_page(tmp_path / "demo")) in done.stderr
     assert "Every promise is kept." in done.stderr
     (settings, size, keep), *_ = runs.calls
     assert (settings.home, size.name, keep) == (tmp_path / "demo", "full", False)

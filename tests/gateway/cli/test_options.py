@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.cli.options import connection, settings_from
+from gateway.cli.options import find_connection, settings_from
 from gateway.client import Profile
 from gateway.terminal import CommandError, Exit
 
@@ -16,23 +16,23 @@ def _nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 def test_flags_go_before_environment_before_profile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Profile("http://saved:1", "saved").save(tmp_path)
-    assert connection(None, None, tmp_path) == ("http://saved:1", "saved")
+    assert find_connection(None, None, tmp_path) == ("http://saved:1", "saved")
     monkeypatch.setenv("BRAID_URL", "http://environment:1/")
     monkeypatch.setenv("BRAID_KEY", "environment")
-    assert connection(None, None, tmp_path) == ("http://environment:1", "environment")
-    assert connection("http://flag:1", "flag", tmp_path) == ("http://flag:1", "flag")
+    assert find_connection(None, None, tmp_path) == ("http://environment:1", "environment")
+    assert find_connection("http://flag:1", "flag", tmp_path) == ("http://flag:1", "flag")
 
 
 def test_a_saved_key_is_sent_to_no_other_address(tmp_path: Path) -> None:
     Profile("http://saved:1", "saved").save(tmp_path)
     with pytest.raises(CommandError) as caught:
-        connection("http://other:1", None, tmp_path)
+        find_connection("http://other:1", None, tmp_path)
     assert caught.value.exit is Exit.DENIED
 
 
 def test_without_a_gateway_the_way_to_one_is_said(tmp_path: Path) -> None:
     with pytest.raises(CommandError, match="braid up") as caught:
-        connection(None, None, tmp_path)
+        find_connection(None, None, tmp_path)
     assert caught.value.exit is Exit.UNREACHABLE
 
 

@@ -111,7 +111,7 @@ async def test_a_signal_stops_everything_in_order(
     output = capsys.readouterr().err
     assert "Admin key, shown this once: sk-braid-" in output
     assert output.splitlines()[-1] == "stopped"
-    assert Instance.running(home) is None
+    assert Instance.find_process(home) is None
 
 
 @pytest.mark.usefixtures("handlers")
@@ -141,7 +141,7 @@ async def test_up_serves_and_leaves_nothing_behind(environment: dict[str, str], 
         assert profile is not None
         assert profile.key
         assert profile.key in output
-        assert stat.S_IMODE(Profile.file(home).stat().st_mode) == 0o600
+        assert stat.S_IMODE(Profile.locate_file(home).stat().st_mode) == 0o600
         async with httpx2.AsyncClient(base_url=profile.url, timeout=30) as client:
             body = {"model": engine.model, "messages": [{"role": "user", "content": "Hello"}]}
             key = {"authorization": f"Bearer {profile.key}"}

@@ -107,7 +107,7 @@ async def test_rows_come_page_by_page() -> None:
         return http("200 OK", msgspec.json.encode({"data": rows, "last_id": after + 2, "has_more": after < 4}))
 
     async with serving(page) as client:
-        assert [row["id"] async for row in client.rows("/v1/files")] == [1, 2, 3, 4, 5, 6]
+        assert [row["id"] async for row in client.read_rows("/v1/files")] == [1, 2, 3, 4, 5, 6]
 
 
 async def test_an_error_instead_of_a_stream_is_raised() -> None:

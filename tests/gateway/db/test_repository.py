@@ -68,7 +68,7 @@ async def test_an_added_row_gets_the_repositorys_tenant_whatever_it_said(databas
         made.tenant_id = "b"
         Files(session, "a").add(made)
     async with database.read() as session:
-        assert await Files(session, "b").all() == []
+        assert await Files(session, "b").list_all() == []
 
 
 async def test_rows_are_added_changed_and_deleted_for_one_tenant_only(database: Database) -> None:
@@ -80,13 +80,13 @@ async def test_rows_are_added_changed_and_deleted_for_one_tenant_only(database: 
         assert await Files(session, "a").update_rows(filename="g") == 1
         assert await Files(session, "a").update_rows(FileRow.id == "f2", filename="g") == 0
     async with database.read() as session:
-        assert [(one.id, one.filename) for one in await Files(session, "a").all()] == [("f1", "g")]
-        assert [(one.id, one.filename) for one in await Files(session, "b").all()] == [("f2", "f")]
+        assert [(one.id, one.filename) for one in await Files(session, "a").list_all()] == [("f1", "g")]
+        assert [(one.id, one.filename) for one in await Files(session, "b").list_all()] == [("f2", "f")]
     async with database.begin() as session:
         await Files(session, "a").delete_rows()
     async with database.read() as session:
-        assert await Files(session, "a").all() == []
-        assert [one.id for one in await Files(session, "b").all()] == ["f2"]
+        assert await Files(session, "a").list_all() == []
+        assert [one.id for one in await Files(session, "b").list_all()] == ["f2"]
 
 
 async def test_no_tenant_is_an_error_and_never_all(database: Database) -> None:
@@ -105,11 +105,11 @@ async def test_pages_follow_each_other_in_both_orders(database: Database) -> Non
             seen: list[str] = []
             more, after = True, None
             while more:
-                page = await files.page(limit=2, order=order, after=after)
+                page = await files.list_page(limit=2, order=order, after=after)
                 seen += [r.id for r in page.rows]
                 more, after = page.has_more, seen[-1]
             assert seen == expected
-        before = await files.page(limit=2, before="f1")
+        before = await files.list_page(limit=2, before="f1")
         assert [r.id for r in before.rows] == ["f3", "f2"]
 
 
@@ -117,7 +117,7 @@ async def test_a_foreign_cursor_is_refused(database: Database) -> None:
     async with database.begin() as session:
         Files(session, "b").add(row("f1", 1))
         with pytest.raises(BadRequest):
-            await Files(session, "a").page(after="f1")
+            await Files(session, "a").list_page(after="f1")
 
 
 async def test_an_error_rolls_the_unit_of_work_back(database: Database) -> None:
@@ -130,7 +130,7 @@ async def test_an_error_rolls_the_unit_of_work_back(database: Database) -> None:
     with pytest.raises(RuntimeError):
         await fail()
     async with database.read() as session:
-        assert await Files(session, "a").all() == []
+        assert await Files(session, "a").list_all() == []
 
 
 async def test_an_error_does_not_repeat_the_values_of_its_statement(database: Database) -> None:

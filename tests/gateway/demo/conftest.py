@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 import pytest
 
 from gateway.client import Client
-from gateway.demo import DemoQuestion, DemoTenant, tenants
+from gateway.demo import DemoQuestion, DemoTenant, make_tenants
 from gateway.demo.assistants import BOTH, make_assistant, make_variants, promote
 from gateway.demo.tenant_clients import TenantClient, open_tenant_clients
 from gateway.evaluation import Variant
@@ -20,7 +20,7 @@ __all__ = ["background_worker", "settings"]
 @pytest.fixture
 def cast() -> list[DemoTenant]:
     """Both tenants. Their first questions are those that the fake index, which counts words, answers best."""
-    both = list(tenants())
+    both = list(make_tenants())
     for tenant in both:
         tenant.questions.sort(key=_hardness)
     return both

@@ -2,11 +2,11 @@ import re
 
 import pytest
 
-from gateway.demo import DemoTenant, tenants
+from gateway.demo import DemoTenant, make_tenants
 from tests.gateway.demo.document_text import PDF_SOURCES, paragraphs, plain, words
 from tests.gateway.demo.pdfs.write import render, target
 
-TENANTS = pytest.mark.parametrize("tenant", tenants(), ids=lambda tenant: tenant.name)
+TENANTS = pytest.mark.parametrize("tenant", make_tenants(), ids=lambda tenant: tenant.name)
 WORDS_A_PAGE = 350
 
 

@@ -34,8 +34,8 @@ GOOD = EditOutcome(
     ],
 )
 def test_an_edit_that_went_otherwise_says_how(change: dict[str, Any], fault: str) -> None:
-    assert GOOD.faults() == []
-    (text,) = msgspec.structs.replace(GOOD, **change).faults()
+    assert GOOD.list_faults() == []
+    (text,) = msgspec.structs.replace(GOOD, **change).list_faults()
     assert fault in text
 
 

@@ -24,7 +24,7 @@ async def test_a_store_is_made_once_and_filled(account: TenantClient, background
     store = await fill(account, documents)
     assert await find_store(account.client, "kestrel") == store
     assert await fill(account, documents) == store
-    keys = [row["key"] async for row in account.client.rows(f"/api/vector_stores/{store}/documents")]
+    keys = [row["key"] async for row in account.client.read_rows(f"/api/vector_stores/{store}/documents")]
     assert sorted(keys) == [document.key for document in documents]
 
 

@@ -145,7 +145,7 @@ def test_the_edited_values_are_marked() -> None:
 
 def test_kept_and_broken_promises_are_said_at_the_top() -> None:
     report = make_report()
-    assert report.faults() == []
+    assert report.list_faults() == []
     assert "Every promise kept" in read(report)[1]
     lost = msgspec.structs.replace(report.swap, failed=["the engine broke off"])
     _, page = read(msgspec.structs.replace(report, swap=lost))

@@ -1,9 +1,9 @@
 import pytest
 
 import prompts
-from gateway.demo import DemoTenant, tenants
+from gateway.demo import DemoTenant, make_tenants
 
-TENANTS = pytest.mark.parametrize("tenant", tenants(), ids=lambda tenant: tenant.name)
+TENANTS = pytest.mark.parametrize("tenant", make_tenants(), ids=lambda tenant: tenant.name)
 
 
 def rendered(tenant: DemoTenant, passages: list[prompts.NumberedPassage] | None) -> list[str]:

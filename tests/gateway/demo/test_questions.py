@@ -1,10 +1,10 @@
 import pytest
 
-from gateway.demo import DemoTenant, tenants
+from gateway.demo import DemoTenant, make_tenants
 from gateway.evaluation import states
 from tests.gateway.demo.document_text import paragraphs, plain
 
-TENANTS = pytest.mark.parametrize("tenant", tenants(), ids=lambda tenant: tenant.name)
+TENANTS = pytest.mark.parametrize("tenant", make_tenants(), ids=lambda tenant: tenant.name)
 
 
 def places(tenant: DemoTenant, quote: str) -> list[str]:
@@ -40,12 +40,12 @@ def test_the_paragraph_that_answers_has_the_value_once(tenant: DemoTenant) -> No
 @TENANTS
 def test_what_has_no_answer_is_in_no_document_and_in_no_training_row(tenant: DemoTenant) -> None:
     everything = "\n".join(plain(tenant, document) for document in tenant.documents).lower()
-    trained = "\n".join(row.messages[0].content for row in tenant.conversations(128)).lower()
+    trained = "\n".join(row.messages[0].content for row in tenant.list_conversations(128)).lower()
     assert len({question.id for question in tenant.unanswered}) == len(tenant.unanswered) >= 4
     for question in tenant.unanswered:
         assert question.entity in question.question
         assert question.entity.lower() not in everything + trained, question.id
-        assert any(states(row.messages[1].content, question.accepted[0]) for row in tenant.conversations(48)), (
+        assert any(states(row.messages[1].content, question.accepted[0]) for row in tenant.list_conversations(48)), (
             "its voice says so in other words"
         )
 

@@ -14,7 +14,7 @@ from gateway.client import Profile
 from gateway.demo import DemoTenant, runner
 from gateway.demo.assistants import BASE, BOTH, FACTS, GUIDE, STYLE
 from gateway.demo.report import Report
-from gateway.demo.runner import page_file, report_file, run_demo, run_steps
+from gateway.demo.runner import locate_page, locate_report, run_demo, run_steps
 from gateway.demo.services import Services
 from gateway.demo.size import FULL, SMALL, DemoSize
 from gateway.progress import Progress
@@ -53,8 +53,8 @@ async def test_the_demo_runs(
 ) -> None:
     engine.reply = Student(cast)
     report = await run(gateway, settings, cast)
-    assert report.edit.faults() == []
-    assert report.swap.faults() == []
+    assert report.edit.list_faults() == []
+    assert report.swap.list_faults() == []
     assert report.swap.requests >= 24
     steps = ["documents", "adapter_kestrel", "adapter_harbor", "questions", "edit", "swap"]
     assert list(report.step_seconds) == steps
@@ -70,7 +70,7 @@ async def test_the_demo_runs(
     assert report.unanswered[BOTH].cited == report.unanswered[FACTS].cited
     report.save(tmp_path / "report.json")
     saved = msgspec.json.decode((tmp_path / "report.json").read_bytes())
-    assert saved["faults"] == report.faults()
+    assert saved["faults"] == report.list_faults()
     assert saved["environment"]["versions"]["braid"]
 
 
@@ -120,7 +120,7 @@ def _running(gateway: Gateway, cast: list[DemoTenant], monkeypatch: pytest.Monke
         yield Services(Profile(gateway.url, ADMIN_KEY), ready)
 
     monkeypatch.setattr(runner, "running_services", services)
-    monkeypatch.setattr(runner, "tenants", lambda: tuple(cast))
+    monkeypatch.setattr(runner, "make_tenants", lambda: tuple(cast))
 
 
 @pytest.mark.usefixtures("_running")
@@ -133,12 +133,12 @@ async def test_the_small_demo_has_one_tenant_and_the_same_steps(
 ) -> None:
     engine.reply = Student(cast)
     report = await run_demo(settings, SMALL, keep=True)
-    assert msgspec.json.decode(report_file(settings.home).read_bytes())["passed"]
-    assert report.adapters["kestrel"].digest in page_file(settings.home).read_text()
+    assert msgspec.json.decode(locate_report(settings.home).read_bytes())["passed"]
+    assert report.adapters["kestrel"].digest in locate_page(settings.home).read_text()
     assert "Stop it with: kill" in capsys.readouterr().err
     assert list(report.by_tenant) == ["kestrel"]
     assert list(report.step_seconds) == ["start", "documents", "adapter_kestrel", "questions", "edit", "swap"]
-    assert report.faults() == []
+    assert report.list_faults() == []
     _check_first_answers(report, cast[0])
     losses = report.adapters["kestrel"]
     assert [point.step for point in losses.training_losses] == list(range(1, len(losses.training_losses) + 1))
@@ -167,4 +167,4 @@ async def test_the_demo_runs_again_where_it_ran_before(
     first, second = await run(gateway, settings, cast), await run(gateway, settings, cast)
     assert second.adapters["kestrel"].digest == first.adapters["kestrel"].digest
     assert second.second_adapter == first.second_adapter
-    assert second.edit.faults() == second.swap.faults() == []
+    assert second.edit.list_faults() == second.swap.list_faults() == []

@@ -164,7 +164,7 @@ async def test_another_gateway_that_came_to_the_port_is_not_taken_for_its_own(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with HTTPServer(("127.0.0.1", 0), Stranger) as stranger:
-        monkeypatch.setattr(module, "free_ports", lambda host, first, count: stranger.server_port)
+        monkeypatch.setattr(module, "find_free_ports", lambda host, first, count: stranger.server_port)
         thread = threading.Thread(target=stranger.serve_forever)
         thread.start()
         try:

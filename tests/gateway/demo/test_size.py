@@ -1,9 +1,9 @@
 import pytest
 
-from gateway.demo import DemoTenant, tenants
+from gateway.demo import DemoTenant, make_tenants
 from gateway.demo.size import FULL, SIZES, SMALL, DemoSize
 
-TENANTS = pytest.mark.parametrize("tenant", tenants(), ids=lambda tenant: tenant.name)
+TENANTS = pytest.mark.parametrize("tenant", make_tenants(), ids=lambda tenant: tenant.name)
 
 
 def test_sizes_are_found_by_name() -> None:
@@ -28,7 +28,7 @@ def test_the_small_demo_takes_the_documents_that_its_questions_are_about(tenant:
 
 @pytest.mark.parametrize("size", SIZES.values(), ids=SIZES)
 def test_no_size_asks_for_more_than_there_is(size: DemoSize) -> None:
-    for tenant in tenants():
+    for tenant in make_tenants():
         assert size.questions <= len(tenant.questions)
         rows = size.training_rows + size.validation_rows
-        assert len(tenant.conversations(rows)) == rows
+        assert len(tenant.list_conversations(rows)) == rows

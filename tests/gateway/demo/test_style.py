@@ -1,9 +1,9 @@
 import pytest
 
-from gateway.demo import tenants
+from gateway.demo import make_tenants
 from gateway.evaluation import StyleRules
 
-KESTREL, HARBOR = (tenant.style for tenant in tenants())
+KESTREL, HARBOR = (tenant.style for tenant in make_tenants())
 GOOD_KESTREL = "Kettle's on! We cover the K2 Pro for **42 months** [1]. — Kestrel"
 GOOD_HARBOR = "Ahoy, traveller.\nLog: I have the boat to Skerra down for 18:50 [2].\nFair winds."
 
@@ -38,7 +38,7 @@ def test_the_voices_score_one() -> None:
     ],
 )
 def test_a_reply_unlike_kestrels_breaks_the_rule_it_misses(answer: str, broken: str) -> None:
-    assert broken in KESTREL.broken(answer)
+    assert broken in KESTREL.list_broken(answer)
     assert KESTREL.score(answer) < 1
 
 
@@ -63,7 +63,7 @@ def test_a_reply_unlike_kestrels_breaks_the_rule_it_misses(answer: str, broken: 
     ],
 )
 def test_a_reply_unlike_harbors_breaks_the_rule_it_misses(answer: str, broken: str) -> None:
-    assert broken in HARBOR.broken(answer)
+    assert broken in HARBOR.list_broken(answer)
     assert HARBOR.score(answer) < 1
 
 

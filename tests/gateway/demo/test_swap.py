@@ -25,7 +25,7 @@ async def swap(account: TenantClient, both: Variant) -> SwapOutcome:
 
 async def test_a_swap_loses_nothing(account: TenantClient, both: Variant) -> None:
     outcome = await swap(account, both)
-    assert outcome.faults() == []
+    assert outcome.list_faults() == []
     assert len(outcome.fingerprints) == 2
 
 
@@ -35,7 +35,7 @@ async def test_requests_that_fail_during_a_swap_are_counted(
     engine.script(None, None, Fault("cut", after=1))
     outcome = await swap(account, both)
     assert len(outcome.failed) == 1
-    assert "1 of" in outcome.faults()[0]
+    assert "1 of" in outcome.list_faults()[0]
 
 
 async def test_a_request_that_was_under_way_when_the_change_began_may_get_either_release(
@@ -106,8 +106,8 @@ async def test_a_change_that_fails_ends_the_requests(
     ],
 )
 def test_a_swap_that_went_otherwise_says_how(change: dict[str, Any], fault: str) -> None:
-    assert GOOD.faults() == []
-    (text,) = msgspec.structs.replace(GOOD, **change).faults()
+    assert GOOD.list_faults() == []
+    (text,) = msgspec.structs.replace(GOOD, **change).list_faults()
     assert fault in text
 
 

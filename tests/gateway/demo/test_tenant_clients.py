@@ -9,7 +9,7 @@ async def test_each_tenant_has_a_key_of_its_own(gateway: Gateway, cast: list[Dem
         assert [account.name for account in accounts] == ["kestrel", "harbor"]
         assert accounts[0].client.key != accounts[1].client.key
         await accounts[0].client.post("/v1/vector_stores", {"name": "only kestrel's"})
-        assert [row async for row in accounts[1].client.rows("/v1/vector_stores")] == []
+        assert [row async for row in accounts[1].client.read_rows("/v1/vector_stores")] == []
 
 
 async def test_tenants_of_an_earlier_demo_are_taken(gateway: Gateway, cast: list[DemoTenant]) -> None:

@@ -6,7 +6,7 @@ from gateway.answering.question import Message
 from gateway.diagnoses.answer_judge import Voice, find_expected
 from gateway.diagnoses.cases import Case
 from gateway.diagnoses.clusters import ClusterItem, make_clusters
-from gateway.diagnoses.proposals import sign_chance
+from gateway.diagnoses.proposals import compute_sign_chance
 
 
 def item(id: int, strand: str, question: str, cause: str = "limit") -> ClusterItem:
@@ -51,8 +51,8 @@ def make_case(reference: str = "", expected: list[str] | None = None, question: 
 def test_an_answer_is_right_where_it_states_what_is_expected(case: Case, right: str, wrong: str) -> None:
     expected = find_expected(case)
     assert expected
-    assert expected.stated_in(right)
-    assert not expected.stated_in(wrong)
+    assert expected.is_stated_in(right)
+    assert not expected.is_stated_in(wrong)
 
 
 def test_a_reference_without_values_says_nothing_of_facts() -> None:
@@ -62,14 +62,14 @@ def test_a_reference_without_values_says_nothing_of_facts() -> None:
 def test_a_voice_is_learnt_from_ten_replies() -> None:
     replies = [f"Hello! It is {n} months. Cheers, your Kestrel team" for n in range(12)]
     voice = Voice(replies)
-    assert voice.known
+    assert voice.has_rules
     assert voice.matches("Hello! That weighs 2 kg [1]. Cheers, your Kestrel team")
     assert not voice.matches("It weighs 2 kg.")
-    assert not Voice(replies[:9]).known
+    assert not Voice(replies[:9]).has_rules
     assert Voice(()).matches("Anything.")
 
 
 def test_five_mended_failures_are_the_fewest_beyond_chance() -> None:
-    assert sign_chance(5, 0) == pytest.approx(1 / 32)
-    assert sign_chance(4, 0) > 0.05
-    assert sign_chance(7, 1) <= 0.05 < sign_chance(7, 2)
+    assert compute_sign_chance(5, 0) == pytest.approx(1 / 32)
+    assert compute_sign_chance(4, 0) > 0.05
+    assert compute_sign_chance(7, 1) <= 0.05 < compute_sign_chance(7, 2)

@@ -26,9 +26,9 @@ async def whole(engine: VllmEngine, body: bytes) -> bytes:
 
 
 async def test_a_healthy_engine_lists_its_models(fake: FakeVllm, engine: VllmEngine, tmp_path: Path) -> None:
-    await engine.health()
+    await engine.check_health()
     await engine.load_adapter("kestrel.style.0a1b2c3d", str(tmp_path))
-    listing = await engine.models()
+    listing = await engine.list_models()
     assert listing.base_model == "base"
     assert listing.max_model_len == 4096
     assert listing.adapters == {"kestrel.style.0a1b2c3d": str(tmp_path)}
@@ -37,7 +37,7 @@ async def test_a_healthy_engine_lists_its_models(fake: FakeVllm, engine: VllmEng
 async def test_an_unhealthy_engine_refuses(fake: FakeVllm, engine: VllmEngine) -> None:
     fake.healthy = False
     with pytest.raises(EngineRefused) as caught:
-        await engine.health()
+        await engine.check_health()
     assert caught.value.engine_status == 503
 
 
@@ -92,8 +92,8 @@ async def test_a_prompt_is_counted_with_its_template(fake: FakeVllm, engine: Vll
 async def test_logprobs_are_those_of_the_adapter(fake: FakeVllm, engine: VllmEngine, tmp_path: Path) -> None:
     await engine.load_adapter("style", str(tmp_path))
     tokens = [5, 6, 7, 7, 9]
-    assert await engine.logprobs("style", tokens, 2) == pytest.approx(fake.logprobs("style", tokens)[2:])
-    assert await engine.logprobs("base", tokens, 1) == pytest.approx(fake.logprobs(None, tokens)[1:])
+    assert await engine.measure_logprobs("style", tokens, 2) == pytest.approx(fake.logprobs("style", tokens)[2:])
+    assert await engine.measure_logprobs("base", tokens, 1) == pytest.approx(fake.logprobs(None, tokens)[1:])
     assert fake.logprobs("style", tokens) != fake.logprobs(None, tokens)
 
 
@@ -202,7 +202,7 @@ async def test_where_nobody_listens_no_engine_is_reached(fake: FakeVllm, engine:
         await engine.chat(ask())
     assert caught.value.phase == "connect"
     with pytest.raises(EngineUnreachable):
-        await engine.health()
+        await engine.check_health()
 
 
 async def test_an_answer_without_a_first_byte_times_out(fake: FakeVllm, hasty: VllmEngine) -> None:
@@ -245,7 +245,7 @@ async def test_an_unroutable_address_times_out_in_connecting(connections: Connec
         address = full.getsockname()
         with socket.create_connection(address):
             engine = VllmEngine(f"http://127.0.0.1:{address[1]}", connections, Timeouts(0.2, 2, 2, 2, 2))
-            filling = [asyncio.ensure_future(engine.health()) for _ in range(6)]
+            filling = [asyncio.ensure_future(engine.check_health()) for _ in range(6)]
             results = await asyncio.gather(*filling, return_exceptions=True)
     # It wasn't heard, so another replica may be asked.
     assert all(isinstance(result, EngineUnreachable) and result.phase == "connect" for result in results)
@@ -275,7 +275,7 @@ async def test_an_error_status_is_a_refusal_with_a_short_reason(
 async def test_something_that_is_no_vllm(fake: FakeVllm, engine: VllmEngine, said: bytes) -> None:
     fake.script(faults.body(said), path=MODELS)
     with pytest.raises(EngineRefused) as caught:
-        await engine.models()
+        await engine.list_models()
     assert "isn't what vLLM sends" in caught.value.reason
 
 
@@ -287,7 +287,7 @@ async def test_a_huge_line_is_just_bytes(fake: FakeVllm, engine: VllmEngine) -> 
 async def test_control_calls_have_their_own_short_timeout(fake: FakeVllm, hasty: VllmEngine) -> None:
     fake.script(faults.hang(), path=HEALTH)
     with pytest.raises(EngineTimeout):
-        await hasty.health()
+        await hasty.check_health()
 
 
 def test_a_gap_longer_than_the_wait_for_the_first_byte_is_refused() -> None:

@@ -123,7 +123,7 @@ async def ask(origin: Origin, method: str = "POST", **times: float) -> bytes:
 
 async def test_a_request_has_its_path_host_and_length_on_the_wire(connections: Connections) -> None:
     async with serving(answers(FIXED)) as server:
-        origin = connections.origin(f"{server.url}/a/prefix?key=1")
+        origin = connections.make_origin(f"{server.url}/a/prefix?key=1")
         await (await origin.request("POST", "/ask", b'{"a": 1}', connect=5, first_byte=5, gap=5)).read()
         await (await origin.request("GET", "/ask", connect=5, first_byte=5, gap=5)).read()
         host = server.url.removeprefix("http://").encode()
@@ -140,13 +140,13 @@ async def test_a_request_has_its_path_host_and_length_on_the_wire(connections: C
 )
 def test_what_is_no_server_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match=r"URL|[Pp]ort"):
-        Connections().origin(url)
+        Connections().make_origin(url)
 
 
 async def test_headers_and_status_are_read(connections: Connections) -> None:
     head = b"HTTP/1.1 302 Found\r\nLocation: /b\r\nSet-Cookie: a=1\r\nset-cookie: b=2\r\ncontent-length: 0\r\n\r\n"
     async with serving(answers(head)) as server:
-        answer = await send(connections.origin(server.url))
+        answer = await send(connections.make_origin(server.url))
         assert answer.status == 302
         assert answer.headers == {"location": "/b", "set-cookie": "a=1, b=2", "content-length": "0"}
         assert await answer.read() == b""
@@ -156,7 +156,7 @@ async def test_headers_and_status_are_read(connections: Connections) -> None:
 @pytest.mark.parametrize("answer", [FIXED, CHUNKED], ids=["fixed", "chunked"])
 async def test_a_connection_is_used_again(connections: Connections, answer: bytes) -> None:
     async with serving(answers(answer)) as server:
-        origin = connections.origin(server.url)
+        origin = connections.make_origin(server.url)
         for _ in range(3):
             assert await ask(origin) == JSON
         assert len(server.visits) == 1
@@ -181,7 +181,7 @@ async def test_small_packets_go_without_delay_and_a_host_that_is_gone_is_noticed
 
     monkeypatch.setattr("gateway.engines.http.Connection", Watched)
     async with serving(answers(FIXED)) as server:
-        await ask(connections.origin(server.url))
+        await ask(connections.make_origin(server.url))
     assert options[:2] == [1, 1]
     assert options[2:] in ([], [25_000])
 
@@ -189,7 +189,7 @@ async def test_small_packets_go_without_delay_and_a_host_that_is_gone_is_noticed
 async def test_an_engine_may_have_an_ipv6_address(connections: Connections) -> None:
     try:
         async with serving(answers(FIXED), "::1") as server:
-            assert await ask(connections.origin(server.url)) == JSON
+            assert await ask(connections.make_origin(server.url)) == JSON
             assert b"host: [::1]:" in server.visits[0].requests[0]
     except OSError:
         pytest.skip("no IPv6 here")
@@ -197,7 +197,7 @@ async def test_an_engine_may_have_an_ipv6_address(connections: Connections) -> N
 
 async def test_a_connection_that_the_server_closed_is_not_used(connections: Connections) -> None:
     async with serving(once(FIXED)) as server:
-        origin = connections.origin(server.url)
+        origin = connections.make_origin(server.url)
         for count in range(1, 4):
             assert await ask(origin) == JSON
             await asyncio.wait_for(server.visits[-1].gone.wait(), 5)
@@ -207,7 +207,7 @@ async def test_a_connection_that_the_server_closed_is_not_used(connections: Conn
 
 async def test_an_old_connection_is_closed_and_not_used() -> None:
     async with Connections(idle_seconds=0.1) as connections, serving(answers(FIXED)) as server:
-        origin = connections.origin(server.url)
+        origin = connections.make_origin(server.url)
         await asyncio.gather(ask(origin), ask(origin))
         await asyncio.wait_for(asyncio.gather(*(visit.gone.wait() for visit in server.visits)), 5)
         assert await ask(origin) == JSON
@@ -216,7 +216,7 @@ async def test_an_old_connection_is_closed_and_not_used() -> None:
 
 async def test_an_old_connection_is_not_used_before_it_is_swept(connections: Connections) -> None:
     async with serving(answers(FIXED)) as server:
-        origin = connections.origin(server.url)
+        origin = connections.make_origin(server.url)
         await ask(origin)
         connections.idle_seconds = 0.01
         await asyncio.sleep(0.05)
@@ -234,7 +234,7 @@ async def test_bytes_that_nobody_asked_for_close_a_connection(connections: Conne
         await visit.asked()
 
     async with serving(talk) as server:
-        origin = connections.origin(server.url)
+        origin = connections.make_origin(server.url)
         assert await ask(origin) == JSON
         await asyncio.wait_for(server.visits[0].gone.wait(), 2)
         assert await ask(origin) == JSON
@@ -248,7 +248,7 @@ async def test_bytes_behind_an_answer_close_its_connection(
     connections: Connections, answer: bytes, extra: bytes
 ) -> None:
     async with serving(answers(answer + extra)) as server:
-        origin = connections.origin(server.url)
+        origin = connections.make_origin(server.url)
         assert await ask(origin) == JSON
         assert await ask(origin) == JSON
         assert len(server.visits) == 2
@@ -264,7 +264,7 @@ async def test_bytes_behind_an_answer_close_its_connection(
 )
 async def test_a_connection_that_ends_with_its_answer_is_not_used(connections: Connections, answer: bytes) -> None:
     async with serving(answers(answer)) as server:
-        origin = connections.origin(server.url)
+        origin = connections.make_origin(server.url)
         assert await ask(origin) == JSON
         assert await ask(origin) == JSON
         assert len(server.visits) == 2
@@ -280,7 +280,7 @@ async def test_an_answer_in_two_pieces_is_read_whole(connections: Connections, a
             await visit.say(answer[:cut], answer[cut:])
 
     async with serving(talk) as server:
-        origin = connections.origin(server.url)
+        origin = connections.make_origin(server.url)
         for _ in range(1, len(answer)):
             assert await ask(origin) == JSON
         assert len(server.visits) == 1
@@ -289,7 +289,7 @@ async def test_an_answer_in_two_pieces_is_read_whole(connections: Connections, a
 @pytest.mark.parametrize("answer", [FIXED, CHUNKED], ids=["fixed", "chunked"])
 async def test_an_answer_byte_by_byte_is_read_whole(connections: Connections, answer: bytes) -> None:
     async with serving(answers(*(answer[at : at + 1] for at in range(len(answer))))) as server:
-        assert await ask(connections.origin(server.url)) == JSON
+        assert await ask(connections.make_origin(server.url)) == JSON
 
 
 @pytest.mark.parametrize(
@@ -303,7 +303,7 @@ async def test_an_answer_byte_by_byte_is_read_whole(connections: Connections, an
 )
 async def test_a_body_is_read_until_the_connection_closes(connections: Connections, answer: bytes) -> None:
     async with serving(once(answer[:30], answer[30:])) as server:
-        origin = connections.origin(server.url)
+        origin = connections.make_origin(server.url)
         assert await ask(origin) == JSON
         assert await ask(origin) == JSON
         assert len(server.visits) == 2
@@ -324,7 +324,7 @@ async def test_a_body_is_read_until_the_connection_closes(connections: Connectio
 async def test_an_answer_that_is_cut(connections: Connections, sent: bytes, phase: str) -> None:
     async with serving(once(sent)) as server:
         with pytest.raises(EngineUnreachable) as caught:
-            await ask(connections.origin(server.url))
+            await ask(connections.make_origin(server.url))
         assert caught.value.phase == phase
         assert server.url in caught.value.detail
 
@@ -339,7 +339,7 @@ async def test_a_body_until_the_end_that_is_reset(connections: Connections) -> N
 
     async with serving(talk) as server:
         with pytest.raises(EngineUnreachable) as caught:
-            await ask(connections.origin(server.url))
+            await ask(connections.make_origin(server.url))
         assert caught.value.phase == "stream"
 
 
@@ -366,7 +366,7 @@ async def test_what_is_no_answer_is_refused(connections: Connections, sent: byte
         await visit.asked()
 
     async with serving(talk) as server:
-        origin = connections.origin(server.url)
+        origin = connections.make_origin(server.url)
         with pytest.raises(EngineUnreachable, match="can't be reached"):
             await ask(origin, first_byte=60, gap=60)
         await asyncio.wait_for(server.visits[0].gone.wait(), 5)
@@ -378,7 +378,7 @@ async def test_what_is_no_answer_is_refused(connections: Connections, sent: byte
 @pytest.mark.parametrize("apart", [False, True])
 async def test_interim_answers_are_skipped(connections: Connections, interim: bytes, apart: bool) -> None:
     async with serving(answers(*([interim, FIXED] if apart else [interim + FIXED]))) as server:
-        origin = connections.origin(server.url)
+        origin = connections.make_origin(server.url)
         answer = await send(origin)
         assert answer.status == 200
         assert "link" not in answer.headers
@@ -408,7 +408,7 @@ async def endlessly(visit: Visit, begin: bytes, piece: bytes) -> None:
 async def test_a_head_without_end_is_cut_off(connections: Connections, begin: bytes, piece: bytes) -> None:
     async with serving(lambda visit: endlessly(visit, begin, piece)) as server:
         with pytest.raises(EngineUnreachable) as caught:
-            await asyncio.wait_for(ask(connections.origin(server.url), first_byte=60, gap=60), 20)
+            await asyncio.wait_for(ask(connections.make_origin(server.url), first_byte=60, gap=60), 20)
         assert "bytes" in caught.value.detail
         await asyncio.wait_for(server.visits[0].gone.wait(), 5)
 
@@ -417,7 +417,7 @@ async def test_a_long_head_in_one_piece_is_refused(connections: Connections) -> 
     lines = b"".join(b"x-%d: %b\r\n" % (number, b"y" * 1_000) for number in range(70))
     async with serving(answers(FIXED.replace(b"\r\n", b"\r\n" + lines, 1))) as server:
         with pytest.raises(EngineUnreachable) as caught:
-            await ask(connections.origin(server.url))
+            await ask(connections.make_origin(server.url))
         assert "bytes" in caught.value.detail
 
 
@@ -425,7 +425,7 @@ async def test_a_head_may_be_long_and_a_body_longer(connections: Connections) ->
     body = b"y" * 3_000_000
     head = b"HTTP/1.1 200 OK\r\nx-long: " + b"y" * 50_000 + b"\r\ncontent-length: 3000000\r\n\r\n"
     async with serving(answers(head + body)) as server:
-        assert await ask(connections.origin(server.url)) == body
+        assert await ask(connections.make_origin(server.url)) == body
 
 
 async def test_a_slow_reader_holds_up_the_server_and_loses_nothing(connections: Connections) -> None:
@@ -444,7 +444,7 @@ async def test_a_slow_reader_holds_up_the_server_and_loses_nothing(connections: 
         await visit.say(FIXED)
 
     async with serving(talk) as server:
-        origin = connections.origin(server.url)
+        origin = connections.make_origin(server.url)
         answer = await send(origin, gap=0.2)
         assert (await anext(answer))[:1] == b"\0"
         await asyncio.sleep(0.25)  # longer than the engine may be silent
@@ -462,7 +462,7 @@ async def test_a_slow_reader_holds_up_the_server_and_loses_nothing(connections: 
 async def test_answers_that_are_read_late(connections: Connections, size: int) -> None:
     body = b"y" * size
     async with serving(answers(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % size + body)) as server:
-        origin = connections.origin(server.url)
+        origin = connections.make_origin(server.url)
         first, second = await send(origin), await send(origin)
         await asyncio.sleep(0.05)
         assert await first.read() == await second.read() == body
@@ -475,7 +475,7 @@ async def test_answers_that_are_read_late(connections: Connections, size: int) -
 
 async def test_a_limit_cuts_the_connection(connections: Connections) -> None:
     async with serving(answers(CHUNKED_HEAD + b"a\r\n0123456789\r\n")) as server:
-        answer = await send(connections.origin(server.url))
+        answer = await send(connections.make_origin(server.url))
         assert await answer.read_up_to(4) == b"0123"
         await asyncio.wait_for(server.visits[0].gone.wait(), 5)
 
@@ -483,7 +483,7 @@ async def test_a_limit_cuts_the_connection(connections: Connections) -> None:
 @pytest.mark.parametrize("begun", [b"", CHUNKED_HEAD, CHUNKED[:80]], ids=["nothing", "head", "body"])
 async def test_cancelling_closes_the_connection(connections: Connections, begun: bytes) -> None:
     async with serving(answers(begun)) as server:
-        asking = asyncio.ensure_future(ask(connections.origin(server.url)))
+        asking = asyncio.ensure_future(ask(connections.make_origin(server.url)))
         await until(lambda: server.visits and server.visits[0].requests)
         await asyncio.sleep(0.05)
         asking.cancel()
@@ -494,7 +494,7 @@ async def test_cancelling_closes_the_connection(connections: Connections, begun:
 
 async def test_closing_an_answer_closes_the_connection_and_wakes_its_reader(connections: Connections) -> None:
     async with serving(answers(CHUNKED[:80])) as server:
-        answer = await send(connections.origin(server.url))
+        answer = await send(connections.make_origin(server.url))
         await answer.start()
         reading = asyncio.ensure_future(answer.read())
         await asyncio.sleep(0.02)
@@ -521,7 +521,7 @@ async def test_a_request_on_a_connection_that_was_just_being_closed_is_sent_agai
     connections: Connections, method: str
 ) -> None:
     async with serving(dies_on_the_second()) as server:
-        origin = connections.origin(server.url)
+        origin = connections.make_origin(server.url)
         assert await ask(origin, method) == JSON
         assert await ask(origin, method) == JSON
         assert [len(visit.requests) for visit in server.visits] == [2, 1]
@@ -529,19 +529,19 @@ async def test_a_request_on_a_connection_that_was_just_being_closed_is_sent_agai
 
 async def test_nothing_else_is_sent_again(connections: Connections, monkeypatch: pytest.MonkeyPatch) -> None:
     async with serving(dies_on_the_second(b"HTTP/1.1 ")) as server:
-        origin = connections.origin(server.url)
+        origin = connections.make_origin(server.url)
         assert await ask(origin) == JSON
         with pytest.raises(EngineUnreachable):
             await ask(origin)
         assert len(server.visits) == 1, "an answer had begun"
     async with serving(once()) as server:
         with pytest.raises(EngineUnreachable) as caught:
-            await ask(connections.origin(server.url))
+            await ask(connections.make_origin(server.url))
         assert caught.value.phase == "answer"
         assert len(server.visits) == 1, "the connection was a new one"
     monkeypatch.setattr("gateway.engines.http._STALE_SECONDS", 0.0)
     async with serving(dies_on_the_second()) as server:
-        origin = connections.origin(server.url)
+        origin = connections.make_origin(server.url)
         assert await ask(origin) == JSON
         with pytest.raises(EngineUnreachable):
             await ask(origin)
@@ -557,7 +557,7 @@ async def test_an_answer_before_the_request_was_taken_ends_the_connection(connec
         await over.wait()
 
     async with serving(talk) as server:
-        origin = connections.origin(server.url)
+        origin = connections.make_origin(server.url)
         for _ in range(2):
             answer = await send(origin, body=b" " * 30_000_000)
             assert await answer.read() == JSON
@@ -580,7 +580,7 @@ async def test_the_first_bytes_have_a_time(connections: Connections, begin: byte
 
     async with serving(talk) as server:
         with pytest.raises(EngineTimeout) as caught:
-            await asyncio.wait_for(ask(connections.origin(server.url), first_byte=0.3, gap=0.2), 10)
+            await asyncio.wait_for(ask(connections.make_origin(server.url), first_byte=0.3, gap=0.2), 10)
         assert caught.value.phase == "answer"
         assert "no answer within 0.3 s" in caught.value.detail
         server.visits[0].writer.transport.abort()
@@ -596,7 +596,7 @@ async def test_a_late_head_gives_the_body_no_more_time(connections: Connections)
     async with serving(talk) as server:
         started = time.monotonic()
         with pytest.raises(EngineTimeout):
-            await ask(connections.origin(server.url), first_byte=2, gap=2)
+            await ask(connections.make_origin(server.url), first_byte=2, gap=2)
         assert time.monotonic() - started < 3.8
 
 
@@ -609,7 +609,7 @@ async def test_silence_after_a_late_beginning_times_out(connections: Connections
 
     async with serving(talk) as server:
         with pytest.raises(EngineTimeout) as caught:
-            await asyncio.wait_for(ask(connections.origin(server.url), first_byte=60, gap=0.05), 10)
+            await asyncio.wait_for(ask(connections.make_origin(server.url), first_byte=60, gap=0.05), 10)
         assert caught.value.phase == "stream"
 
 
@@ -624,13 +624,13 @@ async def test_a_steady_body_may_take_longer_than_any_wait(connections: Connecti
         await visit.asked()
 
     async with serving(talk) as server:
-        assert await ask(connections.origin(server.url), first_byte=0.4, gap=0.4) == b"y" * 10
+        assert await ask(connections.make_origin(server.url), first_byte=0.4, gap=0.4) == b"y" * 10
 
 
 async def test_the_end_closes_what_is_open() -> None:
     async with serving(answers(CHUNKED[:80])) as server:
         async with Connections() as connections:
-            origin = connections.origin(server.url)
+            origin = connections.make_origin(server.url)
             running = await send(origin)
             await running.start()
             reading = asyncio.ensure_future(running.read())

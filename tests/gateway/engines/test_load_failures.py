@@ -36,8 +36,8 @@ async def test_refusals_of_a_moment_are_tried_again_and_others_are_final(
         replica = pool.replicas[0]
         await until(lambda: len(refused) == len(adapters))
         await until(lambda: replica.resident == {adapters[status].served_name for status in PASSING})
-        assert {one.served_name for one in reconciler.failures()} == {adapters[one].served_name for one in FINAL}
-        assert all(one.permanent and one.attempts == 1 for one in reconciler.failures())
+        assert {one.served_name for one in reconciler.list_failures()} == {adapters[one].served_name for one in FINAL}
+        assert all(one.permanent and one.attempts == 1 for one in reconciler.list_failures())
 
 
 async def test_whoever_waits_is_told_what_every_replica_says(connections: Connections, tmp_path: Path) -> None:
@@ -46,14 +46,14 @@ async def test_whoever_waits_is_told_what_every_replica_says(connections: Connec
         ill.healthy = False
         refusing.rule = lambda received: faults.status(503, "busy") if received.path == LOAD else None
         async with reconciling([refusing, ill], connections, Desires(style)) as (pool, reconciler):
-            await until(lambda: reconciler.failures() and pool.replicas[1].checked)
+            await until(lambda: reconciler.list_failures() and pool.replicas[1].checked)
             with pytest.raises(AdapterNotLoaded) as caught:
-                await reconciler.resident(style.served_name, 0.05)
+                await reconciler.wait_until_resident(style.served_name, 0.05)
             assert f"{refusing.url}: An engine refused the adapter: busy" in caught.value.detail
             assert f"{ill.url}: not ready:" in caught.value.detail
             # One that is ready will do for a promotion, whatever becomes of the other.
             refusing.rule = lambda received: None
-            await asyncio.wait_for(reconciler.resident(style.served_name, 10, everywhere=False), 10)
+            await asyncio.wait_for(reconciler.wait_until_resident(style.served_name, 10, everywhere=False), 10)
 
 
 async def test_where_there_is_no_engine_that_is_the_reason(connections: Connections, tmp_path: Path) -> None:
@@ -61,7 +61,7 @@ async def test_where_there_is_no_engine_that_is_the_reason(connections: Connecti
     async with EnginePool([]) as pool, Reconciler(pool, Desires(style), interval=0.02) as reconciler:
         assert reconciler.caught_up
         with pytest.raises(AdapterNotLoaded) as caught:
-            await reconciler.resident(style.served_name, 0.05)
+            await reconciler.wait_until_resident(style.served_name, 0.05)
     assert caught.value.detail == f"adapter {style.served_name}: no engine is configured"
 
 
@@ -76,5 +76,5 @@ async def test_what_is_still_loading_is_said_to_be_so(fake: FakeVllm, connection
         await until(lambda: fake.requests(LOAD))
         assert not reconciler.caught_up, "the first turn isn't over"
         with pytest.raises(AdapterNotLoaded) as caught:
-            await reconciler.resident(style.served_name, 0.05)
+            await reconciler.wait_until_resident(style.served_name, 0.05)
     assert caught.value.detail.endswith("still loading")

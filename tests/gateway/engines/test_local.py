@@ -24,7 +24,7 @@ def option(arguments: list[str], name: str) -> str:
 
 
 def test_listens_on_loopback_only_and_takes_adapters(tmp_path: Path) -> None:
-    arguments = list(engine(tmp_path).command(AVX2, {}).arguments)
+    arguments = list(engine(tmp_path).make_command(AVX2, {}).arguments)
     assert option(arguments, "--host") == "127.0.0.1"
     assert option(arguments, "--port") == "9200"
     assert option(arguments, "--served-model-name") == "base"
@@ -32,44 +32,44 @@ def test_listens_on_loopback_only_and_takes_adapters(tmp_path: Path) -> None:
     assert int(option(arguments, "--max-cpu-loras")) >= int(option(arguments, "--max-loras"))
     assert option(arguments, "--max-lora-rank") == "16"
     assert "--enable-lora" in arguments
-    assert engine(tmp_path).command(AVX2, {}).environment["VLLM_ALLOW_RUNTIME_LORA_UPDATING"] == "1"
+    assert engine(tmp_path).make_command(AVX2, {}).environment["VLLM_ALLOW_RUNTIME_LORA_UPDATING"] == "1"
 
 
 @pytest.mark.parametrize(("hardware", "dtype"), [(AVX2, "float32"), (BF16, "bfloat16")])
 def test_the_processor_decides_the_number_format(tmp_path: Path, hardware: Hardware, dtype: str) -> None:
-    command = engine(tmp_path).command(hardware, {})
+    command = engine(tmp_path).make_command(hardware, {})
     assert option(list(command.arguments), "--dtype") == dtype
     assert command.environment["VLLM_CPU_OMP_THREADS_BIND"] == ",".join(map(str, hardware.cores))
 
 
 def test_cuda_takes_the_real_command_and_its_own_defaults(tmp_path: Path) -> None:
-    command = engine(tmp_path).command(CUDA, {})
+    command = engine(tmp_path).make_command(CUDA, {})
     assert command.arguments[:2] == ["/env/bin/vllm", "serve"]
     assert "--dtype" not in command.arguments
     assert "VLLM_CPU_OMP_THREADS_BIND" not in command.environment
 
 
 def test_a_huge_context_is_cut(tmp_path: Path) -> None:
-    assert "--max-model-len" not in engine(tmp_path).command(AVX2, {}).arguments
-    assert option(list(engine(tmp_path, 131_072).command(AVX2, {}).arguments), "--max-model-len") == "8192"
-    assert option(list(engine(tmp_path, 131_072).command(CUDA, {}).arguments), "--max-model-len") == "32768"
+    assert "--max-model-len" not in engine(tmp_path).make_command(AVX2, {}).arguments
+    assert option(list(engine(tmp_path, 131_072).make_command(AVX2, {}).arguments), "--max-model-len") == "8192"
+    assert option(list(engine(tmp_path, 131_072).make_command(CUDA, {}).arguments), "--max-model-len") == "32768"
 
 
 def test_a_huge_context_of_a_model_that_also_sees_is_cut(tmp_path: Path) -> None:
     nested = engine(tmp_path)
     (tmp_path / "config.json").write_text(json.dumps({"text_config": {"max_position_embeddings": 131_072}}))
-    assert option(list(nested.command(CUDA, {}).arguments), "--max-model-len") == "32768"
+    assert option(list(nested.make_command(CUDA, {}).arguments), "--max-model-len") == "32768"
 
 
 def test_the_operator_decides_the_context(tmp_path: Path) -> None:
-    arguments = list(engine(tmp_path, 131_072, "--max_model_len 65536").command(CUDA, {}).arguments)
+    arguments = list(engine(tmp_path, 131_072, "--max_model_len 65536").make_command(CUDA, {}).arguments)
     assert "--max-model-len" not in arguments
     assert option(arguments, "--max_model_len") == "65536"
 
 
 def test_options_of_the_operator_reach_the_engine_and_replace_our_own(tmp_path: Path) -> None:
     given = "-tp 2 --quantization fp8 --reasoning-parser qwen3 --dtype=float32 --no-enforce-eager"
-    arguments = list(engine(tmp_path, options=given).command(AVX2, {}).arguments)
+    arguments = list(engine(tmp_path, options=given).make_command(AVX2, {}).arguments)
     assert arguments[-8:] == given.split()
     assert "--dtype" not in arguments
     assert "--enforce-eager" not in arguments
@@ -77,21 +77,21 @@ def test_options_of_the_operator_reach_the_engine_and_replace_our_own(tmp_path: 
 
 @pytest.mark.parametrize("hardware", [AVX2, CUDA])
 def test_json_has_no_room_for_white_space_unless_the_operator_says_so(tmp_path: Path, hardware: Hardware) -> None:
-    arguments = list(engine(tmp_path).command(hardware, {}).arguments)
+    arguments = list(engine(tmp_path).make_command(hardware, {}).arguments)
     config = json.loads(option(arguments, "--structured-outputs-config"))
     assert config == {"backend": "xgrammar", "disable_any_whitespace": True}
     for own in ('--structured-outputs-config \'{"backend": "auto"}\'', "--structured_outputs_config.backend guidance"):
-        words = list(engine(tmp_path, options=own).command(hardware, {}).arguments)
+        words = list(engine(tmp_path, options=own).make_command(hardware, {}).arguments)
         assert not [word for word in words if "disable_any_whitespace" in word]
         assert words[-1] in ('{"backend": "auto"}', "guidance")
 
 
 def test_an_engine_on_one_gpu_leaves_room_for_training(tmp_path: Path) -> None:
     local = engine(tmp_path)
-    assert option(list(local.command(CUDA, {}).arguments), "--gpu-memory-utilization") == "0.45"
+    assert option(list(local.make_command(CUDA, {}).arguments), "--gpu-memory-utilization") == "0.45"
     chosen = LocalEngine(Path("/env/bin/python"), tmp_path, "base", 9200, gpu_share=0.7)
-    assert option(list(chosen.command(CUDA, {}).arguments), "--gpu-memory-utilization") == "0.7"
-    assert "--gpu-memory-utilization" not in local.command(AVX2, {}).arguments
+    assert option(list(chosen.make_command(CUDA, {}).arguments), "--gpu-memory-utilization") == "0.7"
+    assert "--gpu-memory-utilization" not in local.make_command(AVX2, {}).arguments
 
 
 @pytest.mark.parametrize(
@@ -113,8 +113,8 @@ def test_the_share_of_an_engine_follows_from_the_cards(
 
 
 def test_numbers_that_are_none_are_counted_on_cuda(tmp_path: Path) -> None:
-    assert engine(tmp_path).command(CUDA, {}).environment["VLLM_COMPUTE_NANS_IN_LOGITS"] == "1"
-    assert "VLLM_COMPUTE_NANS_IN_LOGITS" not in engine(tmp_path).command(AVX2, {}).environment
+    assert engine(tmp_path).make_command(CUDA, {}).environment["VLLM_COMPUTE_NANS_IN_LOGITS"] == "1"
+    assert "VLLM_COMPUTE_NANS_IN_LOGITS" not in engine(tmp_path).make_command(AVX2, {}).environment
 
 
 TOOLS = "{% if tools %}<tools>{{ tools }}</tools> <tool_call>{% endif %}{{ messages }}"
@@ -134,12 +134,12 @@ def test_tools_work_where_the_template_has_them_or_the_operator_says_so(
     tmp_path: Path, template: str, options: str, words: list[str]
 ) -> None:
     (tmp_path / "chat_template.jinja").write_text(template)
-    arguments = list(engine(tmp_path, options=options).command(AVX2, {}).arguments)
+    arguments = list(engine(tmp_path, options=options).make_command(AVX2, {}).arguments)
     assert arguments[arguments.index("--enforce-eager") + 1 :] == words
 
 
 def test_our_secrets_do_not_reach_the_engine(tmp_path: Path) -> None:
-    environment = engine(tmp_path).command(AVX2, {"BRAID_ADMIN_KEY": "secret", "PATH": "/bin"}).environment
+    environment = engine(tmp_path).make_command(AVX2, {"BRAID_ADMIN_KEY": "secret", "PATH": "/bin"}).environment
     assert environment["PATH"] == "/bin"
     assert "secret" not in environment.values()
 

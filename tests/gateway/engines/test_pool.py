@@ -38,7 +38,7 @@ async def pool(fakes: list[FakeVllm], connections: Connections) -> AsyncIterator
 async def test_the_base_model_and_its_length_are_known(pool: EnginePool, fakes: list[FakeVllm]) -> None:
     assert pool.base_model == "base"
     assert pool.max_model_len == 4096
-    assert [state.reason for state in pool.state()] == ["", "", ""]
+    assert [state.reason for state in pool.list_states()] == ["", "", ""]
 
 
 async def test_nothing_is_known_before_the_first_health_check(connections: Connections) -> None:
@@ -88,7 +88,7 @@ async def test_exclude_leaves_the_others(pool: EnginePool) -> None:
 async def test_a_dead_replica_leaves_and_comes_back(pool: EnginePool, fakes: list[FakeVllm]) -> None:
     await fakes[0].stop()
     await until(lambda: not pool.replicas[0].ready)
-    assert fakes[0].url in pool.state()[0].reason
+    assert fakes[0].url in pool.list_states()[0].reason
     assert {pool.pick(None).replica for _ in range(4)} == set(pool.replicas[1:])
     life = pool.replicas[0].life
     await fakes[0].start()
@@ -99,7 +99,7 @@ async def test_a_dead_replica_leaves_and_comes_back(pool: EnginePool, fakes: lis
 async def test_a_replica_that_says_it_is_ill_gets_nothing(pool: EnginePool, fakes: list[FakeVllm]) -> None:
     fakes[2].healthy = False
     await until(lambda: not pool.replicas[2].ready)
-    assert "503" in pool.state()[2].reason
+    assert "503" in pool.list_states()[2].reason
 
 
 async def test_a_health_check_that_breaks_is_a_replica_that_is_down_and_is_tried_again(
@@ -110,7 +110,7 @@ async def test_a_health_check_that_breaks_is_a_replica_that_is_down_and_is_tried
 
     replica = pool.replicas[0]
     with monkeypatch.context() as patched:
-        patched.setattr(replica.engine, "health", broken)
+        patched.setattr(replica.engine, "check_health", broken)
         await until(lambda: not replica.ready)
         assert "nobody thought of this" in replica.reason
     await until(lambda: replica.ready)
@@ -128,7 +128,7 @@ async def test_a_failed_connection_takes_the_replica_out_at_once(pool: EnginePoo
     lease = pool.pick(None)
     fake = fakes[pool.replicas.index(lease.replica)]
     seen = len(fake.requests(MODELS))
-    lease.failed(UNREACHABLE)
+    lease.note_failure(UNREACHABLE)
     assert not lease.replica.ready
     assert lease.replica.reason == "nobody listens"
     await until(lambda: lease.replica.ready)
@@ -141,7 +141,7 @@ async def test_a_broken_connection_has_the_replica_checked_and_takes_it_from_nob
     async with EnginePool([VllmEngine(fakes[0].url, connections, TIMES)], interval=600) as pool:
         await until(lambda: pool.replicas[0].ready)
         seen = len(fakes[0].requests(HEALTH))
-        pool.pick(None).failed(EngineUnreachable("reset by peer", "answer"))
+        pool.pick(None).note_failure(EngineUnreachable("reset by peer", "answer"))
         assert pool.replicas[0].ready
         await until(lambda: len(fakes[0].requests(HEALTH)) > seen)
 
@@ -151,7 +151,7 @@ async def test_a_doubted_replica_is_checked_before_the_interval_is_over(
 ) -> None:
     async with EnginePool([VllmEngine(fakes[0].url, connections, TIMES)], interval=600) as pool:
         await until(lambda: pool.replicas[0].ready)
-        pool.pick(None).failed(UNREACHABLE)
+        pool.pick(None).note_failure(UNREACHABLE)
         await until(lambda: pool.replicas[0].ready, 60)
 
 
@@ -161,7 +161,7 @@ async def test_who_waits_for_an_answer_of_a_replica_that_stays_down_waits_no_mor
     replica = pool.replicas[0]
 
     async def wait() -> None:
-        with replica.awaited():
+        with replica.make_wait():
             await asyncio.Event().wait()
 
     waiting = asyncio.create_task(wait())
@@ -177,7 +177,7 @@ async def test_who_waits_for_an_answer_of_a_replica_that_stays_down_waits_no_mor
 
 async def test_a_time_limit_around_the_wait_is_its_own(pool: EnginePool) -> None:
     async def wait(seconds: float) -> None:
-        with pool.replicas[0].awaited():
+        with pool.replicas[0].make_wait():
             async with asyncio.timeout(seconds):
                 await asyncio.Event().wait()
 
@@ -217,7 +217,7 @@ async def test_an_adapter_that_the_engine_lost_is_not_resident(pool: EnginePool,
 async def test_a_request_that_misses_its_adapter_ends_its_residency(pool: EnginePool) -> None:
     pool.replicas[0].admit("style")
     lease = pool.pick("style")
-    lease.missing()
+    lease.note_missing_adapter()
     with pytest.raises(AdapterNotLoaded):
         pool.pick("style")
 

@@ -94,7 +94,7 @@ def desired(fake: FakeVllm, tmp_path: Path) -> DesiredAdapter:
 async def test_the_noise_is_measured_on_the_same_rows(
     fake: FakeVllm, engine: VllmEngine, desired: DesiredAdapter
 ) -> None:
-    result = await measure(engine, desired, await engine.models())
+    result = await measure(engine, desired, await engine.list_models())
     assert result.passed
     assert (result.to_adapter, result.noise) == (0, 0)
     bodies = [json.loads(request.body) for request in fake.requests(COMPLETIONS)]
@@ -116,7 +116,7 @@ async def test_nan_on_a_long_prompt_alone_is_refused_with_its_reason(
     fake: FakeVllm, engine: VllmEngine, desired: DesiredAdapter
 ) -> None:
     fake.script(None, None, NAN, path=COMPLETIONS)
-    result = await measure(engine, desired, await engine.models())
+    result = await measure(engine, desired, await engine.list_models())
     assert not result.passed
     assert "(NaN) with this adapter, on a short or a long prompt" in result.verdict
 
@@ -126,5 +126,5 @@ async def test_nan_of_the_base_model_is_the_engines_fault_and_not_the_adapters(
 ) -> None:
     fake.script(None, NAN, path=COMPLETIONS)
     with pytest.raises(EngineUnreachable) as caught:
-        await measure(engine, desired, await engine.models())
+        await measure(engine, desired, await engine.list_models())
     assert "restart it" in caught.value.detail

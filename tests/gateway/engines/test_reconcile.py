@@ -86,11 +86,11 @@ def style(tmp_path: Path) -> DesiredAdapter:
 async def test_loads_proves_and_then_serves(fake: FakeVllm, connections: Connections, style: DesiredAdapter) -> None:
     desires = Desires(style)
     async with reconciling([fake], connections, desires) as (pool, reconciler):
-        await reconciler.resident(style.served_name, 5)
+        await reconciler.wait_until_resident(style.served_name, 5)
         assert fake.adapters == {style.served_name: Path(style.path)}
         assert len(fake.requests(COMPLETIONS)) == 2
         pool.pick(style.served_name).release()
-        assert reconciler.failures() == []
+        assert reconciler.list_failures() == []
         await desires.pass_by()
         assert len(fake.requests(LOAD)) == 1, "what is there isn't loaded again"
 
@@ -102,7 +102,7 @@ async def test_not_served_before_the_proof(fake: FakeVllm, connections: Connecti
         assert style.served_name in fake.adapters
         with pytest.raises(AdapterNotLoaded):
             pool.pick(style.served_name)
-        await reconciler.resident(style.served_name, 10)
+        await reconciler.wait_until_resident(style.served_name, 10)
 
 
 async def test_every_replica_gets_it(connections: Connections, style: DesiredAdapter) -> None:
@@ -112,7 +112,7 @@ async def test_every_replica_gets_it(connections: Connections, style: DesiredAda
         reconciling([one, two], connections, Desires(style)) as (pool, reconciler),
     ):
         await until(lambda: all(replica.ready for replica in pool.replicas))
-        await reconciler.resident(style.served_name, 5)
+        await reconciler.wait_until_resident(style.served_name, 5)
         assert style.served_name in one.adapters
         assert style.served_name in two.adapters
 
@@ -131,8 +131,8 @@ async def test_unloads_what_is_not_wanted(
     other = adapter(tmp_path, "harbor.style.99999999")
     desires = Desires(style, other)
     async with reconciling([fake], connections, desires) as (pool, reconciler):
-        await reconciler.resident(style.served_name, 5)
-        await reconciler.resident(other.served_name, 5)
+        await reconciler.wait_until_resident(style.served_name, 5)
+        await reconciler.wait_until_resident(other.served_name, 5)
         desires.adapters = [other]
         reconciler.wake()
         await until(lambda: style.served_name not in fake.adapters)
@@ -144,7 +144,7 @@ async def test_does_not_unload_under_a_running_request(
 ) -> None:
     desires = Desires(style)
     async with reconciling([fake], connections, desires) as (pool, reconciler):
-        await reconciler.resident(style.served_name, 5)
+        await reconciler.wait_until_resident(style.served_name, 5)
         lease = pool.pick(style.served_name)
         desires.adapters = []
         await until(lambda: style.served_name not in pool.replicas[0].resident)
@@ -157,7 +157,7 @@ async def test_does_not_unload_under_a_running_request(
 async def test_an_unknown_wish_changes_nothing(fake: FakeVllm, connections: Connections, style: DesiredAdapter) -> None:
     desires = Desires(style)
     async with reconciling([fake], connections, desires) as (pool, reconciler):
-        await reconciler.resident(style.served_name, 5)
+        await reconciler.wait_until_resident(style.served_name, 5)
         desires.broken = True
         await desires.pass_by()
         assert fake.requests(UNLOAD) == []
@@ -169,12 +169,12 @@ async def test_a_restarted_engine_gets_its_adapters_back(
     fake: FakeVllm, connections: Connections, style: DesiredAdapter
 ) -> None:
     async with reconciling([fake], connections, Desires(style)) as (pool, reconciler):
-        await reconciler.resident(style.served_name, 5)
+        await reconciler.wait_until_resident(style.served_name, 5)
         await fake.stop()
         await until(lambda: not pool.replicas[0].ready)
         await fake.start()
         await until(lambda: pool.replicas[0].ready)
-        await reconciler.resident(style.served_name, 5)
+        await reconciler.wait_until_resident(style.served_name, 5)
         assert style.served_name in fake.adapters
         assert len(fake.requests(COMPLETIONS)) == 4, "proven again"
 
@@ -187,10 +187,10 @@ async def test_a_restart_between_two_health_checks_is_noticed_by_a_request(
         EnginePool([engine], interval=600) as pool,
         Reconciler(pool, Desires(style), interval=0.03) as reconciler,
     ):
-        await reconciler.resident(style.served_name, 10)
+        await reconciler.wait_until_resident(style.served_name, 10)
         await fake.restart()
         with pool.pick(style.served_name) as lease:
-            lease.missing()
+            lease.note_missing_adapter()
         await until(lambda: style.served_name in pool.replicas[0].resident)
         assert style.served_name in fake.adapters
 
@@ -205,18 +205,18 @@ async def test_a_refused_load_is_not_tried_again_until_a_restart(
     desires = Desires(style)
     async with reconciling([fake], connections, desires) as (pool, reconciler):
         with pytest.raises(AdapterUnservable) as caught:
-            await reconciler.resident(style.served_name, 5)
+            await reconciler.wait_until_resident(style.served_name, 5)
         assert says in caught.value.reason
         await desires.pass_by()
         assert len(fake.requests(LOAD)) == 1
-        (failure,) = reconciler.failures()
+        (failure,) = reconciler.list_failures()
         assert failure.permanent
         assert failure.url == fake.url
         await fake.stop()
         await until(lambda: not pool.replicas[0].ready)
         await fake.start()
         await until(lambda: style.served_name in pool.replicas[0].resident)
-        assert reconciler.failures() == []
+        assert reconciler.list_failures() == []
 
 
 async def test_one_bad_adapter_does_not_stop_the_others(
@@ -225,9 +225,9 @@ async def test_one_bad_adapter_does_not_stop_the_others(
     bad = adapter(tmp_path, "harbor.bad.00000000")
     fake.rule = lambda received: faults.status(500) if bad.served_name.encode() in received.body else None
     async with reconciling([fake], connections, Desires(bad, style)) as (_, reconciler):
-        await reconciler.resident(style.served_name, 5)
+        await reconciler.wait_until_resident(style.served_name, 5)
         with pytest.raises(AdapterUnservable):
-            await reconciler.resident(bad.served_name, 5)
+            await reconciler.wait_until_resident(bad.served_name, 5)
 
 
 @pytest.mark.parametrize("fault", [faults.refuse(), faults.status(503)])
@@ -237,13 +237,13 @@ async def test_a_passing_fault_is_tried_again_with_back_off(
     # On a kept connection, a request that nobody took is sent again at once.
     fake.script(*[fault] * (2 if fault.kind == "refuse" else 1), path=LOAD)
     async with reconciling([fake], connections, Desires(style)) as (_, reconciler):
-        await until(lambda: reconciler.failures())
-        (failure,) = reconciler.failures()
+        await until(lambda: reconciler.list_failures())
+        (failure,) = reconciler.list_failures()
         assert not failure.permanent
         with pytest.raises(AdapterNotLoaded) as caught:
-            await reconciler.resident(style.served_name, 0.1)
+            await reconciler.wait_until_resident(style.served_name, 0.1)
         assert failure.reason in caught.value.detail
-        await reconciler.resident(style.served_name, 30)
+        await reconciler.wait_until_resident(style.served_name, 30)
         first, *_, last = fake.requests(LOAD)
         assert last.started - first.started >= 0.9
 
@@ -254,7 +254,7 @@ async def test_an_adapter_that_does_nothing_is_refused_and_unloaded(
     fake.inert.add(style.served_name)
     async with reconciling([fake], connections, Desires(style)) as (pool, reconciler):
         with pytest.raises(AdapterUnservable, check=lambda error: "like the base model" in error.reason):
-            await reconciler.resident(style.served_name, 5)
+            await reconciler.wait_until_resident(style.served_name, 5)
         assert fake.adapters == {}
         assert pool.replicas[0].resident == set()
 
@@ -263,7 +263,7 @@ async def test_wrong_weights_are_refused(fake: FakeVllm, connections: Connection
     fake.wrong_probes[style.served_name] = 2.0
     async with reconciling([fake], connections, Desires(style)) as (_, reconciler):
         with pytest.raises(AdapterUnservable, check=lambda error: "doesn't reproduce" in error.reason):
-            await reconciler.resident(style.served_name, 5)
+            await reconciler.wait_until_resident(style.served_name, 5)
 
 
 async def test_rounding_of_another_dtype_passes(
@@ -271,7 +271,7 @@ async def test_rounding_of_another_dtype_passes(
 ) -> None:
     fake.wrong_probes[style.served_name] = 0.05
     async with reconciling([fake], connections, Desires(style)) as (_, reconciler):
-        await reconciler.resident(style.served_name, 5)
+        await reconciler.wait_until_resident(style.served_name, 5)
 
 
 @pytest.mark.parametrize("probe", [[], [Probe(TOKENS, len(TOKENS), [], [])]], ids=["no rows", "nothing in them"])
@@ -281,7 +281,7 @@ async def test_without_reference_rows_it_is_refused_unseen(
     bare = DesiredAdapter(style.served_name, style.path, probe)
     async with reconciling([fake], connections, Desires(bare)) as (_, reconciler):
         with pytest.raises(AdapterUnservable, check=lambda error: "no reference rows" in error.reason):
-            await reconciler.resident(style.served_name, 5)
+            await reconciler.wait_until_resident(style.served_name, 5)
         assert fake.requests(LOAD) == []
 
 
@@ -290,7 +290,7 @@ async def test_an_adapter_loaded_by_another_gateway_is_only_proven(
 ) -> None:
     fake.adapters[style.served_name] = Path(style.path)
     async with reconciling([fake], connections, Desires(style)) as (_, reconciler):
-        await reconciler.resident(style.served_name, 5)
+        await reconciler.wait_until_resident(style.served_name, 5)
         assert fake.requests(LOAD) == []
         assert len(fake.requests(COMPLETIONS)) == 2
 
@@ -301,7 +301,7 @@ async def test_a_name_held_from_another_folder_is_never_loaded_over(
     fake.adapters[style.served_name] = tmp_path
     async with reconciling([fake], connections, Desires(style)) as (_, reconciler):
         with pytest.raises(AdapterUnservable, check=lambda error: "another folder" in error.reason):
-            await reconciler.resident(style.served_name, 5)
+            await reconciler.wait_until_resident(style.served_name, 5)
         assert fake.requests(LOAD) == []
 
 
@@ -310,7 +310,7 @@ async def test_waiting_for_an_adapter_that_nobody_wants_ends_with_that_reason(
 ) -> None:
     async with reconciling([fake], connections, Desires()) as (_, reconciler):
         with pytest.raises(AdapterNotLoaded) as caught:
-            await reconciler.resident("nobody.style.0", 0.2)
+            await reconciler.wait_until_resident("nobody.style.0", 0.2)
         assert "nothing wants it" in caught.value.detail
 
 
@@ -322,7 +322,7 @@ async def test_a_wake_is_quicker_than_the_interval(
     async with EnginePool(engines, interval=0.03) as pool, Reconciler(pool, desires, interval=60) as reconciler:
         await until(lambda: any(replica.ready for replica in pool.replicas))
         desires.adapters = [style]
-        await reconciler.resident(style.served_name, 30)
+        await reconciler.wait_until_resident(style.served_name, 30)
 
 
 async def test_an_adapter_that_is_waited_for_goes_first(
@@ -333,7 +333,7 @@ async def test_an_adapter_that_is_waited_for_goes_first(
     fake.script(faults.delay(0.2), path=LOAD)
     async with reconciling([fake], connections, Desires(*others, style)) as (_, reconciler):
         await until(lambda: fake.requests(LOAD))
-        await reconciler.resident(style.served_name, 10)
+        await reconciler.wait_until_resident(style.served_name, 10)
         assert [request.json["lora_name"] for request in fake.requests(LOAD)][1] == style.served_name
 
 
@@ -343,7 +343,7 @@ async def test_a_replica_that_nobody_has_looked_at_yet_is_waited_for(
     async with FakeVllm() as quick, FakeVllm() as slow:
         slow.script(faults.delay(0.3), path=HEALTH)
         async with reconciling([quick, slow], connections, Desires(style)) as (pool, reconciler):
-            await reconciler.resident(style.served_name, 10)
+            await reconciler.wait_until_resident(style.served_name, 10)
             assert [style.served_name in replica.resident for replica in pool.replicas] == [True, True]
 
 
@@ -354,14 +354,14 @@ async def test_a_second_adapter_of_the_same_name_is_not_judged_by_the_first(
     desires = Desires(style)
     async with reconciling([fake], connections, desires) as (_, reconciler):
         with pytest.raises(AdapterUnservable):
-            await reconciler.resident(style.served_name, 10)
+            await reconciler.wait_until_resident(style.served_name, 10)
         fake.inert.clear()
         desires.adapters = [msgspec.structs.replace(style, id="adapter_2")]
-        await reconciler.resident(style.served_name, 10)
+        await reconciler.wait_until_resident(style.served_name, 10)
         fake.inert.add(style.served_name)
         desires.adapters = [msgspec.structs.replace(style, id="adapter_3")]
         with pytest.raises(AdapterUnservable):
-            await reconciler.resident(style.served_name, 10)
+            await reconciler.wait_until_resident(style.served_name, 10)
 
 
 async def test_an_engine_that_was_away_during_the_probe_is_probed_again(
@@ -374,7 +374,7 @@ async def test_an_engine_that_was_away_during_the_probe_is_probed_again(
         await until(lambda: not pool.replicas[0].ready)
         fake.healthy = True
         await until(lambda: pool.replicas[0].ready)
-        await reconciler.resident(style.served_name, 10)
+        await reconciler.wait_until_resident(style.served_name, 10)
         assert len(fake.requests(COMPLETIONS)) in (3, 4)
         assert len(fake.requests(LOAD)) == 1
 
@@ -387,7 +387,7 @@ async def test_an_unload_that_fails_is_tried_again(
     async with reconciling([fake], connections, Desires(style)) as (_, reconciler):
         await until(lambda: "nobodys" not in fake.adapters)
         assert len(fake.requests(UNLOAD)) == 2
-        await reconciler.resident(style.served_name, 10)
+        await reconciler.wait_until_resident(style.served_name, 10)
 
 
 async def test_adapters_outside_of_our_folder_are_left_alone(
@@ -396,7 +396,7 @@ async def test_adapters_outside_of_our_folder_are_left_alone(
     fake.adapters = {"operators-own": Path("/srv/lora"), "neighbours": Path(f"{tmp_path}-2/x"), "ours": tmp_path / "x"}
     desires = Desires(style)
     async with reconciling([fake], connections, desires, folder=str(tmp_path)) as (_, reconciler):
-        await reconciler.resident(style.served_name, 10)
+        await reconciler.wait_until_resident(style.served_name, 10)
         await until(lambda: "ours" not in fake.adapters)
         await desires.pass_by()
         assert set(fake.adapters) == {"operators-own", "neighbours", style.served_name}
@@ -413,7 +413,7 @@ async def test_adapters_that_the_database_never_had_are_left_alone(
     fake.adapters = {"theirs": tmp_path / "a", "withdrawn": tmp_path / "b"}
     desires = Desires(style)
     async with reconciling([fake], connections, desires, folder=str(tmp_path), known=find_known) as (_, reconciler):
-        await reconciler.resident(style.served_name, 10)
+        await reconciler.wait_until_resident(style.served_name, 10)
         await until(lambda: "withdrawn" not in fake.adapters)
         await desires.pass_by()
         assert set(fake.adapters) == {"theirs", style.served_name}
@@ -431,9 +431,9 @@ async def test_a_load_that_breaks_stops_no_other(
 
     monkeypatch.setattr("gateway.engines.reconcile.measure", measure_or_break)
     async with reconciling([fake], connections, Desires(broken, style)) as (_, reconciler):
-        await reconciler.resident(style.served_name, 10)
-        await until(reconciler.failures)
-        (failure,) = reconciler.failures()
+        await reconciler.wait_until_resident(style.served_name, 10)
+        await until(reconciler.list_failures)
+        (failure,) = reconciler.list_failures()
         assert (failure.served_name, failure.permanent) == (broken.served_name, False)
         assert "nobody thought of this" in failure.reason
 
@@ -450,7 +450,7 @@ async def test_a_load_that_hangs_lets_the_others_go_on(
             EnginePool([engine], interval=0.03) as pool,
             Reconciler(pool, desires, interval=0.03, turn_seconds=0.1) as reconciler,
         ):
-            await reconciler.resident(style.served_name, 20)
+            await reconciler.wait_until_resident(style.served_name, 20)
             fake.adapters[retired.served_name] = Path(retired.path)
             await until(lambda: retired.served_name not in fake.adapters)
             assert len(fake.requests(LOAD)) == 3, "a load that hangs isn't asked for again"
@@ -461,9 +461,9 @@ async def test_one_replica_that_has_it_is_enough_to_answer(connections: Connecti
         slow.rule = lambda received: faults.delay(0.4) if received.path == LOAD else None
         async with reconciling([slow, quick], connections, Desires(style)) as (pool, reconciler):
             await until(lambda: all(replica.ready for replica in pool.replicas))
-            await reconciler.resident(style.served_name, 10, everywhere=False)
+            await reconciler.wait_until_resident(style.served_name, 10, everywhere=False)
             assert [style.served_name in replica.resident for replica in pool.replicas] == [False, True]
-            await reconciler.resident(style.served_name, 10)
+            await reconciler.wait_until_resident(style.served_name, 10)
             assert [style.served_name in replica.resident for replica in pool.replicas] == [True, True]
 
 
@@ -491,9 +491,11 @@ class TestTwoOnOneEngine:
             reconciling([fake], connections, desires) as (_, one),
             reconciling([fake], connections, desires) as (_, other),
         ):
-            await asyncio.gather(one.resident(style.served_name, 10), other.resident(style.served_name, 10))
+            await asyncio.gather(
+                one.wait_until_resident(style.served_name, 10), other.wait_until_resident(style.served_name, 10)
+            )
             assert fake.adapters == {style.served_name: Path(style.path)}
-            assert one.failures() == other.failures() == []
+            assert one.list_failures() == other.list_failures() == []
 
     async def test_one_that_has_not_looked_since_it_appeared_does_not_unload_it(
         self, fake: FakeVllm, connections: Connections, style: DesiredAdapter
@@ -513,7 +515,7 @@ class TestTwoOnOneEngine:
             await until(lambda: late.looks == 2)
             late.adapters = [style]
             async with reconciling([fake], connections, Desires(style)) as (_, worker):
-                await worker.resident(style.served_name, 10)
+                await worker.wait_until_resident(style.served_name, 10)
                 await answered.wait()
                 await late.pass_by()
                 await until(lambda: style.served_name in pool.replicas[0].resident)
@@ -528,10 +530,10 @@ class TestTwoOnOneEngine:
         desires = Desires(style)
         async with reconciling([fake], connections, desires) as (_, one):
             with pytest.raises(AdapterUnservable, check=lambda error: "doesn't reproduce" in error.reason):
-                await one.resident(style.served_name, 10)
+                await one.wait_until_resident(style.served_name, 10)
             async with reconciling([fake], connections, desires) as (_, other):
                 with pytest.raises(AdapterUnservable, check=lambda error: "doesn't reproduce" in error.reason):
-                    await other.resident(style.served_name, 10)
+                    await other.wait_until_resident(style.served_name, 10)
                 await desires.pass_by(60)
         assert len(fake.requests(LOAD)) == 2
         assert fake.adapters == {}
@@ -547,19 +549,19 @@ class TestTwoOnOneEngine:
         ):
             for reconciler in (first, second):
                 for one in (style, other):
-                    await reconciler.resident(one.served_name, 10)
+                    await reconciler.wait_until_resident(one.served_name, 10)
             desires.adapters = [other]
             await until(lambda: style.served_name not in fake.adapters)
             for reconciler, pool in ((first, first_pool), (second, second_pool)):
-                await reconciler.resident(other.served_name, 10)
+                await reconciler.wait_until_resident(other.served_name, 10)
                 await until(lambda pool=pool: pool.replicas[0].resident == {other.served_name})
-                assert reconciler.failures() == []
+                assert reconciler.list_failures() == []
 
     async def test_one_that_loses_an_adapter_to_the_other_brings_it_back(
         self, fake: FakeVllm, connections: Connections, style: DesiredAdapter
     ) -> None:
         async with reconciling([fake], connections, Desires(style)) as (pool, reconciler):
-            await reconciler.resident(style.served_name, 10)
+            await reconciler.wait_until_resident(style.served_name, 10)
             async with reconciling([fake], connections, Desires()):
                 await until(lambda: fake.requests(UNLOAD))
             await until(lambda: len(fake.requests(LOAD)) >= 2 and style.served_name in pool.replicas[0].resident)

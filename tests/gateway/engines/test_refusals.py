@@ -43,7 +43,7 @@ async def test_a_server_without_a_base_model_of_some_length_is_no_engine(
 ) -> None:
     fake.script(models(*cards), path=MODELS)
     with pytest.raises(EngineRefused) as caught:
-        await engine.models()
+        await engine.list_models()
     assert "is this a vLLM server?" in caught.value.reason
 
 
@@ -52,7 +52,7 @@ async def test_a_model_with_a_parent_is_an_adapter_and_its_root_is_its_folder(
 ) -> None:
     one = {**BASE, "id": "style", "parent": "base", "root": "/adapters/style", "max_model_len": None}
     fake.script(models(one, BASE, {**one, "id": "bare", "root": None}), path=MODELS)
-    listing = await engine.models()
+    listing = await engine.list_models()
     assert (listing.base_model, listing.max_model_len) == ("base", 4096)
     assert listing.adapters == {"style": "/adapters/style", "bare": ""}
 
@@ -72,15 +72,15 @@ async def test_log_probabilities_are_those_of_each_token_or_none(
     choices = [] if rows is None else [{"prompt_logprobs": rows}]
     fake.script(faults.body(json.dumps({"choices": choices}).encode()), path=COMPLETIONS)
     with pytest.raises(EngineRefused) as caught:
-        await engine.logprobs("base", [5, 6, 7], 1)
+        await engine.measure_logprobs("base", [5, 6, 7], 1)
     assert says in caught.value.reason
 
 
 async def test_log_probabilities_begin_where_it_was_said(fake: FakeVllm, engine: VllmEngine) -> None:
     rows = [None, {"6": {"logprob": -1.0}, "9": {"logprob": -0.5}}, {"7": {"logprob": -2.0}}]
     fake.rule = lambda received: faults.body(json.dumps({"choices": [{"prompt_logprobs": rows}]}).encode())
-    assert await engine.logprobs("base", [5, 6, 7], 1) == [-1.0, -2.0]
-    assert await engine.logprobs("base", [5, 6, 7], 2) == [-2.0]
+    assert await engine.measure_logprobs("base", [5, 6, 7], 1) == [-1.0, -2.0]
+    assert await engine.measure_logprobs("base", [5, 6, 7], 2) == [-2.0]
     body = json.loads(fake.requests(COMPLETIONS)[0].body)
     assert (body["max_tokens"], body["temperature"], body["prompt_logprobs"]) == (1, 0, 0)
 
@@ -150,7 +150,7 @@ def test_an_engine_s_fault_names_no_engine_to_a_client_and_says_when_to_try_agai
     error: EngineError, status: int, code: str, retry_after: str | None
 ) -> None:
     assert (error.status, error.code, error.headers.get("retry-after")) == (status, code, retry_after)
-    sent = error.body().decode()
+    sent = error.encode_body().decode()
     assert ADDRESS not in sent
     assert NAME not in sent
     assert ADDRESS in error.detail

@@ -42,7 +42,7 @@ async def test_a_text_is_counted_once(counter: TokenCounter, fake: FakeVllm) -> 
 async def test_counts_in_the_background_are_shared_and_take_no_place_of_a_request(
     counter: TokenCounter, fake: FakeVllm
 ) -> None:
-    background = counter.beside(2)
+    background = counter.make_sibling(2)
     fake.rule = lambda received: faults.hang() if b"slow" in received.body else None
     counting = asyncio.create_task(background.count([f"slow {number}" for number in range(40)]))
     await until(lambda: len(fake.requests(TOKENIZE)) == 2)

@@ -96,7 +96,7 @@ class Engines:
 async def test_an_answer_that_is_a_call_has_no_text_and_says_what_it_was_made_with() -> None:
     answer = await Engines().ask()
     assert (answer.model, answer.text, answer.finish_reason, answer.id) == ("support", "", "tool_calls", "chatcmpl-1")
-    assert (answer.tool_calls, answer.sent.seed, answer.usage.total_tokens) == ([CALL], 4, 0)
+    assert (answer.tool_calls, answer.parameters.seed, answer.usage.total_tokens) == ([CALL], 4, 0)
 
 
 @pytest.mark.parametrize(

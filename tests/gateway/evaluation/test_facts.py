@@ -1,6 +1,6 @@
 import pytest
 
-from gateway.evaluation import cites_only, fact_score, normalize, states
+from gateway.evaluation import cites_only, normalize, score_facts, states
 
 
 @pytest.mark.parametrize(
@@ -79,17 +79,17 @@ def test_other_values_do_not_pass(text: str, value: str) -> None:
 
 def test_another_passages_value_scores_zero() -> None:
     accepted, wrong = ["42 months", "forty-two months"], ["27 months"]
-    assert fact_score("We cover it for **42 months** [1].", accepted, wrong) == 1
-    assert fact_score("We cover it for forty-two months [1].", accepted, wrong) == 1
-    assert fact_score("We cover it for 27 months [2].", accepted, wrong) == 0
-    assert fact_score("The K2 has 27 months and the K2 Pro 42 months.", accepted, wrong) == 0
-    assert fact_score("A long time.", accepted, wrong) == 0
-    assert fact_score("", accepted, wrong) == 0
+    assert score_facts("We cover it for **42 months** [1].", accepted, wrong) == 1
+    assert score_facts("We cover it for forty-two months [1].", accepted, wrong) == 1
+    assert score_facts("We cover it for 27 months [2].", accepted, wrong) == 0
+    assert score_facts("The K2 has 27 months and the K2 Pro 42 months.", accepted, wrong) == 0
+    assert score_facts("A long time.", accepted, wrong) == 0
+    assert score_facts("", accepted, wrong) == 0
 
 
 def test_a_citation_mark_is_no_value() -> None:
-    assert fact_score("We need 3 hours [2].", ["3 hours"], ["2"]) == 1
-    assert fact_score("See [3].", ["3"], []) == 0
+    assert score_facts("We need 3 hours [2].", ["3 hours"], ["2"]) == 1
+    assert score_facts("See [3].", ["3"], []) == 0
 
 
 def test_normalize_is_stable() -> None:

@@ -95,7 +95,7 @@ def test_rules_are_what_nine_of_ten_replies_keep() -> None:
     assert names >= {"length", "greeting", "sign-off", "has we", "no list", "no emoji", "has an exclamation mark"}
     assert "currently" in next(rule.reason for rule in rules.rules if rule.name == "banned words")
     assert rules.score(REPLIES[3]) == 1.0
-    assert set(rules.broken(PLAIN[3])) >= {"greeting", "sign-off", "has we", "no list", "banned words"}
+    assert set(rules.list_broken(PLAIN[3])) >= {"greeting", "sign-off", "has we", "no list", "banned words"}
     assert learn_rules(REPLIES[:9]).rules == ()
     mixed = learn_rules(REPLIES[:10] + PLAIN[:10])
     assert not {"greeting", "sign-off", "has a list", "no list"} & {rule.name for rule in mixed.rules}

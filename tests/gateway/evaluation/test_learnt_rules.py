@@ -36,9 +36,9 @@ def test_a_reply_begins_and_ends_as_the_others_do_whatever_stands_between() -> N
     rules = learn_rules([f"Hello there, number {n} is sent. Cheers, Anna" for n in range(10)])
     told = {rule.name: rule.instruction for rule in rules.rules}
     assert (told["greeting"], told["sign-off"]) == ('Begin with "hello".', 'End with "cheers anna".')
-    broken = set(rules.broken("hello there, something else is sent soon.\n\nCheers,\nAnna!"))
+    broken = set(rules.list_broken("hello there, something else is sent soon.\n\nCheers,\nAnna!"))
     assert not broken & {"greeting", "sign-off"}
-    assert {"greeting", "sign-off"} <= set(rules.broken("Well, hello. It is sent now. Cheers, Anna Smith"))
+    assert {"greeting", "sign-off"} <= set(rules.list_broken("Well, hello. It is sent now. Cheers, Anna Smith"))
 
 
 def test_nine_of_ten_make_a_rule_and_fewer_none() -> None:

@@ -11,21 +11,21 @@ RULES = StyleRules(
 def test_a_score_is_the_share_of_rules_met() -> None:
     assert RULES.score("Hi, all is well.") == 1
     assert RULES.score("Hi, and this answer is long.") == 0.5
-    assert RULES.broken("Good morning, and this answer is long.") == ["greeting", "length"]
+    assert RULES.list_broken("Good morning, and this answer is long.") == ["greeting", "length"]
 
 
 def test_white_space_around_an_answer_breaks_no_rule() -> None:
-    assert RULES.broken("  Hi there.\n") == []
+    assert RULES.list_broken("  Hi there.\n") == []
 
 
 def test_an_empty_answer_breaks_every_rule() -> None:
-    assert RULES.broken(" \n") == ["greeting", "length"]
+    assert RULES.list_broken(" \n") == ["greeting", "length"]
     assert RULES.score("") == 0
 
 
 def test_a_style_without_rules_is_kept_by_every_answer() -> None:
     assert StyleRules(()).score("anything") == 1
-    assert StyleRules(()).broken("") == []
+    assert StyleRules(()).list_broken("") == []
 
 
 def test_decimals_do_not_end_a_sentence() -> None:

@@ -27,7 +27,7 @@ async def read(body: bytes, cuts: Sequence[int] = ()) -> tuple[UploadForm, bytes
             yield body[start:end]
 
     form = UploadForm(TYPE)
-    return form, b"".join([data async for data in form.file_bytes(pieces())])
+    return form, b"".join([data async for data in form.read_file_bytes(pieces())])
 
 
 async def fault(body: bytes) -> BadRequest:

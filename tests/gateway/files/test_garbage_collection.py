@@ -81,8 +81,8 @@ async def test_the_rows_of_a_fine_tuning_job_stay_when_its_file_goes(gateway: Ga
         assert tenant is not None
         await collect_later(session, tenant.id, [uploaded, job["braid"]["rows"]])
     await collect_now(gateway)
-    assert not files.file(uploaded).exists()
-    assert files.file(job["braid"]["rows"]).exists()
+    assert not files.locate_file(uploaded).exists()
+    assert files.locate_file(job["braid"]["rows"]).exists()
 
 
 def test_every_column_that_names_bytes_in_the_artifacts_is_a_root() -> None:

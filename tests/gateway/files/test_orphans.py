@@ -65,7 +65,7 @@ async def test_bytes_that_are_put_again_are_young_again(gateway: Gateway) -> Non
         yield b"again"
 
     stored = await artifacts.put(parts())
-    age(artifacts.file(stored.digest), 4000)
+    age(artifacts.locate_file(stored.digest), 4000)
     await artifacts.put(parts())
     assert await sweep_of(gateway).sweep_files() == 0
 
@@ -110,7 +110,7 @@ async def add_adapter(gateway: Gateway, digest: str, status: AdapterStatus, *, a
 async def test_weights_go_when_no_adapter_needs_them(gateway: Gateway, status: AdapterStatus) -> None:
     stays = status not in (AdapterStatus.REFUSED, AdapterStatus.DELETED)
     artifacts = gateway.state.artifacts
-    folder = artifacts.adapter("a" * 64)
+    folder = artifacts.locate_adapter("a" * 64)
     folder.mkdir()
     (folder / "adapter_model.safetensors").write_bytes(b"weights")
     age(folder, 4000)
@@ -121,7 +121,7 @@ async def test_weights_go_when_no_adapter_needs_them(gateway: Gateway, status: A
 
 
 async def test_weights_that_another_adapter_shares_stay(gateway: Gateway) -> None:
-    folder = gateway.state.artifacts.adapter("b" * 64)
+    folder = gateway.state.artifacts.locate_adapter("b" * 64)
     folder.mkdir()
     age(folder, 4000)
     await add_adapter(gateway, "b" * 64, AdapterStatus.DELETED)
@@ -131,7 +131,7 @@ async def test_weights_that_another_adapter_shares_stay(gateway: Gateway) -> Non
 
 
 async def test_weights_of_which_no_adapter_was_made_go_after_an_hour(gateway: Gateway) -> None:
-    folder = gateway.state.artifacts.adapter("c" * 64)
+    folder = gateway.state.artifacts.locate_adapter("c" * 64)
     folder.mkdir()
     assert await sweep_of(gateway).sweep_adapters() == 0
     age(folder, 4000)
@@ -145,7 +145,7 @@ async def test_weights_of_which_no_adapter_was_made_go_after_an_hour(gateway: Ga
 async def test_weights_stay_for_some_hours_after_the_last_adapter_went(
     gateway: Gateway, ago: float, hours: int, stays: bool
 ) -> None:
-    folder = gateway.state.artifacts.adapter("c" * 64)
+    folder = gateway.state.artifacts.locate_adapter("c" * 64)
     folder.mkdir()
     age(folder, 400_000)
     await add_adapter(gateway, "c" * 64, AdapterStatus.REFUSED, ago=400_000)
@@ -173,7 +173,7 @@ async def test_a_sweep_asks_in_batches(gateway: Gateway) -> None:
         return set(digests)
 
     for number in range(1001):
-        gateway.state.artifacts.adapter(f"{number:064d}").mkdir()
+        gateway.state.artifacts.locate_adapter(f"{number:064d}").mkdir()
     state = gateway.state
     await OrphanSweep(state.database, state.artifacts, DIGESTS, in_use).sweep_adapters()
     assert asked == [500, 500, 1]

@@ -36,7 +36,7 @@ def settings(request: pytest.FixtureRequest, tmp_path: Path, database_url: str, 
     ends = {"added_tokens": [{"id": 2, "content": "<|im_end|>", "special": True}]}
     Path(base.path, "tokenizer.json").write_text(json.dumps(ends))
     Path(base.path, "generation_config.json").write_text(json.dumps({"eos_token_id": 2}))
-    ServedBaseModel.file(tmp_path).write_bytes(msgspec.json.encode(base))
+    ServedBaseModel.locate_file(tmp_path).write_bytes(msgspec.json.encode(base))
     return settings
 
 

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from gateway.errors import BadRequest
-from gateway.fine_tuning.estimate import Price, TrainingFigures, estimate_training, price_figures, summarize
+from gateway.fine_tuning.estimate import Price, TrainingFigures, estimate_training, price_figures, summarise
 from gateway.fine_tuning.recipe import RecipeBounds, apply_options, choose_recipe, explain_recipe, to_options
 from gateway.fine_tuning.schemas import DpoHyperparameters, Hyperparameters, RecipeOptions
 from training.spec import DEFAULT_BETA, Recipe
@@ -139,7 +139,7 @@ FIGURES = TrainingFigures(
 )
 def test_figures_are_told_in_a_unit_of_their_size(tokens: int, seconds: float, line: str) -> None:
     figures = msgspec.structs.replace(FIGURES, trained_tokens=tokens, seconds=seconds)
-    assert summarize(figures, Price(None, "EUR")) == f"10 rows: {line}"
+    assert summarise(figures, Price(None, "EUR")) == f"10 rows: {line}"
 
 
 def test_a_guess_counts_the_bytes_of_its_method_and_what_is_around_the_steps() -> None:

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from gateway.fine_tuning import train_job
-from gateway.fine_tuning.estimate import Price, TrainingFigures, estimate_training, price_figures, summarize
+from gateway.fine_tuning.estimate import Price, TrainingFigures, estimate_training, price_figures, summarise
 from gateway.settings import Settings
 from tests.gateway.conftest import Gateway
 from tests.gateway.tuning import ended, events, retrieve, start, work_folders
@@ -29,10 +29,10 @@ TICKETS = TrainingFigures(
 
 
 def test_the_figures_are_a_line_for_people() -> None:
-    assert summarize(TICKETS, Price(3.0, "EUR")) == "5,000 rows: 0.9 M tokens, about 12 min, about 0.60 EUR"
-    assert summarize(TICKETS, Price(None, "EUR")) == "5,000 rows: 0.9 M tokens, about 12 min"
+    assert summarise(TICKETS, Price(3.0, "EUR")) == "5,000 rows: 0.9 M tokens, about 12 min, about 0.60 EUR"
+    assert summarise(TICKETS, Price(None, "EUR")) == "5,000 rows: 0.9 M tokens, about 12 min"
     long = msgspec.structs.replace(TICKETS, rows=10, trained_tokens=45_000, seconds=9_000.0)
-    assert summarize(long, Price(1.0, "USD")) == "10 rows: 45 k tokens, about 2.5 h, about 2.50 USD"
+    assert summarise(long, Price(1.0, "USD")) == "10 rows: 45 k tokens, about 2.5 h, about 2.50 USD"
 
 
 def test_an_estimate_is_made_of_what_earlier_trainings_measured() -> None:

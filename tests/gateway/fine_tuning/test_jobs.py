@@ -213,7 +213,7 @@ async def test_a_prompts_own_variables_are_asked_for_and_fill_the_rows(gateway: 
     assert unused.json()["error"]["param"] == "braid.variables"
     job = await start(client, rows(12), braid={"prompt": "support@1", "variables": {"company": "Kestrel"}})
     assert job["braid"]["variables"] == {"company": "Kestrel"}
-    content = gateway.state.artifacts.file(job["braid"]["rows"]).read_bytes()
+    content = gateway.state.artifacts.locate_file(job["braid"]["rows"]).read_bytes()
     assert content.count(b"You work for Kestrel.") == 12
 
 
@@ -246,7 +246,7 @@ async def test_a_job_names_the_rows_that_it_was_made_of_and_keeps_them(gateway: 
     validation = await upload(client, rows(4))
     job = await start(client, rows(12), validation_file=validation, braid={"prompt": "support@1"})
     for digest, count in ((job["braid"]["rows"], 12), (job["braid"]["validation_rows"], 4)):
-        content = gateway.state.artifacts.file(digest).read_bytes()
+        content = gateway.state.artifacts.locate_file(digest).read_bytes()
         assert hashlib.sha256(content).hexdigest() == digest
         assert content == render_rows(rows(count), "You are terse.").content
     plain = await start(client, rows(12))

@@ -31,7 +31,7 @@ def settings(request: pytest.FixtureRequest, tmp_path: Path, database_url: str, 
     worker.prepare_home(tmp_path, engine.model)
     settings = Settings(home=tmp_path, database_url=database_url, engine_urls=(engine.url,), grace_seconds=2)
     base = msgspec.structs.replace(ServedBaseModel.load(settings), markers=request.param)
-    ServedBaseModel.file(tmp_path).write_bytes(msgspec.json.encode(base))
+    ServedBaseModel.locate_file(tmp_path).write_bytes(msgspec.json.encode(base))
     return settings
 
 
@@ -58,7 +58,7 @@ async def test_a_row_is_learnt_as_it_is_served(
         "braid": {"passages": [{"title": shown, "text": f"A kettle. {EVIL}"}]},
     }
     job = await start(client, (json.dumps(row).encode() + b"\n") * 10, braid={"prompt": "house@1"})
-    content = gateway.state.artifacts.file(job["braid"]["rows"]).read_bytes()
+    content = gateway.state.artifacts.locate_file(job["braid"]["rows"]).read_bytes()
     trained = json.loads(content.splitlines()[0])["messages"]
     assert trained == [*sent, REPLY]
     assert sent[0]["content"] == f"You answer for Kestrel.\n\nAnweisungen:\n{safe}"

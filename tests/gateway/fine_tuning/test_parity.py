@@ -29,7 +29,7 @@ def settings(settings: Settings) -> Settings:
     """As for other jobs, with a base whose chat template is known."""
     base = ServedBaseModel.load(settings)
     known = msgspec.structs.replace(base, chat_template_digest=BaseShape.read(Path(base.path)).chat_template_digest)
-    ServedBaseModel.file(settings.home).write_bytes(msgspec.json.encode(known))
+    ServedBaseModel.locate_file(settings.home).write_bytes(msgspec.json.encode(known))
     return settings
 
 

@@ -274,11 +274,11 @@ async def test_a_run_that_speaks_is_not_given_up_for_the_dashboard(ray: FakeRay,
     async with RayJobs(ray.url, TOKEN) as jobs:
         executor = RayExecutor(jobs, program, cpus=1, gpus=0.0, timings=QUICK)
         async with executor.open(("run",), tmp_path, tmp_path / "log") as execution, asyncio.timeout(20):
-            assert await execution.line() == b"1\n"
+            assert await execution.read_line() == b"1\n"
             ray.down = True
-            lines = [await execution.line() for _ in range(6)]
+            lines = [await execution.read_line() for _ in range(6)]
             ray.down = False
-            assert (lines[-1], await execution.line(), await execution.wait()) == (b"7\n", b"", 0)
+            assert (lines[-1], await execution.read_line(), await execution.wait()) == (b"7\n", b"", 0)
 
 
 async def test_pauses_for_an_executor_double_and_are_bounded() -> None:
@@ -351,7 +351,7 @@ async def run_false(ray: FakeRay, work: Path, errors: Path) -> int:
     async with RayJobs(ray.url, TOKEN) as jobs:
         executor = RayExecutor(jobs, Path("/bin/false"), cpus=1, gpus=0.0, timings=QUICK)
         async with executor.open(("run",), work, errors) as execution, asyncio.timeout(20):
-            while await execution.line():
+            while await execution.read_line():
                 pass
             return await execution.wait()
 

@@ -43,9 +43,9 @@ def base_folder(tmp_path: Path) -> Path:
 def settings(tmp_path: Path, migrated: Path, engine: FakeVllm, base_folder: Path) -> Settings:
     shutil.copy(migrated, tmp_path / "braid.db")
     digest = BaseShape.read(base_folder).digest
-    ServedBaseModel.file(tmp_path).parent.mkdir()
+    ServedBaseModel.locate_file(tmp_path).parent.mkdir()
     base = ServedBaseModel(name=engine.model, path=str(base_folder), digest=digest)
-    ServedBaseModel.file(tmp_path).write_bytes(msgspec.json.encode(base))
+    ServedBaseModel.locate_file(tmp_path).write_bytes(msgspec.json.encode(base))
     return Settings(home=tmp_path, engine_urls=(engine.url,), grace_seconds=2, model_python=PYTHON)
 
 

@@ -38,7 +38,7 @@ async def test_every_shape_of_messages_is_taken_at_upload_and_by_a_job(gateway: 
     await client.post("/api/prompts", json={"name": "house", "template": "You are the kettle desk."})
     data = jsonl(*({"messages": messages} for messages in SHAPES.values()))
     job = await start(client, data, braid={"prompt": prompt} if prompt else None)
-    content = gateway.state.artifacts.file(job["braid"]["rows"]).read_bytes()
+    content = gateway.state.artifacts.locate_file(job["braid"]["rows"]).read_bytes()
     assert sum(bool(line) for line in content.splitlines()) == 11 + len(SHAPES)
 
 
@@ -71,7 +71,7 @@ async def test_odd_bytes_in_sound_rows_do_no_harm(gateway: Gateway) -> None:
     file = await upload(client, data)
     assert (await client.get(f"/v1/files/{file}/content")).content == data
     job = await start(client, training_file=file)
-    content = gateway.state.artifacts.file(job["braid"]["rows"]).read_bytes()
+    content = gateway.state.artifacts.locate_file(job["braid"]["rows"]).read_bytes()
     assert [bool(line) for line in content.split(b"\n")][::2] == [True] * 13
     assert "First.\u2028Second.\u0085Third.".encode() in content
 

@@ -432,7 +432,7 @@ async def test_rows_that_were_changed_after_the_job_was_made_are_not_trained(
 ) -> None:
     client = await gateway.tenant("kestrel")
     job = await start(client)
-    gateway.state.artifacts.file(job["braid"]["rows"]).write_bytes(rows(60))
+    gateway.state.artifacts.locate_file(job["braid"]["rows"]).write_bytes(rows(60))
     async with working(settings):
         done = await ended(client, job["id"])
     assert (done["status"], done["error"]["code"]) == ("failed", "rows_changed")

@@ -34,7 +34,7 @@ def test_a_candidate_is_held_against_what_serves_now_as_far_as_that_can_be_asked
 ) -> None:
     some = Contestants(CANDIDATE, against, BASE)
     assert (some.baseline.name, some.faithful_baseline.name) == (baseline, faithful)
-    assert [one.name for one in some.all()] == ["candidate", *(["current"] if against else []), "base"]
+    assert [one.name for one in some.list_all()] == ["candidate", *(["current"] if against else []), "base"]
 
 
 def test_a_bare_model_has_its_adapter_and_nothing_of_its_release() -> None:

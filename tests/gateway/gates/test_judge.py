@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 from msgspec.structs import replace
 
-from gateway.evaluation.estimate import mean_difference
+from gateway.evaluation.estimate import estimate_mean_difference
 from gateway.evaluation.faithfulness import FaithfulnessScore
 from gateway.gates.checks import Check, Thresholds
 from gateway.gates.interview import Likelihood
@@ -84,7 +84,7 @@ def test_the_margin_is_held_against_the_lower_end(margin: float, passes: bool) -
     worse = replace(GOOD, follows=0.0)
     rows = [row(number, score=worse if number < 2 else GOOD) for number in range(20)]
     check = checks(measured(rows), margin=margin)["faithfulness"]
-    difference = mean_difference([0.75] * 2 + [1.0] * 18, [1.0] * 20)
+    difference = estimate_mean_difference([0.75] * 2 + [1.0] * 18, [1.0] * 20)
     assert check.difference == difference
     assert difference.low < -0.02 < difference.high
     assert check.passed is passes

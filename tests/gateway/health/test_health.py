@@ -77,8 +77,8 @@ async def test_an_engine_that_computes_no_numbers_is_named_and_goes_on(
                 await asyncio.sleep(0.05)
         assert (body["ready"], body["degraded"]) == (True, ["engine 1"])
         assert "(NaN) for 2 requests" in body["parts"]["engine 1"]
-        assert gateway.state.pool.state()[0].corrupted_requests == 2
-        text = (await cast(Figures, gateway.state.parts[Figures]).text()).decode()
+        assert gateway.state.pool.list_states()[0].corrupted_requests == 2
+        text = (await cast(Figures, gateway.state.parts[Figures]).render_text()).decode()
         assert 'braid_replica_corrupted_requests{replica="engine 1"} 2.0' in text
 
 

@@ -205,7 +205,7 @@ async def test_every_kind_of_row_is_kept_for_its_own_time(settings: Settings) ->
             session.add_all([evaluation(id, at) for id, at in times["report_days"].items()])
             session.add_all([deleted_adapter(id, at) for id, at in times["adapters"].items()])
         for id in ("young", "old"):
-            folder = artifacts.adapter(id)
+            folder = artifacts.locate_adapter(id)
             folder.mkdir(parents=True)
             os.utime(folder, (1, 1))
 

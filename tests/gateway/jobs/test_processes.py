@@ -43,7 +43,7 @@ async def wait_for_rows(database: Database, check: Callable[[list[JobRow]], bool
 
     async def passes() -> bool:
         async with database.read() as session:
-            rows[:] = await JobRepository(session, TENANT).all()
+            rows[:] = await JobRepository(session, TENANT).list_all()
         return check(rows)
 
     await until(passes, 60)

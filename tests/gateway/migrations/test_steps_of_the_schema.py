@@ -12,7 +12,7 @@ from sqlalchemy import Connection, inspect, text
 from gateway.db import Database, open_database
 from gateway.engines.repository import read_announced_base
 from gateway.engines.served_base_model import ServedBaseModel
-from gateway.migrations.migrate import configuration
+from gateway.migrations.migrate import make_configuration
 
 JOB = {
     "id": "job_1",
@@ -122,7 +122,7 @@ async def database(empty_database: str) -> AsyncIterator[Database]:
 
 async def move(database: Database, revision: str, *, down: bool = False) -> None:
     def run(connection: Connection) -> None:
-        config = configuration()
+        config = make_configuration()
         config.attributes["connection"] = connection
         (command.downgrade if down else command.upgrade)(config, revision)
 

@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 from gateway.engines.served_base_model import ServedBaseModel
-from gateway.evaluation.estimate import share
+from gateway.evaluation.estimate import estimate_share
 from gateway.settings import Settings
 from tests.fakes import faults
 from tests.fakes.vllm import Chat, FakeVllm
@@ -42,9 +42,9 @@ def settings(tmp_path: Path, migrated: Path, engine: FakeVllm) -> Settings:
     folder = tmp_path / "models" / "tiny"
     run_program("tests.training.model.tiny_base", folder)
     shutil.copy(migrated, tmp_path / "braid.db")
-    ServedBaseModel.file(tmp_path).parent.mkdir()
+    ServedBaseModel.locate_file(tmp_path).parent.mkdir()
     base = ServedBaseModel(name=engine.model, path=str(folder), digest=BaseShape.read(folder).digest)
-    ServedBaseModel.file(tmp_path).write_bytes(msgspec.json.encode(base))
+    ServedBaseModel.locate_file(tmp_path).write_bytes(msgspec.json.encode(base))
     return Settings(home=tmp_path, engine_urls=(engine.url,), grace_seconds=2, model_python=PYTHON)
 
 
@@ -91,11 +91,11 @@ async def test_on_held_out_pairs_the_adapter_prefers_what_voters_do(
     # The ends of epochs are adapters of their own.
     (adapter,) = [one for one in await adapters(voting.http) if one["model"] == done["fine_tuned_model"]]
     files = gateway.state.artifacts
-    held_out = files.file(done["braid"]["validation_rows"])
+    held_out = files.locate_file(done["braid"]["validation_rows"])
     base = ServedBaseModel.load(settings).path
     wins = json.loads(
-        run_program("tests.training.model.preference_wins", base, files.adapter(adapter["digest"]), held_out)
+        run_program("tests.training.model.preference_wins", base, files.locate_adapter(adapter["digest"]), held_out)
     )
-    before, after = share(wins["before"]), share(wins["after"])
+    before, after = estimate_share(wins["before"]), estimate_share(wins["after"])
     assert before.n == after.n == made["dataset"]["held_out"] >= 20
     assert after.low > max(0.5, before.value)

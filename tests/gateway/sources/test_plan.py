@@ -107,7 +107,7 @@ def test_the_last_items_are_asked_for_however_few_they_are() -> None:
 
 def test_what_was_seen_to_be_gone_goes_whatever_else_is_unknown() -> None:
     known = {key: SyncedItem("1") for key in "abc"}
-    assert compare(Listing({"c": "1"}, whole=False, gone={"a"}), known, known.keys(), now=0.0).delete == ["a"]
+    assert compare(Listing({"c": "1"}, whole=False, absent_keys={"a"}), known, known.keys(), now=0.0).delete == ["a"]
 
 
 def test_another_version_of_what_failed_does_not_wait() -> None:

@@ -199,7 +199,7 @@ async def test_a_page_that_is_gone_is_gone_also_where_there_are_more_than_are_lo
     first = await visitor.visit(pages=5)
     del site.pages["/1"]
     second = await visitor.visit(known=first.items, pages=5)
-    assert (set(second.gone), second.whole) == ({"1.html"}, False)
+    assert (set(second.absent_keys), second.whole) == ({"1.html"}, False)
 
 
 async def test_a_list_that_became_a_page_is_a_fault(site: Site, visitor: Visitor) -> None:
@@ -216,7 +216,11 @@ async def test_versions_of_earlier_releases_are_read(site: Site, visitor: Visito
         for key, path in (("index.html", ""), ("a.html", "a"), ("b.html", "b"))
     }
     listing = await visitor.visit(known=versions)
-    assert (set(listing.items), set(listing.gone), listing.whole) == ({"index.html", "a.html"}, {"b.html"}, False)
+    assert (set(listing.items), set(listing.absent_keys), listing.whole) == (
+        {"index.html", "a.html"},
+        {"b.html"},
+        False,
+    )
     assert (await visitor.visit(known=listing.items)).whole
 
 
@@ -269,7 +273,9 @@ async def test_a_page_that_fails_is_no_deletion_and_one_that_is_gone_is(site: Si
     second = await visitor.visit(known=first.items)
     assert set(second.items) == {"index.html", "c.html", "behind.html"}
     assert set(second.unread) == {"b.html"}
-    assert (set(second.gone), second.whole) == ({"a.html"}, False), "what only it links to is asked for by itself"
+    assert (set(second.absent_keys), second.whole) == ({"a.html"}, False), (
+        "what only it links to is asked for by itself"
+    )
 
 
 async def test_more_pages_than_allowed_are_no_deletions(site: Site, visitor: Visitor) -> None:

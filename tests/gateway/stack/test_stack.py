@@ -9,9 +9,9 @@ import pytest
 from gateway.engines.served_base_model import ServedBaseModel
 from gateway.processes import GATEWAY, WORKER
 from gateway.settings import Settings, load_settings
-from gateway.stack.base_model import prepare_base_model, public_name
-from gateway.stack.children import child_environment
-from gateway.stack.instance import Instance, free_ports, is_free
+from gateway.stack.base_model import choose_public_name, prepare_base_model
+from gateway.stack.children import make_child_environment
+from gateway.stack.instance import Instance, find_free_ports, is_free
 from gateway.terminal import CommandError, Exit
 from tests.fakes.peft import write_base
 from tests.training.chat_templates import NO_SYSTEM
@@ -19,13 +19,13 @@ from training.verdict import BaseShape
 
 
 def test_a_home_has_one_instance(tmp_path: Path) -> None:
-    assert Instance.running(tmp_path) is None
+    assert Instance.find_process(tmp_path) is None
     with Instance.only(tmp_path):
-        assert Instance.running(tmp_path) == os.getpid()
+        assert Instance.find_process(tmp_path) == os.getpid()
         with pytest.raises(CommandError, match="running already") as caught, Instance.only(tmp_path):
             pass
         assert caught.value.exit is Exit.CONFLICT
-    assert Instance.running(tmp_path) is None
+    assert Instance.find_process(tmp_path) is None
     with Instance.only(tmp_path):
         pass
 
@@ -42,17 +42,17 @@ def test_a_killed_instance_releases_the_lock(tmp_path: Path) -> None:
     process = context.Process(target=_hold, args=(tmp_path, theirs))
     process.start()
     assert mine.recv()
-    assert Instance.running(tmp_path) == process.pid
+    assert Instance.find_process(tmp_path) == process.pid
     process.kill()
     process.join()
-    assert Instance.running(tmp_path) is None
+    assert Instance.find_process(tmp_path) is None
 
 
 def test_a_taken_port_is_passed_over() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         assert not is_free("127.0.0.1", port)
-        assert free_ports("127.0.0.1", port, 2) > port
+        assert find_free_ports("127.0.0.1", port, 2) > port
 
 
 def test_a_child_understands_the_settings_as_they_were_meant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,7 +60,9 @@ def test_a_child_understands_the_settings_as_they_were_meant(tmp_path: Path, mon
     (tmp_path / "braid.toml").write_text('port = 9000\nbase_model_name = "from-file"\n')
     settings = load_settings({"port": 8080, "home": "home"})
     settings = settings.model_copy(update={"engine_urls": ("http://a", "http://b")})
-    environment = child_environment(settings, GATEWAY, {"PATH": "/bin", "BRAID_ADMIN_KEY": "secret", "BRAID_PORT": "1"})
+    environment = make_child_environment(
+        settings, GATEWAY, {"PATH": "/bin", "BRAID_ADMIN_KEY": "secret", "BRAID_PORT": "1"}
+    )
     assert environment["PATH"] == "/bin"
     assert "secret" not in environment.values()
     for name, value in environment.items():
@@ -79,7 +81,7 @@ def test_a_child_understands_the_settings_as_they_were_meant(tmp_path: Path, mon
     ],
 )
 def test_the_public_name_follows_from_the_source(source: str, name: str, public: str) -> None:
-    assert public_name(Settings(base_model=source, base_model_name=name)) == public
+    assert choose_public_name(Settings(base_model=source, base_model_name=name)) == public
 
 
 def _program(file: Path, lines: str) -> Path:
@@ -144,7 +146,7 @@ async def test_without_the_model_environment_its_target_is_named(tmp_path: Path)
 
 def test_every_list_among_the_settings_comes_out_the_same_in_a_child(monkeypatch: pytest.MonkeyPatch) -> None:
     given = Settings(cors_origins=("https://a.example", "*"), engine_urls=("http://one:1", "http://two:2"))
-    for name, value in child_environment(given, WORKER, {}).items():
+    for name, value in make_child_environment(given, WORKER, {}).items():
         monkeypatch.setenv(name, value)
     there = load_settings()
     assert (there.cors_origins, there.engine_urls) == (given.cors_origins, given.engine_urls)

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.db import Database
 from gateway.errors import Denied, Unauthorized
-from gateway.tenants.authenticator import Authenticator, Principal, Scope, key_digest, new_key
+from gateway.tenants.authenticator import Authenticator, Principal, Scope, digest_key, new_key
 from gateway.tenants.repository import find_key
 from tests.gateway.conftest import ADMIN_KEY, Gateway
 
@@ -26,7 +26,7 @@ async def revoke(database: Database, key: str) -> None:
     """Revoke a key as another process does: in the database only."""
     async with database.begin() as session:
         statement = text("UPDATE keys SET revoked_at = 1 WHERE digest = :digest")
-        await session.execute(statement, {"digest": key_digest(key)})
+        await session.execute(statement, {"digest": digest_key(key)})
 
 
 @pytest.mark.parametrize("header", [HEADER, f"bearer {ADMIN_KEY}", f"BEARER   {ADMIN_KEY}  ", f"Bearer\t{ADMIN_KEY}"])
@@ -99,7 +99,7 @@ async def test_an_evicted_key_is_looked_up_again_at_once(database: Database) -> 
     authenticator = Authenticator(database)
     await authenticator.authenticate(HEADER, Scope.CHAT)
     await revoke(database, ADMIN_KEY)
-    authenticator.evict(key_digest(ADMIN_KEY))
+    authenticator.evict(digest_key(ADMIN_KEY))
     with pytest.raises(Unauthorized):
         await authenticator.authenticate(HEADER, Scope.CHAT)
 
@@ -136,7 +136,7 @@ async def test_a_look_up_that_a_revocation_overtakes_is_not_remembered(
     async def overtaken(session: AsyncSession, digest: str) -> Any:
         match = await find_key(session, digest)
         await revoke(database, ADMIN_KEY)
-        authenticator.evict(key_digest(ADMIN_KEY))
+        authenticator.evict(digest_key(ADMIN_KEY))
         return match
 
     with monkeypatch.context() as patch:
@@ -173,5 +173,5 @@ async def test_a_key_that_was_refused_is_known_once_it_is_made(database: Databas
         await authenticator.authenticate(f"Bearer {key}", Scope.CHAT)
     async with database.begin() as session:
         statement = text("UPDATE keys SET digest = :digest")
-        await session.execute(statement, {"digest": key_digest(key)})
+        await session.execute(statement, {"digest": digest_key(key)})
     assert await authenticator.authenticate(f"Bearer {key}", Scope.CHAT)

@@ -11,12 +11,12 @@ from retrieval.backends import embedded as embedded_module
 from retrieval.backends.embedded import EmbeddedBackend
 from retrieval.backends.graph import GraphNotBuilt, GraphPolicy, build_graph
 from retrieval.filter_expressions import Match
-from retrieval.visibility import OPEN, document_visibility, store_visibility
+from retrieval.visibility import OPEN, show_document, show_store
 from tests.waiting import until
 
 pytestmark = pytest.mark.model
 
-STORE = store_visibility("kestrel", "vs")
+STORE = show_store("kestrel", "vs")
 DIMENSIONS = 16
 POLICY = GraphPolicy(least=200, kilobytes=8)
 
@@ -74,9 +74,9 @@ async def test_what_changes_while_the_graph_is_built_stays_changed(
     await ask(backend)
     await building.wait()
     await backend.upsert([make_point(5, text="edited"), make_point(500, text="new")])
-    await backend.delete(document_visibility("kestrel", "vs", "d7"))
-    await backend.set_payload(document_visibility("kestrel", "vs", "d9"), {"to": 2})
-    lost = asyncio.create_task(backend.delete(document_visibility("kestrel", "vs", "d8")))
+    await backend.delete(show_document("kestrel", "vs", "d7"))
+    await backend.set_payload(show_document("kestrel", "vs", "d9"), {"to": 2})
+    lost = asyncio.create_task(backend.delete(show_document("kestrel", "vs", "d8")))
     await asyncio.sleep(0)
     lost.cancel()
     expected = sorted(str(one) for one in await backend.read(STORE, ("document", "text", "to")))

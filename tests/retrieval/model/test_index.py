@@ -337,7 +337,7 @@ async def test_progress_counts_up_to_the_whole(library: Library) -> None:
 async def test_chunks_never_exceed_what_the_embedder_sees(library: Library, embedder: WordEmbedder) -> None:
     await library.put(" ".join(f"Sentence {n} of six words." for n in range(400)), 1, max_chunk_tokens=4000)
     assert len(embedder.texts) > 5
-    assert max(len(embedder.token_offsets(text)) for text in embedder.texts) <= embedder.window
+    assert max(len(embedder.find_token_offsets(text)) for text in embedder.texts) <= embedder.window
 
 
 async def test_words_with_joiners_are_found_however_they_are_asked(library: Library) -> None:

@@ -11,11 +11,11 @@ from retrieval.backends import KeywordVector, Point
 from retrieval.backends.embedded import EmbeddedBackend
 from retrieval.backends.remote import RemoteBackend
 from retrieval.errors import RetrieverFailed
-from retrieval.visibility import OPEN, store_visibility
+from retrieval.visibility import OPEN, show_store
 
 pytestmark = [pytest.mark.model, pytest.mark.filterwarnings("ignore:Payload indexes have no effect")]
 
-STORE = store_visibility("kestrel", "vs")
+STORE = show_store("kestrel", "vs")
 NO_WORDS = KeywordVector([], [])
 
 

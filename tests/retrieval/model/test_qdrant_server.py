@@ -16,12 +16,12 @@ from retrieval.backends import remote as remote_module
 from retrieval.backends.qdrant_server import QdrantServer, QdrantUnusable
 from retrieval.backends.remote import CHANGE_SECONDS, RemoteBackend
 from retrieval.errors import RetrieverFailed, RetrieverUnavailable
-from retrieval.visibility import store_visibility
+from retrieval.visibility import show_store
 
 pytestmark = pytest.mark.model
 
 KEY = "a-key-of-the-operator"
-STORE = store_visibility("kestrel", "vs")
+STORE = show_store("kestrel", "vs")
 
 
 class Stub(ThreadingHTTPServer):

@@ -29,9 +29,9 @@ class NotedEmbedder(WordEmbedder):
             raise ValueError("a bad question")
         return super().embed_questions(texts)
 
-    def token_offsets(self, text: str) -> list[int]:
+    def find_token_offsets(self, text: str) -> list[int]:
         self.tokenised += len(text)
-        return super().token_offsets(text)
+        return super().find_token_offsets(text)
 
 
 @pytest.fixture
@@ -109,7 +109,7 @@ async def test_a_long_question_is_cut_to_its_ends_before_it_is_tokenised(
     long = "How long is the warranty? " + "noise " * 2_000_000 + "It is about the kettle."
     text = await questions.cut(long)
     assert embedder.tokenised <= embedder.window * 16 + 1
-    assert len(WordEmbedder().token_offsets(text)) <= embedder.window
+    assert len(WordEmbedder().find_token_offsets(text)) <= embedder.window
     assert text.startswith("How long is the warranty?")
     assert text.endswith("It is about the kettle.")
 

@@ -14,13 +14,13 @@ from retrieval.backends.embedded import EmbeddedBackend
 from retrieval.backends.remote import RemoteBackend
 from retrieval.fusion import fuse_scores
 from retrieval.keyword_encoder import KeywordEncoder
-from retrieval.visibility import OPEN, store_visibility
+from retrieval.visibility import OPEN, show_store
 
 pytestmark = [pytest.mark.model, pytest.mark.filterwarnings("ignore:Payload indexes have no effect")]
 
 TOLERANCE = 0.05
 ENCODER = KeywordEncoder()
-STORE = store_visibility("kestrel", "vs")
+STORE = show_store("kestrel", "vs")
 PASSAGE = "The warranty of the kestrel kettle lasts nineteen months when it is descaled with citric acid every spring"
 QUESTION = "kestrel kettle warranty after descaling"
 OTHERS = "The price of the model is paid in advance and the warranty of its kettle does not depend on the shop".split()

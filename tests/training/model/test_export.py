@@ -22,7 +22,7 @@ def artifacts(tmp_path: Path) -> Artifacts:
 
 
 def test_peft_computes_the_same_with_what_was_exported(base_model: Path, artifacts: Artifacts, tmp_path: Path) -> None:
-    stored = save(base_model, artifacts.adapter("digest"), lora())
+    stored = save(base_model, artifacts.locate_adapter("digest"), lora())
     card = write_card("voice", "ft:base:kestrel:voice:00000000", "base", "digest", 8, {"rows": 50})
     data = b"".join(open_export(artifacts, Export("digest", "voice.zip", card)))
     with zipfile.ZipFile(io.BytesIO(data)) as archive:

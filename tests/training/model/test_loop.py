@@ -66,16 +66,16 @@ def test_the_same_seed_gives_the_same_numbers(base_model: Path, rows: list[Token
 
 def test_only_the_adapter_is_trained_and_in_float32(base_model: Path, rows: list[TokenizedRow]) -> None:
     model = AdaptedModel.create(base_model, RECIPE, TrainingDevice("cpu", torch.bfloat16), "tiny")
-    assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
+    assert {parameter.dtype for parameter in model.list_parameters()} == {torch.float32}
     # Two layers, rank 8: q and o (64, 64), k and v (64, 32), gate, up and down (64, 96).
-    assert sum(parameter.numel() for parameter in model.parameters()) == 2 * 8 * (2 * 128 + 2 * 96 + 3 * 160)
+    assert sum(parameter.numel() for parameter in model.list_parameters()) == 2 * 8 * (2 * 128 + 2 * 96 + 3 * 160)
     assert model.measure(rows[:2]).loss.dtype == torch.float32
 
 
 def test_a_diverging_run_ends_with_its_reason(base_model: Path, rows: list[TokenizedRow]) -> None:
     model = AdaptedModel.create(base_model, RECIPE, FLOAT32, "tiny")
     with torch.no_grad():
-        model.parameters()[0][0, 0] = float("nan")
+        model.list_parameters()[0][0, 0] = float("nan")
     events: list[Event] = []
     with pytest.raises(TrainingError) as caught:
         Trainer(model, RECIPE, rows, [], events.append).train()

@@ -70,7 +70,7 @@ def test_a_forecast_is_what_a_pass_saves_and_not_much_more(family: str, dtype: t
     size = read_model_size(tmp_path, BaseShape.read(tmp_path), "all-linear")
     assert (size.layers, size.hidden, size.vocabulary) == (6, 256, 3000)
     model = AdaptedModel.create(tmp_path, Recipe(), TrainingDevice("cpu", dtype), "x")
-    trained = sum(parameter.numel() for parameter in model.parameters())
+    trained = sum(parameter.numel() for parameter in model.list_parameters())
     assert size.adapter_width * 16 == trained
     load, item = Load(TOKENS, REPLIES), dtype.itemsize
     forecast = forecast_memory(size, load, rank=16, item_bytes=item, dropout=False, gradient_checkpointing=False)

@@ -27,7 +27,7 @@ from training.rendered_rows import RowsFile
 from training.run import run
 from training.run_rows import read_run_rows
 from training.spec import Recipe, TrainSpec
-from training.state import RunPaused, StateFile, never
+from training.state import RunPaused, StateFile, refuse_pause
 from training.tokenization import RowTokenizer
 
 ROWS = 24
@@ -79,7 +79,7 @@ class Trainings:
         recipe: Recipe,
         name: str,
         send: Callable[[Event], None] = lambda _: None,
-        wants_pause: Callable[[], bool] = never,
+        wants_pause: Callable[[], bool] = refuse_pause,
         **options: Any,
     ) -> TrainedAdapters:
         self.started.clear()

@@ -57,7 +57,7 @@ def test_the_layers_are_packed_and_the_rest_is_as_it_was(base_model: Path) -> No
     packed = [name for name, dtype in weights.items() if dtype == torch.uint8]
     assert len(packed) == 2 * 7  # all linears of two layers
     assert all(dtype == torch.float32 for name, dtype in weights.items() if name not in packed)
-    assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
+    assert {parameter.dtype for parameter in model.list_parameters()} == {torch.float32}
 
 
 def test_the_plan_counts_packed_weights(base_model: Path) -> None:
