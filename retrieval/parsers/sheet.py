@@ -100,12 +100,12 @@ def _tell_apart(head: Sequence[str], columns: Sequence[int]) -> Iterator[str]:
     The first column may be without: it is that of the rows' own names.
     """
     names = set(head)
-    seen: set[str] = set()
+    earlier: set[str] = set()
     for place, (name, column) in enumerate(zip(head, columns, strict=True)):
         own = name if name or not place else f"column {column + 1}"
         number = 1
-        while own and (own in seen or (own != name and own in names)):
+        while own and (own in earlier or (own != name and own in names)):
             number += 1
             own = f"{name or f'column {column + 1}'} ({number})"
-        seen.add(own)
+        earlier.add(own)
         yield own

@@ -75,9 +75,9 @@ def read_json(text: str, columns: Mapping[str, str]) -> Import:
 
 def has_columns(record: Record) -> bool:
     """Tell whether a record's members are those of a table's rows, by their names, and texts."""
-    chosen = _guess(record)
+    mapping = _guess(record)
     return any(
-        needed <= chosen.keys() and all(isinstance(record[chosen[name]], str) for name in needed & _TEXTS)
+        needed <= mapping.keys() and all(isinstance(record[mapping[name]], str) for name in needed & _TEXTS)
         for needed in _SHAPES
     )
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +11,8 @@ from hypothesis import strategies as st
 
 from gateway.conversations import UnusableFile, encode_conversations
 from gateway.conversations.formats import columns, read_conversations
+from gateway.errors import BadRequest
+from gateway.files.training_rows import check_training_file
 
 Turns = list[tuple[str, str]]
 Encode = Callable[[Turns], dict[str, Any]]
@@ -268,3 +271,16 @@ def test_columns_of_parquet_are_read_as_the_members_of_the_same_records(monkeypa
     monkeypatch.setattr(columns, "_load_pyarrow", Pyarrow)
     name, content = read_conversations(b"PAR1")
     assert (name, [(one.replies, one.rejected) for one in content.conversations]) == ("parquet", [(["Yes."], "Yo.")])
+
+
+@pytest.mark.parametrize(("bad", "hint"), [(2, True), (1, False)])
+def test_an_upload_of_another_programs_rows_names_the_command_that_converts_them(
+    tmp_path: Path, bad: int, hint: bool
+) -> None:
+    good = {"messages": [{"role": "user", "content": "Q?"}, {"role": "assistant", "content": "A."}]}
+    rows = [{"prompt": "Q?", "completion": "A."}] * bad + [good] * (2 - bad)
+    file = tmp_path / "rows.jsonl"
+    file.write_text("\n".join(map(json.dumps, rows)))
+    with pytest.raises(BadRequest) as refusal:
+        check_training_file(file)
+    assert ("'braid styles convert'" in str(refusal.value)) == hint

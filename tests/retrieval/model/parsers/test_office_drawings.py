@@ -108,7 +108,7 @@ def test_an_unpacked_file_reads_as_the_packed_one_that_was_made_of_it(name: str)
         )
         if name != "sheets.ods":  # the source of that has values, and no program has shown them yet
             assert parsed.text == packed.text
-    picture = b"<office:binary-data>" + b"QUJD" * 3_000_000 + b"</office:binary-data>"
+    picture = b"<office:binary-data>" + b"QUJD" * (2_600_000 if name == "text.odt" else 9) + b"</office:binary-data>"
     closing = source.rindex(b"</office:body>")
     assert read(source[:closing] + picture + source[closing:], flat).text == parsed.text
     with pytest.raises(DocumentUnreadable, match="broken or was cut off"):
