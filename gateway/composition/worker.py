@@ -120,7 +120,7 @@ async def open_worker(
         metrics = Metrics()
         parts = await stack.enter_async_context(_open_worker_parts(settings, database, metrics))
         if admin:
-            figures = Figures(metrics, database, parts.pool, parts.reconciler)
+            figures = Figures(metrics, database, parts.pool, parts.reconciler, parts.retriever)
             check = partial(check_worker, RemoteParts(database, parts.retriever), parts.pool)
             app = AdminApp(figures, check, parts.pool, parts.reconciler)
             await stack.enter_async_context(serve_admin(settings.admin_host, settings.worker_admin_port, app))
