@@ -38,6 +38,7 @@ from gateway.composition.stored import DIGESTS, STORED
 from gateway.db import Database
 from gateway.diagnoses.diagnosis_job import DiagnosisHandler
 from gateway.diagnoses.service import DIAGNOSE, delete_old_diagnoses
+from gateway.engine_options import EngineOptions
 from gateway.engines import Connections, EnginePool, Reconciler
 from gateway.engines.base_traits import BaseTraits
 from gateway.engines.served_base_model import ServedBaseModel
@@ -186,6 +187,7 @@ def _make_handlers(settings: Settings, database: Database, parts: _WorkerParts) 
         device=settings.training_device,
         wait_seconds=settings.training_wait_seconds,
         processes=settings.training_processes,
+        engine_dtype=EngineOptions.parse(settings.engine_options).value("--dtype"),
     )
     storage = TenantStorage(database, STORED, settings.tenant_storage_bytes, settings.max_file_bytes)
     traits = BaseTraits(parts.pool, base)
