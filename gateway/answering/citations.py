@@ -60,8 +60,8 @@ class MarkFilter:
     other. Where no passage was in the prompt, no mark can be meant for the
     reader: it is left out, with the space before it, unless the answer says nothing else.
 
-    A mark may have wide brackets, and a dagger with a source's name (`【1†source】`); at the beginning of a line `【1】`
-    is the number of a heading.
+    A mark may have wide brackets, and a dagger with a source's name (`【1†source】`). At the beginning of a line
+    `【1】` is the number of a heading.
 
     Attributes:
         known: The numbers of the passages that were in the prompt.
