@@ -13,6 +13,7 @@ __all__ = ["UploadForm"]
 
 _FIELD_BYTES = 64 * 1024
 _FIELDS = 16
+_AS_IT_IS = (b"binary", b"7bit", b"8bit")
 _EXTENDED_NAME = re.compile(rb";\s*filename\*\s*=\s*\"?(?:utf-8|iso-8859-1)'[^']*'(?P<name>[^;\s\"]+)", re.IGNORECASE)
 
 
@@ -86,6 +87,12 @@ class UploadForm:
         name, value = self._header
         if bytes(name).lower() == b"content-disposition":
             self._disposition = bytes(value)
+        elif bytes(name).lower() == b"content-transfer-encoding" and value.strip().lower() not in _AS_IT_IS:
+            raise BadRequest(
+                "A part of the form has a content-transfer-encoding, which HTTP's forms don't have, and would be kept "
+                "as it stands. Send its bytes.",
+                code="unsupported_encoding",
+            )
         name.clear()
         value.clear()
 
