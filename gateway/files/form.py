@@ -87,7 +87,7 @@ class UploadForm:
         name, value = self._header
         if bytes(name).lower() == b"content-disposition":
             self._disposition = bytes(value)
-        elif bytes(name).lower() == b"content-transfer-encoding" and value.strip().lower() not in _AS_IT_IS:
+        elif bytes(name).lower() == b"content-transfer-encoding" and bytes(value).strip().lower() not in _AS_IT_IS:
             raise BadRequest(
                 "A part of the form has a content-transfer-encoding, which HTTP's forms don't have, and would be kept "
                 "as it stands. Send its bytes.",
