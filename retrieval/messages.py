@@ -252,7 +252,7 @@ class RetrieverInfo(Struct, frozen=True, kw_only=True):
 
 
 class Queues(Struct, frozen=True):
-    """What a retriever has to do at this moment.
+    """A retriever's work at this moment.
 
     Attributes:
         searches: Under way, of all callers; beyond 128 they are refused.

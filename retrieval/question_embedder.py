@@ -34,7 +34,7 @@ class QuestionEmbedder:
 
     @property
     def waiting(self) -> int:
-        """How many questions wait for their turn."""
+        """The number of questions that wait for their turn."""
         return len(self._waiting)
 
     async def cut(self, text: str) -> str:

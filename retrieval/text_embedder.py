@@ -27,7 +27,7 @@ class TextEmbedder:
 
     @property
     def requests(self) -> int:
-        """How many are under way."""
+        """The number of those under way."""
         return self._requests
 
     async def embed(self, request: EmbedRequest) -> Embeddings:

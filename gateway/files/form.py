@@ -7,7 +7,7 @@ from urllib.parse import unquote_to_bytes
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from gateway.errors import BadRequest
+from gateway.errors import BadRequest, UnsupportedEncoding
 
 __all__ = ["UploadForm"]
 
@@ -88,10 +88,9 @@ class UploadForm:
         if bytes(name).lower() == b"content-disposition":
             self._disposition = bytes(value)
         elif bytes(name).lower() == b"content-transfer-encoding" and bytes(value).strip().lower() not in _AS_IT_IS:
-            raise BadRequest(
+            raise UnsupportedEncoding(
                 "A part of the form has a content-transfer-encoding, which HTTP's forms don't have, and would be kept "
-                "as it stands. Send its bytes.",
-                code="unsupported_encoding",
+                "as it stands. Send its bytes."
             )
         name.clear()
         value.clear()
