@@ -76,7 +76,9 @@ _MAX_BODY_BYTES = 1024 * 1024
 
 _SLASHES = re.compile("/{2,}")
 
-_NO_ENCODING = "The body has a content-encoding, which isn't taken here. Send it as it is, without compressing it."
+_NO_ENCODING = "The body has a {header}, which isn't taken here. Send it as it is, without compressing it."
+_NO_RANGE = "The body is a part of something (content-range), and would replace the whole here. Send the whole."
+_WHOLE_FORMS = {b"content-encoding": (b"identity",), b"transfer-encoding": (b"chunked",)}
 
 _ROUTERS = (
     chat, responses, embeddings, health, models, *files, *vector_stores, fine_tuning, tenants, prompts, assistants,
@@ -165,8 +167,9 @@ class _Gateway(FastAPI):
                 state.drain.end_request(running)
 
     async def _dispatch(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if _is_encoded(scope):
-            await _respond(UnsupportedEncoding(_NO_ENCODING))(scope, receive, send)
+        unread = _find_unread_form(scope)
+        if unread is not None:
+            await _respond(unread)(scope, receive, send)
             return
         drain = scope["state"]["braid"].drain
         if drain.stopping and scope["path"] not in MONITORS:
@@ -236,11 +239,17 @@ def _drop_empty_parameters(query: bytes) -> bytes:
     return b"&".join(one for one in query.split(b"&") if one.partition(b"=")[2] or b"[" in one or b"%5" in one)
 
 
-def _is_encoded(scope: Scope) -> bool:
+def _find_unread_form(scope: Scope) -> BraidError | None:
+    """Return the error for a body that isn't what it says as it stands: it would be stored, or read, as what it isn't.
+
+    The server takes a body's chunks apart, and any other `transfer-encoding` before them is left in it.
+    """
     for name, value in scope["headers"]:
-        if name == b"content-encoding" and value.lower() != b"identity":
-            return True
-    return False
+        if name == b"content-range":
+            return BadRequest(_NO_RANGE, code="unsupported_range")
+        if name in _WHOLE_FORMS and value.strip().lower() not in _WHOLE_FORMS[name]:
+            return UnsupportedEncoding(_NO_ENCODING.format(header=name.decode()))
+    return None
 
 
 def _respond(error: BraidError) -> Response:

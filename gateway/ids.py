@@ -5,7 +5,9 @@ import random
 import re
 import time
 
-__all__ = ["new_id", "seconds_of"]
+from structlog.contextvars import get_contextvars
+
+__all__ = ["current_cause", "new_id", "seconds_of"]
 
 _FORM = re.compile(r"[a-z]+[-_]([0-9a-f]{13})[0-9a-f]{12}")
 
@@ -37,3 +39,12 @@ def seconds_of(id: str, like: str) -> int | None:
     if form is None or id[: form.start(1)] != like[: form.start(1)]:
         return None
     return int(form[1], 16) // 1_000_000
+
+
+def current_cause() -> str:
+    """Return the id of the request, or of the job, that this task works for: what its log lines have; "" for neither.
+
+    Engines and the retriever are told it, so that their lines are found by it, too.
+    """
+    bound = get_contextvars()
+    return bound.get("request") or bound.get("job") or ""

@@ -28,6 +28,7 @@ _READ_WHEN_ASKED: Mapping[str, tuple[str, tuple[str, ...]]] = {
         ("replica", "permanent"),
     ),
     "braid_jobs": ("Jobs that wait or run, of all workers.", ("kind", "status")),
+    "braid_retriever_work": ("What a retriever has to do now, for all gateways and workers.", ("process", "kind")),
     "braid_database_connections": ("Connections to the database of this process.", ("state",)),
 }
 

@@ -27,6 +27,7 @@ from retrieval.backends.shard_folder import IndexLocked, IndexUnreadable
 from retrieval.embedder import Embedder, EmbedderMissing, load_embedder
 from retrieval.index import Index
 from retrieval.keyword_encoder import KeywordEncoder
+from retrieval.log_lines import set_up_log
 from retrieval.reranker import RerankerMissing, load_reranker
 from retrieval.show import show
 from retrieval.socket_server import SocketUnusable, claim_socket, serve
@@ -42,10 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
     if arguments[:1] == ["show"]:
         return show(arguments[1:])
     options = _make_parser().parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)
-    # Imported where it is there, with a warning that it fetches no faster kernels, which nothing here would use.
-    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
+    set_up_log()
     try:
         server = None
         if options.qdrant_url:

@@ -35,6 +35,7 @@ from retrieval.messages import (
     ParsedText,
     ParseRequest,
     Passage,
+    Queues,
     RetrieverInfo,
     SearchQuery,
     StoreAtIndexEpoch,
@@ -79,11 +80,17 @@ class Retriever:
     Every method raises `RetrieverUnavailable` when the process isn't there or dies during the call (it is never sent
     twice by itself), and `RetrieverFailed` when the process met a fault of its own. Those that take a `writer` raise
     `IndexChanged` when the retriever has another index than it names, and `StaleWriter` when a later one has begun.
+
+    Args:
+        cause: Returns the id of what the present task works for: the lines that a call makes the process log have it.
     """
 
-    def __init__(self, socket_path: str | Path, second_path: str | Path | None = None) -> None:
+    def __init__(
+        self, socket_path: str | Path, second_path: str | Path | None = None, *, cause: Callable[[], str] = str
+    ) -> None:
         self._path = str(socket_path)
-        self._second = None if second_path is None else Retriever(second_path)
+        self._cause = cause
+        self._second = None if second_path is None else Retriever(second_path, cause=cause)
         self._connection: ClientConnection | None = None
         self._connecting = asyncio.Lock()
         self._index: tuple[ClientConnection, str] | None = None
@@ -111,6 +118,15 @@ class Retriever:
             if self._second is not None:
                 infos.append(await self._second._describe())
         return infos
+
+    async def read_queues(self) -> dict[str, Queues]:
+        """Return what every process that answers has to do, by its name, `first` or `second`, however busy it is."""
+        processes = {"first": self} if self._second is None else {"first": self, "second": self._second}
+        queues: dict[str, Queues] = {}
+        for name, retriever in processes.items():
+            with suppress(RetrieverError):
+                queues[name] = await retriever._send("read_queues", None, Queues, silence=SEARCH_SECONDS)
+        return queues
 
     async def _describe(self) -> RetrieverInfo:
         return await self._send("describe", None, RetrieverInfo, silence=SEARCH_SECONDS)
@@ -263,7 +279,7 @@ class Retriever:
         progress: Callable[[IngestProgress], None] | None = None,
     ) -> _Result:
         connection = await self._connect()
-        answer = await connection.call(method, body, silence=silence, progress=progress)
+        answer = await connection.call(method, body, silence=silence, progress=progress, cause=self._cause())
         try:
             return msgspec.msgpack.decode(answer, type=result)
         except msgspec.DecodeError as error:

@@ -53,9 +53,17 @@ class ClientConnection:
         self.closed = False
 
     async def call(
-        self, method: str, body: object, *, silence: float, progress: Callable[[IngestProgress], None] | None = None
+        self,
+        method: str,
+        body: object,
+        *,
+        silence: float,
+        progress: Callable[[IngestProgress], None] | None = None,
+        cause: str = "",
     ) -> Raw:
         """Make one call; `silence` is the number of seconds to wait for each reply, not for the whole.
+
+        `cause` is the id of what it is made for.
 
         Raises:
             RetrieverUnavailable: The connection went away, or nothing came within `silence`.
@@ -68,7 +76,7 @@ class ClientConnection:
         self._queues[id_] = queue
         finished = False
         try:
-            await self._send(Call(id_, method, Raw(msgspec.msgpack.encode(body))))
+            await self._send(Call(id_, method, Raw(msgspec.msgpack.encode(body)), cause))
             while True:
                 reply = await _next_reply(queue, method, silence)
                 if reply.kind == "progress":

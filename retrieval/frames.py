@@ -27,9 +27,12 @@ class FrameInvalid(Exception):
 
 
 class Call(Struct, frozen=True, array_like=True):
+    """One call; `cause` is the id of what it is made for, which the lines that it logs have."""
+
     id: int
     method: str
     body: Raw
+    cause: str = ""
 
 
 class Reply(Struct, frozen=True, array_like=True):

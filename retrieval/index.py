@@ -34,6 +34,7 @@ from retrieval.messages import (
     ParsedText,
     ParseRequest,
     Passage,
+    Queues,
     RetrieverInfo,
     SearchQuery,
     TextPiece,
@@ -97,7 +98,7 @@ class Index:
         self._records = IndexRecords(backend, embedder.identity, KeywordEncoder.identity, embedder.dimensions)
         self._parsers = ForkedChildren()
         self._ahead = ReadAhead(self._read_and_embed)
-        self._searches = 0
+        self._searches = self._ingests = 0
         self._holding: asyncio.TimerHandle | None = None
         self._change_locks: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
 
@@ -121,6 +122,17 @@ class Index:
             chunker=self._name_chunker(f"parsers-{sum(format_.version for format_ in FORMATS)}"),
             chunkers=[self._name_chunker(parser) for parser in list_parsers(has_ocr=has_ocr)],
             matryoshka=self._embedder.matryoshka,
+        )
+
+    async def read_queues(self) -> Queues:
+        """See `retrieval.client.Retriever.read_queues`."""
+        return Queues(
+            searches=self._searches,
+            questions=self._questions.waiting,
+            ingests=self._ingests,
+            embeddings=self._texts.requests,
+            batches=self._executor.count_waiting(Priority.INGEST),
+            ahead=self._executor.count_waiting(Priority.AHEAD),
         )
 
     def _name_chunker(self, parser: str) -> str:
@@ -178,6 +190,13 @@ class Index:
 
     async def ingest(self, request: IngestRequest, report: Report) -> IngestResult:
         """See `retrieval.client.Retriever.ingest`. Safe to run again for the same index epoch."""
+        self._ingests += 1
+        try:
+            return await self._ingest(request, report)
+        finally:
+            self._ingests -= 1
+
+    async def _ingest(self, request: IngestRequest, report: Report) -> IngestResult:
         started = time.perf_counter()
         document = show_document(request.tenant, request.store, request.document)
         read = await self._ahead.take(request) or await self._read(request)

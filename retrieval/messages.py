@@ -20,6 +20,7 @@ __all__ = [
     "ParseRequest",
     "ParsedText",
     "Passage",
+    "Queues",
     "RetrieverInfo",
     "SearchQuery",
     "StoreAtIndexEpoch",
@@ -248,6 +249,26 @@ class RetrieverInfo(Struct, frozen=True, kw_only=True):
     def model(self) -> str:
         """The embedder's name: its identity without the digest."""
         return self.embedder.rpartition("-")[0] or self.embedder
+
+
+class Queues(Struct, frozen=True):
+    """A retriever's work at this moment.
+
+    Attributes:
+        searches: Under way, of all callers; beyond 128 they are refused.
+        questions: Of these, those that wait for their turn at the embedder.
+        ingests: Documents that are being read and written.
+        embeddings: Requests of clients for vectors, under way; beyond 16 they are refused.
+        batches: Of documents and of clients' texts, that wait for their turn at the embedder.
+        ahead: Batches of documents that aren't written yet.
+    """
+
+    searches: int
+    questions: int
+    ingests: int
+    embeddings: int
+    batches: int
+    ahead: int
 
 
 class StoreReference(Struct, frozen=True):

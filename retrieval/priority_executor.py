@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextvars import copy_context
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, ParamSpec, TypeVar
@@ -64,10 +65,11 @@ class PriorityExecutor:
         """Run `work` in a thread and return its result. If the caller is cancelled first, it isn't begun."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[_Result] = loop.create_future()
+        context = copy_context()  # what it logs in the thread has the caller's cause
 
         def step() -> None:
             try:
-                result = work(*args, **kwargs)
+                result = context.run(work, *args, **kwargs)
             except BaseException as error:
                 loop.call_soon_threadsafe(_fail, future, error)
             else:
@@ -77,6 +79,10 @@ class PriorityExecutor:
             self._work[priority].append(_Step(step, future))
             self._ready.notify()
         return await future
+
+    def count_waiting(self, priority: Priority) -> int:
+        """Return how many steps of a priority wait for their turn."""
+        return len(self._work[priority])
 
     async def close(self) -> None:
         """Let the work that was handed in finish, then end the threads."""

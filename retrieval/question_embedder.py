@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from contextvars import Context
 from dataclasses import dataclass
 
 from retrieval.embedder import Embedder
@@ -31,6 +32,11 @@ class QuestionEmbedder:
         self._waiting: deque[_Waiting] = deque()
         self._turns: asyncio.Task[None] | None = None
 
+    @property
+    def waiting(self) -> int:
+        """The number of questions that wait for their turn."""
+        return len(self._waiting)
+
     async def cut(self, text: str) -> str:
         """Return as much of a question as the embedder reads, beginning and end: a long message asks at either."""
         window = self._embedder.window
@@ -48,7 +54,8 @@ class QuestionEmbedder:
         waiting = _Waiting(text, asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
         if self._turns is None:
-            self._turns = asyncio.create_task(self._take_turns())
+            # Of all who ask meanwhile: what it logs is of no one's call.
+            self._turns = asyncio.create_task(self._take_turns(), context=Context())
         return await waiting.vector
 
     async def _take_turns(self) -> None:

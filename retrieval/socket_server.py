@@ -15,6 +15,7 @@ from msgspec import Raw
 from retrieval.errors import RetrieverError, RetrieverFailed
 from retrieval.frames import CANCEL, Call, Failure, FrameInvalid, Reply, encode_frame, read_frame
 from retrieval.index import Index, Report
+from retrieval.log_lines import note_cause
 from retrieval.messages import (
     ContentRequest,
     CopyRequest,
@@ -166,6 +167,8 @@ class _ServerConnection:
         self._abandoned.discard(id_)
 
     async def _answer(self, call: Call) -> None:
+        note_cause(call.cause)
+
         async def report(progress: IngestProgress) -> None:
             if self._client_gone or call.id in self._abandoned:
                 raise _CallerGone
@@ -201,6 +204,7 @@ def _make_handlers(index: Index) -> dict[str, _Handler]:
 
     return {
         "describe": on(type(None), lambda _, __: index.describe()),
+        "read_queues": on(type(None), lambda _, __: index.read_queues()),
         _SEARCH: on(SearchQuery, lambda query, _: index.search(query)),
         "ingest": on(IngestRequest, index.ingest),
         "read_ahead": on(IngestRequest, lambda request, _: index.read_ahead(request)),

@@ -25,6 +25,11 @@ class TextEmbedder:
         self._turn = asyncio.Lock()  # which is fair: who waits longest is next
         self._requests = 0
 
+    @property
+    def requests(self) -> int:
+        """The number of those under way."""
+        return self._requests
+
     async def embed(self, request: EmbedRequest) -> Embeddings:
         """See `retrieval.client.Retriever.embed`."""
         if self._requests >= _MOST_REQUESTS:

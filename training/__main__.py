@@ -26,6 +26,7 @@ _CONTROL_HELP = "file by which a caller on another machine pauses and ends this,
 _LOST_STATUS = 3
 _NICE = 10
 _DEVICE_HELP = "auto (the CUDA device with the most free memory, else the processor), cpu, cuda or cuda:N"
+_ENGINE_DTYPE_HELP = "what the engine computes in, such as float16, where it isn't the base's own type"
 _PROCESSES_HELP = "the most processes that train together, one per device that has room; auto: all such devices"
 
 
@@ -70,7 +71,10 @@ def _run(arguments: argparse.Namespace, lines: JsonLines, seal: Callable[[], Non
 
     os.nice(_NICE)  # answers and documents go first; what they leave idle is enough for a training
     spec = read_spec(arguments.spec)
-    options = {name: getattr(arguments, name) for name in ("device", "wait_seconds", "processes", "checkpoints")}
+    options = {
+        name: getattr(arguments, name)
+        for name in ("device", "wait_seconds", "processes", "checkpoints", "engine_dtype")
+    }
     if spec.recipe.quantization is None:
         _leave_out("bitsandbytes")
     if arguments.state is not None:
@@ -94,7 +98,8 @@ def _provide_base_checkpoint(arguments: argparse.Namespace, lines: JsonLines, se
 def _write_reference(arguments: argparse.Namespace, _lines: JsonLines, _seal: Callable[[], None]) -> None:
     _leave_out("bitsandbytes")
     write = _load("training.probe", "write_reference")
-    write(arguments.base, arguments.adapter, arguments.out, device=arguments.device)
+    options = {"device": arguments.device, "engine_dtype": arguments.engine_dtype}
+    write(arguments.base, arguments.adapter, arguments.out, **options)
 
 
 def _load(module: str, function: str) -> Callable[..., Any]:
@@ -154,6 +159,7 @@ def _build_parser() -> argparse.ArgumentParser:
     run.add_argument("--out", type=Path, required=True, help="folder that appears when the adapter is complete")
     run.add_argument("--checkpoints", type=Path, help="folder for the adapters of other epochs than the best one")
     run.add_argument("--device", default="auto", help=_DEVICE_HELP)
+    run.add_argument("--engine-dtype", help=_ENGINE_DTYPE_HELP)
     run.add_argument("--wait-seconds", type=float, default=0.0, help="how long to wait for memory on the device")
     run.add_argument("--processes", type=_read_count, default=1, help=_PROCESSES_HELP)
     run.add_argument("--state", type=Path, help="file of the run's state: read where it is there, replaced as it goes")
@@ -172,6 +178,7 @@ def _build_parser() -> argparse.ArgumentParser:
     reference.add_argument("--adapter", type=Path, required=True, help="the PEFT folder, judged already")
     reference.add_argument("--out", type=Path, required=True, help="the JSON file to write")
     reference.add_argument("--device", default="auto", help=_DEVICE_HELP)
+    reference.add_argument("--engine-dtype", help=_ENGINE_DTYPE_HELP)
     reference.add_argument("--control", type=_make_watch, help=_CONTROL_HELP)
     reference.set_defaults(command=_write_reference)
     return parser

@@ -30,6 +30,7 @@ PROBE_ADVICE = (
 """Help where a probe has no memory; it is computed in float32, whatever the run asked for."""
 
 
+_HALF = ("float16", "half")
 _ROWS = 3
 _POSITIONS = 48
 _LONG_TOKENS = 1_000
@@ -65,33 +66,45 @@ class Prober:
             take other paths for long prompts, and have had faults there alone.
         parameters: The number of the base's parameters.
         device: See `training.hardware.list_rooms`.
+        engine_dtype: What the engine computes in, as vLLM names it; None or `auto` where that follows from the base.
 
     Raises:
         TrainingError: `out_of_memory`, `device_unavailable`.
     """
 
     def __init__(
-        self, base_model: Path, adapter: Path, rows: Sequence[TokenizedRow], parameters: int, device: str = "auto"
+        self,
+        base_model: Path,
+        adapter: Path,
+        rows: Sequence[TokenizedRow],
+        parameters: int,
+        device: str = "auto",
+        engine_dtype: str | None = None,
     ) -> None:
         # The trained model may still be around, as a cycle that nobody refers to.
         gc.collect()
         self._base_model = base_model
         self._hardware = choose_reference_hardware(parameters, device)
         self._model = load_adapted(base_model, adapter, self._hardware).eval()
-        self._loaded = adapter
+        self._loaded: Path | None = adapter
         positions = getattr(self._model.config.get_text_config(), "max_position_embeddings", None) or _LONG_TOKENS
         # An engine adds a token to what it scores.
         self._replies = _choose_replies(rows, min(_LONG_TOKENS, positions - 1))
-        self._is_half = read_dtype(base_model) == "float16"
+        own_dtype = read_dtype(base_model)
+        dtype = own_dtype if engine_dtype in (None, "auto") else engine_dtype
+        self._is_half, self._survives_half = dtype in _HALF, own_dtype == "float16"
 
     def compute(self, adapter: Path) -> list[Probe]:
         """Score the replies with an adapter.
 
         Raises:
             TrainingError: `out_of_memory`; `reference_not_finite`: with the adapter the model computes no numbers, in
-                float32, or in float16 where the base, and so its engine, is in that.
+                float32, or in float16 where the engine computes in that.
         """
-        if adapter != self._loaded:
+        if self._loaded is None:
+            self._model = load_adapted(self._base_model, adapter, self._hardware).eval()
+            self._loaded = adapter
+        elif adapter != self._loaded:
             replace_weights(self._model, self._base_model, adapter)
             self._loaded = adapter
         probes: list[Probe] = []
@@ -103,7 +116,10 @@ class Prober:
             self._model = self._model.half()
             for tokens, start in self._replies:
                 _check_finite(*self._score(tokens, start), "float16")
-            self._model = self._model.float()  # exact for the base, which has no more digits
+            if self._survives_half:
+                self._model = self._model.float()  # exact for the base, which has no more digits
+            else:
+                self._loaded = None
         return probes
 
     def _score(self, tokens: list[int], start: int) -> tuple[list[float], list[float]]:
@@ -147,10 +163,12 @@ def _cut_reply(row: TokenizedRow, start: int) -> tuple[list[int], int]:
     return row.tokens[: min(end, start + _POSITIONS)], start
 
 
-def write_reference(base_model: Path, adapter: Path, out: Path, *, device: str = "auto") -> None:
+def write_reference(
+    base_model: Path, adapter: Path, out: Path, *, device: str = "auto", engine_dtype: str | None = None
+) -> None:
     """Score neutral conversations with an adapter trained elsewhere, and write a `Reference` as JSON, in one rename.
 
-    Judge the adapter first: here it is loaded as it is.
+    Judge the adapter first: here it is loaded as it is. `engine_dtype` is as in `Prober`.
 
     Raises:
         TrainingError: `base_model_unusable`, `unsupported_chat_template`, `out_of_memory` or `device_unavailable`.
@@ -163,7 +181,7 @@ def write_reference(base_model: Path, adapter: Path, out: Path, *, device: str =
         for row in tokenizer.tokenize(number, [Message("user", question), Message("assistant", reply)])
     ]
     with explain_out_of_memory("The proof of the adapter", PROBE_ADVICE):
-        probe = Prober(base_model, adapter, rows, base.parameters, device).compute(adapter)
+        probe = Prober(base_model, adapter, rows, base.parameters, device, engine_dtype).compute(adapter)
     reference = Reference(
         adapter_digest=digest_adapter(adapter),
         base_digest=base.digest,

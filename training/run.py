@@ -49,6 +49,7 @@ def run(
     state: StateFile | None = None,
     checkpoints: Path | None = None,
     processes: int | None = 1,
+    engine_dtype: str | None = None,
 ) -> None:
     """Train an adapter, and report everything by events; in any thread.
 
@@ -65,13 +66,14 @@ def run(
         checkpoints: A folder, at which nothing is yet, for adapters as they were at the ends of other epochs than the
             best one, each whole in `step-N`; None makes none. It is complete before `out` appears.
         processes: The most that train together, one per device; None for as many as there are devices with room.
+        engine_dtype: What the engine computes in: the adapter has to stay finite in that, see `training.probe.Prober`.
 
     Raises:
         TrainingError: Nothing was made; `out` doesn't exist.
         RunPaused: The same, and the state is saved.
     """
     with atomic_folder(out, seal) as folder, _open_folder(checkpoints) as others:
-        manifest = _run(spec, _Output(folder, others), send, device, wait_seconds, state, processes)
+        manifest = _run(spec, _Output(folder, others), send, device, wait_seconds, state, processes, engine_dtype)
     if state is not None:
         state.file.unlink(missing_ok=True)
     send(Finished(manifest=manifest))
@@ -110,6 +112,7 @@ def _run(
     wait_seconds: float,
     state: StateFile | None,
     processes: int | None,
+    engine_dtype: str | None,
 ) -> Manifest:
     base_model = Path(spec.base_model)
     base = BaseShape.read(base_model)
@@ -135,7 +138,7 @@ def _run(
     with explain_out_of_memory("Training", _advise(placement)):
         result = _train(assignment, rows, send, state)
     with explain_out_of_memory("The adapter was trained, and its proof", PROBE_ADVICE):
-        prober = Prober(base_model, output.adapter, rows.learnt, base.parameters, device)
+        prober = Prober(base_model, output.adapter, rows.learnt, base.parameters, device, engine_dtype)
         probe = prober.compute(output.adapter)
     manifest = Manifest(
         adapter_digest=digest_adapter(output.adapter),

@@ -97,6 +97,7 @@ class TrainerProgram:
         device: Where it computes, see `training.hardware.list_rooms`.
         wait_seconds: How long it may wait for memory there.
         processes: See `gateway.settings.Settings.training_processes`.
+        engine_dtype: What the operator has the engine compute in; None leaves it to the base.
     """
 
     def __init__(
@@ -107,10 +108,11 @@ class TrainerProgram:
         device: str = "auto",
         wait_seconds: float = 0.0,
         processes: int | Literal["auto"] = 1,
+        engine_dtype: str | None = None,
     ) -> None:
         self._executor = executor
         self._logs = logs
-        self._device = ("--device", device)
+        self._proof = ("--device", device, *(() if engine_dtype is None else ("--engine-dtype", engine_dtype)))
         self._wait = ("--wait-seconds", str(wait_seconds))
         self._processes = ("--processes", str(processes))
 
@@ -121,7 +123,7 @@ class TrainerProgram:
         The folder `checkpoints` gets the adapters of other epochs, see `training.run.run`.
         """
         files = ("--out", str(out), "--state", str(state), "--checkpoints", str(checkpoints))
-        options = (*self._device, *self._wait, *self._processes)
+        options = (*self._proof, *self._wait, *self._processes)
         async with self._run(spec.parent, "run", str(spec), *files, *options) as run:
             yield run
 
@@ -129,7 +131,7 @@ class TrainerProgram:
     async def make_reference(self, base: Path, adapter: Path, out: Path) -> AsyncGenerator[TrainerRun]:
         """Write a `training.manifest.Reference` for a judged adapter to the file `out`."""
         arguments = ("reference", "--base", str(base), "--adapter", str(adapter), "--out", str(out))
-        async with self._run(out.parent, *arguments, *self._device) as run:
+        async with self._run(out.parent, *arguments, *self._proof) as run:
             yield run
 
     @asynccontextmanager

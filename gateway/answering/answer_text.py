@@ -9,7 +9,7 @@ from gateway.answering.markdown_code import CodeScanner
 
 __all__ = ["AnswerText"]
 
-_SIGNS = re.compile(r"[\[\]<>!:`\\\r\n]| \Z")
+_SIGNS = re.compile(r"[\[\]【】<>!:`\\\r\n]| \Z")
 _LONGEST_BEGINNING = 9  # of an address, with the character before
 
 

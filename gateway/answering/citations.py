@@ -10,8 +10,17 @@ __all__ = ["Citation", "MarkFilter", "shows_marks"]
 
 _NUMBER = r"[1-9][0-9]{0,2}"
 _NUMBERS = rf"{_NUMBER}(?: ?[,;] ?{_NUMBER}){{0,9}}"
-_STEP = re.compile(rf"\[({_NUMBERS})\]|<(/?)(?:pre|code)\b[^<>]*>", re.I)
-_MARK = rf"\[(?:{_NUMBERS}(?:\] ?| ?[,;]? ?)?)?"
+# The wide brackets of East Asian texts, and what models write that learnt the marks of OpenAI's search: 【4:0†source】.
+_WIDE_NUMBERS = rf"{_NUMBER}(?: ?[,;，、] ?{_NUMBER}){{0,9}}"
+_SOURCE = r"†[^【】\n]{0,60}"
+_WIDE = rf"【(?:(?P<wide>{_WIDE_NUMBERS})(?P<source>{_SOURCE})?|[0-9]{{1,3}}:[0-9]{{1,3}}{_SOURCE})】"
+_ONE_STEP = rf"\[(?P<numbers>{_NUMBERS})\]|{_WIDE}|<(?P<end>/?)(?:pre|code)\b[^<>]*>"
+_STEP = re.compile(_ONE_STEP, re.I)
+_STEP_OR_TWICE = re.compile(rf"\[\[(?P<twice>{_NUMBER})\]\]|{_ONE_STEP}", re.I)
+_MARK = (
+    rf"(?:\[\[?(?:{_NUMBERS}(?:\]\]? ?| ?[,;]? ?)?)?"
+    rf"|【(?:[0-9]{{1,3}}(?: ?[,;，、:] ?[0-9]{{1,3}}){{0,9}}(?: ?[,;，、:]? ?|{_SOURCE})?)?)"
+)
 _TAG = r"<(?:/?(?:p(?:re?)?|c(?:o(?:de?)?)?)?|/?(?:pre|code)\b[^<>]{0,100})"
 # What can't be judged before more has come: a mark's beginning, or one that has just ended; a tag around code.
 _UNFINISHED = re.compile(rf"(?:{_MARK}|{_TAG})$", re.I)
@@ -19,7 +28,11 @@ _UNFINISHED_OR_SPACE = re.compile(rf"(?: ?{_MARK}| |{_TAG})$", re.I)
 _WITHOUT_SPACES = 0x0E00  # from here on, most scripts put no spaces between words: Thai, Chinese, Japanese …
 _LETTER = rf"[^\W{chr(_WITHOUT_SPACES)}-{chr(0x10FFFF)}]"
 # A mark in a client's message, or what stands for one where marks are explained. A bracket in front is found fastest.
-_SHOWN = re.compile(rf"\[(?<!{_LETTER}\[)(?:{_NUMBER}|[nNi#]|number)\](?!{_LETTER}|\()")
+_SHOWN = re.compile(
+    rf"\[(?<!{_LETTER}\[)(?:{_NUMBER}|[nNi#]|number)\](?!{_LETTER}|\()"
+    rf"|【(?:{_NUMBER}|[nNi#]|number)(?:†[^【】]{{0,60}})?】"
+)
+_LINE_BEGINNING = re.compile(r"\n[ \t#>*-]*$")
 _OPERATORS_BEFORE = frozenset("=+%^<\\@$")
 _OPERATORS_AFTER = frozenset("=+%^")
 _KEY = re.compile(r"[\"']:$")
@@ -47,6 +60,9 @@ class MarkFilter:
     other. Where no passage was in the prompt, no mark can be meant for the
     reader: it is left out, with the space before it, unless the answer says nothing else.
 
+    A mark may have wide brackets, and a dagger with a source's name (`【1†source】`). At the beginning of a line
+    `【1】` is the number of a heading.
+
     Attributes:
         passage_numbers: The numbers of the passages that were in the prompt.
         citations: Those that were found so far, at their places in the text that was let through.
@@ -60,6 +76,7 @@ class MarkFilter:
     _before: str = "\n"
     _after_mark: bool = False
     _after_list: bool = False
+    _in_series: bool = False
     _tags: int = 0
     _left_out: str = ""
 
@@ -90,19 +107,22 @@ class MarkFilter:
         """Judge `text[:end]`; what follows it is only looked at."""
         pieces: list[str] = []
         at = 0
-        for step in _STEP.finditer(marks, 0, end):
+        for step in (_STEP if self.passage_numbers else _STEP_OR_TWICE).finditer(marks, 0, end):
             self._pass(text[at : step.start()], pieces)
             at = step.end()
-            if step[1] is None:
-                self._tags = max(0, self._tags + (-1 if step[2] else 1))
+            mark, numbers = step.group(), step["numbers"] or (None if self.passage_numbers else step["twice"])
+            if mark[0] == "<":
+                self._tags = max(0, self._tags + (-1 if step["end"] else 1))
                 self._pass(text[step.start() : at], pieces)
+            elif mark[0] == "【":
+                self._take_wide(step, pieces)
             elif self._is_list(marks[at : at + 1]):
-                self._pass(step.group(), pieces)
+                self._pass(mark, pieces)
                 self._after_list = True
             elif self._is_mark(marks[at : at + 2]):
-                self._mark([int(number) for number in _EACH.findall(step[1])], step.group(), pieces)
+                self._mark(_read_numbers(numbers), mark, pieces)
             else:
-                self._pass(step.group(), pieces)
+                self._pass(mark, pieces)
         self._pass(text[at:end], pieces)
         return "".join(pieces)
 
@@ -113,21 +133,31 @@ class MarkFilter:
             if self._after_list:  # it goes on behind one comma, which may come by itself
                 comma = text.strip()
                 self._after_list = not comma or (comma == "," and not self._before.rstrip().endswith(","))
+            self._in_series = self._in_series and not text.strip(" \t\r\n,;&/")
             self._before, self._after_mark = (self._before + text[-8:])[-8:], False
 
+    def _take_wide(self, step: re.Match[str], pieces: list[str]) -> None:
+        is_plain = step["wide"] is not None and step["source"] is None
+        if self._tags or (is_plain and _LINE_BEGINNING.search(self._before)):
+            self._pass(step.group(), pieces)
+        else:
+            numbers = _read_numbers(step["wide"])
+            # What a source's name stands behind is no list.
+            self._mark(numbers if is_plain or self.passage_numbers else numbers[:1], step.group(), pieces)
+
     def _mark(self, numbers: Sequence[int], text: str, pieces: list[str]) -> None:
-        if not self.passage_numbers and len(numbers) == 1:  # of several a text may speak as of a list
+        if not self.passage_numbers and len(numbers) < 2:  # of several a text may speak as of a list
             if pieces and pieces[-1].endswith(" ") and not self._after_mark:
                 pieces[-1] = pieces[-1][:-1]
                 self._length -= 1
                 self._left_out += " "
             self._left_out += text
-        elif self.passage_numbers.issuperset(numbers):
+        elif numbers and self.passage_numbers.issuperset(numbers):
             self.citations += [Citation(number, self._length, self._length + len(text)) for number in numbers]
             self._pass(text, pieces)
         else:
             self._pass(text, pieces)
-        self._after_mark = True
+        self._after_mark = self._in_series = True
 
     def _is_list(self, following: str) -> bool:
         """Tell whether brackets are JSON's or a program's: the value of a key, in another list, or quoted."""
@@ -136,6 +166,8 @@ class MarkFilter:
             return True
         if before.endswith("["):
             return following != "]"  # `[[1]]` is a mark that somebody doubled
+        if before.endswith(",") and following == "," and not self._in_series:
+            return True
         return following in ("]", "}") or (following in ('"', "'") and self._before.endswith(following))
 
     def _is_mark(self, following: str) -> bool:
@@ -149,6 +181,10 @@ class MarkFilter:
         if _is_word(self._before[-1:]) or self._before.endswith("]") or before[-1:] in _OPERATORS_BEFORE:
             return False
         return following.lstrip(" ")[:1] not in _OPERATORS_AFTER or not following.strip(" ")
+
+
+def _read_numbers(text: str | None) -> list[int]:
+    return [int(number) for number in _EACH.findall(text or "")]
 
 
 def shows_marks(text: str) -> bool:

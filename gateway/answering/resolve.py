@@ -40,7 +40,7 @@ class Target(msgspec.Struct, frozen=True):
     `engine_model` is the engine's name for the model, `adapter` the same where it is an adapter; `prompt` None means
     that the client's messages go on as they are; `chat_template_kwargs` are what the adapter was trained with.
     `knows_marks` says, where there is no `prompt`, whether the adapter learnt from prompts of ours, with numbered
-    passages.
+    passages. `spec` is the release's, as it was made.
     """
 
     engine_model: str
@@ -53,6 +53,7 @@ class Target(msgspec.Struct, frozen=True):
     variables: dict[str, Any] | None = None
     chat_template_kwargs: dict[str, Any] | None = None
     knows_marks: bool = False
+    spec: ReleaseSpec | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,8 @@ class Resolver:
     adapter's name, is remembered as `Recent` says, and releases and prompts never change.
 
     A release keeps its fingerprint as long as it answers as it did when it was made. Where the base model's weights or
-    template, or a built-in prompt, have changed since, its answers bear that of what makes them now.
+    template, or a built-in prompt, have changed since, its answers bear that of what makes them now; so do those for
+    which documents were searched that have been indexed with another embedder since.
 
     Args:
         database: Has what is resolved.
@@ -87,6 +89,7 @@ class Resolver:
         self._adapters: Recent[tuple[str, str], Target] = Recent(database)
         self._releases: OrderedDict[tuple[str, int], Target] = OrderedDict()
         self._templates: OrderedDict[str, prompts.Template] = OrderedDict()
+        self._reindexed: OrderedDict[str, None] = OrderedDict()
         self._default = _compile_default()
 
     async def resolve(self, tenant: str, question: Question, base_model: str) -> Target:
@@ -109,6 +112,18 @@ class Resolver:
             target = replace(target, retrieval=question.retrieval, prompt=prompt, fingerprint=None)
         options = question.options
         return target if options is None else await self._switch(tenant, target, options, base_model)
+
+    def name_searched(self, target: Target, indexes: Sequence[str]) -> Target:
+        """Return the target with the fingerprint of what answers, now that documents of these indexes were searched."""
+        spec = target.spec
+        if spec is None or target.fingerprint is None or spec.as_served(None, indexes) == spec.as_served(None):
+            return target
+        fingerprint = spec.as_served(self._base, indexes).fingerprint
+        if fingerprint not in self._reindexed:
+            _remember(self._reindexed, fingerprint, None, _MAX_RELEASES)
+            made_as = spec.fingerprint
+            _log.warning("release_answers_otherwise", release=target.release, made_as=made_as, fingerprint=fingerprint)
+        return replace(target, fingerprint=fingerprint)
 
     async def _find_adapter(self, tenant: str, model: str) -> Target | None:
         async def read() -> Target | None:
@@ -193,6 +208,7 @@ class Resolver:
             spec.variables,
             spec.adapter.chat_template_kwargs if spec.adapter else None,
             knows_marks,
+            spec,
         )
 
     async def _switch(self, tenant: str, target: Target, options: BraidOptions, base_model: str) -> Target:

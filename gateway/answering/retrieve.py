@@ -32,7 +32,8 @@ class Evidence(msgspec.Struct, frozen=True):
     `status`: `off` (not asked), `skipped` (small talk), `found`, `nothing_found`, `nothing_likely` (no passage is
     likely to answer), or `unavailable` (asked in vain, mode `degrade`). `rerank` is `failed` where the release asks for
     it and the passages are in the order of the search all the same. `probability` is that of an answer in what was
-    found, by `calibrations`: the versions of the stores' own, for those that have one.
+    found, by `calibrations`: the versions of the stores' own, for those that have one. `indexes` are the identities of
+    what was searched.
     """
 
     status: Literal["off", "skipped", "found", "nothing_found", "nothing_likely", "unavailable"]
@@ -42,6 +43,7 @@ class Evidence(msgspec.Struct, frozen=True):
     hits: tuple[RankedPassage, ...] = ()
     probability: float | None = None
     calibrations: dict[str, int] = {}
+    indexes: Sequence[str] = ()
 
     def for_prompt(self) -> Sequence[prompts.NumberedPassage] | None:
         """Return the passages as the prompt takes them; None leaves evidence out."""
@@ -121,11 +123,18 @@ async def retrieve(
             ) from error
         return _degrade(tenant, error, stores.index_epochs)
     if not passages:
-        return Evidence("nothing_found", (), stores.index_epochs)
+        return Evidence("nothing_found", (), stores.index_epochs, indexes=stores.indexes)
     probability = round(estimate_passages(passages[: spec.top_k], stores.calibrations), 4)
     calibrations = {store: calibration.version for store, calibration in stores.calibrations.items()}
     if probability < (spec.least_probability or 0):
-        return Evidence("nothing_likely", (), stores.index_epochs, probability=probability, calibrations=calibrations)
+        return Evidence(
+            "nothing_likely",
+            (),
+            stores.index_epochs,
+            probability=probability,
+            calibrations=calibrations,
+            indexes=stores.indexes,
+        )
     reranked = all(passage.reranked for passage in passages)
     rerank = "off" if spec.rerank is not True else "done" if reranked else "failed"
     hits = await extend_passages(retriever, tenant, spec, stores, arrange(passages, spec, time.time()))
@@ -137,6 +146,7 @@ async def retrieve(
         hits=tuple(hits),
         probability=probability,
         calibrations=calibrations,
+        indexes=stores.indexes,
     )
 
 

@@ -152,6 +152,7 @@ class AnsweringService:
         trace.evidence = await retrieve(
             self._database, self._retriever, trace.tenant, retrieval, None, trace.decision.queries, filters
         )
+        trace.target = self._resolver.name_searched(trace.target, trace.evidence.indexes)
         trace.mark_retrieved()
 
     async def _connect(self, generation: Generation) -> None:

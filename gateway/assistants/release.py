@@ -1,6 +1,7 @@
 """A release: everything that decides how an assistant answers, but the documents' content; and its fingerprint."""
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -8,6 +9,7 @@ from msgspec import UNSET, UnsetType
 
 import prompts
 from gateway.engines.served_base_model import ServedBaseModel
+from retrieval.identity import IndexIdentity
 from retrieval.messages import RetrieverInfo, Weights
 
 __all__ = [
@@ -115,10 +117,11 @@ class ReleaseSpec(msgspec.Struct, frozen=True, omit_defaults=True):
     evidence: str = ""
     """The layout of passages in the prompt, likewise."""
 
-    def as_served(self, base: ServedBaseModel | None) -> "ReleaseSpec":
+    def as_served(self, base: ServedBaseModel | None, indexes: Sequence[str] = ()) -> "ReleaseSpec":
         """Return the spec as it answers now, where the base model or a built-in part isn't that of its making any more.
 
-        What wasn't known then stays unknown, and so does what of the base isn't known now.
+        What wasn't known then stays unknown, and so does what of the base isn't known now. `indexes` are the identities
+        of the index that was searched: its documents may have been indexed again since, with another embedder.
         """
         parts: dict[str, Any] = {}
         if self.prompt is not None or self.retrieval is not None:  # else messages go on as they are
@@ -131,6 +134,11 @@ class ReleaseSpec(msgspec.Struct, frozen=True, omit_defaults=True):
             parts |= {"chat_template": base.chat_template_digest, "folds_system": base.folds_system}
         if base is not None and self.markers and base.markers_digest:
             parts["markers"] = base.markers_digest
+        for index in map(IndexIdentity.parse, indexes):
+            if self.retrieval is not None and self.retrieval.embedder and index.embedder:
+                parts["retrieval"] = msgspec.structs.replace(self.retrieval, embedder=index.embedder)
+            if self.ranking and index.keywords:
+                parts["ranking"] = "/".join([index.keywords, *self.ranking.split("/")[1:]])
         return msgspec.structs.replace(self, **parts)
 
     @property

@@ -207,7 +207,8 @@ def text_of(message: ChatMessage, param: str) -> str | None:
             raise BadRequest("A content part of type 'text' has no text. Put a string into its 'text'.", param=param)
         if not isinstance(text, str):
             raise BadRequest(
-                f"Content parts of type {part.get('type')!r} aren't supported; send parts of type 'text'.", param=param
+                f"Content parts of type {str(part.get('type'))[:50]!r} aren't supported; send parts of type 'text'.",
+                param=param,
             )
         texts.append(text)
     return "\n".join(texts)

@@ -56,7 +56,7 @@ async def open_state(settings: Settings) -> AsyncGenerator[State]:
         retriever = await stack.enter_async_context(make_retriever(settings))
         drain, metrics = Drain(), Metrics()
         metrics.read_from("braid_chat_running", lambda: {(): float(drain.running)})
-        figures = Figures(metrics, database, pool, reconciler)
+        figures = Figures(metrics, database, pool, reconciler, retriever)
         lines = AccessLog() if settings.access_log and settings.log_level.lower() in ("debug", "info") else None
         if lines is not None:
             stack.callback(lines.flush)

@@ -38,6 +38,7 @@ from gateway.composition.stored import DIGESTS, STORED
 from gateway.db import Database
 from gateway.diagnoses.diagnosis_job import DiagnosisHandler
 from gateway.diagnoses.service import DIAGNOSE, delete_old_diagnoses
+from gateway.engine_options import EngineOptions
 from gateway.engines import Connections, EnginePool, Reconciler
 from gateway.engines.base_traits import BaseTraits
 from gateway.engines.served_base_model import ServedBaseModel
@@ -120,7 +121,7 @@ async def open_worker(
         metrics = Metrics()
         parts = await stack.enter_async_context(_open_worker_parts(settings, database, metrics))
         if admin:
-            figures = Figures(metrics, database, parts.pool, parts.reconciler)
+            figures = Figures(metrics, database, parts.pool, parts.reconciler, parts.retriever)
             check = partial(check_worker, RemoteParts(database, parts.retriever), parts.pool)
             app = AdminApp(figures, check, parts.pool, parts.reconciler)
             await stack.enter_async_context(serve_admin(settings.admin_host, settings.worker_admin_port, app))
@@ -186,6 +187,7 @@ def _make_handlers(settings: Settings, database: Database, parts: _WorkerParts) 
         device=settings.training_device,
         wait_seconds=settings.training_wait_seconds,
         processes=settings.training_processes,
+        engine_dtype=EngineOptions.parse(settings.engine_options).value("--dtype"),
     )
     storage = TenantStorage(database, STORED, settings.tenant_storage_bytes, settings.max_file_bytes)
     traits = BaseTraits(parts.pool, base)

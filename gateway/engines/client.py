@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import hmac
+import itertools
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,12 +17,14 @@ from gateway.engines.http import Connections
 from gateway.engines.refusal import cut_excerpt, read_refusal
 from gateway.engines.stream import Stream
 from gateway.errors import BAD_JSON
+from gateway.ids import current_cause
 
 __all__ = ["Engine", "ModelListing", "Timeouts", "VllmEngine", "make_cache_salt", "read_corrupted"]
 
 _T = TypeVar("_T")
 _CORRUPTED = re.compile(rb"^vllm:corrupted_requests(?:_total)?(?:\{[^\n]*\})? ([0-9.eE+]+)", re.MULTILINE)
 _CHAT = "/v1/chat/completions"
+_UNDERSCORES = re.compile(r"__+")
 _PROMPT_FIELDS = ("messages", "tools", "chat_template_kwargs", "add_generation_prompt", "continue_final_message")
 _CONTROL_BYTES = 16 * 1024 * 1024
 _LISTING_BYTES = 128 * 1024 * 1024
@@ -133,6 +136,7 @@ class VllmEngine:
         self._url = url.rstrip("/")
         self._origin = connections.make_origin(self._url)
         self._timeouts = timeouts or Timeouts()
+        self._numbers = itertools.count(1)
 
     @property
     def url(self) -> str:
@@ -193,7 +197,13 @@ class VllmEngine:
     async def chat(self, body: bytes) -> Stream:
         times = self._timeouts
         answer = await self._origin.request(
-            "POST", _CHAT, body, connect=times.connect, first_byte=times.first_byte, gap=times.gap
+            "POST",
+            _CHAT,
+            body,
+            connect=times.connect,
+            first_byte=times.first_byte,
+            gap=times.gap,
+            request_id=self._name_request(),
         )
         if answer.status != 200:
             raise await read_refusal(answer)
@@ -235,13 +245,32 @@ class VllmEngine:
         try:
             async with asyncio.timeout(total):
                 answer = await self._origin.request(
-                    method, path, data, connect=times.connect, first_byte=total, gap=total
+                    method,
+                    path,
+                    data,
+                    connect=times.connect,
+                    first_byte=total,
+                    gap=total,
+                    request_id=self._name_request(),
                 )
                 if answer.status != 200:
                     raise await read_refusal(answer)
-                return await answer.read_up_to(limit)
+                content = await answer.read_up_to(limit + 1)
         except TimeoutError as error:
             raise EngineTimeout(f"{self._url}{path}: no whole answer within {total:g} s", "answer") from error
+        if len(content) > limit:  # what is cut would be taken for the whole, such as half of a listing
+            raise EngineRefused(200, f"The answer to {path} is longer than {limit} bytes, and nothing of it was read.")
+        return content
+
+    def _name_request(self) -> str:
+        """Return an id for vLLM's log, which begins with that of the client's request or the job; "" without one.
+
+        Older versions of vLLM refuse an id that is running, and a client may send the same one twice: hence the number.
+        Engines that share their work read addresses behind three underscores (`___decode_addr_`), and a client may
+        choose its id: hence no two in a row.
+        """
+        cause = current_cause()
+        return f"{_UNDERSCORES.sub('_', cause)}-{next(self._numbers)}" if cause else ""
 
     def _decode(self, answer: bytes, kind: type[_T]) -> _T:
         try:

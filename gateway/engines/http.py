@@ -87,18 +87,26 @@ class Origin:
         self._sweeper: asyncio.TimerHandle | None = None
 
     async def request(
-        self, method: str, path: str, body: bytes | None = None, *, connect: float, first_byte: float, gap: float
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        *,
+        connect: float,
+        first_byte: float,
+        gap: float,
+        request_id: str = "",
     ) -> Stream:
         """Send a request and wait for the head of its answer; a body is sent as JSON. Times are in seconds.
 
-        `path` is one of a few, each of which is kept with its head.
+        `path` is one of a few, each of which is kept with its head. `request_id` is sent as `x-request-id`.
 
         Raises:
             EngineUnreachable: There is no connection within `connect`, or it broke. A request on a kept connection that
                 was just being closed is sent once more, on a new one: every request may be carried out twice.
             EngineTimeout: The answer took longer than `first_byte`.
         """
-        message = self._message(method, path, body)
+        message = self._message(method, path, body, request_id)
         idle = self._take()
         if idle is not None:
             loop = asyncio.get_running_loop()
@@ -129,14 +137,18 @@ class Origin:
         if self._sweeper is None:
             self._sweeper = loop.call_later(self._connections.idle_seconds, self._sweep)
 
-    def _message(self, method: str, path: str, body: bytes | None) -> bytes:
+    def _message(self, method: str, path: str, body: bytes | None, request_id: str) -> bytes:
         key = method, path, body is not None
         head = self._heads.get(key)
         if head is None:
             lines = [f"{method} {self._before}{path}{self._behind} HTTP/1.1", f"host: {self._authority}", "accept: */*"]
-            lines += ["\r\n"] if body is None else ["content-type: application/json", "content-length: "]
-            head = self._heads[key] = "\r\n".join(lines).encode("ascii")
-        return head if body is None else b"%b%d\r\n\r\n%b" % (head, len(body), body)
+            if body is not None:
+                lines.append("content-type: application/json")
+            head = self._heads[key] = "\r\n".join([*lines, ""]).encode("ascii")
+        fields = f"x-request-id: {request_id}\r\n".encode("ascii") if request_id else b""
+        if body is None:
+            return b"%b%b\r\n" % (head, fields)
+        return b"%b%bcontent-length: %d\r\n\r\n%b" % (head, fields, len(body), body)
 
     def _take(self) -> "Connection | None":
         if not self._idle:

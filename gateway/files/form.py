@@ -7,12 +7,13 @@ from urllib.parse import unquote_to_bytes
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from gateway.errors import BadRequest
+from gateway.errors import BadRequest, UnsupportedEncoding
 
 __all__ = ["UploadForm"]
 
 _FIELD_BYTES = 64 * 1024
 _FIELDS = 16
+_AS_IT_IS = (b"binary", b"7bit", b"8bit")
 _EXTENDED_NAME = re.compile(rb";\s*filename\*\s*=\s*\"?(?:utf-8|iso-8859-1)'[^']*'(?P<name>[^;\s\"]+)", re.IGNORECASE)
 
 
@@ -86,6 +87,11 @@ class UploadForm:
         name, value = self._header
         if bytes(name).lower() == b"content-disposition":
             self._disposition = bytes(value)
+        elif bytes(name).lower() == b"content-transfer-encoding" and bytes(value).strip().lower() not in _AS_IT_IS:
+            raise UnsupportedEncoding(
+                "A part of the form has a content-transfer-encoding, which HTTP's forms don't have, and would be kept "
+                "as it stands. Send its bytes."
+            )
         name.clear()
         value.clear()
 

@@ -1,8 +1,10 @@
-"""The figures of a process, as Prometheus reads them, with those that only the database knows."""
+"""The figures of a process, as Prometheus reads them, with those that only the database or the retriever knows."""
 
+import asyncio
 import time
 from collections.abc import Callable
 
+import msgspec
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import Pool, QueuePool
 
@@ -10,22 +12,29 @@ from gateway.db import Database
 from gateway.engines import EnginePool, Reconciler
 from gateway.jobs import count_live
 from gateway.metrics import Metrics, Samples
+from retrieval.client import Retriever
 
 __all__ = ["Figures"]
 
 _COUNT_SECONDS = 5.0  # counting reads every live job: however often somebody asks, this is how often it is done
+_PATIENCE_SECONDS = 2.0
 
 
 class Figures:
     """Has everything with a state of its own read into the metrics, and gives their text."""
 
-    def __init__(self, metrics: Metrics, database: Database, pool: EnginePool, reconciler: Reconciler) -> None:
+    def __init__(
+        self, metrics: Metrics, database: Database, pool: EnginePool, reconciler: Reconciler, retriever: Retriever
+    ) -> None:
         self._metrics = metrics
         self._database = database
+        self._retriever = retriever
         self._jobs: Samples = {}
+        self._retriever_work: Samples = {}
         self._counted_at: float | None = None
         readers: dict[str, Callable[[], Samples]] = {
             "braid_jobs": lambda: self._jobs,
+            "braid_retriever_work": lambda: self._retriever_work,
             "braid_replica_ready": lambda: {(r.name,): float(r.ready) for r in pool.replicas},
             "braid_replica_running": lambda: {(r.name,): float(r.in_flight) for r in pool.replicas},
             "braid_adapters_resident": lambda: {(r.name,): float(len(r.resident)) for r in pool.replicas},
@@ -39,7 +48,7 @@ class Figures:
             metrics.read_from(name, reader)
 
     async def render_text(self) -> bytes:
-        """Return all metrics; the jobs' counts are missing while the database doesn't answer."""
+        """Return all metrics; those that the database or a retriever knows are missing while it doesn't answer."""
         now = time.monotonic()
         if self._counted_at is None or now - self._counted_at >= _COUNT_SECONDS:
             self._counted_at = now
@@ -48,7 +57,20 @@ class Figures:
                     self._jobs = {key: float(count) for key, count in (await count_live(session)).items()}
             except (SQLAlchemyError, OSError):
                 self._jobs = {}
+        self._retriever_work = await self._read_retriever()
         return self._metrics.render_text()
+
+    async def _read_retriever(self) -> Samples:
+        try:
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                queues = await self._retriever.read_queues()
+        except (TimeoutError, OSError):
+            return {}
+        return {
+            (process, kind): float(number)
+            for process, queue in queues.items()
+            for kind, number in msgspec.structs.asdict(queue).items()
+        }
 
 
 def _count_failures(pool: EnginePool, reconciler: Reconciler) -> Samples:

@@ -1,7 +1,7 @@
 """Fields and decoding that the bodies of chat and of Responses share."""
 
 import re
-from codecs import BOM_UTF8
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar, cast
 
@@ -68,10 +68,16 @@ def _to_whole(number: float) -> float | int:
 def _explain_unreadable(body: bytes, error: Exception) -> str:
     if not body.strip():
         return "The request has no body. Send a JSON object."
+    if body[:2] in (BOM_UTF16_LE, BOM_UTF16_BE) or b"\0" in body[:4]:
+        return "The body is in UTF-16 or UTF-32. JSON is sent in UTF-8."
     if (half := _HALF_PAIR.search(body)) is not None:
         return (
             f"The body isn't valid JSON: {half[0].decode()} is half of a character, as is left where a text is cut "
             "inside an emoji. Cut it between characters."
+        )
+    if isinstance(error, UnicodeDecodeError):
+        return (
+            f"The body isn't in UTF-8 (it has the byte {error.object[error.start]:#x} where none can be). Send UTF-8."
         )
     return f"The body isn't valid JSON: {error}."
 

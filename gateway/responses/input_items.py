@@ -9,7 +9,7 @@ from gateway.errors import BadRequest
 
 __all__ = ["to_messages"]
 
-_ROLES: dict[object, prompts.Role] = {
+_ROLES: dict[str, prompts.Role] = {
     "system": "system",
     "developer": "system",
     "user": "user",
@@ -31,7 +31,7 @@ def to_messages(items: str | Sequence[Mapping[str, Any]]) -> list[Message]:
     messages: list[Message] = []
     for index, item in enumerate(items):
         where = f"input[{index}]"
-        kind = item.get("type") or ("message" if "role" in item else None)
+        kind = _kind_of(item)
         if kind == "message":
             messages.append(_to_message(item, where))
         elif kind == "function_call":
@@ -48,7 +48,7 @@ def to_messages(items: str | Sequence[Mapping[str, Any]]) -> list[Message]:
             )
         elif kind not in _LEFT_OUT:
             raise BadRequest(
-                f"An item has the type {str(kind)[:50]!r}. Send items of type 'message', 'function_call' and "
+                f"An item has the type {kind[:50]!r}. Send items of type 'message', 'function_call' and "
                 "'function_call_output'.",
                 param=f"{where}.type",
                 code="unsupported_format",
@@ -58,11 +58,19 @@ def to_messages(items: str | Sequence[Mapping[str, Any]]) -> list[Message]:
     return messages
 
 
+def _kind_of(item: Mapping[str, Any]) -> str:
+    """Return an item's kind, which OpenAI's clients may leave out of messages and of references."""
+    kind = item.get("type")
+    if kind is None:
+        kind = "message" if "role" in item else "item_reference" if item.keys() <= {"id", "type"} else None
+    return str(kind)
+
+
 def _to_message(item: Mapping[str, Any], where: str) -> Message:
-    role = _ROLES.get(item.get("role"))
+    role = _ROLES.get(str(item.get("role")))
     if role is None:
         raise BadRequest(
-            f"A message has the role {str(item.get('role'))[:50]!r}. Use one of {', '.join(map(str, _ROLES))}.",
+            f"A message has the role {str(item.get('role'))[:50]!r}. Use one of {', '.join(_ROLES)}.",
             param=f"{where}.role",
         )
     return Message(role, _to_text(item.get("content"), f"{where}.content"))

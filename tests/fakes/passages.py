@@ -16,6 +16,7 @@ from retrieval.messages import (
     Embeddings,
     EmbedRequest,
     Passage,
+    Queues,
     RetrieverInfo,
     SearchQuery,
     TextPiece,
@@ -46,7 +47,7 @@ def make_passage(store: str, number: int, text: str, *, version: int = 1, **more
 class FakePassages:
     """Listens on a Unix socket; `find` gives a question's passages, and `failing` makes every call fail, by `code`.
 
-    `pieces` are documents' texts, by the documents' ids.
+    `pieces` are documents' texts, by the documents' ids; `causes` are those of all calls.
     """
 
     def __init__(self, path: Path) -> None:
@@ -56,6 +57,7 @@ class FakePassages:
         self.code = "retriever_unavailable"
         self.queries: list[SearchQuery] = []
         self.pieces: dict[str, list[TextPiece]] = {}
+        self.causes: list[str] = []
         self.reads: list[ContentRequest] = []
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
@@ -78,6 +80,7 @@ class FakePassages:
         self._writers.add(writer)
         while (frame := await read_frame(reader)) is not None:
             call = msgspec.msgpack.decode(frame, type=Call)
+            self.causes.append(call.cause)
             writer.write(encode_frame(self._answer(call)))
         self._writers.discard(writer)
         writer.close()
@@ -93,6 +96,9 @@ class FakePassages:
                     RetrieverInfo(embedder="fake", dimensions=3, points=0, index="fake/words/1", chunker="paragraphs-1")
                 ),
             )
+        if call.method == "read_queues":
+            queues = Queues(searches=3, questions=2, ingests=1, embeddings=0, batches=5, ahead=4)
+            return Reply(call.id, "result", _encode(queues))
         if call.method == "search":
             query = msgspec.msgpack.decode(call.body, type=SearchQuery)
             self.queries.append(query)

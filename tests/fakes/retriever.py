@@ -32,6 +32,7 @@ from retrieval.messages import (
     ParsedText,
     ParseRequest,
     Passage,
+    Queues,
     RetrieverInfo,
     SearchQuery,
     StoreAtIndexEpoch,
@@ -141,6 +142,7 @@ class FakeRetriever:
     def _handlers(self) -> dict[str, Callable[[Raw], object]]:
         return {
             "describe": self._describe,
+            "read_queues": lambda _: Queues(searches=0, questions=0, ingests=0, embeddings=0, batches=0, ahead=0),
             "search": self._search,
             "ingest": self._ingest,
             "read_ahead": lambda _body: None,

@@ -96,7 +96,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--state", type=Path)
     parser.add_argument("--checkpoints", type=Path)
     parser.add_argument("--control", type=lambda file: ControlWatch(Path(file), look_seconds=0.05))
-    for option in ("--device", "--wait-seconds", "--processes"):
+    for option in ("--device", "--wait-seconds", "--processes", "--engine-dtype"):
         parser.add_argument(option)
     options = parser.parse_args(arguments)
     mode = os.environ.get("BRAID_TEST_TRAINER", "")

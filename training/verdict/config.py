@@ -16,12 +16,20 @@ MAX_SCALE = 100.0
 
 _ANY_VALUE = frozenset(
     {
-        "auto_mapping", "base_model_name_or_path", "eva_config", "exclude_modules", "inference_mode", "layers_pattern",
-        "layers_to_transform", "lora_dropout", "megatron_core", "peft_version", "qalora_group_size", "revision",
-        "task_type",
+        "auto_mapping", "base_model_name_or_path", "corda_config", "eva_config", "exclude_modules", "inference_mode",
+        "layers_pattern", "layers_to_transform", "loftq_config", "lora_dropout", "lora_dtype", "lora_ga_config",
+        "lorap_emb_lr", "lorap_lr_ratio", "megatron_core", "peft_version", "qalora_group_size", "revision",
+        "runtime_config", "task_type",
     }
 )  # fmt: skip
-"""Keys that change nothing about how the weights are applied."""
+"""Keys that change nothing about how the weights are applied.
+
+The configs of starting points count where `init_lora_weights` names them, and that is looked at. `lora_dtype` and
+`lorap_…` are ms-swift's: the type and the rates of the training.
+"""
+
+_TIED = ("embed_tokens", "lm_head")
+"""Modules that share a base's weights: an adapter of one is tied to that of the other by `ensure_weight_tying`."""
 
 _INITS = frozenset({"gaussian", "eva", "orthogonal", "mica"})
 """Starting points that leave the base as it is.
@@ -133,6 +141,11 @@ def _check_features(config: AdapterConfig, text: bytes) -> list[Reason]:
     entries = msgspec.json.decode(text, type=dict[str, Any])
     # Off is None, False, 0 or empty. Whatever is on and not known here may change how the weights are meant.
     options = _APPLIED | _ANY_VALUE | _PATTERNS
+    if str(entries.get("swift_type")).upper() == "LORA":
+        options |= {"swift_type"}  # of ms-swift, where LONGLORA is another attention
+    names = config.target_modules
+    if names == "all-linear" or (isinstance(names, list) and not any(map(config.targets, _TIED))):
+        options |= {"ensure_weight_tying"}
     features += sorted(key[:80] for key, value in entries.items() if value and key not in options)
     reasons: list[Reason] = []
     if features:

@@ -388,6 +388,30 @@ def test_a_release_is_a_name_and_a_number(model: str, parts: tuple[str, int | No
 
 
 @pytest.mark.parametrize(
+    ("made", "indexes", "changed"),
+    [
+        ({}, [], set()),  # nothing was searched
+        ({}, ["minilm/words-1/1"], set()),
+        ({}, ["e5/words-1/2"], {"retrieval"}),
+        ({"ranking": "words-1/fusion-2/match-3"}, ["e5/words-2/2"], {"retrieval", "ranking"}),
+        ({"ranking": "words-1/fusion-2/match-3"}, ["minilm/words-1/2"], set()),
+        ({"retrieval": RetrievalSpec(("vs_1",))}, ["e5/words-1/2"], set()),  # not known when it was made
+        ({"retrieval": None}, ["e5/words-1/2"], set()),
+        ({}, [""], set()),
+    ],
+)
+def test_a_release_is_served_by_the_index_that_is_searched(
+    made: dict[str, Any], indexes: list[str], changed: set[str]
+) -> None:
+    spec = msgspec.structs.replace(SPEC, **made).as_served(None)
+    served = spec.as_served(None, indexes)
+    assert {name for name in spec.__struct_fields__ if getattr(spec, name) != getattr(served, name)} == changed
+    assert served.as_served(None, indexes) == served
+    if "ranking" in changed:
+        assert served.ranking == "words-2/fusion-2/match-3"
+
+
+@pytest.mark.parametrize(
     ("made", "changed"),
     [
         ({}, {"base_digest", "builtin_prompt"}),  # what wasn't known when it was made stays unknown

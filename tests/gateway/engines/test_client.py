@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from gateway.engines import Connections, EngineRefused, EngineTimeout, EngineUnreachable, Timeouts, VllmEngine
+from gateway.engines import client as client_module
 from gateway.engines.client import read_corrupted
 from tests.fakes import faults
 from tests.fakes.vllm import HEALTH, LOAD, MODELS, TOKENIZE, UNLOAD, FakeVllm
@@ -32,6 +33,20 @@ async def test_a_healthy_engine_lists_its_models(fake: FakeVllm, engine: VllmEng
     assert listing.base_model == "base"
     assert listing.max_model_len == 4096
     assert listing.adapters == {"kestrel.style.0a1b2c3d": str(tmp_path)}
+
+
+async def test_a_listing_that_is_too_long_to_read_is_refused_and_not_cut(
+    fake: FakeVllm, engine: VllmEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake.adapters = {f"kestrel.style.{number:08x}": tmp_path for number in range(10)}
+    size = len(await engine._control("GET", MODELS, None))
+    monkeypatch.setattr(client_module, "_LISTING_BYTES", size)
+    assert len((await engine.models()).adapters) == 10
+    for limit in range(size - 40, size):  # also where the cut leaves JSON behind
+        monkeypatch.setattr(client_module, "_LISTING_BYTES", limit)
+        with pytest.raises(EngineRefused) as caught:
+            await engine.models()
+        assert f"/v1/models is longer than {limit} bytes, and nothing of it was read" in caught.value.reason
 
 
 async def test_an_unhealthy_engine_refuses(fake: FakeVllm, engine: VllmEngine) -> None:

@@ -132,6 +132,8 @@ async def test_a_request_has_its_path_host_and_length_on_the_wire(connections: C
             b'content-type: application/json\r\ncontent-length: 8\r\n\r\n{"a": 1}',
             b"GET /a/prefix/ask?key=1 HTTP/1.1\r\nhost: " + host + b"\r\naccept: */*\r\n\r\n",
         ]
+        await (await origin.request("GET", "/ask", connect=5, first_byte=5, gap=5, request_id="req_1-2")).read()
+        assert server.visits[0].requests[-1].endswith(b"\r\nx-request-id: req_1-2\r\n\r\n")
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,11 @@ async def test_the_gateway_s_details_are_the_operator_s(
         assert metrics['braid_http_requests_total{method="POST",route="/v1/chat/completions",status="2xx"}'] == 1
         assert metrics['braid_database_connections{state="used"}'] >= 0
         assert "braid_answer_records_waiting" in metrics
+        assert metrics['braid_retriever_work{kind="searches",process="first"}'] == 3
+        assert metrics['braid_retriever_work{kind="ahead",process="first"}'] == 4
+        passages.failing = True
+        assert "braid_retriever_work{" not in (await get(port, "/metrics")).text
+        passages.failing = False
         assert (await get(port, "/v1/models")).status_code == 404
         async with httpx2.AsyncClient() as operator:
             assert (await operator.post(f"http://127.0.0.1:{port}/metrics")).status_code == 405

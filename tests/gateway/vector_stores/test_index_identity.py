@@ -63,6 +63,32 @@ async def test_a_changed_index_is_refused_and_repaired_by_a_reindex(
     assert (await kestrel.get(store, "k2.md"))["version"] == 1, "it is the same version"
 
 
+@pytest.mark.parametrize(("identity", "same"), [("fake/words/2", True), ("other/words/2", False)])
+async def test_answers_from_an_index_of_another_embedder_bear_another_fingerprint(
+    kestrel: Client, index: FakeRetriever, identity: str, same: bool
+) -> None:
+    store = await fill(kestrel)
+    await kestrel.http.post("/api/assistants", json={"name": "support"})
+    release = {"retrieval": {"vector_stores": [store]}}
+    made = (await kestrel.http.post("/api/assistants/support/releases", json=release)).json()
+
+    async def ask(text: str) -> dict[str, Any]:
+        body = {"model": "support@1", "messages": [{"role": "user", "content": text}]}
+        return await kestrel.ok("POST", "/v1/chat/completions", json=body)
+
+    question = "How long is the warranty of the k2?"
+    assert (await ask(question))["system_fingerprint"] == made["fingerprint"]
+    index.lose(identity)
+    await state(kestrel, store, "POST")
+    await kestrel.settle()
+    answer = await ask(question)
+    assert (answer["system_fingerprint"] == made["fingerprint"]) == same
+    record = await kestrel.ok("GET", f"/api/answers/{answer['id']}")
+    assert record["fingerprint"] == answer["system_fingerprint"]
+    assert (await ask(question))["system_fingerprint"] == answer["system_fingerprint"]
+    assert (await ask("Thanks!"))["system_fingerprint"] == made["fingerprint"], "nothing was searched"
+
+
 async def test_a_part_of_the_documents_never_answers(kestrel: Client, index: FakeRetriever) -> None:
     store = await fill(kestrel)
     index.lose("fake/words/2")

@@ -47,6 +47,58 @@ async def test_a_compressed_body_is_refused_with_the_reason(gateway: Gateway, pa
     assert "content-encoding" in answer.json()["error"]["message"]
 
 
+@pytest.mark.parametrize("path", [CHAT, "/v1/vector_stores", "/api/vector_stores/vs/documents/a.md"])
+async def test_a_body_in_another_transfer_encoding_than_chunks_is_not_taken_for_what_it_decodes_to(
+    gateway: Gateway, path: str
+) -> None:
+    client = await gateway.tenant("kestrel")
+    body = gzip.compress(json.dumps(ASK).encode())
+    for encoding, status in (("gzip, chunked", b"415"), ("Chunked", b"404" if "documents" in path else b"400")):
+        reader, writer = await asyncio.open_connection("127.0.0.1", client.base_url.port)
+        method = "PUT" if "documents" in path else "POST"
+        writer.write(f"{method} {path} HTTP/1.1\r\nhost: x\r\ntransfer-encoding: {encoding}\r\n".encode())
+        writer.write(f"authorization: {client.headers['authorization']}\r\nconnection: close\r\n\r\n".encode())
+        writer.write(b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body))
+        answer = await asyncio.wait_for(reader.read(), 30)
+        assert answer.split()[1] == status
+        writer.close()
+        if status == b"415":
+            assert b"The body has a transfer-encoding" in answer
+
+
+@pytest.mark.parametrize(("method", "path"), [("PUT", "/api/vector_stores/vs/documents/a.md"), ("POST", CHAT)])
+async def test_a_part_of_something_does_not_replace_the_whole(gateway: Gateway, method: str, path: str) -> None:
+    client = await gateway.tenant("kestrel")
+    answer = await client.request(method, path, content=b"abcd", headers={"content-range": "bytes 0-3/10"})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "unsupported_range")
+
+
+async def test_a_part_of_a_form_is_not_kept_in_an_encoding(gateway: Gateway) -> None:
+    client = await gateway.tenant("kestrel")
+    for encoding, status in (("base64", 415), ("Quoted-Printable", 415), ("binary", 200), ("8bit", 200)):
+        parts = [
+            'content-disposition: form-data; name="purpose"\r\n\r\nassistants\r\n',
+            'content-disposition: form-data; name="file"; filename="a.md"\r\n'
+            f"content-transfer-encoding: {encoding}\r\n\r\naGVsbG8=\r\n",
+        ]
+        body = "".join(f"--B\r\n{part}" for part in parts) + "--B--\r\n"
+        headers = {"content-type": "multipart/form-data; boundary=B"}
+        answer = await client.post("/v1/files", content=body.encode(), headers=headers)
+        assert answer.status_code == status
+        if status == 415:
+            assert answer.json()["error"]["code"] == "unsupported_encoding"
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "latin-1"])
+async def test_json_that_is_not_in_utf_8_is_refused_with_the_reason(gateway: Gateway, encoding: str) -> None:
+    client = await gateway.tenant("kestrel")
+    body = '{"model": "base", "messages": [{"role": "user", "content": "é"}]}'.encode(encoding)
+    answer = await client.post(CHAT, content=body, headers={"content-type": "application/json"})
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"]) == (400, "invalid_json")
+    assert "UTF-8" in error["message"]
+
+
 @pytest.mark.case("gw-compressed-and-chunked")
 async def test_bodies_without_a_length_are_taken(gateway: Gateway) -> None:
     async def pieces(data: bytes) -> AsyncIterator[bytes]:

@@ -24,7 +24,8 @@ from gateway.terminal import configure_logs
 from gateway.web.access_log import AccessLine, AccessLog
 from gateway.web.request_log import RequestLog, RequestTrace
 from tests.fakes import faults
-from tests.fakes.vllm import CHAT, FakeVllm
+from tests.fakes.passages import FakePassages
+from tests.fakes.vllm import CHAT, HEALTH, FakeVllm
 from tests.gateway.conftest import Gateway, running
 from tests.waiting import until
 
@@ -80,6 +81,25 @@ async def test_a_well_formed_id_of_the_client_is_taken(gateway: Gateway, own: st
     client = await gateway.tenant("kestrel")
     for path in ("/v1/models", "/v1/nowhere"):
         assert (await client.get(path, headers={"x-request-id": own})).headers["x-request-id"] == own
+
+
+@pytest.mark.parametrize(
+    ("own", "told"),
+    [("svc/1:2@eu=+.-", "svc/1:2@eu=+.-"), ("a_b", "a_b"), ("1___decode_addr_h:1", "1_decode_addr_h:1")],
+)
+async def test_engine_and_retriever_are_told_a_request_s_id(
+    gateway: Gateway, engine: FakeVllm, passages: FakePassages, own: str, told: str
+) -> None:
+    client = await gateway.tenant("kestrel")
+    for _ in range(2):
+        assert (await client.post(CHAT, json=ASK, headers={"x-request-id": own})).status_code == 200
+    numbers = [request.headers["x-request-id"].removeprefix(f"{told}-") for request in engine.requests(CHAT)]
+    assert all(number.isdigit() for number in numbers)
+    assert len(set(numbers)) == 2  # an engine may refuse an id that is running
+    assert "x-request-id" not in engine.requests(HEALTH)[-1].headers
+    embedding = {"model": "fake", "input": "Hi"}
+    assert (await client.post("/v1/embeddings", json=embedding, headers={"x-request-id": own})).status_code == 200
+    assert passages.causes[-1] == own
 
 
 @pytest.mark.parametrize("own", ["", "a b", "a" * 129, 'a"b', "a\tb", "{}", "é"])

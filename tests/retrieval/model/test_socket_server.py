@@ -1,6 +1,7 @@
 """The server over a real socket, with a real index in this process and an embedder that tests can hold or break."""
 
 import asyncio
+import io
 import logging
 import socket
 import stat
@@ -20,7 +21,8 @@ from retrieval.client import Retriever, RetrieverBusy, RetrieverFailed, Retrieve
 from retrieval.client_connection import ClientConnection
 from retrieval.frames import Call, encode_frame
 from retrieval.index import Index
-from retrieval.messages import IngestProgress, IngestResult
+from retrieval.log_lines import CauseFormatter
+from retrieval.messages import EmbedRequest, IngestProgress, IngestResult, Queues
 from retrieval.socket_server import SocketUnusable, claim_socket, serve
 from tests.retrieval.requests import ingest_request, search_query
 from tests.retrieval.words import WordEmbedder
@@ -38,10 +40,13 @@ class StoppableEmbedder(WordEmbedder):
         self.gate.set()
         self.waits = 0
         self.questions = 0
+        self.warns = False
         self.fault: Exception | None = None
 
     def embed_questions(self, texts: Sequence[str]) -> list[list[float]]:
         self.questions += len(texts)
+        if self.warns:
+            logging.getLogger("retrieval").warning("a text of %d characters", len(texts[0]))
         if self.fault is not None:
             raise self.fault
         if not self.gate.is_set():
@@ -178,6 +183,49 @@ async def test_an_answer_over_the_limit_of_a_frame_is_a_failure(
     with pytest.raises(RetrieverFailed, match="over the limit of 2000; ask for less at once"):
         await retriever.search(search_query(text="What does model 2 cost?", limit=30))
     assert len(await retriever.search(search_query(text="What does model 2 cost?", limit=1))) == 1
+
+
+async def test_the_lines_of_a_call_name_what_it_is_for_also_those_of_the_embedder_s_thread(
+    server: Server, tmp_path: Path
+) -> None:
+    lines = io.StringIO()
+    handler = logging.StreamHandler(lines)
+    handler.setFormatter(CauseFormatter())
+    logging.getLogger().addHandler(handler)
+    try:
+        async with Retriever(server.path, cause=lambda: "req_1") as retriever:
+            server.embedder.fault = RuntimeError("broken")
+            with pytest.raises(RetrieverFailed):
+                await retriever.search(search_query())
+            server.embedder.fault = None
+            server.embedder.warns = True
+            await retriever.ingest(ingest_request(path=str(write_manual(tmp_path, 1))))
+        async with Retriever(server.path) as nameless:
+            await nameless.search(search_query())
+    finally:
+        logging.getLogger().removeHandler(handler)
+    written = [line for line in lines.getvalue().splitlines() if "search failed" in line or "a text of" in line]
+    assert [" [req_1] " in line for line in written] == [True, True, False]
+    assert written[0].endswith("retrieval.socket_server ERROR [req_1] search failed")
+
+
+async def test_what_a_retriever_has_to_do_is_told_while_its_embedder_is_busy(
+    server: Server, retriever: Retriever, tmp_path: Path
+) -> None:
+    ingest = await hold_an_ingest(server, retriever, tmp_path)
+    searches = [asyncio.create_task(retriever.search(search_query(text=f"model {n}"))) for n in range(3)]
+    embedding = asyncio.create_task(retriever.embed(EmbedRequest(["kettle"])))
+    expected = Queues(searches=3, questions=3, ingests=1, embeddings=1, batches=1, ahead=0)
+    for _ in range(1000):
+        if (await retriever.read_queues()) == {"first": expected}:
+            break
+        await asyncio.sleep(0.01)
+    else:
+        pytest.fail("the queues were never as expected")
+    server.embedder.gate.set()
+    await asyncio.gather(ingest, embedding, *searches)
+    idle = Queues(searches=0, questions=0, ingests=0, embeddings=0, batches=0, ahead=0)
+    assert await retriever.read_queues() == {"first": idle}
 
 
 @pytest.mark.parametrize(

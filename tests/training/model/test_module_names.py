@@ -12,14 +12,16 @@ from safetensors.torch import load_file, save_file  # pyright: ignore[reportUnkn
 from tests.training import chat_templates as templates
 from tests.training.model.conftest import conversation, write_rows
 from tests.training.model.tiny import llama_config, write_checkpoint, write_tokenizer
+from training.dataset import Message
 from training.errors import TrainingError
 from training.events import Event, Finished
 from training.manifest import Manifest
 from training.module_names import choose_modules
-from training.probe import write_reference
+from training.probe import Prober, write_reference
 from training.rendered_rows import RowsFile
 from training.run import run
 from training.spec import Recipe, TrainSpec
+from training.tokenization import RowTokenizer
 from training.verdict import BaseShape, judge
 
 TEXT: dict[str, Any] = {
@@ -160,6 +162,21 @@ def test_an_adapter_that_overflows_in_the_engines_type_has_a_reason(tmp_path: Pa
         write_reference(base, tmp_path / "out", tmp_path / "float16.json")
     assert caught.value.code == "reference_not_finite"
     assert not (tmp_path / "float16.json").exists()
+    write_reference(base, tmp_path / "out", tmp_path / "option.json", engine_dtype="bfloat16")
+    (base / "config.json").write_text(json.dumps(config))
+    for dtype in ("half", "float16"):
+        with pytest.raises(TrainingError, match="in float16"):
+            write_reference(base, tmp_path / "out", tmp_path / "float16.json", engine_dtype=dtype)
+
+
+def test_a_look_at_float16_leaves_the_references_as_they_are(tmp_path: Path) -> None:
+    base = write_checkpoint(tmp_path / "base", templates.PLAIN)
+    train(base, tmp_path)
+    tokens = [RowTokenizer.load(base).tokenize(1, [Message("user", "Hi"), Message("assistant", "Hello there.")])[0]]
+    adapter, parameters = tmp_path / "out", BaseShape.read(base).parameters
+    expected = Prober(base, adapter, tokens, parameters).compute(adapter)
+    prober = Prober(base, adapter, tokens, parameters, engine_dtype="float16")
+    assert prober.compute(adapter) == prober.compute(adapter) == expected
 
 
 def test_layers_that_the_files_do_not_have_are_named(tmp_path: Path) -> None:
