@@ -11,7 +11,6 @@ from gateway.engines.served_base_model import ServedBaseModel
 from retrieval.messages import RetrieverInfo, Weights
 
 __all__ = [
-    "LEAST_PROBABILITY",
     "AdapterRef",
     "Boost",
     "PromptRef",
@@ -23,9 +22,6 @@ __all__ = [
 ]
 
 _MAX_DIGITS = 9  # of a release's number
-
-LEAST_PROBABILITY = 0.3
-"""Without a passage that answers with it the model gets none, unless a release or a request says otherwise."""
 
 
 class AdapterRef(msgspec.Struct, frozen=True, omit_defaults=True):

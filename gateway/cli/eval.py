@@ -19,6 +19,7 @@ from gateway.evaluation.retrieval_report import RetrievalReport, load_report, ma
 from gateway.evaluation.retrieval_run import QuestionResult, score_run, search_questions
 from gateway.progress import Progress
 from gateway.terminal import CommandError, Exit, print_json, print_table, say
+from retrieval.answer_probability import LEAST_PROBABILITY
 
 __all__ = ["evaluations"]
 
@@ -39,8 +40,17 @@ _Against = Annotated[
     list[str] | None,
     typer.Option(help="Compare with another store of the same documents, or with the report.json of an earlier run."),
 ]
+_LeastProbability = Annotated[
+    float,
+    typer.Option(
+        help="A question counts as abstained from whose passages answer it with less, as a release does it.",
+        min=0,
+        max=1,
+    ),
+]
 _Threshold = Annotated[
-    float, typer.Option(help="A question without a passage of this score counts as abstained from.", min=0, max=1)
+    float | None,
+    typer.Option(help="Count abstention by the best passage's score instead, where it is below this.", min=0, max=1),
 ]
 _TuneHalf = Annotated[bool, typer.Option("--tune-half", help="Ask only the half to choose settings on.")]
 _ReportHalf = Annotated[bool, typer.Option("--report-half", help="Ask only the half to report.")]
@@ -61,7 +71,8 @@ def retrieval(
     questions: _Questions,
     qrels: _Qrels = None,
     against: _Against = None,
-    score_threshold: _Threshold = 0.0,
+    least_probability: _LeastProbability = LEAST_PROBABILITY,
+    score_threshold: _Threshold = None,
     tune_half: _TuneHalf = False,
     report_half: _ReportHalf = False,
     add_corpus: _AddCorpus = False,
@@ -80,7 +91,9 @@ def retrieval(
         address = connection(url, key, home)
         if add_corpus:
             asyncio.run(_add_corpus(*address, store, list(read_corpus(questions))))
-        result = asyncio.run(_evaluate(*address, store, labels, against or [], questions.name, score_threshold))
+        runs = asyncio.run(_search(*address, store, labels, against or []))
+        limits = {"score_threshold": score_threshold, "least_probability": least_probability}
+        result = make_report(questions.name, store, runs, **limits)
     except NoStore as error:
         raise CommandError(str(error), Exit.NOT_FOUND) from None
     except BadLabels as error:
@@ -112,15 +125,10 @@ async def _add_corpus(url: str, key: str, store: str, documents: Sequence[Corpus
             await put_corpus(client, store, documents, lambda count: line.show(count, len(documents)))
 
 
-async def _evaluate(
-    url: str,
-    key: str,
-    store: str,
-    questions: Sequence[LabelledQuestion],
-    against: Sequence[str],
-    source: str,
-    score_threshold: float,
-) -> RetrievalReport:
+async def _search(
+    url: str, key: str, store: str, questions: Sequence[LabelledQuestion], against: Sequence[str]
+) -> list[tuple[str, list[QuestionResult]]]:
+    """Search in each store, and return what each and each earlier run had, by its name."""
     earlier = {name: load_report(Path(name)) for name in against if name.endswith(".json")}
     async with Client(url, key) as client:
         # All are opened first, so that a name that is wrong is told before minutes of searching.
@@ -129,8 +137,7 @@ async def _evaluate(
         runs = {name: await _run(name, one, resolved[name]) for name, one in stores.items()}
     for name, report in earlier.items():
         runs[name] = _select(report, {question.id for question in questions})
-    ordered = [(name, runs[name]) for name in dict.fromkeys((store, *against))]
-    return make_report(source, store, ordered, score_threshold)
+    return [(name, runs[name]) for name in dict.fromkeys((store, *against))]
 
 
 async def _run(name: str, store: RemoteStore, questions: Sequence[LabelledQuestion]) -> list[QuestionResult]:
@@ -150,8 +157,9 @@ def _print_figures(report: RetrievalReport) -> None:
     for configuration in report.configurations:
         for half, figures in configuration.halves.items():
             cells = [f"{figures.metrics[name].value:.3f}" if name in figures.metrics else "–" for name in METRICS]
-            abstention = figures.tuned_abstention or figures.abstention
-            rates = [f"{one.value:.2f}" if one else "–" for one in (abstention.precision, abstention.recall)]
+            abstention = figures.abstention
+            shares = (abstention.precision, abstention.recall) if abstention else (None, None)
+            rates = [f"{one.value:.2f}" if one else "–" for one in shares]
             times = [f"{seconds * 1000:.0f} ms" for seconds in (figures.p50, figures.p95)]
             rows.append((configuration.name, half, figures.questions, *cells, *rates, *times))
     columns = ("configuration", "half", "n", *METRICS, "abstention precision", "recall", "p50", "p95")

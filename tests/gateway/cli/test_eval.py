@@ -6,6 +6,7 @@ import pytest
 
 from gateway.evaluation.labels import find_half
 from gateway.terminal import Exit
+from retrieval.messages import MatchFeatures
 from tests.fakes.retriever import FakeRetriever
 from tests.gateway.cli.commands import run
 from tests.gateway.conftest import ADMIN_KEY, Gateway
@@ -62,8 +63,21 @@ async def test_questions_are_searched_for_and_reported(address: list[str], tmp_p
         "ranking": [],
         "metrics": {},
         "seconds": 0,
+        "probability": 0.0,
     }
     assert "<svg" in (tmp_path / "out" / "report.html").read_text()
+
+
+async def test_abstention_is_that_of_an_assistant_unless_a_score_is_asked_for(
+    address: list[str], index: FakeRetriever, tmp_path: Path
+) -> None:
+    index.match = lambda score: MatchFeatures(names=1.0)  # unlikely to answer, however high the score
+    command = ["eval", "retrieval", "--store", "shop", "--questions", str(tmp_path / "labels.csv"), "--json"]
+    for options, abstained in (([], 5), (["--least-probability", "0"], 0), (["--score-threshold", "0"], 1)):
+        done = await run(*command, "--out", str(tmp_path), *options, *address)
+        assert done.exit_code == Exit.OK, done.stderr
+        halves = json.loads(done.stdout)["configurations"][0]["halves"].values()
+        assert sum(half["abstention"]["abstained"] for half in halves) == abstained
 
 
 async def test_one_half_can_be_asked(address: list[str], index: FakeRetriever, tmp_path: Path) -> None:
