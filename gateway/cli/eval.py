@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -19,7 +20,9 @@ from gateway.evaluation.retrieval_report import RetrievalReport, load_report, ma
 from gateway.evaluation.retrieval_run import QuestionResult, score_run, search_questions
 from gateway.progress import Progress
 from gateway.terminal import CommandError, Exit, print_json, print_table, say
+from gateway.vector_stores.schemas import HybridSearch
 from retrieval.answer_probability import LEAST_PROBABILITY
+from retrieval.messages import Weights
 
 __all__ = ["evaluations"]
 
@@ -39,6 +42,10 @@ _Qrels = Annotated[
 _Against = Annotated[
     list[str] | None,
     typer.Option(help="Compare with another store of the same documents, or with the report.json of an earlier run."),
+]
+_AgainstWeights = Annotated[
+    list[str] | None,
+    typer.Option(help="Compare with the same store by these weights of meaning and words, such as 1:0 (or 1:1, …)."),
 ]
 _LeastProbability = Annotated[
     float,
@@ -71,6 +78,7 @@ def retrieval(
     questions: _Questions,
     qrels: _Qrels = None,
     against: _Against = None,
+    against_weights: _AgainstWeights = None,
     least_probability: _LeastProbability = LEAST_PROBABILITY,
     score_threshold: _Threshold = None,
     tune_half: _TuneHalf = False,
@@ -88,12 +96,14 @@ def retrieval(
     """
     try:
         labels = _choose_half(read_questions(questions, qrels), tune=tune_half, report=report_half)
+        weights = [_read_weights(text) for text in against_weights or ()]
         address = connection(url, key, home)
         if add_corpus:
             asyncio.run(_add_corpus(*address, store, list(read_corpus(questions))))
-        runs = asyncio.run(_search(*address, store, labels, against or []))
-        limits = {"score_threshold": score_threshold, "least_probability": least_probability}
-        result = make_report(questions.name, store, runs, **limits)
+        runs = asyncio.run(_search(*address, store, labels, against or [], weights))
+        result = make_report(
+            *(questions.name, store, runs), score_threshold=score_threshold, least_probability=least_probability
+        )
     except NoStore as error:
         raise CommandError(str(error), Exit.NOT_FOUND) from None
     except BadLabels as error:
@@ -126,24 +136,48 @@ async def _add_corpus(url: str, key: str, store: str, documents: Sequence[Corpus
 
 
 async def _search(
-    url: str, key: str, store: str, questions: Sequence[LabelledQuestion], against: Sequence[str]
+    url: str,
+    key: str,
+    store: str,
+    questions: Sequence[LabelledQuestion],
+    against: Sequence[str],
+    weights: Sequence[Weights],
 ) -> list[tuple[str, list[QuestionResult]]]:
-    """Search in each store, and return what each and each earlier run had, by its name."""
+    """Search in each store and in each way, and return what these and each earlier run had, by its name."""
     earlier = {name: load_report(Path(name)) for name in against if name.endswith(".json")}
     async with Client(url, key) as client:
         # All are opened first, so that a name that is wrong is told before minutes of searching.
         stores = {name: await RemoteStore.open(client, name) for name in (store, *against) if name not in earlier}
         resolved = {name: one.names.resolve(questions) for name, one in stores.items()}
         runs = {name: await _run(name, one, resolved[name]) for name, one in stores.items()}
+        ways = {f"{store}, weights {one.embedding:g}:{one.text:g}": one for one in weights}
+        for name, one in ways.items():
+            runs[name] = await _run(name, stores[store], resolved[store], one)
     for name, report in earlier.items():
         runs[name] = _select(report, {question.id for question in questions})
-    return [(name, runs[name]) for name in dict.fromkeys((store, *against))]
+    return [(name, runs[name]) for name in dict.fromkeys((store, *against, *ways))]
 
 
-async def _run(name: str, store: RemoteStore, questions: Sequence[LabelledQuestion]) -> list[QuestionResult]:
+def _read_weights(text: str) -> Weights:
+    """Read two numbers with a colon between them, as `hybrid_search` takes them."""
+    try:
+        meaning, words = map(float, text.split(":"))
+        shares = HybridSearch(embedding_weight=meaning, text_weight=words)
+    except ValueError:
+        raise BadLabels(
+            f"--against-weights takes two numbers of 0 or more, meaning:words, such as 1:0, and not {text!r}."
+        ) from None
+    return Weights(shares.embedding_weight, shares.text_weight)
+
+
+async def _run(
+    name: str, store: RemoteStore, questions: Sequence[LabelledQuestion], weights: Weights | None = None
+) -> list[QuestionResult]:
     say(f"{name}: {len(questions)} questions")
     with Progress().line(name) as line:
-        hits = await search_questions(questions, store.search, lambda count: line.show(count, len(questions)))
+        hits = await search_questions(
+            questions, partial(store.search, weights=weights), lambda count: line.show(count, len(questions))
+        )
     return score_run(questions, hits)
 
 

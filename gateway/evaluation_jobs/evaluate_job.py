@@ -22,7 +22,7 @@ from gateway.evaluation.retrieval_report import RetrievalReport, make_report
 from gateway.evaluation.retrieval_run import Hit, QuestionResult, RunHits, score_run
 from gateway.evaluation_jobs.advice_inputs import AdviceInputs
 from gateway.evaluation_jobs.calibrator import Calibrator
-from gateway.evaluation_jobs.label_inputs import LabelInputs, read_inputs
+from gateway.evaluation_jobs.label_inputs import LabelInputs, SearchWay, read_inputs
 from gateway.evaluation_jobs.repository import EvaluationRepository
 from gateway.evaluation_jobs.tables import EvaluationRow
 from gateway.files.garbage_collection import collect_later
@@ -132,9 +132,18 @@ class EvaluateHandler:
 
     async def _compare(self, claim: Claim, row: EvaluationRow, inputs: LabelInputs) -> RetrievalReport:
         progress = _Progress(claim)
-        runs = [(store, await self._search_store(claim, store, inputs.questions, progress)) for store in row.stores]
-        limits = {"score_threshold": inputs.score_threshold, "least_probability": inputs.least_probability}
-        return await asyncio.to_thread(make_report, row.source, row.stores[0], runs, **limits)
+        places = [(store, store, SearchWay()) for store in row.stores]
+        places += [(f"{row.stores[0]}, {way.name}", row.stores[0], way) for way in inputs.ways]
+        runs = [
+            (name, await self._search_store(claim, store, way, inputs.questions, progress))
+            for name, store, way in places
+        ]
+        return await asyncio.to_thread(
+            make_report,
+            *(row.source, row.stores[0], runs),
+            score_threshold=inputs.score_threshold,
+            least_probability=inputs.least_probability,
+        )
 
     async def _calibrate(self, claim: Claim, row: EvaluationRow, inputs: LabelInputs) -> CalibrationReport:
         """Fit and measure; without questions as many are written as the row has of them."""
@@ -172,7 +181,7 @@ class EvaluateHandler:
         )
 
     async def _search_store(
-        self, claim: Claim, store: str, questions: list[LabelledQuestion], progress: "_Progress"
+        self, claim: Claim, store: str, way: SearchWay, questions: list[LabelledQuestion], progress: "_Progress"
     ) -> list[QuestionResult]:
         names = DocumentNames(store, await self._list_documents(claim.tenant, store))
         resolved = names.resolve(questions)
@@ -183,8 +192,16 @@ class EvaluateHandler:
             async with self._database.read() as session:
                 states = await read_states(session, claim.tenant, [store])
             passages = await search(
-                self._database, self._retriever, claim.tenant, states, [question.text], limit=_MOST_PASSAGES
+                *(self._database, self._retriever, claim.tenant, states, [question.text]),
+                limit=_MOST_PASSAGES,
+                weights=way.weights,
+                rerank=way.rerank,
             )
+            if way.rerank and passages and not passages[0].reranked:
+                raise BadRequest(
+                    "The passages weren't reranked: the operator has set no reranker, or it failed. Leave rerank out.",
+                    code="rerank_failed",
+                )
             seconds = time.perf_counter() - started
             hits = [Hit(passage.key, passage.score) for passage in passages]
             probability = estimate_passages(passages[:JUDGED_PASSAGES], states.calibrations)

@@ -4,6 +4,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 
 from gateway.pages import CursorPage
 from gateway.prompts.variables import Variables
+from gateway.vector_stores.schemas import HybridSearch
 from retrieval.answer_probability import LEAST_PROBABILITY
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "EvaluationError",
     "EvaluationList",
     "EvaluationQuestion",
+    "SearchOptions",
 ]
 
 MOST_QUESTIONS = 5000
@@ -34,10 +36,24 @@ class EvaluationQuestion(_Strict):
     answer: Annotated[str, StringConstraints(max_length=32_768)] = ""
 
 
+class SearchOptions(_Strict):
+    """A way to search, by options that a release (`rerank`) and a request (`hybrid_search`) have."""
+
+    hybrid_search: HybridSearch | None = None
+    rerank: bool = False
+
+    @model_validator(mode="after")
+    def _some(self) -> "SearchOptions":
+        if self.hybrid_search is None and not self.rerank:
+            raise ValueError("give hybrid_search or rerank: without them it is the usual search")
+        return self
+
+
 class EvaluationCreate(_Strict):
     """Labelled questions for a store: in the request, or in an uploaded file (`.jsonl`, `.csv`, `.tsv`).
 
-    `retrieval` measures searches; `against` are stores of the same documents that are compared with the first one.
+    `retrieval` measures searches; `against` are stores of the same documents that are compared with the first one,
+    `against_options` other ways to search the first one.
     `calibration` fits the probability that a store's passages answer to its questions; instead of labelled ones the
     base model can be had write as many as `generate` says. Abstention is counted as assistants abstain, where the
     probability of an answer is below `least_probability`; or, in an evaluation of retrieval with a `score_threshold`,
@@ -49,6 +65,7 @@ class EvaluationCreate(_Strict):
     kind: Literal["retrieval", "calibration", "advice"]
     vector_store_id: Name | None = None
     against: Annotated[list[Name], Field(max_length=4)] = []
+    against_options: Annotated[list[SearchOptions], Field(max_length=4)] = []
     questions: Annotated[list[EvaluationQuestion], Field(min_length=1, max_length=MOST_QUESTIONS)] | None = None
     file_id: Name | None = None
     generate: Annotated[int, Field(ge=20, le=1000)] | None = None
@@ -72,12 +89,12 @@ class EvaluationCreate(_Strict):
             raise ValueError("give either questions or file_id")
         if self.kind == "calibration" and self.score_threshold is not None:
             raise ValueError("a calibration has no score_threshold: its limit is least_probability")
-        if self.kind == "calibration" and (sources != 1 or self.against):
+        if self.kind == "calibration" and (sources != 1 or self.against or self.against_options):
             raise ValueError("give one of questions, file_id and generate, and no against: one store is calibrated")
         return self
 
     def _check_advice(self) -> "EvaluationCreate":
-        others = {"questions", "generate", "against", "score_threshold", "least_probability"}
+        others = {"questions", "generate", "against", "against_options", "score_threshold", "least_probability"}
         if self.file_id is None or others & self.model_fields_set:
             known = "vector_store_id, adapter, prompt, variables and rows"
             raise ValueError(f"give the file_id of conversations, and besides {known} only")

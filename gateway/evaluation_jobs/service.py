@@ -17,7 +17,7 @@ from gateway.errors import BadRequest, Conflict
 from gateway.evaluation.label_rows import read_rows
 from gateway.evaluation.labels import BadLabels, LabelledQuestion, merge_questions
 from gateway.evaluation_jobs.advice_inputs import AdviceInputs, check_adapter, pin_prompt, read_advice_rows
-from gateway.evaluation_jobs.label_inputs import LabelInputs
+from gateway.evaluation_jobs.label_inputs import LabelInputs, SearchWay
 from gateway.evaluation_jobs.repository import EvaluationRepository, delete_evaluations
 from gateway.evaluation_jobs.schemas import (
     MOST_QUESTIONS,
@@ -27,6 +27,7 @@ from gateway.evaluation_jobs.schemas import (
     EvaluationError,
     EvaluationList,
     EvaluationQuestion,
+    SearchOptions,
 )
 from gateway.evaluation_jobs.tables import EvaluationRow
 from gateway.files import FileRow
@@ -36,6 +37,7 @@ from gateway.ids import new_id
 from gateway.pages import PageRequest
 from gateway.tenants.storage import TenantStorage
 from gateway.vector_stores.search import read_states
+from retrieval.messages import Weights
 
 __all__ = ["ADVISE", "EVALUATE", "EvaluationService", "delete_old_evaluations"]
 
@@ -156,8 +158,9 @@ class EvaluationService:
             return await self._read_advice(request)
         source, questions = await self._read_questions(request)
         number = len(questions) if request.generate is None else request.generate
-        total = number * (len(stores) if request.generate is None else 2)
-        inputs = LabelInputs(list(questions), request.score_threshold, request.least_probability)
+        ways = [_to_way(options) for options in request.against_options]
+        total = number * (len(stores) + len(ways) if request.generate is None else 2)
+        inputs = LabelInputs(list(questions), request.score_threshold, request.least_probability, ways)
         return _Content(source, msgspec.json.encode(inputs), number, total)
 
     async def _read_advice(self, request: EvaluationCreate) -> "_Content":
@@ -203,6 +206,11 @@ class _Content:
     data: bytes
     number: int
     total: int
+
+
+def _to_way(options: SearchOptions) -> SearchWay:
+    shares = options.hybrid_search
+    return SearchWay(None if shares is None else Weights(shares.embedding_weight, shares.text_weight), options.rerank)
 
 
 def _limit_of(request: EvaluationCreate) -> float:

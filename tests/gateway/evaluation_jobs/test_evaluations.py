@@ -9,7 +9,7 @@ from gateway.evaluation.labels import LabelledQuestion
 from gateway.evaluation.retrieval_page import render_page
 from gateway.evaluation.retrieval_report import RetrievalReport
 from gateway.evaluation_jobs.label_inputs import LabelInputs, read_inputs
-from retrieval.messages import MatchFeatures
+from retrieval.messages import MatchFeatures, Weights
 from tests.fakes.retriever import FakeRetriever
 from tests.gateway.conftest import on_both_databases
 from tests.gateway.tuning import settings
@@ -75,6 +75,22 @@ async def test_abstention_is_that_of_an_assistant_unless_a_score_is_asked_for(
         counts.append(sum(half["abstention"]["abstained"] for half in configuration["halves"].values()))
     assert counts == [4, 0, 1]
     assert [(await kestrel.ok("GET", f"{URL}/{id}"))["score_threshold"] for id in ids] == [None, None, 0.01]
+
+
+async def test_ways_to_search_one_store_are_compared(kestrel: Client, store: str, index: FakeRetriever) -> None:
+    ways = [{"hybrid_search": {"embedding_weight": 1, "text_weight": 3}}, {"rerank": True}]
+    queued = await ask(kestrel, store, questions=QUESTIONS, against_options=ways[:1])
+    assert queued["total"] == 2 * len(QUESTIONS)
+    failed = await ask(kestrel, store, questions=QUESTIONS, against_options=ways)
+    await kestrel.settle()
+    report = await kestrel.ok("GET", f"{URL}/{queued['id']}/report")
+    assert [one["name"] for one in report["configurations"]] == [store, f"{store}, weights 1:3"]
+    assert {one["configuration"] for one in report["comparisons"]} == {f"{store}, weights 1:3"}
+    assert [query.weights for query in index.queries[: queued["total"]]] == [None] * 4 + [Weights(1, 3)] * 4
+    ended = await kestrel.ok("GET", f"{URL}/{failed['id']}")  # this retriever has no reranker
+    assert (ended["status"], ended["error"]["code"]) == ("failed", "rerank_failed")
+    body = {"kind": "retrieval", "vector_store_id": store, "questions": QUESTIONS, "against_options": [{}]}
+    assert "the usual search" in (await kestrel.fault(400, "POST", URL, json=body))["message"]
 
 
 def test_questions_that_an_earlier_version_queued_are_read() -> None:
