@@ -13,6 +13,8 @@ from retrieval.messages import MatchFeatures
 
 __all__ = [
     "FEATURES",
+    "JUDGED_PASSAGES",
+    "LEAST_PROBABILITY",
     "MATCH_VERSION",
     "STARTING_WEIGHTS",
     "estimate_answer",
@@ -21,6 +23,12 @@ __all__ = [
 ]
 
 FEATURES = MatchFeatures.__struct_fields__
+
+LEAST_PROBABILITY = 0.3
+"""Without passages that answer with it the model gets none, unless a release or a request says otherwise."""
+
+JUDGED_PASSAGES = 5
+"""Passages that are judged together, where no release says how many the model gets: as many as by default."""
 
 MATCH_VERSION = "match-2"
 """The version of the features and of the weights here: part of a release's digest, and of what a store's own weights

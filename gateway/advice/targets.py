@@ -11,11 +11,12 @@ import prompts
 from gateway.adapters.service import find_ready, read_chat_template_kwargs
 from gateway.advice.arms import Arm
 from gateway.answering.resolve import Target
-from gateway.assistants.release import LEAST_PROBABILITY, RetrievalSpec
+from gateway.assistants.release import RetrievalSpec
 from gateway.errors import NotFound
 from gateway.fine_tuning.service import find_job
 from gateway.gates.learnt_rows import LearntFile, find_learnt_files
 from gateway.prompts.service import get_prompt
+from retrieval.answer_probability import LEAST_PROBABILITY
 
 __all__ = ["AdapterParts", "NamedPrompt", "find_adapter", "find_prompt", "make_target"]
 

@@ -31,9 +31,9 @@ class Evidence(msgspec.Struct, frozen=True):
 
     `status`: `off` (not asked), `skipped` (small talk), `found`, `nothing_found`, `nothing_likely` (no passage is
     likely to answer), or `unavailable` (asked in vain, mode `degrade`). `rerank` is `failed` where the release asks for
-    it and the passages are in the order of the search all the same. `probability` is that of an answer in what was
-    found, by `calibrations`: the versions of the stores' own, for those that have one. `indexes` are the identities of
-    what was searched.
+    it and the passages are in the order of the search all the same. `probability` is that of an answer in the passages
+    as the release ranks and picks them, by `calibrations`: the versions of the stores' own, for those that have one.
+    `indexes` are the identities of what was searched.
     """
 
     status: Literal["off", "skipped", "found", "nothing_found", "nothing_likely", "unavailable"]
@@ -124,7 +124,9 @@ async def retrieve(
         return _degrade(tenant, error, stores.index_epochs)
     if not passages:
         return Evidence("nothing_found", (), stores.index_epochs, indexes=stores.indexes)
-    probability = round(estimate_passages(passages[: spec.top_k], stores.calibrations), 4)
+    # Of the passages that the release shows. Not of what extends them: no match with the question is known of that.
+    arranged = arrange(passages, spec, time.time())
+    probability = round(estimate_passages((one.passage for one in arranged), stores.calibrations), 4)
     calibrations = {store: calibration.version for store, calibration in stores.calibrations.items()}
     if probability < (spec.least_probability or 0):
         return Evidence(
@@ -137,7 +139,7 @@ async def retrieve(
         )
     reranked = all(passage.reranked for passage in passages)
     rerank = "off" if spec.rerank is not True else "done" if reranked else "failed"
-    hits = await extend_passages(retriever, tenant, spec, stores, arrange(passages, spec, time.time()))
+    hits = await extend_passages(retriever, tenant, spec, stores, arranged)
     return Evidence(
         status="found",
         passages=tuple(one.passage for one in hits),

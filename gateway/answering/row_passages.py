@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from gateway.answering.question import Message, Question
 from gateway.answering.release_searcher import ReleaseSearcher
 from gateway.answering.retrieve import title_of
-from gateway.assistants.release import LEAST_PROBABILITY, RetrievalSpec
+from gateway.assistants.release import RetrievalSpec
 from gateway.vector_stores.search import StoreStates
+from retrieval.answer_probability import LEAST_PROBABILITY
 from training.dataset import Message as RowMessage
 from training.dataset import RowPassage
 

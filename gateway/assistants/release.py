@@ -13,7 +13,6 @@ from retrieval.identity import IndexIdentity
 from retrieval.messages import RetrieverInfo, Weights
 
 __all__ = [
-    "LEAST_PROBABILITY",
     "AdapterRef",
     "Boost",
     "PromptRef",
@@ -25,9 +24,6 @@ __all__ = [
 ]
 
 _MAX_DIGITS = 9  # of a release's number
-
-LEAST_PROBABILITY = 0.3
-"""Without a passage that answers with it the model gets none, unless a release or a request says otherwise."""
 
 
 class AdapterRef(msgspec.Struct, frozen=True, omit_defaults=True):

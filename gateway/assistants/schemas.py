@@ -11,9 +11,9 @@ from pydantic import (
     model_validator,
 )
 
-from gateway.assistants.release import LEAST_PROBABILITY
 from gateway.pages import CursorPage
 from gateway.prompts.variables import Variables
+from retrieval.answer_probability import JUDGED_PASSAGES, LEAST_PROBABILITY
 
 __all__ = [
     "Assistant",
@@ -102,7 +102,7 @@ class RetrievalOptions(_Strict):
     """
 
     vector_stores: Annotated[list[str], Field(min_length=1, max_length=10)]
-    top_k: Annotated[int, Field(ge=1, le=50)] = 5
+    top_k: Annotated[int, Field(ge=1, le=50)] = JUDGED_PASSAGES
     score_threshold: Annotated[float, Field(ge=0, le=1)] = 0.0
     mode: Literal["required", "degrade"] = "required"
     filters: dict[str, Any] | None = None

@@ -18,6 +18,7 @@ from gateway.evaluation.estimate import Estimate
 from gateway.evaluation.label_sets import read_questions
 from gateway.evaluation.labels import BadLabels, LabelledQuestion
 from gateway.terminal import CommandError, Exit, print_json, print_table, say
+from retrieval.answer_probability import LEAST_PROBABILITY
 
 __all__ = ["calibrate"]
 
@@ -46,7 +47,7 @@ def calibrate(
     questions: _Questions = None,
     qrels: _Qrels = None,
     generate: _Generate = 200,
-    limit: _Limit = 0.3,
+    limit: _Limit = LEAST_PROBABILITY,
     reset: _Reset = False,
     url: Url = None,
     key: Key = None,
@@ -71,7 +72,7 @@ def calibrate(
     except BadLabels as error:
         raise CommandError(str(error), Exit.USAGE) from None
     source: dict[str, Any] = {"generate": generate} if labels is None else {"questions": _to_rows(labels)}
-    report = asyncio.run(_calibrate(*find_connection(url, key, home), store, {**source, "score_threshold": limit}))
+    report = asyncio.run(_calibrate(*find_connection(url, key, home), store, {**source, "least_probability": limit}))
     if as_json:
         print_json(report)
     else:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -19,6 +20,9 @@ from gateway.evaluation.retrieval_report import RetrievalReport, load_report, ma
 from gateway.evaluation.retrieval_run import QuestionResult, score_run, search_questions
 from gateway.progress import Progress
 from gateway.terminal import CommandError, Exit, print_json, print_table, say
+from gateway.vector_stores.schemas import HybridSearch
+from retrieval.answer_probability import LEAST_PROBABILITY
+from retrieval.messages import Weights
 
 __all__ = ["evaluations"]
 
@@ -39,8 +43,21 @@ _Against = Annotated[
     list[str] | None,
     typer.Option(help="Compare with another store of the same documents, or with the report.json of an earlier run."),
 ]
+_AgainstWeights = Annotated[
+    list[str] | None,
+    typer.Option(help="Compare with the same store by these weights of meaning and words, such as 1:0 (or 1:1, …)."),
+]
+_LeastProbability = Annotated[
+    float,
+    typer.Option(
+        help="A question counts as abstained from whose passages answer it with less, as a release does it.",
+        min=0,
+        max=1,
+    ),
+]
 _Threshold = Annotated[
-    float, typer.Option(help="A question without a passage of this score counts as abstained from.", min=0, max=1)
+    float | None,
+    typer.Option(help="Count abstention by the best passage's score instead, where it is below this.", min=0, max=1),
 ]
 _TuneHalf = Annotated[bool, typer.Option("--tune-half", help="Ask only the half to choose settings on.")]
 _ReportHalf = Annotated[bool, typer.Option("--report-half", help="Ask only the half to report.")]
@@ -61,7 +78,9 @@ def retrieval(
     questions: _Questions,
     qrels: _Qrels = None,
     against: _Against = None,
-    score_threshold: _Threshold = 0.0,
+    against_weights: _AgainstWeights = None,
+    least_probability: _LeastProbability = LEAST_PROBABILITY,
+    score_threshold: _Threshold = None,
     tune_half: _TuneHalf = False,
     report_half: _ReportHalf = False,
     add_corpus: _AddCorpus = False,
@@ -77,10 +96,14 @@ def retrieval(
     """
     try:
         labels = _choose_half(read_questions(questions, qrels), tune=tune_half, report=report_half)
+        weights = [_read_weights(text) for text in against_weights or ()]
         address = find_connection(url, key, home)
         if add_corpus:
             asyncio.run(_add_corpus(*address, store, list(read_corpus(questions))))
-        result = asyncio.run(_evaluate(*address, store, labels, against or [], questions.name, score_threshold))
+        runs = asyncio.run(_search(*address, store, labels, against or [], weights))
+        result = make_report(
+            *(questions.name, store, runs), score_threshold=score_threshold, least_probability=least_probability
+        )
     except NoStore as error:
         raise CommandError(str(error), Exit.NOT_FOUND) from None
     except BadLabels as error:
@@ -112,31 +135,49 @@ async def _add_corpus(url: str, key: str, store: str, documents: Sequence[Corpus
             await put_corpus(client, store, documents, lambda count: line.show(count, len(documents)))
 
 
-async def _evaluate(
+async def _search(
     url: str,
     key: str,
     store: str,
     questions: Sequence[LabelledQuestion],
     against: Sequence[str],
-    source: str,
-    score_threshold: float,
-) -> RetrievalReport:
+    weights: Sequence[Weights],
+) -> list[tuple[str, list[QuestionResult]]]:
+    """Search in each store and in each way, and return what these and each earlier run had, by its name."""
     earlier = {name: load_report(Path(name)) for name in against if name.endswith(".json")}
     async with Client(url, key) as client:
         # All are opened first, so that a name that is wrong is told before minutes of searching.
         stores = {name: await RemoteStore.open(client, name) for name in (store, *against) if name not in earlier}
         resolved = {name: one.names.resolve(questions) for name, one in stores.items()}
         runs = {name: await _run(name, one, resolved[name]) for name, one in stores.items()}
+        ways = {f"{store}, weights {one.embedding:g}:{one.text:g}": one for one in weights}
+        for name, one in ways.items():
+            runs[name] = await _run(name, stores[store], resolved[store], one)
     for name, report in earlier.items():
         runs[name] = _select(report, {question.id for question in questions})
-    ordered = [(name, runs[name]) for name in dict.fromkeys((store, *against))]
-    return make_report(source, store, ordered, score_threshold)
+    return [(name, runs[name]) for name in dict.fromkeys((store, *against, *ways))]
 
 
-async def _run(name: str, store: RemoteStore, questions: Sequence[LabelledQuestion]) -> list[QuestionResult]:
+def _read_weights(text: str) -> Weights:
+    """Read two numbers with a colon between them, as `hybrid_search` takes them."""
+    try:
+        meaning, words = map(float, text.split(":"))
+        shares = HybridSearch(embedding_weight=meaning, text_weight=words)
+    except ValueError:
+        raise BadLabels(
+            f"--against-weights takes two numbers of 0 or more, meaning:words, such as 1:0, and not {text!r}."
+        ) from None
+    return Weights(shares.embedding_weight, shares.text_weight)
+
+
+async def _run(
+    name: str, store: RemoteStore, questions: Sequence[LabelledQuestion], weights: Weights | None = None
+) -> list[QuestionResult]:
     say(f"{name}: {len(questions)} questions")
     with Progress().line(name) as line:
-        hits = await search_questions(questions, store.search, lambda count: line.show(count, len(questions)))
+        hits = await search_questions(
+            questions, partial(store.search, weights=weights), lambda count: line.show(count, len(questions))
+        )
     return score_run(questions, hits)
 
 
@@ -150,8 +191,9 @@ def _print_figures(report: RetrievalReport) -> None:
     for configuration in report.configurations:
         for half, figures in configuration.halves.items():
             cells = [f"{figures.metrics[name].value:.3f}" if name in figures.metrics else "–" for name in METRICS]
-            abstention = figures.tuned_abstention or figures.abstention
-            rates = [f"{one.value:.2f}" if one else "–" for one in (abstention.precision, abstention.recall)]
+            abstention = figures.abstention
+            shares = (abstention.precision, abstention.recall) if abstention else (None, None)
+            rates = [f"{one.value:.2f}" if one else "–" for one in shares]
             times = [f"{seconds * 1000:.0f} ms" for seconds in (figures.p50, figures.p95)]
             rows.append((configuration.name, half, figures.questions, *cells, *rates, *times))
     columns = ("configuration", "half", "n", *METRICS, "abstention precision", "recall", "p50", "p95")

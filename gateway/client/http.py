@@ -1,6 +1,6 @@
 """HTTP to a running gateway: a request goes out, parsed JSON or an error that says what to do comes back."""
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Any, Self
@@ -75,12 +75,19 @@ class Client:
             GatewayError: An error status.
             GatewayUnreachable: Nothing answers, or something that isn't the gateway does.
         """
+        return (await self._send(method, path, options))[0]
+
+    async def post_for_headers(self, path: str, body: Any) -> tuple[Any, Mapping[str, str]]:
+        """Post as `post` does, and return the answer's headers as well."""
+        return await self._send("POST", path, {"json": body})
+
+    async def _send(self, method: str, path: str, options: Mapping[str, Any]) -> tuple[Any, Mapping[str, str]]:
         try:
             response = await self._client.request(method, path, **options)
         except httpx2.HTTPError as error:
             raise self._unreachable(error) from None
         _check(response, response.content)
-        return _parse(response.content) if response.content else None
+        return _parse(response.content) if response.content else None, response.headers
 
     async def read_rows(self, path: str) -> AsyncIterator[Any]:
         """Yield everything in a list, page by page, oldest first."""

@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from gateway.client import Client, find_store, put_document
 from gateway.evaluation.document_names import DocumentNames, StoreDocument
 from gateway.evaluation.label_sets import CorpusDocument
 from gateway.evaluation.labels import BadLabels
-from gateway.evaluation.retrieval_run import Hit
+from gateway.evaluation.retrieval_run import Hit, SearchHits
+from retrieval.messages import Weights
 
 __all__ = ["NoStore", "RemoteStore", "put_corpus"]
 
@@ -49,11 +51,16 @@ class RemoteStore:
             raise BadLabels(f"The vector store {store!r} has no documents. Add them with 'braid docs add'.")
         return cls(client, id, documents, store)
 
-    async def search(self, text: str) -> list[Hit]:
+    async def search(self, text: str, weights: Weights | None = None) -> SearchHits:
         """Search as a client does; a passage of a document that was saved since goes by its file's name."""
-        body = {"query": text[:_MOST_CHARACTERS], "max_num_results": _MOST_PASSAGES}
-        page = await self._client.post(f"/v1/vector_stores/{self.id}/search", body)
-        return [Hit(self._keys.get(str(row["file_id"])) or row["filename"], row["score"]) for row in page["data"]]
+        body: dict[str, Any] = {"query": text[:_MOST_CHARACTERS], "max_num_results": _MOST_PASSAGES}
+        if weights is not None:
+            shares = {"embedding_weight": weights.embedding, "text_weight": weights.text}
+            body["ranking_options"] = {"hybrid_search": shares}
+        page, headers = await self._client.post_for_headers(f"/v1/vector_stores/{self.id}/search", body)
+        hits = [Hit(self._keys.get(str(row["file_id"])) or row["filename"], row["score"]) for row in page["data"]]
+        probability = headers.get("braid-answer-probability")  # an older gateway doesn't say
+        return SearchHits(hits, None if probability is None else float(probability))
 
 
 async def put_corpus(

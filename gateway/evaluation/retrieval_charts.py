@@ -36,9 +36,11 @@ def draw_differences(report: RetrievalReport, half: Half) -> str:
     return draw_panels(labels, panels, f"Differences to the first one, {half} half", limits=(-reach, reach))
 
 
-def draw_abstention(configuration: Configuration, half: Half) -> str:
-    """Draw precision and recall of abstention by the score threshold."""
-    points = trace_abstention([result.top_score for result in configuration.results if result.half == half])
+def draw_abstention(configuration: Configuration, half: Half, *, by_score: bool) -> str:
+    """Draw precision and recall of abstention by its limit: of the probability of an answer, or of the best score."""
+    results = [result for result in configuration.results if result.half == half]
+    points = trace_abstention([result.top_score if by_score else result.likeliness for result in results])
+    measure = "score threshold" if by_score else "least probability"
     left, top, bottom, right = 40, 20, 240, WIDTH - 120
     parts: list[str] = []
     for step in range(5):
@@ -60,8 +62,8 @@ def draw_abstention(configuration: Configuration, half: Half) -> str:
         x = left + (right - left) * min(configuration.tuned_threshold, 1.0)
         parts.append(f'<line class="moment" x1="{x:.1f}" x2="{x:.1f}" y1="{top - 8}" y2="{bottom}"/>')
         parts.append(draw_text(x + 5, top - 10, f"tuned: {configuration.tuned_threshold:.3f}", "label"))
-    parts.append(draw_text((left + right) / 2, bottom + 38, "score threshold", "muted", anchor="middle"))
-    return wrap_svg(bottom + 50, f"Abstention by the score threshold, {half} half", parts)
+    parts.append(draw_text((left + right) / 2, bottom + 38, measure, "muted", anchor="middle"))
+    return wrap_svg(bottom + 50, f"Abstention by the {measure}, {half} half", parts)
 
 
 def _drop_gaps(points: Sequence[AbstentionPoint]) -> list[tuple[float, float]]:

@@ -12,6 +12,7 @@ from gateway.evaluation.ranking_metrics import METRICS
 from gateway.evaluation.retrieval_charts import draw_abstention, draw_differences, draw_metrics
 from gateway.evaluation.retrieval_report import RetrievalReport
 from gateway.evaluation.retrieval_run import QuestionResult
+from retrieval.answer_probability import LEAST_PROBABILITY
 
 __all__ = ["list_misses", "render_page"]
 
@@ -33,10 +34,13 @@ def render_page(report: RetrievalReport) -> str:
         halves=halves,
         metrics=METRICS,
         least_precision=LEAST_PRECISION,
+        default_limit=LEAST_PROBABILITY,
         charts={half: Markup(draw_metrics(report, half)) for half in halves},
         differences={half: Markup(draw_differences(report, half)) for half in halves if report.comparisons},
         abstention={
-            half: Markup(draw_abstention(first, half)) for half in halves if first.halves[half].abstention.unanswerable
+            half: Markup(draw_abstention(first, half, by_score=report.score_threshold is not None))
+            for half in halves
+            if (abstention := first.halves[half].abstention) and abstention.unanswerable
         },
         misses=list_misses(first.results, halves[0])[:_LISTED_MISSES],
     )

@@ -2,17 +2,19 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct
 
-from gateway.evaluation.abstention import Abstention, choose_threshold, measure_abstention
+from gateway.evaluation.abstention import Abstention, TopScore, choose_threshold, measure_abstention
 from gateway.evaluation.estimate import Estimate, estimate_mean, estimate_mean_difference
 from gateway.evaluation.labels import BadLabels, Half
 from gateway.evaluation.ranking_metrics import METRICS
 from gateway.evaluation.retrieval_run import QuestionResult
+from retrieval.answer_probability import LEAST_PROBABILITY
 
 __all__ = [
     "METHOD",
@@ -28,7 +30,8 @@ METHOD = (
     "Passages are searched for as the gateway does it, at most 50 per question, and ranked as documents by their best "
     "passage. nDCG@10, recall at 5 and 20 and the mean reciprocal rank (MRR) are ir-measures' and count questions that "
     "have an answer; intervals are 95 % of a bootstrap over questions (2,000 resamples), of the paired differences "
-    "where two configurations are compared. A question is abstained from where no passage reaches the score threshold: "
+    "where two configurations are compared. A question is abstained from as an assistant does it, where its passages "
+    "answer with less than the least probability, or, if a score threshold was asked for, where no passage reaches it: "
     "precision is the share of those that have no answer, recall the share of questions without an answer that are "
     "among them, with Wilson's intervals. A question's half follows from its text alone: choose settings on the tune "
     "half, and believe the report half. Times are of one search after the other."
@@ -41,8 +44,8 @@ class RetrievalFigures(Struct, frozen=True):
     Attributes:
         answerable: Questions that have an answer.
         metrics: By name; empty where no question has an answer.
-        abstention: At the threshold that was asked for.
-        tuned_abstention: At the threshold that was chosen on the tune half; None on that half, and where none could be.
+        abstention: At the limit that was asked for; None where the probabilities aren't known, as of earlier reports.
+        tuned_abstention: At the limit that was chosen on the tune half; None on that half, and where none could be.
         p50: Seconds of a search, median.
         p95: Seconds that 95 of 100 searches stay within.
     """
@@ -50,7 +53,7 @@ class RetrievalFigures(Struct, frozen=True):
     questions: int
     answerable: int
     metrics: dict[str, Estimate]
-    abstention: Abstention
+    abstention: Abstention | None
     tuned_abstention: Abstention | None
     p50: float
     p95: float
@@ -60,7 +63,7 @@ class Configuration(Struct, frozen=True):
     """One way of searching.
 
     Attributes:
-        tuned_threshold: The threshold of the highest recall of those whose precision is 0.9 or more on the tune half.
+        tuned_threshold: The limit of the highest recall of those whose precision is 0.9 or more on the tune half.
     """
 
     name: str
@@ -91,14 +94,16 @@ class RetrievalReport(Struct, frozen=True):
     Attributes:
         source: The name of the file of labelled questions.
         store: The store's name.
-        score_threshold: At which `abstention` is measured.
+        score_threshold: The limit of abstention, where it was asked for by the best score; else None.
+        least_probability: The limit otherwise: of the probability of an answer, as a release has it.
     """
 
     source: str
     store: str
-    score_threshold: float
+    score_threshold: float | None
     configurations: list[Configuration]
     comparisons: list[ConfigurationDifference]
+    least_probability: float = LEAST_PROBABILITY
     created_at: int = msgspec.field(default_factory=lambda: int(time.time()))
     kind: str = "retrieval"
     method: str = METHOD
@@ -127,49 +132,72 @@ def load_report(file: Path) -> RetrievalReport:
 
 
 def make_report(
-    source: str, store: str, runs: Sequence[tuple[str, list[QuestionResult]]], score_threshold: float
+    source: str,
+    store: str,
+    runs: Sequence[tuple[str, list[QuestionResult]]],
+    *,
+    score_threshold: float | None = None,
+    least_probability: float = LEAST_PROBABILITY,
 ) -> RetrievalReport:
     """Make the report of one or more runs of the same questions; the first one is what others are compared with.
+
+    Abstention is counted by the probability of an answer, but with a `score_threshold` by the best passage's score.
 
     Raises:
         BadLabels: Runs don't have the same questions.
     """
-    configurations = [_summarise(name, results, score_threshold) for name, results in runs]
+    limit = _Limit(least_probability, by_score=False)
+    if score_threshold is not None:
+        limit = _Limit(score_threshold, by_score=True)
+    configurations = [_summarise(name, results, limit) for name, results in runs]
     baseline = configurations[0]
     comparisons = [_compare(other, baseline, half) for other in configurations[1:] for half in baseline.halves]
-    return RetrievalReport(source, store, score_threshold, configurations, comparisons)
+    return RetrievalReport(source, store, score_threshold, configurations, comparisons, least_probability)
 
 
-def _summarise(name: str, results: list[QuestionResult], score_threshold: float) -> Configuration:
+@dataclass(frozen=True, slots=True)
+class _Limit:
+    """Where abstention begins, and by what."""
+
+    value: float
+    by_score: bool
+
+    def read(self, results: Sequence[QuestionResult]) -> list[TopScore] | None:
+        """Return what is compared with the limit; None where it isn't known of every question."""
+        if self.by_score:
+            return [result.top_score for result in results]
+        if any(result.probability is None for result in results):
+            return None
+        return [result.likeliness for result in results]
+
+
+def _summarise(name: str, results: list[QuestionResult], limit: _Limit) -> Configuration:
     by_half: dict[Half, list[QuestionResult]] = {}
     order: tuple[Half, Half] = ("tune", "report")
     for half in order:
         if of_half := [result for result in results if result.half == half]:
             by_half[half] = of_half
-    tuned = choose_threshold([result.top_score for result in by_half.get("tune", [])])
+    tuned = choose_threshold(limit.read(by_half.get("tune", [])) or [])
     return Configuration(
         name=name,
-        halves={
-            half: _measure(of_half, score_threshold, None if half == "tune" else tuned)
-            for half, of_half in by_half.items()
-        },
+        halves={half: _measure(of_half, limit, None if half == "tune" else tuned) for half, of_half in by_half.items()},
         tuned_threshold=tuned,
         results=results,
     )
 
 
-def _measure(results: Sequence[QuestionResult], score_threshold: float, tuned: float | None) -> RetrievalFigures:
+def _measure(results: Sequence[QuestionResult], limit: _Limit, tuned: float | None) -> RetrievalFigures:
     answerable = [result for result in results if result.answerable]
     seconds = sorted(result.seconds for result in results)
-    tops = [result.top_score for result in results]
+    tops = limit.read(results)
     return RetrievalFigures(
         questions=len(results),
         answerable=len(answerable),
         metrics={
             name: estimate_mean([result.metrics[name] for result in answerable]) for name in METRICS if answerable
         },
-        abstention=measure_abstention(tops, score_threshold),
-        tuned_abstention=None if tuned is None else measure_abstention(tops, tuned),
+        abstention=None if tops is None else measure_abstention(tops, limit.value),
+        tuned_abstention=None if tuned is None or tops is None else measure_abstention(tops, tuned),
         p50=_find_quantile(seconds, 0.5),
         p95=_find_quantile(seconds, 0.95),
     )

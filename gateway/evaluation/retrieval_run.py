@@ -11,7 +11,16 @@ from gateway.evaluation.abstention import TopScore
 from gateway.evaluation.labels import Half, LabelledQuestion
 from gateway.evaluation.ranking_metrics import score_rankings
 
-__all__ = ["Hit", "QuestionResult", "RunHits", "Search", "rank_documents", "score_run", "search_questions"]
+__all__ = [
+    "Hit",
+    "QuestionResult",
+    "RunHits",
+    "Search",
+    "SearchHits",
+    "rank_documents",
+    "score_run",
+    "search_questions",
+]
 
 _LISTED = 20
 
@@ -23,16 +32,25 @@ class Hit(Struct, frozen=True):
     score: float
 
 
-Search = Callable[[str], Awaitable[Sequence[Hit]]]
-"""Searches for a text; its passages come best first."""
+@dataclass(frozen=True, slots=True)
+class SearchHits:
+    """A search's passages, best first, and the probability that the best of them answer; None where nobody knows it."""
+
+    hits: Sequence[Hit]
+    probability: float | None = None
+
+
+Search = Callable[[str], Awaitable[SearchHits]]
+"""Searches for a text."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunHits:
-    """A search's passages for one question, and its time in seconds."""
+    """What a search had for one question, and its time in seconds."""
 
     hits: Sequence[Hit]
     seconds: float
+    probability: float | None = None
 
 
 class QuestionResult(Struct, frozen=True):
@@ -43,6 +61,8 @@ class QuestionResult(Struct, frozen=True):
         ranking: The first documents, each with the score of its best passage.
         metrics: By name; empty where the question has no answer.
         seconds: Time of the search.
+        probability: That of an answer in the passages that a release by its defaults would show; None where it isn't
+            known, as in reports from before it was.
     """
 
     id: str
@@ -52,10 +72,16 @@ class QuestionResult(Struct, frozen=True):
     ranking: list[Hit]
     metrics: dict[str, float]
     seconds: float
+    probability: float | None = None
 
     @property
     def answerable(self) -> bool:
         return bool(self.expected)
+
+    @property
+    def likeliness(self) -> TopScore:
+        """The probability of an answer, as a score."""
+        return TopScore(self.probability, self.answerable)
 
     @property
     def top_score(self) -> TopScore:
@@ -77,8 +103,8 @@ async def search_questions(
     run: dict[str, RunHits] = {}
     for count, question in enumerate(questions, 1):
         started = time.perf_counter()
-        hits = await search(question.text)
-        run[question.id] = RunHits(hits, time.perf_counter() - started)
+        found = await search(question.text)
+        run[question.id] = RunHits(found.hits, time.perf_counter() - started, found.probability)
         on_progress(count)
         await asyncio.sleep(0)
     return run
@@ -100,6 +126,7 @@ def score_run(questions: Sequence[LabelledQuestion], run: Mapping[str, RunHits])
             ranking=rankings[question.id][:_LISTED],
             metrics=scores.get(question.id, {}),
             seconds=round(run[question.id].seconds, 6),
+            probability=run[question.id].probability,
         )
         for question in questions
     ]

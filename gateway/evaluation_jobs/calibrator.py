@@ -16,6 +16,7 @@ from gateway.evaluation_jobs.question_writer import QuestionWriter
 from gateway.vector_stores.calibration import find_index_identity
 from gateway.vector_stores.retriever_errors import explain_retriever_errors
 from gateway.vector_stores.search import read_states, search
+from retrieval.answer_probability import JUDGED_PASSAGES
 from retrieval.client import Retriever
 from retrieval.identity import IndexIdentity
 from retrieval.messages import ContentRequest, MatchFeatures, TextPiece
@@ -25,7 +26,6 @@ __all__ = ["Calibrator"]
 Count = Callable[[], Awaitable[None]]
 """Called after each step; raises where the job was cancelled."""
 
-_PASSAGES = 5  # as many as a release gives the model by default
 _SHORTEST_PIECE = 120
 """Characters of a passage that a question is written about: less is a heading or a line of a list."""
 
@@ -143,5 +143,5 @@ class Calibrator:
         async with self._database.read() as session:
             states = await read_states(session, tenant, [store])
         states = replace(states, deleted=[*states.deleted, *excluded])
-        passages = await search(self._database, self._retriever, tenant, states, [text], limit=_PASSAGES)
+        passages = await search(self._database, self._retriever, tenant, states, [text], limit=JUDGED_PASSAGES)
         return [passage.match for passage in passages]

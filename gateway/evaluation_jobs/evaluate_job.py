@@ -22,6 +22,7 @@ from gateway.evaluation.retrieval_report import RetrievalReport, make_report
 from gateway.evaluation.retrieval_run import Hit, QuestionResult, RunHits, score_run
 from gateway.evaluation_jobs.advice_inputs import AdviceInputs
 from gateway.evaluation_jobs.calibrator import Calibrator
+from gateway.evaluation_jobs.label_inputs import LabelInputs, SearchWay, read_inputs
 from gateway.evaluation_jobs.repository import EvaluationRepository
 from gateway.evaluation_jobs.tables import EvaluationRow
 from gateway.files.garbage_collection import collect_later
@@ -38,10 +39,10 @@ from gateway.jobs import (
 )
 from gateway.pages import PageRequest
 from gateway.tenants.storage import TenantStorage
-from gateway.vector_stores.calibration import StoreCalibration, keep_calibration
+from gateway.vector_stores.calibration import StoreCalibration, estimate_passages, keep_calibration
 from gateway.vector_stores.document_service import DocumentService
 from gateway.vector_stores.search import read_states, search
-from retrieval.answer_probability import MATCH_VERSION
+from retrieval.answer_probability import JUDGED_PASSAGES, MATCH_VERSION
 from retrieval.client import Retriever
 
 __all__ = ["Advise", "EvaluateHandler", "Show"]
@@ -115,8 +116,8 @@ class EvaluateHandler:
     async def _make_report(self, claim: Claim, row: EvaluationRow, data: bytes) -> msgspec.Struct:
         if row.kind == "advice":
             return await self._give_advice(claim, row, data)
-        questions = msgspec.json.decode(data, type=list[LabelledQuestion])
-        return await (self._calibrate if row.kind == "calibration" else self._compare)(claim, row, questions)
+        inputs = await asyncio.to_thread(read_inputs, data, row.score_threshold)
+        return await (self._calibrate if row.kind == "calibration" else self._compare)(claim, row, inputs)
 
     async def _give_advice(self, claim: Claim, row: EvaluationRow, data: bytes) -> msgspec.Struct:
         inputs = await asyncio.to_thread(msgspec.json.decode, data, type=AdviceInputs)
@@ -129,16 +130,24 @@ class EvaluateHandler:
                 raise JobFailed("engine_refused", error.message) from error
             raise
 
-    async def _compare(self, claim: Claim, row: EvaluationRow, questions: list[LabelledQuestion]) -> RetrievalReport:
+    async def _compare(self, claim: Claim, row: EvaluationRow, inputs: LabelInputs) -> RetrievalReport:
         progress = _Progress(claim)
-        runs = [(store, await self._search_store(claim, store, questions, progress)) for store in row.stores]
-        return await asyncio.to_thread(make_report, row.source, row.stores[0], runs, row.score_threshold)
+        places = [(store, store, SearchWay()) for store in row.stores]
+        places += [(f"{row.stores[0]}, {way.name}", row.stores[0], way) for way in inputs.ways]
+        runs = [
+            (name, await self._search_store(claim, store, way, inputs.questions, progress))
+            for name, store, way in places
+        ]
+        return await asyncio.to_thread(
+            make_report,
+            *(row.source, row.stores[0], runs),
+            score_threshold=inputs.score_threshold,
+            least_probability=inputs.least_probability,
+        )
 
-    async def _calibrate(
-        self, claim: Claim, row: EvaluationRow, questions: list[LabelledQuestion]
-    ) -> CalibrationReport:
+    async def _calibrate(self, claim: Claim, row: EvaluationRow, inputs: LabelInputs) -> CalibrationReport:
         """Fit and measure; without questions as many are written as the row has of them."""
-        store, source, count = row.stores[0], row.source, _Progress(claim).count
+        store, source, count, questions = row.stores[0], row.source, _Progress(claim).count, inputs.questions
         documents = await self._list_documents(claim.tenant, store)
         if questions:
             questions = DocumentNames(store, documents).resolve(questions)
@@ -147,7 +156,8 @@ class EvaluateHandler:
             source = self._calibrator.author
         searches = await self._calibrator.ask(claim.tenant, store, questions, documents, count)
         made_by = await self._calibrator.describe_index(claim.tenant, store)
-        return await asyncio.to_thread(make_calibration_report, source, store, searches, row.score_threshold, *made_by)
+        limit = inputs.least_probability
+        return await asyncio.to_thread(make_calibration_report, source, store, searches, limit, *made_by)
 
     async def _keep(self, session: AsyncSession, row: EvaluationRow, report: CalibrationReport) -> None:
         """Let answers from the store go by its own weights, if they are the better ones."""
@@ -171,7 +181,7 @@ class EvaluateHandler:
         )
 
     async def _search_store(
-        self, claim: Claim, store: str, questions: list[LabelledQuestion], progress: "_Progress"
+        self, claim: Claim, store: str, way: SearchWay, questions: list[LabelledQuestion], progress: "_Progress"
     ) -> list[QuestionResult]:
         names = DocumentNames(store, await self._list_documents(claim.tenant, store))
         resolved = names.resolve(questions)
@@ -182,10 +192,20 @@ class EvaluateHandler:
             async with self._database.read() as session:
                 states = await read_states(session, claim.tenant, [store])
             passages = await search(
-                self._database, self._retriever, claim.tenant, states, [question.text], limit=_MOST_PASSAGES
+                *(self._database, self._retriever, claim.tenant, states, [question.text]),
+                limit=_MOST_PASSAGES,
+                weights=way.weights,
+                rerank=way.rerank,
             )
+            if way.rerank and passages and not passages[0].reranked:
+                raise BadRequest(
+                    "The passages weren't reranked: the operator has set no reranker, or it failed. Leave rerank out.",
+                    code="rerank_failed",
+                )
+            seconds = time.perf_counter() - started
             hits = [Hit(passage.key, passage.score) for passage in passages]
-            run[question.id] = RunHits(hits, time.perf_counter() - started)
+            probability = estimate_passages(passages[:JUDGED_PASSAGES], states.calibrations)
+            run[question.id] = RunHits(hits, seconds, round(probability, 4))
             await progress.count()
         return await asyncio.to_thread(score_run, resolved, run)
 

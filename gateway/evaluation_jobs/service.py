@@ -17,6 +17,7 @@ from gateway.errors import BadRequest, Conflict
 from gateway.evaluation.label_rows import read_rows
 from gateway.evaluation.labels import BadLabels, LabelledQuestion, merge_questions
 from gateway.evaluation_jobs.advice_inputs import AdviceInputs, check_adapter, pin_prompt, read_advice_rows
+from gateway.evaluation_jobs.label_inputs import LabelInputs, SearchWay
 from gateway.evaluation_jobs.repository import EvaluationRepository, delete_evaluations
 from gateway.evaluation_jobs.schemas import (
     MOST_QUESTIONS,
@@ -26,6 +27,7 @@ from gateway.evaluation_jobs.schemas import (
     EvaluationError,
     EvaluationList,
     EvaluationQuestion,
+    SearchOptions,
 )
 from gateway.evaluation_jobs.tables import EvaluationRow
 from gateway.files import FileRow
@@ -35,6 +37,7 @@ from gateway.ids import new_id
 from gateway.pages import PageRequest
 from gateway.tenants.storage import TenantStorage
 from gateway.vector_stores.search import read_states
+from retrieval.messages import Weights
 
 __all__ = ["ADVISE", "EVALUATE", "EvaluationService", "delete_old_evaluations"]
 
@@ -85,7 +88,7 @@ class EvaluationService:
                     status="queued",
                     source=content.source,
                     stores=stores,
-                    score_threshold=request.score_threshold,
+                    score_threshold=_limit_of(request),
                     questions_digest=artifact.digest,
                     bytes=artifact.size,
                     questions=content.number,
@@ -155,8 +158,10 @@ class EvaluationService:
             return await self._read_advice(request)
         source, questions = await self._read_questions(request)
         number = len(questions) if request.generate is None else request.generate
-        total = number * (len(stores) if request.generate is None else 2)
-        return _Content(source, msgspec.json.encode(questions), number, total)
+        ways = [_to_way(options) for options in request.against_options]
+        total = number * (len(stores) + len(ways) if request.generate is None else 2)
+        inputs = LabelInputs(list(questions), request.score_threshold, request.least_probability, ways)
+        return _Content(source, msgspec.json.encode(inputs), number, total)
 
     async def _read_advice(self, request: EvaluationCreate) -> "_Content":
         """Read the conversations; their job counts the steps once it knows what can be asked."""
@@ -203,6 +208,16 @@ class _Content:
     total: int
 
 
+def _to_way(options: SearchOptions) -> SearchWay:
+    shares = options.hybrid_search
+    return SearchWay(None if shares is None else Weights(shares.embedding_weight, shares.text_weight), options.rerank)
+
+
+def _limit_of(request: EvaluationCreate) -> float:
+    """Return what the row shows of the limit; 0 where an evaluation goes by the probability of an answer."""
+    return request.least_probability if request.kind == "calibration" else request.score_threshold or 0.0
+
+
 def _refuse(message: str) -> BadRequest:
     return BadRequest(message, param="file_id", code="invalid_labels")
 
@@ -235,7 +250,7 @@ def _to_schema(row: EvaluationRow) -> Evaluation:
         against=row.stores[1:],
         source=row.source,
         questions=row.questions,
-        score_threshold=row.score_threshold,
+        score_threshold=row.score_threshold if row.kind == "retrieval" and row.score_threshold else None,
         total=row.total,
         done=row.done,
         error=None if row.error is None else EvaluationError(**row.error),

@@ -13,7 +13,8 @@ class EvaluationRow(Owned):
 
     `stores` are the ids of what is searched, the first one being what the others are compared with; an advice may have
     none. The questions (of an advice its `AdviceInputs`) and the report are `bytes` in the artifacts; `report_digest`
-    is null until it has succeeded. Of `total` steps `done` have been made.
+    is null until it has succeeded. `score_threshold` is 0 where abstention goes by the probability of an answer, and of
+    a calibration the limit of that. Of `total` steps `done` have been made.
     """
 
     __tablename__ = "evaluations"

@@ -7,11 +7,12 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 from msgspec import Meta
 
-from gateway.assistants.release import LEAST_PROBABILITY, RetrievalSpec
+from gateway.assistants.release import RetrievalSpec
 from gateway.errors import BadRequest
 from gateway.openai_format.bounds import MAX_TOOLS, check_callable, check_format
 from gateway.openai_format.bounds import check_tools as check_functions
 from gateway.vector_stores.retriever_errors import check_filters
+from retrieval.answer_probability import LEAST_PROBABILITY
 from retrieval.messages import Weights
 
 __all__ = [

@@ -8,7 +8,7 @@ from gateway.db import Database
 from gateway.errors import Conflict
 from gateway.evaluation.estimate import estimate_mean_difference
 from gateway.evaluation.labels import LabelledQuestion
-from gateway.evaluation.retrieval_run import Hit, QuestionResult, score_run, search_questions
+from gateway.evaluation.retrieval_run import Hit, QuestionResult, SearchHits, score_run, search_questions
 from gateway.vector_stores.heading_questions import make_questions
 from gateway.vector_stores.index_migration_schemas import IndexMigrationEvaluation
 from gateway.vector_stores.past_questions import find_past_questions
@@ -83,12 +83,12 @@ async def compare_indexes(
 async def _search(
     database: Database, retriever: Retriever, store: StoreRow, index: str, labels: Sequence[LabelledQuestion]
 ) -> list[QuestionResult]:
-    async def ask(text: str) -> list[Hit]:
+    async def ask(text: str) -> SearchHits:
         async with database.read() as session:
             states = await read_states(session, store.tenant_id, [store.id], expired_too=True)
         states = replace(states, indexes=[index])
         passages = await search(database, retriever, store.tenant_id, states, [text], limit=_MOST_PASSAGES)
-        return [Hit(passage.key, passage.score) for passage in passages]
+        return SearchHits([Hit(passage.key, passage.score) for passage in passages])
 
     run = await search_questions(labels, ask)
     return await asyncio.to_thread(score_run, labels, run)

@@ -1,6 +1,6 @@
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Query, Request, Response
 
 from gateway.vector_stores.attributes_service import AttributesService
 from gateway.vector_stores.document_routes import router as documents
@@ -34,6 +34,8 @@ from gateway.web.presence import Presence
 from gateway.web.state import part_of
 
 __all__ = ["routers"]
+
+ANSWER_PROBABILITY = "braid-answer-probability"
 
 router = APIRouter(prefix="/v1/vector_stores", tags=["vector stores"], responses=declare_errors(404, 409))
 routers = (router, file_batches, documents, index, migrations)
@@ -107,9 +109,12 @@ async def delete_store(vector_store_id: str, stores: Writer) -> VectorStoreDelet
 
 @router.post("/{vector_store_id}/search")
 async def search_store(
-    vector_store_id: str, request: VectorStoreSearch, stores: Searcher
+    vector_store_id: str, request: VectorStoreSearch, stores: Searcher, response: Response
 ) -> VectorStoreSearchResultsPage:
-    return await stores.search(vector_store_id, request)
+    """Search; the answer has no members but OpenAI's, so that the probability of an answer is in a header."""
+    page, probability = await stores.search(vector_store_id, request)
+    response.headers[ANSWER_PROBABILITY] = str(probability)
+    return page
 
 
 @router.post("/{vector_store_id}/files")

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from gateway.db import Database
 from gateway.errors import BadRequest, NotFound
 from gateway.task_group import await_each
-from gateway.vector_stores.calibration import StoreCalibration, find_calibration
+from gateway.vector_stores.calibration import StoreCalibration, estimate_passages, find_calibration
 from gateway.vector_stores.question_rewriter import QuestionRewriter
 from gateway.vector_stores.repository import DeletedDocumentRepository, DocumentRepository, StoreRepository
 from gateway.vector_stores.retriever_errors import check_filters, explain_index_change, explain_retriever_errors
@@ -24,6 +24,7 @@ from gateway.vector_stores.schemas import (
     VectorStoreSearchResultsPage,
 )
 from gateway.vector_stores.tables import StoreRow
+from retrieval.answer_probability import JUDGED_PASSAGES
 from retrieval.client import Retriever
 from retrieval.messages import Passage, SearchQuery, Weights
 
@@ -235,8 +236,11 @@ class SearchService:
         self._tenant = tenant
         self._rewriter = rewriter
 
-    async def search(self, store_id: str, request: VectorStoreSearch) -> VectorStoreSearchResultsPage:
-        """Search at the store's present index epoch; no transaction is open while the retriever works."""
+    async def search(self, store_id: str, request: VectorStoreSearch) -> tuple[VectorStoreSearchResultsPage, float]:
+        """Search at the store's present index epoch; no transaction is open while the retriever works.
+
+        With the page comes the probability that the passages answer which a release by its defaults would show.
+        """
         if request.filters is not None:
             check_filters(request.filters, param="filters")
         texts = [request.query] if isinstance(request.query, str) else request.query
@@ -259,7 +263,7 @@ class SearchService:
         )
         if stores.idle:
             await touch(self._database, self._tenant, [store_id])
-        return VectorStoreSearchResultsPage(
+        page = VectorStoreSearchResultsPage(
             search_query=list(texts),
             data=[
                 VectorStoreSearchResult(
@@ -272,6 +276,7 @@ class SearchService:
                 for passage in passages
             ],
         )
+        return page, round(estimate_passages(passages[:JUDGED_PASSAGES], stores.calibrations), 4)
 
     async def _rewrite(self, texts: Sequence[str]) -> list[str]:
         """Return the texts as the engine puts them for a search; without an engine, as they are."""

@@ -96,7 +96,7 @@ class Tenant:
                     await put_version(session, store, f"{n}.md", Content(f"{n}.md", stored.digest, stored.size))
 
     async def ask(self, text: str) -> list[str]:
-        page = await self.searches.search(self.store, VectorStoreSearch(query=text, max_num_results=5))
+        page, _ = await self.searches.search(self.store, VectorStoreSearch(query=text, max_num_results=5))
         return [result.content[0].text for result in page.data]
 
 

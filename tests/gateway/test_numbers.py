@@ -71,7 +71,8 @@ MORE_BODIES: dict[str, dict[str, Any]] = {
     "POST /api/adapters": {"name": "a", "file_id": "f"},
     "POST /api/evaluations": {
         "kind": "retrieval", "vector_store_id": "vs", "questions": [{"question": "x", "documents": ["a"]}],
-        "score_threshold": 0.5, "rows": 10,
+        "score_threshold": 0.5, "least_probability": 0.5, "rows": 10,
+        "against_options": [{"hybrid_search": {"embedding_weight": 1, "text_weight": 1}}],
     },
     "POST /api/diagnoses": {
         "model": "support@1", "votes": 1, "samples": 3, "run": {"eval_id": "e", "run_id": "r"},

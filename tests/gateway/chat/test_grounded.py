@@ -202,6 +202,33 @@ async def test_passages_that_hardly_answer_are_not_given_to_the_model(
 
 
 @pytest.mark.parametrize(
+    ("options", "status"),
+    [
+        ({}, "nothing_likely"),
+        ({"max_per_document": 1}, "found"),
+        ({"collapse_duplicates": True}, "found"),
+        ({"boosts": [{"attribute": "area", "value": "lids", "weight": 1}]}, "found"),
+        ({"max_per_document": 1, "boosts": [{"attribute": "area", "value": "tea", "weight": 1}]}, "nothing_likely"),
+    ],
+)
+async def test_the_passages_that_are_shown_are_those_that_are_judged(
+    options: dict[str, Any], status: str, support: Assistant, passages: FakePassages
+) -> None:
+    await support.release(retrieval={"vector_stores": [support.store], "top_k": 2, **options})
+    passages.find = lambda _query: [
+        make_passage(support.store, 1, "Tea.", match=MatchFeatures(), document="doc_1", heading="", score=0.7),
+        make_passage(support.store, 2, "Tea.", match=MatchFeatures(), document="doc_1", heading="", score=0.7),
+        make_passage(support.store, 3, "Lids are round.", score=0.6, attributes={"area": "lids"}),
+        make_passage(support.store, 4, "Pots.", match=MatchFeatures(), score=0.5, attributes={"area": "tea"}),
+    ]
+    answer = await support.ask(model="support@2")
+    assert answer.json()["braid"]["retrieval"] == status
+    record = (await support.client.get(f"/api/answers/{answer.json()['id']}")).json()
+    shown = FULL_MATCH if status == "found" else MatchFeatures()
+    assert record["answer_probability"] == pytest.approx(estimate_generally([shown]), abs=1e-4)
+
+
+@pytest.mark.parametrize(
     ("asks", "reranked", "rerank"), [(True, True, "done"), (True, False, "failed"), (False, False, "off")]
 )
 async def test_the_record_says_whether_the_passages_were_reranked(

@@ -6,6 +6,7 @@ import pytest
 
 from gateway.evaluation.labels import find_half
 from gateway.terminal import Exit
+from retrieval.messages import MatchFeatures, Weights
 from tests.fakes.retriever import FakeRetriever
 from tests.gateway.cli.commands import run
 from tests.gateway.conftest import ADMIN_KEY, Gateway
@@ -62,8 +63,21 @@ async def test_questions_are_searched_for_and_reported(address: list[str], tmp_p
         "ranking": [],
         "metrics": {},
         "seconds": 0,
+        "probability": 0.0,
     }
     assert "<svg" in (tmp_path / "out" / "report.html").read_text()
+
+
+async def test_abstention_is_that_of_an_assistant_unless_a_score_is_asked_for(
+    address: list[str], index: FakeRetriever, tmp_path: Path
+) -> None:
+    index.match = lambda score: MatchFeatures(names=1.0)  # unlikely to answer, however high the score
+    command = ["eval", "retrieval", "--store", "shop", "--questions", str(tmp_path / "labels.csv"), "--json"]
+    for options, abstained in (([], 5), (["--least-probability", "0"], 0), (["--score-threshold", "0"], 1)):
+        done = await run(*command, "--out", str(tmp_path), *options, *address)
+        assert done.exit_code == Exit.OK, done.stderr
+        halves = json.loads(done.stdout)["configurations"][0]["halves"].values()
+        assert sum(half["abstention"]["abstained"] for half in halves) == abstained
 
 
 async def test_one_half_can_be_asked(address: list[str], index: FakeRetriever, tmp_path: Path) -> None:
@@ -96,6 +110,19 @@ async def test_another_store_and_an_earlier_report_are_compared(address: list[st
     assert differences["shop", half]["value"] > 0
     assert differences["shop", half] == differences[earlier, half]
     assert "against other" in done.stderr
+
+
+async def test_weights_are_compared(address: list[str], index: FakeRetriever, tmp_path: Path) -> None:
+    command = ["eval", "retrieval", "--store", "shop", "--questions", str(tmp_path / "labels.csv")]
+    command += ["--out", str(tmp_path), "--json", *address]
+    done = await run(*command, "--against-weights", "1:3", "--against-weights", "0:1")
+    assert done.exit_code == Exit.OK, done.stderr
+    names = [one["name"] for one in json.loads(done.stdout)["configurations"]]
+    assert names == ["shop", "shop, weights 1:3", "shop, weights 0:1"]
+    assert {query.weights for query in index.queries} == {None, Weights(1, 3), Weights(0, 1)}
+    for text in ("1", "a:b", "1:2:3", "nan:1", "0:0", "1:-1"):
+        wrong = await run(*command, "--against-weights", text)
+        assert (wrong.exit_code, "takes two numbers" in wrong.stderr) == (Exit.USAGE, True)
 
 
 async def test_the_corpus_of_a_test_collection_is_put_into_the_store(address: list[str], tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ async def store(kestrel: Client, index: FakeRetriever) -> str:
 
 
 async def calibrate(client: Client, store: str, **more: Any) -> dict[str, Any]:
-    request = {"kind": "calibration", "vector_store_id": store, "score_threshold": 0.3, **more}
+    request = {"kind": "calibration", "vector_store_id": store, "least_probability": 0.3, **more}
     queued = await client.ok("POST", URL, json=request)
     await client.settle()
     return await client.ok("GET", f"{URL}/{queued['id']}")

@@ -5,8 +5,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from gateway.evaluation.labels import LabelledQuestion
 from gateway.evaluation.retrieval_page import render_page
 from gateway.evaluation.retrieval_report import RetrievalReport
+from gateway.evaluation_jobs.label_inputs import LabelInputs, read_inputs
+from retrieval.messages import MatchFeatures, Weights
 from tests.fakes.retriever import FakeRetriever
 from tests.gateway.conftest import on_both_databases
 from tests.gateway.tuning import settings
@@ -55,8 +58,48 @@ async def test_an_evaluation_is_made_listed_and_read(kestrel: Client, store: str
     results = {result["text"]: result for result in report["configurations"][0]["results"]}
     assert results["what the kettle costs"]["expected"] == ["price.md"]
     assert all(one["metrics"]["mrr"] == 1.0 for text, one in results.items() if text != "zebra")
-    assert results["zebra"]["ranking"] == []
+    assert (results["zebra"]["ranking"], results["zebra"]["probability"]) == ([], 0.0)
     assert "svg" in render_page(msgspec.convert(report, RetrievalReport))
+
+
+async def test_abstention_is_that_of_an_assistant_unless_a_score_is_asked_for(
+    kestrel: Client, store: str, index: FakeRetriever
+) -> None:
+    index.match = lambda score: MatchFeatures(names=1.0)  # unlikely to answer, however high the score
+    limits: list[dict[str, float]] = [{}, {"least_probability": 0}, {"score_threshold": 0.01}]
+    ids = [(await ask(kestrel, store, questions=QUESTIONS, **limit))["id"] for limit in limits]
+    await kestrel.settle()
+    counts: list[int] = []
+    for id in ids:
+        (configuration,) = (await kestrel.ok("GET", f"{URL}/{id}/report"))["configurations"]
+        counts.append(sum(half["abstention"]["abstained"] for half in configuration["halves"].values()))
+    assert counts == [4, 0, 1]
+    assert [(await kestrel.ok("GET", f"{URL}/{id}"))["score_threshold"] for id in ids] == [None, None, 0.01]
+
+
+async def test_ways_to_search_one_store_are_compared(kestrel: Client, store: str, index: FakeRetriever) -> None:
+    ways = [{"hybrid_search": {"embedding_weight": 1, "text_weight": 3}}, {"rerank": True}]
+    queued = await ask(kestrel, store, questions=QUESTIONS, against_options=ways[:1])
+    assert queued["total"] == 2 * len(QUESTIONS)
+    failed = await ask(kestrel, store, questions=QUESTIONS, against_options=ways)
+    await kestrel.settle()
+    report = await kestrel.ok("GET", f"{URL}/{queued['id']}/report")
+    assert [one["name"] for one in report["configurations"]] == [store, f"{store}, weights 1:3"]
+    assert {one["configuration"] for one in report["comparisons"]} == {f"{store}, weights 1:3"}
+    assert [query.weights for query in index.queries[: queued["total"]]] == [None] * 4 + [Weights(1, 3)] * 4
+    ended = await kestrel.ok("GET", f"{URL}/{failed['id']}")  # this retriever has no reranker
+    assert (ended["status"], ended["error"]["code"]) == ("failed", "rerank_failed")
+    body = {"kind": "retrieval", "vector_store_id": store, "questions": QUESTIONS, "against_options": [{}]}
+    assert "the usual search" in (await kestrel.fault(400, "POST", URL, json=body))["message"]
+
+
+def test_questions_that_an_earlier_version_queued_are_read() -> None:
+    questions = [LabelledQuestion("1", "What?", {"a": 1})]
+    data = msgspec.json.encode(questions)
+    assert read_inputs(data, 0.0) == LabelInputs(questions)
+    assert read_inputs(data, 0.4).score_threshold == read_inputs(data, 0.4).least_probability == 0.4
+    inputs = LabelInputs(questions, least_probability=0.6)
+    assert read_inputs(msgspec.json.encode(inputs), 0.0) == inputs
 
 
 async def test_evaluations_are_paged(kestrel: Client, store: str) -> None:

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from gateway.answering.question import Message, Question
-from gateway.assistants.release import LEAST_PROBABILITY
 from gateway.errors import BadRequest
 from gateway.responses.callables import Callables
 from gateway.responses.request import decode_request, to_question
+from retrieval.answer_probability import LEAST_PROBABILITY
 
 ASKED: dict[str, Any] = {"model": "base", "input": "How long?"}
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}}

@@ -5,6 +5,8 @@ import openai
 import pytest
 
 from gateway.vector_stores.repository import StoreRepository
+from retrieval.answer_probability import estimate_generally
+from retrieval.messages import FULL_MATCH, MatchFeatures
 from tests.fakes.retriever import FakeRetriever
 from tests.gateway.conftest import Gateway, on_both_databases
 from tests.gateway.vector_stores.conftest import Client
@@ -148,6 +150,21 @@ async def test_a_file_added_again_has_the_new_attributes(kestrel: Client) -> Non
     assert len((await kestrel.ok("GET", path))["data"]) == 1
     assert await kestrel.search(store, "one", filters={"type": "eq", "key": "area", "value": "pots"}) == ["One."]
     assert await kestrel.search(store, "one", filters={"type": "eq", "key": "area", "value": "kettles"}) == []
+
+
+async def test_a_search_says_how_likely_the_passages_that_an_assistant_shows_are_to_answer(
+    kestrel: Client, index: FakeRetriever
+) -> None:
+    store = await kestrel.store()
+    await kestrel.put(store, "a.md", "\n\n".join([*(f"red pears {number}" for number in range(5)), "red apples"]))
+    await kestrel.settle()
+    for pears, apples, likely in ((MatchFeatures(), FULL_MATCH, False), (FULL_MATCH, MatchFeatures(), True)):
+        index.match = lambda score, pears=pears, apples=apples: pears if score > 0.9 else apples
+        body = {"query": "red pears", "max_num_results": 50}
+        answer = await kestrel.http.post(f"/v1/vector_stores/{store}/search", json=body)
+        assert len(answer.json()["data"]) == 6
+        probability = float(answer.headers["braid-answer-probability"])
+        assert probability == pytest.approx(estimate_generally([FULL_MATCH if likely else MatchFeatures()]), abs=1e-4)
 
 
 async def test_a_search_has_the_form_of_openais(kestrel: Client) -> None:
