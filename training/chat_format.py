@@ -12,6 +12,7 @@ import msgspec
 
 from training.chat_template import ChatTemplate, TemplateRefused
 from training.checkpoint import read_special_tokens
+from training.printed_reply import SAMPLE, describe_addition, describe_change, find_rest
 from training.thought import describe_lead, is_empty_thought
 from training.turn import Messages, Render, TemplateUnlearnable, split_turn
 
@@ -175,12 +176,28 @@ def _check_reply(template: ChatTemplate, format: ChatFormat, conversation: Messa
         raise TemplateUnlearnable("doesn't print a reply as it is")
     if lead.strip() and not is_empty_thought(render, conversation, lead):
         raise TemplateUnlearnable(describe_lead(render, conversation, turn.prompt, lead))
-    if ends and not any(end in tail for end in ends):
+    thought = lead if lead.strip() else ""
+    _check_tail(tail, ends)
+    try:
+        sample = split_turn(render, [*conversation[:-1], {**conversation[-1], "content": SAMPLE}])
+    except TemplateRefused:
+        return thought  # a row that has in it what the template refuses is named
+    if find_rest(sample.text, SAMPLE, thought) is None:
+        change = describe_change(sample.text, SAMPLE, empty_thought=thought, tail=tail)
+        raise TemplateUnlearnable(f"{change}, and the adapter would learn it so")
+    return thought
+
+
+def _check_tail(tail: str, ends: Set[str]) -> None:
+    """Raise if the model would never learn to stop, or would learn to write what the template adds to a reply."""
+    stops = [tail.index(end) for end in ends if end in tail]
+    if ends and not stops:
         raise TemplateUnlearnable(
             "ends a reply with no token at which the engine stops, so the adapter would never learn to stop; add its "
             "end-of-turn token to eos_token_id in generation_config.json"
         )
-    return lead if lead.strip() else ""
+    if addition := describe_addition(tail[: min(stops, default=0)]):
+        raise TemplateUnlearnable(f"{addition}, and clients would read it in every answer")
 
 
 def _describe_refusal(template: ChatTemplate, error: TemplateRefused) -> str:

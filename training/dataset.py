@@ -45,20 +45,27 @@ class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One turn.
 
     Attributes:
-        weight: Only an assistant's turn has one: 0 keeps the turn as context without learning it.
+        weight: 0 or 1, and only an assistant's turn has one: 0 keeps the turn as context without learning it.
         refusal: This and what follows it are null, as SDKs write a message down; a reply is in its content.
     """
 
     role: Literal["system", "developer", "user", "assistant"]
     content: str | list[TextPart]
     name: str | None = None
-    weight: Literal[0, 1] | None = None
+    weight: float | None = None
     refusal: None = None
     audio: None = None
     annotations: Nothing = None
     tool_calls: Nothing = None
     function_call: None = None
     tool_call_id: None = None
+
+    def __post_init__(self) -> None:
+        if self.weight is None:
+            return
+        if self.weight not in (0, 1):
+            raise ValueError(f"`weight` is 0 or 1, and here {self.weight:g}")
+        msgspec.structs.force_setattr(self, "weight", int(self.weight))  # tables with gaps write 1.0
 
     @property
     def text(self) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from training.chat_template import TemplateRefused
 from training.turn import Messages, Render, TemplateUnlearnable, describe_opening, split_turn
 
-__all__ = ["describe_lead", "is_empty_thought"]
+__all__ = ["are_pair", "describe_lead", "is_empty_thought", "list_borders"]
 
 _THOUGHT = "Braidthought"
 # The members of a message by which templates take a thought; vLLM hands on the first two.
@@ -34,15 +34,28 @@ def is_empty_thought(render: Render, conversation: Messages, lead: str) -> bool:
         lead: The text between the prompt for it and the reply.
     """
     marks = lead.strip()
-    borders = [at for at in range(1, min(len(marks), 2 * _LONGEST_MARK)) if not marks[at - 1].isalnum()]
-    thoughts = [marks[:at] + _THOUGHT + marks[at:] for at in borders]
-    return _takes(render, conversation, lead) or _cuts(render, conversation, "", thoughts) or _are_pair(lead)
+    thoughts = [marks[:at] + _THOUGHT + marks[at:] for at in list_borders(marks)]
+    return _takes(render, conversation, lead) or _cuts(render, conversation, "", thoughts) or are_pair(lead)
+
+
+def list_borders(marks: str) -> list[int]:
+    """List where the first of two marks may end and a thought between them stand."""
+    return [at for at in range(1, min(len(marks), 2 * _LONGEST_MARK)) if not marks[at - 1].isalnum()]
+
+
+def are_pair(text: str) -> bool:
+    """Tell whether a text is two marks, the second of which closes what the first opens: `<a></a>`, `<|begin_of_a|>`…
+
+    For templates that know no thoughts, and print the marks as they would any other text.
+    """
+    match = _PAIR.fullmatch(text)
+    return match is not None and match[1] != match[2] and _OPENS.sub("", match[1]) == _CLOSES.sub("", match[2])
 
 
 def describe_lead(render: Render, conversation: Messages, prompt: str, lead: str) -> str:
     """Return why replies behind `lead`, which isn't an empty thought, can't be learnt."""
     for opening in _list_ends(prompt):
-        if _are_pair(opening + lead) or _cuts(render, conversation, opening, [_THOUGHT + lead.strip()]):
+        if are_pair(opening + lead) or _cuts(render, conversation, opening, [_THOUGHT + lead.strip()]):
             return describe_opening(opening)
     return f"writes {lead.strip()[:80]!r} in front of each reply, and clients would read it in every answer"
 
@@ -70,15 +83,6 @@ def _print_lead(render: Render, conversation: Messages, reply: str) -> str:
         return split_turn(render, conversation).text.rpartition(reply)[0]
     except (TemplateUnlearnable, TemplateRefused):
         return ""
-
-
-def _are_pair(text: str) -> bool:
-    """Tell whether a text is two marks, the second of which closes what the first opens: `<a></a>`, `<|begin_of_a|>`…
-
-    For templates that know no thoughts, and print the marks as they would any other text.
-    """
-    match = _PAIR.fullmatch(text)
-    return match is not None and match[1] != match[2] and _OPENS.sub("", match[1]) == _CLOSES.sub("", match[2])
 
 
 def _list_ends(prompt: str) -> Iterator[str]:

@@ -13,6 +13,7 @@ from training.chat_format import ChatFormat, read_chat_format
 from training.checkpoint import CheckpointUnreadable, read_end_ids
 from training.dataset import Message, Problem, Row
 from training.errors import TrainingError
+from training.printed_reply import describe_addition, describe_change, find_rest
 from training.turn import LastReply, TemplateUnlearnable, split_turn
 
 __all__ = ["ChatTokenizer", "RowTokenizer", "TokenizedRow"]
@@ -176,6 +177,7 @@ class RowTokenizer:
     def _split_turn(self, conversation: list[dict[str, str]]) -> tuple[list[int], list[int]]:
         """Return the tokens of the prompt for the last turn, and those that the model has to generate for it."""
         turn = self._find_turn(conversation)
+        self._check_printed(turn.text, conversation[-1]["content"])
         before, through = turn.prompt, turn.prompt + turn.text.removeprefix(self.format.empty_thought)
         prompt, tokens = self._encode(before), self._encode(through)
         if tokens[: len(prompt)] == prompt:
@@ -183,6 +185,19 @@ class RowTokenizer:
         else:
             reply = self._encode_apart(through[len(before) :], prompt, self._decode(tokens))
         return prompt, reply[: self._find_end(reply, conversation[-1]["content"])]
+
+    def _check_printed(self, printed: str, reply: str) -> None:
+        """Raise if the template makes another reply of it: a template is known by a few, and a text may decide."""
+        thought = self.format.empty_thought
+        rest = find_rest(printed, reply, thought)
+        if rest is None:
+            change = describe_change(printed, reply, empty_thought=thought)
+        else:
+            tokens = self._encode(rest)
+            end = next((at for at, token in enumerate(tokens) if token in self._ends), 0)
+            change = describe_addition(self._decode(tokens[:end]))
+        if change is not None:
+            raise _RowUnusable(f"The model's chat template {change}. Write that part of the reply in another way.")
 
     def _find_turn(self, conversation: list[dict[str, str]]) -> LastReply:
         try:

@@ -62,7 +62,7 @@ class KeyCreate(BaseModel):
 
 
 class Key(BaseModel):
-    """A key without its secret; `hint` is its beginning and end."""
+    """A key without its secret; `hint` is its beginning and end, but for BRAID_ADMIN_KEY, of which nothing is shown."""
 
     id: str
     tenant: str

@@ -28,6 +28,7 @@ from gateway.tenants.tables import KeyRow, TenantRow
 __all__ = ["TenantService", "ensure_admin"]
 
 _GIVEN = "admin (given)"
+_NO_HINT = "…"
 _LEAST_LENGTH = 32
 
 
@@ -150,17 +151,18 @@ async def _register(keys: KeyRepository, admin_key: str) -> None:
             param="admin_key",
         )
     for row in await keys.list_all():
-        if row.name == _GIVEN and row.revoked_at is None and row is not present:
-            row.revoked_at = int(time.time())
+        if row.name == _GIVEN:
+            row.hint = _NO_HINT  # earlier versions kept its end
+            if row.revoked_at is None and row is not present:
+                row.revoked_at = int(time.time())
     if present is None:
         keys.add(make_key(_GIVEN, [scope.value for scope in Scope], admin_key)[1])
 
 
 def make_key(name: str, scopes: list[str], key: str | None = None) -> tuple[str, KeyRow]:
-    # Of a key that somebody chose no beginning is shown: it may be all of a word.
-    hint = f"…{key[-4:]}" if key else None
-    key = key or new_key()
-    hint = hint or f"{key[:9]}…{key[-4:]}"
+    was_given, key = key is not None, key or new_key()
+    # Nothing is shown of a key that somebody chose: any part of it may be a word.
+    hint = _NO_HINT if was_given else f"{key[:9]}…{key[-4:]}"
     row = KeyRow(
         id=new_id("key_"), name=name, digest=digest_key(key), hint=hint, scopes=scopes, created_at=int(time.time())
     )

@@ -10,10 +10,12 @@ from typing import Any, cast
 import msgspec
 
 from gateway.errors import BadRequest
+from gateway.openai_format.schema_repeats import DATA, NAMED, REPEATS, count_repeats
 
 __all__ = [
     "MAX_BIASES",
     "MAX_REPEATS",
+    "MAX_REPEATS_IN_ALL",
     "MAX_SCHEMA_BYTES",
     "MAX_SCHEMA_DEPTH",
     "MAX_TOOLS",
@@ -29,6 +31,8 @@ MAX_SCHEMA_BYTES = 64 * 1024
 MAX_SCHEMA_DEPTH = 32
 MAX_REPEATS = 10_000
 """The largest length, number of items or of properties that a schema may name: engines unroll them."""
+MAX_REPEATS_IN_ALL = 1_000_000
+"""The largest product of those within each other, with those beside each other added up."""
 
 _NAME_CHARACTERS = 64
 _DESCRIPTION_CHARACTERS = 8192
@@ -36,9 +40,6 @@ _BIAS_DIGITS = 9
 _FORMATS = ("text", "json_object", "json_schema")
 _CHOICES = ("none", "auto", "required")
 _REGULAR = frozenset({"pattern", "patternProperties"})
-_REPEATS = frozenset({"minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties"})
-_NAMED = frozenset({"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"})
-_DATA = frozenset({"enum", "const", "default", "examples", "example"})
 
 
 def check_biases(biases: Mapping[str, float] | None) -> None:
@@ -178,12 +179,22 @@ def check_schema(schema: Mapping[str, Any], param: str, *, regular: bool, compil
                 if not names:
                     _check_keywords(members, param, regular=regular, compiled=compiled)
                 below += [
-                    (inner, not names and key in _NAMED) for key, inner in members.items() if key not in _DATA or names
+                    (inner, not names and key in NAMED) for key, inner in members.items() if key not in DATA or names
                 ]
         if not below:
-            return
+            break
         level = below
-    raise BadRequest(f"A schema is nested deeper than {MAX_SCHEMA_DEPTH} levels.", param=param, code="schema_too_large")
+    else:
+        raise BadRequest(
+            f"A schema is nested deeper than {MAX_SCHEMA_DEPTH} levels.", param=param, code="schema_too_large"
+        )
+    if compiled and count_repeats(schema, MAX_REPEATS_IN_ALL) > MAX_REPEATS_IN_ALL:
+        raise BadRequest(
+            f"A schema's lengths and counts make more than {MAX_REPEATS_IN_ALL:,} parts: those within each other "
+            "multiply. Give smaller ones, or leave some out.",
+            param=param,
+            code="schema_too_large",
+        )
 
 
 def _check_keywords(members: Mapping[str, Any], param: str, *, regular: bool, compiled: bool) -> None:
@@ -203,7 +214,7 @@ def _check_keywords(members: Mapping[str, Any], param: str, *, regular: bool, co
             param=param,
             code="unsupported_format",
         )
-    for name in _REPEATS & members.keys():
+    for name in REPEATS & members.keys():
         number = members[name]
         if isinstance(number, int | float) and number > MAX_REPEATS:
             raise BadRequest(

@@ -112,6 +112,7 @@ IN_CODE: dict[str, tuple[float, ...]] = {
     ),
     "a schema that the engine compiles (`json_schema`; a forced or strict tool)": (
         constant("openai_format.bounds", "MAX_REPEATS"),
+        constant("openai_format.bounds", "MAX_REPEATS_IN_ALL"),
     ),
     "pairs of `metadata`; a message's `name`": (
         limit(ChatCompletionCreate, "metadata", "maxProperties"),

@@ -95,6 +95,15 @@ SPEAKS_FIRST = PLAIN.replace(
     "<|im_start|>{{ message.role }}\n{% if message.role == 'assistant' %}Final answer: {% endif %}",
 )
 
+
+def rewrite_replies(change: str) -> str:
+    """Return a template that prints each reply's content with a change, an expression of `message.content`."""
+    reply = (
+        f"{{% if message.role == 'assistant' %}}{{{{ {change} }}}}{{% else %}}{{{{ message.content }}}}{{% endif %}}"
+    )
+    return PLAIN.replace("{{ message.content }}", reply)
+
+
 TRAINABLE = {
     "has no system role": NO_SYSTEM,
     "is silent on the system role": SILENT_ON_SYSTEM,
@@ -122,4 +131,12 @@ REFUSED = {
     "prints today's date": (DATED_ALWAYS, "prints today's date"),
     "never ends a turn": (ENDLESS, "no token at which the engine stops"),
     "speaks before the reply": (SPEAKS_FIRST, "'Final answer:' in front of each reply"),
+    "speaks after the reply": (rewrite_replies("message.content ~ ' Bye.'"), "adds 'Bye.' to a reply"),
+    "escapes replies": (rewrite_replies("message.content | e"), "changes a reply: it prints '&#39;"),
+    "cuts long replies": (rewrite_replies("message.content[:50]"), "on, after 50 characters"),
+    "cuts replies at a mark": (rewrite_replies("message.content.split('[')[0]"), "on, after 24 characters"),
+    "joins lines of replies": (
+        rewrite_replies("message.content.replace('\\n', ' ')"),
+        "changes a reply: it prints '  - https",
+    ),
 }

@@ -86,6 +86,26 @@ def test_a_template_under_which_nothing_can_be_learnt_is_refused_by_its_trait(te
     assert "chat_template.jinja" in caught.value.message
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        *["| e", "| urlize", "| striptags", "| title", "| truncate(255)", "| indent(2)", "| urlencode", "| tojson"],
+        *["[:5000]", ".split('\\n')[0]", ".split('<')[0]", ".split('#')[0]", ".split() | join(' ')"],
+        *[".replace('\\n\\n', '\\n')", ".replace('\\t', '  ')", ".replace('*', '')", ".rstrip('.')", ".expandtabs()"],
+        *[".encode('ascii', 'ignore').decode()", " ~ ' (end)'"],
+    ],
+)
+def test_a_template_that_makes_other_replies_of_replies_is_refused(change: str) -> None:
+    with pytest.raises(TrainingError, match=r"template (cuts|changes|adds|writes) .* (repl|learn)") as caught:
+        choose(templates.rewrite_replies(f"message.content{change}"))
+    assert caught.value.code == "unsupported_chat_template"
+
+
+@pytest.mark.parametrize("change", ["| trim", ".lstrip('\\n')", ".split('</think>')[-1]", " ~ '\\n'", " ~ '<|done|>'"])
+def test_outer_white_space_thoughts_and_marks_are_no_change_of_a_reply(change: str) -> None:
+    assert choose(templates.rewrite_replies(f"message.content{change}")) == ChatFormat()
+
+
 MARKS = {
     "tags": ("<reasoning>", "</reasoning>"),
     "prefixed tags": ("<seed:think>", "</seed:think>"),

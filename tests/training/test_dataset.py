@@ -30,6 +30,7 @@ def chat(*messages: Any, **more: Any) -> dict[str, Any]:
         chat({"role": "system", "content": "Be brief."}, USER, REPLY),
         chat({"role": "developer", "content": "Be brief."}, USER, REPLY),
         chat(USER, REPLY | {"weight": 0}, USER, REPLY | {"weight": 1}),
+        chat(USER, REPLY | {"weight": 0.0}, USER, REPLY | {"weight": 1.0}),
         chat({"role": "user", "content": [{"type": "text", "text": "Where?"}]}, REPLY),
         chat(USER | {"name": "ann"}, REPLY),
         chat(USER, REPLY, braid={"passages": [{"title": "Hours", "text": "Open from nine."}]}),
@@ -49,6 +50,17 @@ def chat(*messages: Any, **more: Any) -> dict[str, Any]:
 def test_a_sound_row_has_no_problems(row: dict[str, Any]) -> None:
     report = check_rows(jsonl(row))
     assert (report.rows, report.problems) == (1, [])
+
+
+@given(st.lists(st.sampled_from([None, 0, 1, 0.0, 1.0, -0.0]), min_size=1, max_size=4))
+def test_a_weight_is_the_same_as_a_float(weights: list[float | None]) -> None:
+    whole = [None if weight is None else int(weight) for weight in weights]
+    rows, other = (
+        read_rows(jsonl(chat(*(turn for weight in some for turn in (USER, REPLY | {"weight": weight})))))
+        for some in (weights, whole)
+    )
+    assert rows == other
+    assert all(type(one.weight) in (int, type(None)) for row in rows[0] for one in row.messages)
 
 
 @pytest.mark.parametrize(

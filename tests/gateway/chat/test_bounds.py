@@ -44,6 +44,11 @@ def nested(levels: int) -> dict[str, Any]:
     return schema
 
 
+def listed(schema: dict[str, Any]) -> dict[str, Any]:
+    """A schema of lists of it."""
+    return {"type": "array", "minItems": MAX_REPEATS, "items": schema}
+
+
 def sized(size: int) -> dict[str, Any]:
     return {"title": "x" * (size - len('{"title":""}'))}
 
@@ -62,6 +67,9 @@ FORCED: dict[str, Any] = {"type": "function", "function": {"name": "look_up"}}
         form({"enum": [{"pattern": "x"}], "default": {"maxItems": 10**9}}),
         form({"$ref": "#/$defs/a", "$defs": {"a": {"type": "string"}}}),
         form({"maxLength": MAX_REPEATS}),
+        form({"properties": {f"p{number}": {"maxLength": MAX_REPEATS} for number in range(99)}}),
+        form(listed({"type": "string"})),
+        form({"$defs": {"tree": {"maxItems": 9, "items": {"$ref": "#/$defs/tree"}}}, "$ref": "#/$defs/tree"}),
         form(nested(MAX_SCHEMA_DEPTH)),
         form(sized(MAX_SCHEMA_BYTES)),
         tools({"properties": {"a": {"pattern": "^a+$"}}}),
@@ -104,6 +112,10 @@ def test_up_to_the_bound_it_is_taken(change: dict[str, Any]) -> None:
         (form(nested(MAX_SCHEMA_DEPTH + 1)), SCHEMA, "schema_too_large"),
         (form(sized(MAX_SCHEMA_BYTES + 1)), SCHEMA, "schema_too_large"),
         (form({"maxLength": MAX_REPEATS + 1}), SCHEMA, "schema_too_large"),
+        (form(listed(listed(listed({})))), SCHEMA, "schema_too_large"),
+        (form({"anyOf": [{"maxLength": MAX_REPEATS}] * 150}), SCHEMA, "schema_too_large"),
+        (form({"$ref": "#/$defs/a", "$defs": {"a": listed({"$ref": "#/$defs/b"}), "b": listed({})}}), SCHEMA,
+         "schema_too_large"),
         (form({"items": {"minItems": 1e12}}), SCHEMA, "schema_too_large"),
         (form({"pattern": "(a+)+$"}), SCHEMA, "unsupported_format"),
         (form({"anyOf": [{"patternProperties": {"a+": {}}}]}), SCHEMA, "unsupported_format"),

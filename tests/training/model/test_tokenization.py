@@ -6,7 +6,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
-from tests.training.chat_templates import OPENS_THOUGHT_UNLESS_TOLD
+from tests.training.chat_templates import OPENS_THOUGHT_UNLESS_TOLD, rewrite_replies
 from tests.training.model.tiny import write_tokenizer
 from training.dataset import Message, Row
 from training.errors import TrainingError
@@ -179,6 +179,21 @@ def test_a_reply_with_a_thought_is_dropped_where_thoughts_are_switched_off(tmp_p
     (problem,) = dropped
     assert problem.row == 1
     assert "such as a thought where thoughts are switched off" in problem.message
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ("message.content.replace('far', 'near')", "it prints 'near<|im_end|>' for 'far'"),
+        ("message.content ~ (' Bye.' if 'far' in message.content else '')", "adds 'Bye.' to a reply"),
+    ],
+)
+def test_a_row_whose_reply_alone_the_template_changes_is_dropped(base_model: Path, change: str, reason: str) -> None:
+    rows = [make_row(1, "How far?", "Not far"), make_row(2, "How far?", "A mile.")]
+    tokenized, dropped = with_template(base_model, rewrite_replies(change)).tokenize_rows(rows, 1000)
+    assert [row.number for row in tokenized] == [2]
+    assert [problem.row for problem in dropped] == [1]
+    assert reason in dropped[0].message
 
 
 class Templated:

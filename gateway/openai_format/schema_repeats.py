@@ -1,0 +1,72 @@
+"""How often a schema's parts are repeated in the grammar that an engine makes of it."""
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+__all__ = ["DATA", "NAMED", "REPEATS", "count_repeats"]
+
+REPEATS = frozenset({"minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties"})
+NAMED = frozenset({"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"})
+DATA = frozenset({"enum", "const", "default", "examples", "example"})
+
+_DEFINITIONS = frozenset({"$defs", "definitions"})
+_MOST_LEVELS = 200  # with references followed
+
+
+def count_repeats(schema: Mapping[str, Any], most: int) -> int:
+    """Count a schema's parts, each as often as its own lengths and counts, and those of the parts around it, ask for.
+
+    Parts within each other multiply, parts beside each other add up. A part that is referred to counts where it is; one
+    that refers to itself is a rule of the grammar, and counts once there.
+
+    Args:
+        schema: It refers to its own parts only.
+        most: Greater counts are `most + 1`.
+    """
+    return _Counter(schema, most).count(schema, 0)
+
+
+class _Counter:
+    def __init__(self, root: Mapping[str, Any], most: int) -> None:
+        self._root = root
+        self._most = most
+        self._counts: dict[int, int] = {}
+
+    def count(self, node: object, level: int, *, names: bool = False) -> int:
+        if level > _MOST_LEVELS:
+            return self._most + 1
+        if isinstance(node, list):
+            return self._limit(sum(self.count(one, level + 1) for one in cast("list[object]", node)))
+        if not isinstance(node, dict):
+            return 0
+        members = cast("dict[str, object]", node)
+        if names:
+            return self._limit(sum(self.count(one, level + 1) for one in members.values()))
+        if id(node) not in self._counts:
+            self._counts[id(node)] = 1  # what a reference to an open part counts
+            inner = sum(
+                self.count(one, level + 1, names=name in NAMED)
+                for name, one in members.items()
+                if name not in DATA and name not in _DEFINITIONS
+            )
+            inner += self.count(self._find(members.get("$ref")), level + 1)
+            times = [one for name in REPEATS & members.keys() if isinstance(one := members[name], int | float)]
+            self._counts[id(node)] = self._limit(int(max([1, *times])) * (1 + inner))
+        return self._counts[id(node)]
+
+    def _find(self, reference: object) -> object:
+        """Return the part that a reference names; None where there is none."""
+        if not isinstance(reference, str) or not reference.startswith("#"):
+            return None
+        node: object = self._root
+        for name in filter(None, reference[1:].split("/")):
+            if isinstance(node, list):
+                parts = cast("list[object]", node)
+                node = parts[int(name)] if name.isdecimal() and len(name) < 6 and int(name) < len(parts) else None
+            else:
+                members = cast("dict[str, object]", node) if isinstance(node, dict) else {}
+                node = members.get(name.replace("~1", "/").replace("~0", "~"))
+        return node
+
+    def _limit(self, count: int) -> int:
+        return min(count, self._most + 1)

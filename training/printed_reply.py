@@ -1,0 +1,100 @@
+"""A reply as a chat template prints it, held against the reply: what differs would be learnt, and clients read it."""
+
+import re
+from collections.abc import Iterator
+
+from training.thought import are_pair, list_borders
+
+__all__ = ["SAMPLE", "describe_addition", "describe_change", "find_rest"]
+
+_LINE = "Ärger's <b>\"end\"</b> & '[1]' (x) {y}  --\u00a0“50 %”, ÉTÉ 7\\8 `a_b` #1 $2 ~3 ^4 |5| @six *7* + 8 = 9; 你好"
+_BLOCKS = """
+
+- https://example.com/?a=1&b=2
+- [Two](three): four!
+
+```py
+\tif a < b > c:
+
+
+        pass
+```
+| a | b |
+"""
+SAMPLE = _LINE + _BLOCKS + " ".join(["And so on, at some length."] * 4000)
+"""Has whatever templates are seen to escape, to cut at, to join or to shorten."""
+
+_MARK = re.compile(r"[<\[◁][^\s<>\[\]◁▷]+[>\]▷]")
+_SHOWN = 20
+
+
+def find_rest(printed: str, reply: str, empty_thought: str) -> str | None:
+    """Return what a template prints behind a reply; None where it changes the reply.
+
+    White space around the reply may go, as may a thought before it, or the white space around that.
+
+    Args:
+        printed: What the template prints for it.
+        reply: As it was given.
+        empty_thought: See `training.thought`.
+    """
+    printed, reply = printed.removeprefix(empty_thought).lstrip(), reply.strip()
+    if printed.startswith(reply):
+        return printed[len(reply) :]
+    for end in _list_thoughts(reply, empty_thought):
+        answer = reply[end:].strip()
+        for start in (0, _skip_thought(printed, reply[:end])):
+            if start is not None and printed.startswith(answer, start):
+                return printed[start + len(answer) :]
+    return None
+
+
+def describe_change(printed: str, reply: str, *, empty_thought: str, tail: str = "") -> str:
+    """Return how a template changes a reply, as the end of a sentence that begins with the template.
+
+    Args:
+        printed: See `find_rest`.
+        reply: See there.
+        empty_thought: See there.
+        tail: What the template prints behind a reply that it doesn't change, where that is known.
+    """
+    printed, reply, end = printed.removeprefix(empty_thought).strip(), reply.strip(), tail.strip()
+    kept = printed.removesuffix(end).rstrip()
+    if end and kept != printed and reply.startswith(kept):
+        return f"cuts a reply: nothing is left from {reply[len(kept) :][:_SHOWN]!r} on, after {len(kept)} characters"
+    at = next((at for at, (one, other) in enumerate(zip(printed, reply, strict=False)) if one != other), len(printed))
+    return f"changes a reply: it prints {printed[at:][:_SHOWN]!r} for {reply[at:][:_SHOWN]!r}"
+
+
+def describe_addition(text: str) -> str | None:
+    """Return that a template adds a text to a reply; None for white space and marks such as tokens."""
+    added = text.strip()
+    return None if not added or added[0] in "<[◁" else f"adds {added[:80]!r} to a reply"
+
+
+def _list_thoughts(reply: str, empty_thought: str) -> Iterator[int]:
+    """List where a thought at a reply's beginning may end, by marks that pair or that the template prints empty."""
+    marks = empty_thought.strip()
+    for at in list_borders(marks):
+        closing = reply.find(marks[at:].strip()) if reply.startswith(marks[:at].strip()) else -1
+        if closing >= 0:
+            yield closing + len(marks[at:].strip())
+    if opening := _MARK.match(reply):
+        closings = _MARK.finditer(reply, opening.end())
+        yield from [one.end() for one in closings if are_pair(opening[0] + one[0])][:1]
+
+
+def _skip_thought(printed: str, thought: str) -> int | None:
+    """Return where a text goes on behind a thought, whatever white space is in it; None where it hasn't that."""
+    at = _skip_space(printed, 0)
+    for character in re.sub(r"\s+", "", thought):
+        if printed[at : at + 1] != character:
+            return None
+        at = _skip_space(printed, at + 1)
+    return at
+
+
+def _skip_space(text: str, at: int) -> int:
+    while at < len(text) and text[at].isspace():
+        at += 1
+    return at
