@@ -187,7 +187,7 @@ def _make_handlers(settings: Settings, database: Database, parts: _WorkerParts) 
         device=settings.training_device,
         wait_seconds=settings.training_wait_seconds,
         processes=settings.training_processes,
-        engine_dtype=EngineOptions.parse(settings.engine_options).value("--dtype"),
+        engine_dtype=EngineOptions.parse(settings.engine_options).find_value("--dtype"),
     )
     storage = TenantStorage(database, STORED, settings.tenant_storage_bytes, settings.max_file_bytes)
     traits = BaseTraits(parts.pool, base)
