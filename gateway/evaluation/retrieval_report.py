@@ -157,7 +157,7 @@ def make_report(
 
 @dataclass(frozen=True, slots=True)
 class _Limit:
-    """Where abstention begins, and by what."""
+    """The value below which a question is abstained from, by its best score or by the probability of an answer."""
 
     value: float
     by_score: bool

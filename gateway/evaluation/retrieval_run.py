@@ -46,7 +46,7 @@ Search = Callable[[str], Awaitable[SearchHits]]
 
 @dataclass(frozen=True, slots=True)
 class RunHits:
-    """What a search had for one question, and its time in seconds."""
+    """A search's passages for one question, its time in seconds, and the probability that they answer."""
 
     hits: Sequence[Hit]
     seconds: float
@@ -103,8 +103,8 @@ async def search_questions(
     run: dict[str, RunHits] = {}
     for count, question in enumerate(questions, 1):
         started = time.perf_counter()
-        found = await search(question.text)
-        run[question.id] = RunHits(found.hits, time.perf_counter() - started, found.probability)
+        result = await search(question.text)
+        run[question.id] = RunHits(result.hits, time.perf_counter() - started, result.probability)
         on_progress(count)
         await asyncio.sleep(0)
     return run

@@ -198,9 +198,9 @@ class EvaluateHandler:
                 rerank=way.rerank,
             )
             if way.rerank and passages and not passages[0].reranked:
-                raise BadRequest(
+                raise JobFailed(
+                    "rerank_failed",
                     "The passages weren't reranked: the operator has set no reranker, or it failed. Leave rerank out.",
-                    code="rerank_failed",
                 )
             seconds = time.perf_counter() - started
             hits = [Hit(passage.key, passage.score) for passage in passages]

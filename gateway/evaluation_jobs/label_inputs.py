@@ -1,4 +1,4 @@
-"""What an evaluation of retrieval or a calibration goes by, as its job finds it in the artifacts."""
+"""The questions and options of an evaluation of retrieval or a calibration, as its job finds them in the artifacts."""
 
 import msgspec
 
@@ -17,7 +17,7 @@ class SearchWay(msgspec.Struct, frozen=True):
 
     @property
     def name(self) -> str:
-        """What a report calls it."""
+        """The name in a report."""
         words = [f"weights {self.weights.embedding:g}:{self.weights.text:g}"] if self.weights else []
         return ", ".join([*words, *(["rerank"] if self.rerank else [])])
 
