@@ -140,6 +140,7 @@ PLAIN_TEXT = DocumentFormat(
         ".xml": "text/xml",
     },
     parser="retrieval.parsers.text:parse_text",
+    version=2,
 )
 
 FORMATS = (
@@ -155,7 +156,7 @@ FORMATS = (
         label="HTML",
         media_types={".html": "text/html", ".htm": "text/html", ".xhtml": "text/html"},
         parser="retrieval.parsers.html:parse_html",
-        version=3,
+        version=4,
         opening=re.compile(_PAGE, re.I | re.S),
         # The next thing is an element as well, and one is closed.
         structure=re.compile(rf"\A{_PAGE}[^>]*>\s*(?:<!--.*?-->\s*)*<[a-z].*?</[a-z]", re.I | re.S),

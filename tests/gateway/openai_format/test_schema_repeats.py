@@ -34,6 +34,9 @@ def test_names_and_data_are_no_counts_and_circles_end() -> None:
     assert count_repeats(data, MOST) == 1 + 1 + 7
     assert count_repeats({"maxItems": 9, "items": {"$ref": "#"}}, MOST) == 9 * (1 + 2)
     assert count_repeats({"$ref": "#/$defs/none/at/all"}, MOST) == 1
-    assert count_repeats({"anyOf": [{"maxLength": 7}, {"$ref": "#/anyOf/0"}, {"$ref": "#/anyOf/9"}]}, MOST) == 1 + 7 + 8 + 1
+    assert (
+        count_repeats({"anyOf": [{"maxLength": 7}, {"$ref": "#/anyOf/0"}, {"$ref": "#/anyOf/9"}]}, MOST)
+        == 1 + 7 + 8 + 1
+    )
     chain = {str(number): {"$ref": f"#/$defs/{number + 1}"} for number in range(1_000)}
     assert count_repeats({"$ref": "#/$defs/0", "$defs": chain}, MOST) == MOST + 1
