@@ -1,4 +1,4 @@
-"""How often a schema's parts are repeated in the grammar that an engine makes of it."""
+"""The number of a schema's parts in the grammar that an engine makes of it: each as often as it is repeated."""
 
 from collections.abc import Mapping
 from typing import Any, cast
