@@ -59,9 +59,9 @@ def describe_change(printed: str, reply: str, *, empty_thought: str, tail: str =
         tail: What the template prints behind a reply that it doesn't change, where that is known.
     """
     printed, reply, end = printed.removeprefix(empty_thought).strip(), reply.strip(), tail.strip()
-    kept = printed.removesuffix(end).rstrip()
-    if end and kept != printed and reply.startswith(kept):
-        return f"cuts a reply: nothing is left from {reply[len(kept) :][:_SHOWN]!r} on, after {len(kept)} characters"
+    left = printed.removesuffix(end).rstrip()
+    if end and left != printed and reply.startswith(left):
+        return f"cuts a reply: nothing is left from {reply[len(left) :][:_SHOWN]!r} on, after {len(left)} characters"
     at = next((at for at, (one, other) in enumerate(zip(printed, reply, strict=False)) if one != other), len(printed))
     return f"changes a reply: it prints {printed[at:][:_SHOWN]!r} for {reply[at:][:_SHOWN]!r}"
 

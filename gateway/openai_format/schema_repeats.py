@@ -1,4 +1,4 @@
-"""How often a schema's parts are repeated in the grammar that an engine makes of it."""
+"""The number of a schema's parts in the grammar that an engine makes of it: each as often as it is repeated."""
 
 from collections.abc import Mapping
 from typing import Any, cast
@@ -42,9 +42,8 @@ class _Counter:
         members = cast("dict[str, object]", node)
         if names:
             return self._limit(sum(self.count(one, level + 1) for one in members.values()))
-        place = id(members)
-        if place not in self._counts:
-            self._counts[place] = 1  # what a reference to an open part counts
+        if id(members) not in self._counts:
+            self._counts[id(members)] = 1  # what a reference to an open part counts
             inner = sum(
                 self.count(one, level + 1, names=name in NAMED)
                 for name, one in members.items()
@@ -52,8 +51,8 @@ class _Counter:
             )
             inner += self.count(self._find(members.get("$ref")), level + 1)
             times = [one for name in REPEATS & members.keys() if isinstance(one := members[name], int | float)]
-            self._counts[place] = self._limit(int(max([1, *times])) * (1 + inner))
-        return self._counts[place]
+            self._counts[id(members)] = self._limit(int(max([1, *times])) * (1 + inner))
+        return self._counts[id(members)]
 
     def _find(self, reference: object) -> object:
         """Return the part that a reference names; None where there is none."""

@@ -17,6 +17,10 @@ descriptions and the same formula in another notation."""
 _UNSHOWN = frozenset("template canvas object textarea datalist dialog".split())
 """Elements with text that a page shows only by a script, or when somebody asks for it."""
 
+_STRUCK = frozenset(("del", "s", "strike"))
+"""Elements whose text is no longer so, such as the price before: read aloud or cited it would be current. Of Word's
+documents deletions are left out as well."""
+
 _PERMALINKS = re.compile(r"\b(?:headerlink|header-?anchor|heading-?anchor|hash-link|permalink|anchorjs-link)\b", re.I)
 _SPACE = re.compile(r"[ \t\r\n\f]+")
 _HIDDEN_STYLE = re.compile(
@@ -43,7 +47,7 @@ def count_hidden(element: Any) -> int:
 
 
 def is_hidden(element: Any) -> bool:
-    if not isinstance(element.tag, str) or element.tag in _NO_TEXT or "hidden" in element.attrib:
+    if not isinstance(element.tag, str) or element.tag in _NO_TEXT | _STRUCK or "hidden" in element.attrib:
         return True
     if _is_unshown(element):
         return True

@@ -11,6 +11,9 @@ __all__ = ["clean", "clean_visible", "describe_comments", "describe_invisible", 
 
 _LINE_ENDS = re.compile(r"\r\n?|[\x85\u2028\u2029]")
 
+# What colours a terminal's text, moves its cursor or names its window: without the escape it would be read as text.
+_TERMINAL = re.compile("\x1b(?:\\[[0-?]{0,64}[ -/]{0,8}[@-~]|\\][^\x07\x1b\n]{0,999}(?:\x07|\x1b\\\\))")
+
 # Zero-width (bar joiners), bidirectional and tag characters hide instructions from people but not from a model; other
 # control characters only break prompts, and a surrogate alone is no character. Tab, line feed and form feed (a page's
 # end) stay.
@@ -42,7 +45,8 @@ blanks, sixteen characters. Switched-off markup, code, conditions for old browse
 
 def clean(text: str) -> str:
     """Leave one kind of line end, letters for Latin ligatures, and no characters that a reader doesn't see."""
-    text = _INVISIBLE.sub("", _LINE_ENDS.sub("\n", text))
+    text = _LINE_ENDS.sub("\n", text)
+    text = _INVISIBLE.sub("", _TERMINAL.sub("", text) if "\x1b" in text else text)
     return text if text.isascii() else _STRAY_JOINER.sub("", text).translate(_LIGATURES)
 
 

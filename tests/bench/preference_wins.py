@@ -3,8 +3,8 @@
 The rule is that a reply ends with "Fair winds.". One adapter learns replies of which half keep to it; another goes on
 from there by pairs in which the better reply does. Both answer questions that neither has seen, by transformers and
 with the same seeds, and the rule is the judge: an answer wins that keeps it where the other one doesn't. Beside it
-stand the share of the held-out pairs whose better reply has gained on the worse one, which the training measures, and
-the share of answers with the price that the question states, which a preference for an ending shouldn't cost.
+stand the estimate_share of the held-out pairs whose better reply has gained on the worse one, which the training measures, and
+the estimate_share of answers with the price that the question states, which a preference for an ending shouldn't cost.
 
 What was trained is kept in the folder. Some ten minutes of a core with the packaged model.
 """
@@ -21,7 +21,7 @@ import msgspec
 import torch
 from transformers import AutoTokenizer
 
-from gateway.evaluation.estimate import Estimate, share
+from gateway.evaluation.estimate import Estimate, estimate_share
 from gateway.evaluation.values import TextValues, find_values
 from training.events import Checkpoint, Event
 from training.hardware import TrainingDevice
@@ -77,11 +77,11 @@ def compare_answers(questions: Sequence[str], before: Sequence[str], after: Sequ
         for answers in (before, after)
     )
     return Figures(
-        kept_before=share([one for one, _ in kept]),
-        kept_after=share([other for _, other in kept]),
-        wins=share(decided) if decided else None,
-        right_before=share(right_before),
-        right_after=share(right_after),
+        kept_before=estimate_share([one for one, _ in kept]),
+        kept_after=estimate_share([other for _, other in kept]),
+        wins=estimate_share(decided) if decided else None,
+        right_before=estimate_share(right_before),
+        right_after=estimate_share(right_after),
     )
 
 
@@ -177,7 +177,7 @@ def _ask(base: Path, adapter: Path, questions: Sequence[str]) -> list[str]:
 
 def _round(figures: Figures) -> Figures:
     def shorten(one: Estimate | None) -> Any:
-        return one and {"share": round(one.value, 3), "low": round(one.low, 3), "high": round(one.high, 3), "n": one.n}
+        return one and {"estimate_share": round(one.value, 3), "low": round(one.low, 3), "high": round(one.high, 3), "n": one.n}
 
     return Figures(**{name: shorten(getattr(figures, name)) for name in Figures.__slots__})
 

@@ -41,11 +41,11 @@ async def test_a_listing_that_is_too_long_to_read_is_refused_and_not_cut(
     fake.adapters = {f"kestrel.style.{number:08x}": tmp_path for number in range(10)}
     size = len(await engine._control("GET", MODELS, None))
     monkeypatch.setattr(client_module, "_LISTING_BYTES", size)
-    assert len((await engine.models()).adapters) == 10
+    assert len((await engine.list_models()).adapters) == 10
     for limit in range(size - 40, size):  # also where the cut leaves JSON behind
         monkeypatch.setattr(client_module, "_LISTING_BYTES", limit)
         with pytest.raises(EngineRefused) as caught:
-            await engine.models()
+            await engine.list_models()
         assert f"/v1/models is longer than {limit} bytes, and nothing of it was read" in caught.value.reason
 
 

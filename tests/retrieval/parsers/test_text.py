@@ -1,13 +1,25 @@
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from retrieval.errors import DocumentUnreadable
 from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
 from retrieval.parsers.text import clean, describe_invisible, parse_text
 
+ESCAPES = (
+    "\x1b[31m",
+    "\x1b[0m",
+    "\x1b[1;38;5;200m",
+    "\x1b[2K",
+    "\x1b[?25l",
+    "\x1b]0;shell\x07",
+    "\x1b]8;;https://x\x1b\\",
+)
+
 
 def test_characters_that_a_reader_does_not_see_are_left_out() -> None:
     hidden = "31\u200b mon\u00adths\ufeff \u202eevil\u202c \u2066x\u2069 \U000e0041\U000e0042.\x1b[31m\r\nnext\rlast"
-    assert clean(hidden) == "31 months evil x .[31m\nnext\nlast"
+    assert clean(hidden) == "31 months evil x .\nnext\nlast"
     assert clean("Tab\tand page\fend, naïve 😀 水") == "Tab\tand page\fend, naïve 😀 水"
 
 
@@ -59,3 +71,12 @@ def test_writing_in_invisible_characters_is_told_and_traces_of_editors_are_not()
     assert describe_invisible("A\u200bB" + "\u200b\u200c" * 20).startswith("40 invisible characters")
     assert describe_invisible("\ufeffA\u200bB, می\u200cخواهم, \U0001f3f4\U000e0067\U000e0062\U000e007f") == ""
     assert clean("of\ufb01cial") == "official"
+
+
+@given(st.lists(st.tuples(st.sampled_from(ESCAPES), st.text("abc[]31m;\n ", max_size=9))))
+def test_what_colours_a_terminal_is_no_text(pieces: list[tuple[str, str]]) -> None:
+    assert clean("".join(map("".join, pieces))) == "".join(text for _, text in pieces)
+
+
+def test_brackets_without_an_escape_stay() -> None:
+    assert clean("[31m] a[0m] \x1b[31mred\x1b[0m") == "[31m] a[0m] red"

@@ -69,6 +69,13 @@ def test_an_element_that_no_reader_sees_is_left_out_and_the_next_stays(hidden: s
     assert parse(f"<body><p>before</p>{hidden}<p>after</p></body>").text == "before\n\nafter"
 
 
+@pytest.mark.parametrize("tag", ["del", "s", "strike"])
+def test_what_is_struck_out_is_left_out_and_what_stands_in_for_it_stays(tag: str) -> None:
+    assert parse(f"<p>It costs <{tag}>£49</{tag}> <ins>£39</ins> now.</p>").text == "It costs £39 now."
+    assert "7" not in parse(f"<table><tr><td><{tag}>7</{tag}> 8</td><td>9</td></tr></table>").text
+    assert parse("<del><p>Closed.</p></del><p>Open.</p>").text == "Open."
+
+
 def test_faint_or_small_text_is_still_seen() -> None:
     assert parse('<p style="opacity:0.5;font-size:0.8em">seen</p>').text == "seen"
 
