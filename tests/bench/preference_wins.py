@@ -3,8 +3,8 @@
 The rule is that a reply ends with "Fair winds.". One adapter learns replies of which half keep to it; another goes on
 from there by pairs in which the better reply does. Both answer questions that neither has seen, by transformers and
 with the same seeds, and the rule is the judge: an answer wins that keeps it where the other one doesn't. Beside it
-stand the estimate_share of the held-out pairs whose better reply has gained on the worse one, which the training measures, and
-the estimate_share of answers with the price that the question states, which a preference for an ending shouldn't cost.
+stand the share of the held-out pairs whose better reply has gained on the worse one, which the training measures, and
+the share of answers with the price that the question states, which a preference for an ending shouldn't cost.
 
 What was trained is kept in the folder. Some ten minutes of a core with the packaged model.
 """
@@ -177,7 +177,7 @@ def _ask(base: Path, adapter: Path, questions: Sequence[str]) -> list[str]:
 
 def _round(figures: Figures) -> Figures:
     def shorten(one: Estimate | None) -> Any:
-        return one and {"estimate_share": round(one.value, 3), "low": round(one.low, 3), "high": round(one.high, 3), "n": one.n}
+        return one and {"share": round(one.value, 3), "low": round(one.low, 3), "high": round(one.high, 3), "n": one.n}
 
     return Figures(**{name: shorten(getattr(figures, name)) for name in Figures.__slots__})
 
