@@ -35,6 +35,7 @@ _SHOWN = re.compile(
 _LINE_BEGINNING = re.compile(r"\n[ \t#>*-]*$")
 _OPERATORS_BEFORE = frozenset("=+%^<\\@$")
 _OPERATORS_AFTER = frozenset("=+%^")
+_PERCENTAGE = re.compile(r"[0-9][ \xa0\u202f]?%$")
 _KEY = re.compile(r"[\"']:$")
 _CALL = re.compile(r"(?:[\w\])]\(|\(\))$")
 _EACH = re.compile(_NUMBER)
@@ -178,7 +179,9 @@ class MarkFilter:
         before = self._before.rstrip(" \t")
         if _CALL.search(self._before):
             return False
-        if _is_word(self._before[-1:]) or self._before.endswith("]") or before[-1:] in _OPERATORS_BEFORE:
+        if _is_word(self._before[-1:]) or self._before.endswith("]"):
+            return False
+        if before[-1:] in _OPERATORS_BEFORE and not _PERCENTAGE.search(before):
             return False
         return following.lstrip(" ")[:1] not in _OPERATORS_AFTER or not following.strip(" ")
 

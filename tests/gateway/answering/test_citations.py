@@ -44,6 +44,7 @@ def cited(text: str, known: set[int]) -> list[int]:
         ("Both say so [1, 2].", [1, 2]),
         ("Both say so [2,1] and [1; 2]", [2, 1, 1, 2]),
         ("One of these isn't there [1, 9].", []),
+        ("10% [1], 7.5 % [2], or 30\N{NO-BREAK SPACE}%[1] off", [1, 2, 1]),
         ("It is 31 months ([1]).", [1]),
         ("It (the K2)[1] costs 5 euros", [1]),
         ("The K2 costs 89 euros【2】.", [2]),
@@ -87,6 +88,7 @@ def test_marks_are_cited_where_they_stand(text: str, numbers: list[int]) -> None
         "array [0] = [2]",
         "rows [1] = 5, x = [2]",
         "at 3 + [1]",
+        "x % [1] and '%s' % [2]",
         "[१] [１] [0001] [a] [] [1",
         "see [9] and [100]",
         '{"ids": [1]}',
@@ -121,6 +123,7 @@ def test_code_ends_where_markdown_ends_it() -> None:
     [
         ("The K2 costs 89 euros [2].", "The K2 costs 89 euros."),
         ("So [1][2] it is [3]", "So it is"),
+        ("A discount of 10% [1].", "A discount of 10%."),
         ("[1] So it is", " So it is"),
         ("use x[0] and `[1]`", "use x[0] and `[1]`"),
         ("```\n [1]\n```", "```\n [1]\n```"),

@@ -61,6 +61,19 @@ async def test_no_learnt_mark_reaches_the_client_where_nothing_was_searched(
 
 
 @STREAMED
+async def test_with_tools_a_text_has_no_learnt_mark_and_calls_are_as_they_are(
+    gateway: Gateway, settings: Settings, engine: FakeVllm, stream: bool
+) -> None:
+    client = await open_client(gateway, settings, engine, RENDERED)
+    tools: dict[str, Any] = {"tools": [{"type": "function", "function": {"name": "find"}}]}
+    assert await ask(client, "support@1", QUESTION, stream=stream, **tools, tool_choice="none") == CLEAN
+    body = {"model": "support@1", "messages": QUESTION, "stream": stream, **tools, "tool_choice": "required"}
+    answer = await client.post(CHAT, json=body)
+    assert answer.status_code == 200
+    assert '"name":"find"' in answer.text.replace(" ", "")
+
+
+@STREAMED
 async def test_a_client_that_numbers_its_own_sources_gets_their_marks(
     gateway: Gateway, settings: Settings, engine: FakeVllm, stream: bool
 ) -> None:
