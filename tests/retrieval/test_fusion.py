@@ -1,8 +1,10 @@
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from retrieval.backends import Candidate
 from retrieval.backends.reach import measure_reach, to_share
-from retrieval.fusion import DENSE_WEIGHT, fuse, fuse_scores, weigh
+from retrieval.fusion import DENSE_WEIGHT, fuse, fuse_scores, measure_closeness, weigh
 from retrieval.messages import Weights
 
 
@@ -73,3 +75,16 @@ def test_what_stands_out_is_told_alike_of_every_embedder() -> None:
     low = [candidate(str(n), 0.1 * n, 0.05 * n) for n in range(9)]
     high = [candidate(str(n), 0.7 + 0.3 * 0.1 * n, 0.05 * n) for n in range(9)]
     assert weigh(low).embedding == pytest.approx(weigh(high, unrelated=0.7).embedding)
+
+
+@given(
+    parts=st.lists(st.tuples(st.floats(-1, 1), st.floats(0, 1)), min_size=1, max_size=30),
+    unrelated=st.floats(0, 0.9),
+)
+def test_a_score_lies_between_its_two_parts_whatever_else_was_found(
+    parts: list[tuple[float, float]], unrelated: float
+) -> None:
+    candidates = [candidate(str(number), *part) for number, part in enumerate(parts)]
+    for score, one in fuse(candidates, limit=len(parts), threshold=None, unrelated=unrelated):
+        part, other = sorted((measure_closeness(one.dense, unrelated), one.keyword))
+        assert part - 1e-9 <= score <= other + 1e-9

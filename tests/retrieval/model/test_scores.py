@@ -12,7 +12,7 @@ from qdrant_client import AsyncQdrantClient
 from retrieval.backends import IndexBackend, Point
 from retrieval.backends.embedded import EmbeddedBackend
 from retrieval.backends.remote import RemoteBackend
-from retrieval.fusion import fuse_scores
+from retrieval.fusion import fuse, fuse_scores
 from retrieval.keyword_encoder import KeywordEncoder
 from retrieval.visibility import OPEN, show_store
 
@@ -46,8 +46,8 @@ async def fill(backend: IndexBackend, others: int) -> None:
 async def score(backend: IndexBackend, question: str) -> float:
     keywords = ENCODER.encode_question(question)
     candidates = await backend.search(STORE, STORE, [1.0, 0.0, 0.0], keywords, 20)
-    best = max(candidates, key=lambda candidate: candidate.dense)
-    return fuse_scores(best.dense, best.keyword)
+    ((best, _),) = fuse(candidates, limit=1, threshold=None)
+    return best
 
 
 @pytest.mark.parametrize("kind", ["embedded", "remote"])
