@@ -11,8 +11,8 @@ __all__ = ["MONEY_PATTERNS", "NUMBER_PATTERNS", "QUANTITY_PATTERNS", "read_money
 
 _WORDS = {
     3: r"thousand|tausend|tsd\.?|mille|miles|mil|tys\.?|duizend|тыс\.?|тысяч[аи]?",
-    6: r"million(?:en|s|i)?|millón|millones|milione|milioni|milhão|milhões|miljoen|mil(?:ion(?:y|ów)?)|mio\.?|mln\.?|млн\.?"
-    r"|миллион(?:а|ов)?",
+    6: r"million(?:en|s|i)?|millón|millones|milione|milioni|milhão|milhões|miljoen|mil(?:ion(?:y|ów)?)|mio\.?|mln\.?"
+    r"|млн\.?|миллион(?:а|ов)?",
     9: r"billion|milliarden?|milliards?|miliard[oiy]?|miliardów|mil millones|bilhão|bilhões|miljard|mrd\.?|mld\.?"
     r"|млрд\.?|миллиард(?:а|ов)?",
 }
