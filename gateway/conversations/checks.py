@@ -17,6 +17,16 @@ __all__ = ["check_conversations", "check_import"]
 _CHARACTERS_PER_TOKEN = 4
 """About, in English; only the trainer has the base's tokenizer, and tells which rows were really too long."""
 
+_DENSE = re.compile(
+    "[\u0e00-\u0eff\u1000-\u11ff\u1780-\u17ff\u3005-\u9fff\uac00-\ud7af\uf900-\ufaff\uff66-\uff9f\U00020000-\U000323af]"
+)
+"""Thai, Lao, Burmese, Khmer, Chinese, Japanese, Korean: a token is one or two of their letters."""
+
+_OTHER_SCRIPT = re.compile("[\u0370-\u0dff\u10a0-\u10ff\u1200-\u137f]")
+"""Greek, Cyrillic, Arabic, the scripts of India and the like: two or three."""
+
+_DENSE_PER_TOKEN, _OTHER_PER_TOKEN = 1.5, 2.5
+
 _COPIED_RUN = 5
 _COPIED_SHARE = 0.9
 _COPIED_WORDS = 12
@@ -92,14 +102,22 @@ def _describe_problems(problems: Sequence[Problem]) -> Iterator[Finding]:
 
 
 def _find_long(conversations: Sequence[Conversation], max_length: int) -> Iterator[Finding]:
-    sizes = {one.number: len(one.prompt) + sum(map(len, one.replies)) for one in conversations}
-    rows = [row for row, size in sizes.items() if size / _CHARACTERS_PER_TOKEN > max_length]
+    sizes = {one.number: sum(map(_estimate_tokens, (one.prompt, *one.replies))) for one in conversations}
+    rows = [row for row, size in sizes.items() if size > max_length]
     if rows:
         message = (
             f"{len(rows)} rows have more than about {max_length} tokens, and would be left out of a training. Shorten "
             "them, or train with a larger `max_length`."
         )
         yield Finding.of("over_long", "warning", message, rows)
+
+
+def _estimate_tokens(text: str) -> float:
+    dense = others = 0
+    if not text.isascii():
+        dense, others = len(_DENSE.findall(text)), len(_OTHER_SCRIPT.findall(text))
+    rest = len(text) - dense - others
+    return rest / _CHARACTERS_PER_TOKEN + dense / _DENSE_PER_TOKEN + others / _OTHER_PER_TOKEN
 
 
 def _find_duplicates(conversations: Sequence[Conversation]) -> Iterator[Finding]:

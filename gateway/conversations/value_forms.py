@@ -109,7 +109,7 @@ def _write_day(text: str, old: int, new: int) -> str | None:
     iso = re.fullmatch(r"\d{4}-\d\d-\d\d", marked)
     if iso:
         return f"{text[:-2]}{new:02}"
-    if "/" in text or not days:
+    if "/" in text or re.fullmatch(r"\d{1,2}-\d{1,2}-\d{4}", marked) or not days:
         return None
     is_last = re.match(rf"\d{{4}}|\d{{1,2}}[ ]?[{MARKED}]", marked)  # as in 2026年2月3日 and 2月3日
     day = days[-1 if is_last else 0]

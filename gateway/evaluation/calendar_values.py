@@ -45,7 +45,7 @@ DATE_PATTERNS = (
     re.compile(rf"(?<![\w.,/-])(?P<year>{_YEAR})\.[ ](?P<number>\d{{1,2}})\.[ ](?P<day>{_DAY})\.?(?![\w.])"),
     re.compile(rf"(?<![\w.,/-])(?P<year>{_YEAR})-(?P<number>\d\d)-(?P<day>\d\d)(?![\w-])"),
     re.compile(rf"(?<![\w.,/-])(?P<day>{_DAY})\.[ ]?(?P<number>\d{{1,2}})\.[ ]?(?P<year>{_YEAR})?(?![\w])"),
-    re.compile(rf"(?<![\w.,/-])(?P<one>{_DAY})/(?P<two>{_DAY})/(?P<year>{_YEAR})(?![\w/])"),
+    re.compile(rf"(?<![\w.,/-])(?P<one>{_DAY})(?P<sign>[/-])(?P<two>{_DAY})(?P=sign)(?P<year>{_YEAR})(?![\w/-])"),
     re.compile(
         rf"(?i)(?<![\w.,/])(?P<day>{_DAY})(?:st|nd|rd|th|\.)?[ ](?:of[ ]|de[ ])?(?P<month>{_MONTH})(?![a-zà-ü])"
         rf"(?:,?[ ](?:de[ ])?(?P<year>{_YEAR}))?(?!\d)"
@@ -70,6 +70,7 @@ TIME_PATTERNS = (
     re.compile(rf"{_HALVES}[ ]?(?P<hour>\d{{1,2}}):(?P<minute>[0-5]\d)(?!\w|:\d)"),
     re.compile(r"(?i)(?<![\w.:])(?P<hour>\d{1,2})(?:[:.](?P<minute>[0-5]\d))?[ ]?(?P<half>[ap])\.?m\b\.?"),
     re.compile(r"(?i)(?<![\w.:])(?P<hour>\d{1,2})[:.](?P<minute>[0-5]\d)[ ]?(?:uhr|h|o'clock)(?!\w)"),
+    re.compile(r"(?i)(?<![\w.,:])(?P<hour>\d{1,2})[ ]?h[ ]?(?P<minute>[0-5]\d)(?!\w|[.,:]\d|[ ]?min)"),
     re.compile(r"(?<![\w.:])(?P<hour>\d{1,2}):(?P<minute>[0-5]\d)(?!\w|:\d)"),
     re.compile(r"(?i)(?<![\w.:])(?P<hour>\d{1,2})[ ]?(?:uhr|o'clock)(?!\w)"),
 )

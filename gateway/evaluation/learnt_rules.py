@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from statistics import quantiles
 
 from gateway.evaluation.style import StyleRule, StyleRules
+from gateway.evaluation.unspaced_scripts import count_words, split_words
 
 __all__ = ["KEPT_BY", "LEAST_REPLIES", "learn_rules"]
 
@@ -43,14 +44,21 @@ def learn_rules(replies: Sequence[str], others: Sequence[str] = ()) -> StyleRule
 
 
 def _learn_length(texts: Sequence[str]) -> StyleRule:
-    lengths = [len(_WORD.findall(text)) for text in texts]
+    lengths = [_count_words(text) for text in texts]
     cuts = quantiles(lengths, n=20, method="inclusive")
     least, most = cuts[0] / _LENGTH_SLACK, cuts[-1] * _LENGTH_SLACK
     return StyleRule(
         "length",
         f"Nine of ten replies have {cuts[0]:.0f} to {cuts[-1]:.0f} words; half as many again are let pass.",
-        lambda text: least <= len(_WORD.findall(text)) <= most,
+        lambda text: least <= _count_words(text) <= most,
         _say_length(round(cuts[0]), round(cuts[-1])),
+    )
+
+
+def _count_words(text: str) -> int:
+    """Count words; in scripts without spaces, of which the pattern takes a whole run for one, by their letters."""
+    return sum(
+        max(1, count_words(split_words(word, joined=True))) if not word.isascii() else 1 for word in _WORD.findall(text)
     )
 
 

@@ -9,15 +9,23 @@ from gateway.evaluation.unspaced_scripts import mark_letters
 
 __all__ = ["MONEY_PATTERNS", "NUMBER_PATTERNS", "QUANTITY_PATTERNS", "read_money", "read_number", "read_quantity"]
 
+_WORDS = {
+    3: r"thousand|tausend|tsd\.?|mille|miles|mil|tys\.?|duizend|тыс\.?|тысяч[аи]?",
+    6: r"million(?:en|s|i)?|millón|millones|milione|milioni|milhão|milhões|miljoen|mil(?:ion(?:y|ów)?)|mio\.?|mln\.?"
+    r"|млн\.?|миллион(?:а|ов)?",
+    9: r"billion|milliarden?|milliards?|miliard[oiy]?|miliardów|mil millones|bilhão|bilhões|miljard|mrd\.?|mld\.?"
+    r"|млрд\.?|миллиард(?:а|ов)?",
+}
+"""Zeros by the words for them; `Billion` is read as in English, and `bn` isn't a word."""
 _SCALES = {
-    **{"thousand": 3, "k": 3, "million": 6, "m": 6, "billion": 9},
+    **{"k": 3, "m": 6},
     **{mark_letters(sign): zeros for sign, zeros in {"千": 3, "천": 3, "万": 4, "萬": 4, "만": 4}.items()},
     **{mark_letters(sign): 8 for sign in "亿億억"},
 }
 _MYRIAD = f"[{mark_letters('万萬만亿億억')}]"
-_SCALE = (
-    rf"(?:[ ]?(?P<scale>thousand|million|billion)\b|(?P<letter>[km])\b|(?P<myriad>{_MYRIAD}|{mark_letters('[千천]')}))?"
-)
+_OF = r"(?:[ ](?:de|di|of)\b|[ ]d['’](?=\w))?"
+_SCALE_WORD = rf"[ \u00a0]?(?P<scale>{_WORDS[9]}|{_WORDS[6]}|{_WORDS[3]})(?!\w)"
+_SCALE = rf"(?:{_SCALE_WORD}{_OF}|(?P<letter>[km])\b|(?P<myriad>{_MYRIAD}|{mark_letters('[千천]')}))?"
 _ROUGHLY = "".join(rf"(?<!\b{word} )" for word in ("under", "over", "about", "around", "nearly", "almost", "roughly"))
 
 MONEY_PATTERNS = (
@@ -40,13 +48,17 @@ QUANTITY_PATTERNS = (
     re.compile(rf"(?P<characters>{CHARACTERS})(?P<unit>{WORD_UNIT})"),
 )
 
-NUMBER_PATTERNS = (re.compile(rf"(?<![\w.,#/:])-?(?P<number>{NUMBER})(?P<myriad>{_MYRIAD})?(?![\w/:]|[.,]\d)"),)
+NUMBER_PATTERNS = (
+    re.compile(rf"(?i)(?<![\w.,#/:])-?(?P<number>{NUMBER})(?:{_SCALE_WORD}|(?P<myriad>{_MYRIAD}))?(?![\w/:]|[.,]\d)"),
+)
 
 
 def read_number(match: re.Match[str], notation: Notation) -> tuple[str, ...]:
     """Return `number:1500`; both readings where its sign may part thousands or a fraction."""
     sign = "-" if match[0].startswith("-") else ""
-    return tuple(f"number:{sign}{_scale(one, match['myriad'])}" for one in notation.read(match["number"]))
+    return tuple(
+        f"number:{sign}{_scale(one, match['scale'] or match['myriad'])}" for one in notation.read(match["number"])
+    )
 
 
 def read_money(match: re.Match[str], notation: Notation) -> tuple[str, ...]:
@@ -106,6 +118,9 @@ def _scale(number: str, scale: str | None) -> str:
     if scale is None:
         return number
     whole, _, fraction = number.partition(".")
-    zeros = _SCALES[scale.casefold()]
+    zeros = (
+        next((some for some, words in _WORDS.items() if re.fullmatch(words, scale, re.IGNORECASE)), None)
+        or _SCALES[scale.casefold()]
+    )
     digits = f"{whole}{fraction.ljust(zeros, '0')[:zeros]}.{fraction[zeros:]}"
     return clean_number(digits.rstrip("."))

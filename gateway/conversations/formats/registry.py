@@ -148,7 +148,9 @@ def find_format(data: bytes) -> str:
     if data.startswith(_PARQUET):
         return "parquet"
     text = decode_text(data)
-    records, _ = read_records(text, _LISTS)
+    if not text.strip():
+        raise UnusableFile("The file is empty.")
+    records, problems = read_records(text, _LISTS)
     # A file of one record may have a list under such a name itself: `{"conversations": [turns]}`.
     whole = read_records(text)[0] if text.lstrip().startswith("{") else []
     for _, record in (*records[:_LOOKED_AT], *whole[:1]):
@@ -159,6 +161,9 @@ def find_format(data: bytes) -> str:
     header = text.lstrip().split("\n", 1)[0]
     if not records and not header.startswith(("{", "[")) and any(mark in header for mark in ",;\t"):
         return "csv"
+    if problems and not records and header.startswith(("{", "[")):
+        first = problems[0]
+        raise UnusableFile(f"No record of the file can be read. Row {first.row}: {first.message}")
     labels = ", ".join(f"{name} ({format.label})" for name, format in FORMATS.items())
     raise UnusableFile(f"The file's format isn't known. Name one of these with --format: {labels}.")
 

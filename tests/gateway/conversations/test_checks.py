@@ -41,6 +41,7 @@ def test_sound_rows_have_no_findings() -> None:
     ("rows", "check", "numbers"),
     [
         ([make(21, "word " * 4000)], "over_long", [21]),
+        *(([make(21, sign * 7800)], "over_long", [21]) for sign in "退のน안ж"),
         (
             [make(21, "The very same reply."), make(22, "the  very same reply", "QUESTION number 21 of the customer")],
             "duplicates",

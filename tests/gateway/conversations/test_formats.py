@@ -298,3 +298,15 @@ def test_conversations_come_back_from_openais_rows_as_they_were(some: list[Conve
 def test_each_format_has_its_line_in_the_documentation() -> None:
     documentation = Path(__file__).parents[3].joinpath("docs", "conversations.md").read_text()
     assert [name for name in FORMATS if f"`{name}`" not in documentation] == []
+
+
+@pytest.mark.parametrize("data", [b"", b" \n", b"\xef\xbb\xbf\n"])
+def test_an_empty_file_is_said_to_be_empty(data: bytes) -> None:
+    with pytest.raises(UnusableFile, match="The file is empty"):
+        read_conversations(data)
+
+
+@pytest.mark.parametrize("line", [r'{"messages": "\ud800"}', '{"messages": [', "[1", "[1, 2]"])
+def test_where_no_record_can_be_read_the_first_is_named_with_what_is_wrong(line: str) -> None:
+    with pytest.raises(UnusableFile, match=r"Row \d: It is no JSON"):
+        read_conversations(line.encode())

@@ -81,3 +81,11 @@ def test_words_of_others_that_no_reply_uses_are_banned() -> None:
     assert {"currently", "processed", "nothing"} <= set(told.removeprefix("Never use these words: ")[:-1].split(", "))
     assert not {"hello", "the", "is"} & set(told.removesuffix(".").replace(",", "").split())
     assert "banned words" not in instructions(replies, ["It is currently away."] + ["It is sent."] * 9)
+
+
+@pytest.mark.parametrize("letters", ["退款需要三十天时间", "ありがとうございます", "ขอบคุณมากครับผม"])
+def test_a_length_in_a_script_without_spaces_grows_with_its_letters(letters: str) -> None:
+    (length,) = [one for one in learn_rules([letters * 20] * 10).rules if one.name == "length"]
+    assert length.check(letters * 20)
+    assert not length.check(letters * 2)
+    assert not length.check(letters * 60)

@@ -41,6 +41,21 @@ from gateway.evaluation.values import TextValues, find_values
         (("下午6点半", "午後6時半", "오후 6시 30분", "18:30", "下午6:30"), "time:18:30"),
         (("a hundred and twenty days", "one hundred twenty days", "120 days"), "quantity:120 day"),
         (("5G",), "code:5g"),
+        (
+            ("3 Mio. Euro", "3 Millionen Euro", "EUR 3 Mio.", "3 millones de euros", "3 millions d'euros", "3 mln €"),
+            "money:EUR 3000000",
+        ),
+        (("3.000.000 €", "3 milioni di euro", "3 milhões de euros", "€3m", "3 miljoen euro"), "money:EUR 3000000"),
+        (
+            ("2 Mrd. €", "2 Milliarden Euro", "2 milliards d’euros", "2 mld euro", "2 mil millones de euros"),
+            "money:EUR 2000000000",
+        ),
+        (("1,5 mln zł", "1 500 000 zł", "PLN 1,5 mln"), "money:PLN 1500000"),
+        (("3 million", "3 Mio.", "3 Millionen", "3 millones", "3,000,000"), "number:3000000"),
+        (("5 mil euros", "5 Tsd. Euro", "5 Tausend Euro", "5.000 €"), "money:EUR 5000"),
+        (("19h30", "19 h 30", "19.30 Uhr", "19H30", "7:30 pm"), "time:19:30"),
+        (("12-03-2026", "12/03/2026", "12.03.2026"), "date:2026-03-12"),
+        (("12-03-2026", "12/03/2026", "03-12-2026"), "date:2026-12-03"),
     ],
 )
 def test_values_have_one_spelling(spellings: tuple[str, ...], reading: str | None) -> None:
@@ -63,6 +78,25 @@ IN_ANY_SCRIPT = (
     "a@b.example",
     "12 kg",
 )
+
+
+MILLIONS = (
+    "Mio. Euro",
+    "Millionen Euro",
+    "millones de euros",
+    "millions d'euros",
+    "mln €",
+    "milioni di euro",
+    "m euros",
+)
+
+
+@given(st.integers(1, 999), st.sampled_from(MILLIONS), st.sampled_from(MILLIONS))
+def test_a_scale_word_is_part_of_its_amount_in_each_language(number: int, words: str, others: str) -> None:
+    (value,) = find_values(f"So {number} {words}" if words[0] != "m" or words[1] != " " else f"So {number}{words}")
+    assert TextValues.of(f"{number}{'' if others == 'm euros' else ' '}{others}").states(value)
+    assert TextValues.of(f"{number}000000 EUR").states(value)
+    assert not TextValues.of(f"{number} euros, {number}").states(value)
 
 
 @given(LETTERS, st.sampled_from(IN_ANY_SCRIPT), LETTERS)
