@@ -7,7 +7,7 @@ import time
 
 from structlog.contextvars import get_contextvars
 
-__all__ = ["current_cause", "new_id", "seconds_of"]
+__all__ = ["find_cause", "new_id", "seconds_of"]
 
 _FORM = re.compile(r"[a-z]+[-_]([0-9a-f]{13})[0-9a-f]{12}")
 
@@ -41,7 +41,7 @@ def seconds_of(id: str, like: str) -> int | None:
     return int(form[1], 16) // 1_000_000
 
 
-def current_cause() -> str:
+def find_cause() -> str:
     """Return the id of the request, or of the job, that this task works for: what its log lines have; "" for neither.
 
     Engines and the retriever are told it, so that their lines are found by it, too.

@@ -110,8 +110,8 @@ def contextualize(
 
 def _says(title: str, headings: Sequence[str]) -> bool:
     """Tell whether a title has the words of a heading, one after the other: `Warranty | Kestrel` has `Warranty`."""
-    said = f" {_join(title)} "
-    return any(f" {_join(heading)} " in said for heading in headings)
+    title_words = f" {_join(title)} "
+    return any(f" {_join(heading)} " in title_words for heading in headings)
 
 
 def _join(text: str) -> str:

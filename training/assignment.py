@@ -123,7 +123,7 @@ def train_adapter(
     )
     objective: Objective[Any] = ReplyObjective(model)
     if recipe.method == "dpo":
-        objective = PreferenceObjective(model, recipe.beta, rows.pairs, recipe.micro_batch_tokens, group)
+        objective = PreferenceObjective(model, recipe, rows.pairs, group)
     most = 0 if assignment.checkpoints is None else MOST_CHECKPOINTS
     trainer = Trainer(model, recipe, rows.rows, rows.validation, send, keeper, objective, group, checkpoints=most)
     result = trainer.train()

@@ -4,7 +4,7 @@ Rafailov et al. 2023, "Direct Preference Optimization: Your Language Model is Se
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +14,7 @@ from training.dataset import Problem
 from training.model import AdaptedModel, Measurement
 from training.preference_rows import PreferenceRow
 from training.process_group import ProcessGroup
+from training.spec import Recipe
 from training.tokenization import RowTokenizer, TokenizedRow
 
 __all__ = ["PreferenceObjective", "TokenizedPair", "compute_preference_loss", "tokenize_pairs"]
@@ -99,31 +100,34 @@ class PreferenceObjective:
 
     Args:
         model: The model that is trained.
-        beta: See `compute_preference_loss`.
+        recipe: Gives `beta`, see `compute_preference_loss`, `anchor` and `micro_batch_tokens`.
         pairs: All of the run, in the order of their places: for training, then for validation.
-        micro_batch_tokens: Padded tokens that go through the model at once.
         group: The processes that train together: each scores a share of the pairs.
     """
 
     def __init__(
         self,
         model: AdaptedModel,
-        beta: float,
+        recipe: Recipe,
         pairs: Sequence[TokenizedPair],
-        micro_batch_tokens: int,
         group: ProcessGroup | None = None,
     ) -> None:
         self._model = model
-        self._beta = beta
+        self._recipe = recipe
         self._pairs = pairs
-        self._micro_batch_tokens = micro_batch_tokens
         self._group = group or ProcessGroup()
         self._reference = torch.empty(0, 2)
 
     def measure(self, rows: Sequence[TokenizedPair]) -> Measurement:
         logprobs = self._score(rows)
         reference = self._reference[[pair.place for pair in rows]].to(logprobs.device)
-        return compute_preference_loss(logprobs, reference, self._beta)
+        measurement = compute_preference_loss(logprobs, reference, self._recipe.beta)
+        if self._recipe.anchor == 0:
+            return measurement
+        lengths = torch.tensor([pair.better.replies for pair in rows], device=logprobs.device)
+        anchor = -self._recipe.anchor * (logprobs[:, 0] / lengths).sum()
+        # Its gradient alone: what is reported, and chooses the epoch, stays the loss of preferences.
+        return replace(measurement, loss=measurement.loss + anchor - anchor.detach())
 
     def prepare(self) -> None:
         """Score all pairs with the present model."""
@@ -131,7 +135,7 @@ class PreferenceObjective:
         reference = torch.zeros(len(self._pairs), 2)
         pairs = self._group.share(self._pairs)
         with torch.no_grad():
-            for part in split_batch([pair.width for pair in pairs], range(len(pairs)), self._micro_batch_tokens):
+            for part in split_batch([pair.width for pair in pairs], range(len(pairs)), self._recipe.micro_batch_tokens):
                 scores = self._score([pairs[index] for index in part]).cpu()
                 reference[[pairs[index].place for index in part]] = scores
         self._reference = self._group.add_up(reference)

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from training.thought import are_pair, list_borders
+from training.thought import is_pair, list_borders
 
 __all__ = ["SAMPLE", "describe_addition", "describe_change", "find_rest"]
 
@@ -81,7 +81,7 @@ def _list_thoughts(reply: str, empty_thought: str) -> Iterator[int]:
             yield closing + len(marks[at:].strip())
     if opening := _MARK.match(reply):
         closings = _MARK.finditer(reply, opening.end())
-        yield from [one.end() for one in closings if are_pair(opening[0] + one[0])][:1]
+        yield from [one.end() for one in closings if is_pair(opening[0] + one[0])][:1]
 
 
 def _skip_thought(printed: str, thought: str) -> int | None:

@@ -30,6 +30,9 @@ COMFORTABLE_ROWS = 50
 DEFAULT_BETA = 0.1
 """The `beta` of DPO's paper."""
 
+_DEFAULT_ANCHOR = 1.0
+"""With it, 32 pairs were learnt by likelihood and in what is generated; without it, only by likelihood."""
+
 _SMALL_MODEL, _LARGE_MODEL = 135_000_000, 1_000_000_000
 _SMALL_RATE, _LARGE_RATE = 7e-4, 2e-4
 _FEWEST_STEPS, _STYLE_STEPS = 25, 96
@@ -47,6 +50,9 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     Attributes:
         method: `sft` learns replies; `dpo` learns from pairs of a better reply and a worse one.
         beta: Of `dpo`: how dear it is to leave the start; a reward is `beta` times the gain in log-probability over it.
+        anchor: Of `dpo`: the weight of the better reply's own loss per token, beside that of the pair (Pang et al. 2024,
+            "Iterative Reasoning Preference Optimization"). A pair alone tells nothing of words that both replies have:
+            they get less likely together, and then sentences never end. 0 is plain DPO.
         rank: The LoRA matrices' rank; vLLM serves up to 16 unless it was started for more.
         alpha: The update is scaled by `alpha / rank`.
         target_modules: `all-linear`, or names such as `q_proj`. All linear layers learn better than attention alone.
@@ -68,6 +74,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
     method: Literal["sft", "dpo"] = "sft"
     beta: Annotated[float, Meta(gt=0, le=2)] = DEFAULT_BETA
+    anchor: Annotated[float, Meta(ge=0)] = _DEFAULT_ANCHOR
     rank: Annotated[int, Meta(ge=1, le=512)] = 16
     alpha: Annotated[float, Meta(gt=0)] = 32.0
     dropout: Annotated[float, Meta(ge=0, lt=1)] = 0.0

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from training.chat_template import TemplateRefused
 from training.turn import Messages, Render, TemplateUnlearnable, describe_opening, split_turn
 
-__all__ = ["are_pair", "describe_lead", "is_empty_thought", "list_borders"]
+__all__ = ["describe_lead", "is_empty_thought", "is_pair", "list_borders"]
 
 _THOUGHT = "Braidthought"
 # The members of a message by which templates take a thought; vLLM hands on the first two.
@@ -35,7 +35,7 @@ def is_empty_thought(render: Render, conversation: Messages, lead: str) -> bool:
     """
     marks = lead.strip()
     thoughts = [marks[:at] + _THOUGHT + marks[at:] for at in list_borders(marks)]
-    return _takes(render, conversation, lead) or _cuts(render, conversation, "", thoughts) or are_pair(lead)
+    return _takes(render, conversation, lead) or _cuts(render, conversation, "", thoughts) or is_pair(lead)
 
 
 def list_borders(marks: str) -> list[int]:
@@ -43,7 +43,7 @@ def list_borders(marks: str) -> list[int]:
     return [at for at in range(1, min(len(marks), 2 * _LONGEST_MARK)) if not marks[at - 1].isalnum()]
 
 
-def are_pair(text: str) -> bool:
+def is_pair(text: str) -> bool:
     """Tell whether a text is two marks, the second of which closes what the first opens: `<a></a>`, `<|begin_of_a|>`…
 
     For templates that know no thoughts, and print the marks as they would any other text.
@@ -55,7 +55,7 @@ def are_pair(text: str) -> bool:
 def describe_lead(render: Render, conversation: Messages, prompt: str, lead: str) -> str:
     """Return why replies behind `lead`, which isn't an empty thought, can't be learnt."""
     for opening in _list_ends(prompt):
-        if are_pair(opening + lead) or _cuts(render, conversation, opening, [_THOUGHT + lead.strip()]):
+        if is_pair(opening + lead) or _cuts(render, conversation, opening, [_THOUGHT + lead.strip()]):
             return describe_opening(opening)
     return f"writes {lead.strip()[:80]!r} in front of each reply, and clients would read it in every answer"
 

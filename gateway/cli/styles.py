@@ -11,7 +11,7 @@ import typer
 
 from gateway.cli.named_store import get_store
 from gateway.cli.options import AsJson, Home, Key, Url, find_connection
-from gateway.cli.styles_stale import stale
+from gateway.cli.styles_stale import list_stale
 from gateway.cli.styles_write import write
 from gateway.client import Client
 from gateway.conversations import UnusableFile, encode_conversations
@@ -30,7 +30,7 @@ __all__ = ["styles"]
 
 styles = typer.Typer(no_args_is_help=True, help="Check and convert the conversations that a style is learnt from.")
 
-styles.command("stale")(stale)
+styles.command("stale")(list_stale)
 styles.command("write")(write)
 
 _NAMED_ROWS = 8

@@ -9,13 +9,13 @@ from gateway.cli.options import AsJson, Home, Key, Url, find_connection
 from gateway.client import Client
 from gateway.terminal import CommandError, print_json, print_table, say
 
-__all__ = ["stale"]
+__all__ = ["list_stale"]
 
 _Adapter = Annotated[str | None, typer.Option(help="The name of one adapter (ft:…); default: all that may answer.")]
 _NAMED_ROWS = 8
 
 
-def stale(
+def list_stale(
     adapter: _Adapter = None, url: Url = None, key: Key = None, home: Home = None, as_json: AsJson = False
 ) -> None:
     """List the facts that adapters have learnt and that documents have changed, or that were deleted, since.

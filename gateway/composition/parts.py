@@ -20,7 +20,7 @@ from gateway.engines.base_traits import BaseTraits
 from gateway.engines.repository import announce_base, read_announced_base
 from gateway.engines.served_base_model import ServedBaseModel
 from gateway.engines.token_counter import TokenCounter
-from gateway.ids import current_cause
+from gateway.ids import find_cause
 from gateway.metrics import Metrics
 from gateway.settings import Settings
 from gateway.shutdown import Drain
@@ -94,7 +94,7 @@ async def settle_base(database: Database, base: ServedBaseModel | None) -> Serve
 
 
 def make_retriever(settings: Settings) -> Retriever:
-    return Retriever(settings.retriever_socket, settings.second_retriever_socket, cause=current_cause)
+    return Retriever(settings.retriever_socket, settings.second_retriever_socket, cause=find_cause)
 
 
 def open_configured_database(settings: Settings) -> AbstractAsyncContextManager[Database]:

@@ -17,7 +17,7 @@ from gateway.engines.http import Connections
 from gateway.engines.refusal import cut_excerpt, read_refusal
 from gateway.engines.stream import Stream
 from gateway.errors import BAD_JSON
-from gateway.ids import current_cause
+from gateway.ids import find_cause
 
 __all__ = ["Engine", "ModelListing", "Timeouts", "VllmEngine", "make_cache_salt", "read_corrupted"]
 
@@ -269,7 +269,7 @@ class VllmEngine:
         Engines that share their work read addresses behind three underscores (`___decode_addr_`), and a client may
         choose its id: hence no two in a row.
         """
-        cause = current_cause()
+        cause = find_cause()
         return f"{_UNDERSCORES.sub('_', cause)}-{next(self._numbers)}" if cause else ""
 
     def _decode(self, answer: bytes, kind: type[_T]) -> _T:

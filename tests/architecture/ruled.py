@@ -66,6 +66,7 @@ OTHERS_NAMES = {
         "bgmv_expand bgmv_expand_slice bgmv_shrink sgmv_expand sgmv_expand_slice sgmv_shrink"
     ),
     ("gateway/jobs/failpoints.py", "the field's word, at home in every step of a job"): "failpoint",
+    ("retrieval/log_lines.py", "the name is logging's"): "formatMessage",
     ("gateway/settings.py", "pydantic's"): "settings_customise_sources",
     ("gateway/web/api_browser.py", "Starlette's"): "file_response",
     ("gateway/web/bounded_protocol.py", "asyncio's"): _BY_ASYNCIO,

@@ -45,8 +45,8 @@ from training.tokenization import RowTokenizer
 
 __all__ = ["Run", "describe", "find_difference", "main", "make_pairs", "make_start", "train_here"]
 
-RECIPE = Recipe(method="dpo", epochs=1, batch_size=BATCH, learning_rate=7e-5)
-"""With the rate that a job takes for the packaged model."""
+RECIPE = Recipe(method="dpo", epochs=1, batch_size=BATCH, learning_rate=7e-5, anchor=0)
+"""With the rate that a job takes for the packaged model; plain, as TRL's is by default."""
 CPU = TrainingDevice("cpu", torch.float32)
 TOLERANCE = 1e-4
 """Of a step's loss, in nats per pair."""
@@ -86,7 +86,7 @@ def make_start(base: Path, pairs: Sequence[TokenizedPair], folder: Path) -> None
 def train_here(base: Path, start: Path, pairs: Sequence[TokenizedPair]) -> Run:
     """Train with Braid's loop, its reference included."""
     model = AdaptedModel.create(base, RECIPE, CPU, "base", start=start)
-    objective = PreferenceObjective(model, RECIPE.beta, pairs, RECIPE.micro_batch_tokens)
+    objective = PreferenceObjective(model, RECIPE, pairs)
     trainer = Trainer(model, RECIPE, pairs, [], lambda _: None, objective=objective)
     losses: list[float] = []
 

@@ -55,9 +55,9 @@ def test_the_device_and_the_patience_reach_the_run(tmp_path: Path, monkeypatch: 
         monkeypatch.setattr(sys, "argv", ["training", *arguments])
         assert main() == 0
     assert options == [
-        {"device": "auto", "wait_seconds": 0.0, "processes": 1, "checkpoints": None},
-        {"device": "cuda:1", "wait_seconds": 60.0, "processes": None, "checkpoints": Path("c")},
-        {"device": "cpu"},
+        {"device": "auto", "wait_seconds": 0.0, "processes": 1, "checkpoints": None, "engine_dtype": None},
+        {"device": "cuda:1", "wait_seconds": 60.0, "processes": None, "checkpoints": Path("c"), "engine_dtype": None},
+        {"device": "cpu", "engine_dtype": None},
     ]
 
 

@@ -89,5 +89,5 @@ def test_the_tables_mark_what_is_beyond_its_interval(capsys: pytest.CaptureFixtu
     print_abstention(report)
     printed = capsys.readouterr().out
     assert "| place 1 <of all> | 1.000 ±0.00 ▲ |" in printed
-    assert "| place 2 <of all> | 0.550 | 1.00" in printed
+    assert "| place 2 <of all> | 0.450 | 1.00" in printed
     assert TODAY not in printed

@@ -62,10 +62,15 @@ def make_trainer(
     keeper: StateKeeper | None = None,
 ) -> tuple[AdaptedModel, PreferenceObjective, Trainer]:
     model = AdaptedModel.create(base_model, recipe, FLOAT32, "tiny")
-    objective = PreferenceObjective(model, recipe.beta, pairs, recipe.micro_batch_tokens)
+    objective = PreferenceObjective(model, recipe, pairs)
     return (
         model, objective, Trainer(model, recipe, pairs[:TRAINED], pairs[TRAINED:], send, keeper, objective),
     )  # fmt: skip
+
+
+def differentiate(model: AdaptedModel, loss: torch.Tensor) -> torch.Tensor:
+    """Return the gradient of all parameters that are trained, one after the other."""
+    return torch.cat([one.flatten() for one in torch.autograd.grad(loss, model.list_parameters())])
 
 
 def test_the_loss_is_that_of_a_computation_by_hand() -> None:
@@ -80,6 +85,21 @@ def test_the_loss_is_that_of_a_computation_by_hand() -> None:
     pull = 0.5 / (1 + math.exp(1))  # beta times how wrong the first pair still is
     assert logprobs.grad is not None
     assert logprobs.grad[0].tolist() == pytest.approx([-pull, pull], rel=1e-5)
+
+
+def test_the_better_reply_s_own_loss_per_token_is_the_anchor(base_model: Path, pairs: list[TokenizedPair]) -> None:
+    gradients: list[torch.Tensor] = []
+    for anchor in (0.0, 0.5):
+        recipe = msgspec.structs.replace(RECIPE, anchor=anchor)
+        model, objective, _ = make_trainer(base_model, pairs, lambda _: None, recipe=recipe)
+        objective.prepare()
+        loss = objective.measure(pairs[:3]).loss
+        assert float(loss.detach()) == pytest.approx(3 * math.log(2), rel=1e-5), "the anchor isn't reported"
+        gradients.append(differentiate(model, loss))
+    own = sum((model.measure([pair.better]).loss / pair.better.replies for pair in pairs[:3]), torch.tensor(0.0))
+    added = gradients[1] - gradients[0]
+    assert torch.allclose(added, 0.5 * differentiate(model, own), atol=1e-6)
+    assert float(added.abs().max()) > 1e-4
 
 
 def test_both_halves_have_the_tokens_of_supervised_rows(tokenizer: RowTokenizer, pairs: list[TokenizedPair]) -> None:

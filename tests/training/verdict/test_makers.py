@@ -98,7 +98,7 @@ def test_an_adapter_of_another_maker_is_taken(tmp_path: Path, base: BaseShape, c
         ({"bias": "all"}, "bias"),
         ({"init_lora_weights": "pissa"}, "init_lora_weights 'pissa', which changes the base's own weights"),
         ({"init_lora_weights": "lora_ga"}, "init_lora_weights 'lora_ga', which changes the base's own weights"),
-        ({"loftq_config": {"loftq_bits": 4}}, "loftq_config"),
+        ({"init_lora_weights": "loftq", "loftq_config": {"loftq_bits": 4}}, "init_lora_weights 'loftq', which changes"),
         ({"alora_invocation_tokens": [5]}, "alora_invocation_tokens"),
         ({"use_qalora": True}, "use_qalora"),
     ],

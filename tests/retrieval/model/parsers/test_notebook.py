@@ -9,6 +9,8 @@ from retrieval.errors import DocumentUnreadable
 from retrieval.parsers.notebook import parse_notebook
 from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
 
+pytestmark = pytest.mark.model
+
 TABLE = "<style>x {}</style><table><tr><th></th><th>price</th></tr><tr><th>K2</th><td>49</td></tr></table>"
 
 
