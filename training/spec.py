@@ -50,7 +50,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     Attributes:
         method: `sft` learns replies; `dpo` learns from pairs of a better reply and a worse one.
         beta: Of `dpo`: how dear it is to leave the start; a reward is `beta` times the gain in log-probability over it.
-        anchor: Of `dpo`: the weight of the better reply's own loss per token, beside that of the pair (Pang et al. 2024,
+        anchor: Of `dpo`: the weight of the better reply's own loss per token beside that of the pair (Pang et al. 2024,
             "Iterative Reasoning Preference Optimization"). A pair alone tells nothing of words that both replies have:
             they get less likely together, and then sentences never end. 0 is plain DPO.
         rank: The LoRA matrices' rank; vLLM serves up to 16 unless it was started for more.
