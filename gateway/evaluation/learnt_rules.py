@@ -17,12 +17,20 @@ LEAST_REPLIES = 10
 
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?")
 _LIST = re.compile(r"(?m)^\s*(?:[-*•]|\d{1,2}[.)])\s+\S")
-_WE = frozenset({"we", "our", "us", "ours", "we're", "we've", "we'll", "wir", "uns", "nous", "notre"})
-_ME = frozenset({"i", "my", "me", "mine", "i'm", "i've", "i'll", "ich", "mein", "meine", "je", "mon", "ma"})
+_WE = frozenset(
+    "we our us ours we're we've we'll wir uns unser unsere nous notre wij ons onze nosotros nosotras nuestro nuestra "
+    "nuestros nuestras noi nostro nostra nostri nostre nós nosso nossa nossos nossas".split()
+)
+_ME = frozenset(
+    "i my me mine i'm i've i'll ich mein meine je mon ma ik mijn mij yo mi mis io mio mia eu meu minha".split()
+)
+# In one of these languages who speaks says so; Spanish and others have it in the verb's ending, which isn't read.
+_SAYS_WHO = frozenset("the is and you your it der die und ist sie et est vous des het een niet".split())
 _MARKS = {"an exclamation mark": "!", "a question mark": "?", "a dash": "—", "a line break": "\n"}
 _EMOJI = re.compile("[\U0001f300-\U0001faff\u2600-\u27bf]")
 _MOST_BANNED = 20
 _LENGTH_SLACK = 1.5
+_LONGEST_SIGN_OFF = 5  # words
 
 
 def learn_rules(replies: Sequence[str], others: Sequence[str] = ()) -> StyleRules:
@@ -69,27 +77,31 @@ def _say_length(least: int, most: int) -> str:
 
 
 def _learn_edges(texts: Sequence[str]) -> list[StyleRule]:
-    """Learn the word that replies begin with, and the words on their last line or at their end."""
+    """Learn the word that replies begin with, and the words at their end, or on one of their last two lines."""
     rules: list[StyleRule] = []
     for name, verb, take in (("greeting", "Begin", _first_word), ("sign-off", "End", _last_words)):
-        edge, count = Counter(take(text) for text in texts).most_common(1)[0]
-        if edge and count >= KEPT_BY * len(texts):
+        counts = Counter(edge for text in texts for edge in take(text))
+        # Of those that are as common the longest: `warm regards` rather than `regards`.
+        edge, count = max(counts.items(), key=lambda item: (item[1], len(item[0])), default=("", 0))
+        if count >= KEPT_BY * len(texts):
             reason = f"{count} of {len(texts)} replies have {edge!r} there."
             rules.append(StyleRule(name, reason, _make_edge_check(take, edge), f'{verb} with "{edge}".'))
     return rules
 
 
-def _make_edge_check(take: Callable[[str], str], edge: str) -> Callable[[str], bool]:
-    return lambda text: take(text) == edge
+def _make_edge_check(take: Callable[[str], set[str]], edge: str) -> Callable[[str], bool]:
+    return lambda text: edge in take(text)
 
 
-def _first_word(text: str) -> str:
-    words = _WORD.findall(text[:80])
-    return words[0].casefold() if words else ""
+def _first_word(text: str) -> set[str]:
+    return set(_words(text[:80])[:1])
 
 
-def _last_words(text: str) -> str:
-    return " ".join(word.casefold() for word in _WORD.findall(text)[-2:])
+def _last_words(text: str) -> set[str]:
+    """Return the last two words, and the last two lines if they are short: a team's people have names of their own."""
+    lines = [words for line in text.splitlines() if (words := _words(line))][-2:]
+    ends = [_words(text)[-2:], *(words for words in lines if len(words) <= _LONGEST_SIGN_OFF)]
+    return {" ".join(words) for words in ends if words}
 
 
 def _learn_traits(texts: Sequence[str]) -> list[StyleRule]:
@@ -102,12 +114,13 @@ def _learn_traits(texts: Sequence[str]) -> list[StyleRule]:
         **{name: _make_mark_check(mark) for name, mark in _MARKS.items()},
     }
     rules: list[StyleRule] = []
+    says_who = sum(not _SAYS_WHO.isdisjoint(_words(text)) for text in texts) >= KEPT_BY * len(texts)
     for name, has in traits.items():
         count = sum(map(has, texts))
         if count >= KEPT_BY * len(texts):
             reason = f"{count} of {len(texts)} replies have {name}."
             rules.append(StyleRule(f"has {name}", reason, has, f"Use {_quote(name)}."))
-        elif count <= (1 - KEPT_BY) * len(texts):
+        elif count <= (1 - KEPT_BY) * len(texts) and (says_who or name not in ("we", "I")):
             bare = name.removeprefix("an ").removeprefix("a ")
             reason = f"{len(texts) - count} of {len(texts)} replies have no {bare}."
             rules.append(StyleRule(f"no {bare}", reason, _make_opposite(has), f"Never use {_quote(name)}."))

@@ -89,3 +89,21 @@ def test_a_length_in_a_script_without_spaces_grows_with_its_letters(letters: str
     assert length.check(letters * 20)
     assert not length.check(letters * 2)
     assert not length.check(letters * 60)
+
+
+@pytest.mark.parametrize("regards", ["Warm regards", "Mit freundlichen Grüßen", "Saludos", "— Your Kestrel team"])
+@pytest.mark.parametrize("name", ["\n{}", "\n\n{}!", ",\n{}."])
+def test_people_of_a_team_sign_off_in_the_same_words(regards: str, name: str) -> None:
+    texts = [f"It is sent, number {n}.\n\n{regards}{name.format(('Ann', 'Bob', 'Cid')[n % 3])}" for n in range(20)]
+    (sign_off,) = [rule for rule in learn_rules(texts).rules if rule.name == "sign-off"]
+    assert sign_off.instruction == f'End with "{regards.removeprefix("— ").casefold()}".'
+    assert all(map(sign_off.check, texts))
+    assert not sign_off.check("It is sent.\n\nBye,\nAnn")
+
+
+def test_who_speaks_is_learnt_where_a_language_says_it_in_words() -> None:
+    spanish = [f"Enviamos su pedido {n} mañana por la tarde." for n in range(20)]
+    assert not {"no we", "no I", "has we"} & instructions(spanish).keys()
+    assert "has we" in instructions([f"Nosotros enviamos su pedido {n} mañana." for n in range(20)])
+    assert "no we" in instructions([f"Die Sendung {n} ist unterwegs." for n in range(20)])
+    assert "has we" in instructions([f"Wij sturen het pakket {n} vandaag." for n in range(20)])
