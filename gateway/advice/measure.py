@@ -10,7 +10,7 @@ from gateway.answering.resolve import Target
 from gateway.answering.retrieve import NO_EVIDENCE, Evidence
 from gateway.conversations.findings import RowFact
 from gateway.errors import BadRequest
-from gateway.evaluation.faithfulness import score_support
+from gateway.evaluation.faithfulness import abstains, score_support
 from gateway.gates.held_out_rows import HeldOutRow
 from gateway.gates.interview import Interview
 from gateway.gates.row_evidence import NOTHING, RowEvidence
@@ -86,18 +86,19 @@ class ArmMeasurer:
 
     async def _ask(self, arm: Arm, row: HeldOutRow, body: bytes, facts: Sequence[RowFact]) -> ArmAnswer:
         answer = await self._interview.ask(self._arms[arm], body)
-        supported = score_support(answer.text, self._list_sources(body))
-        abstains: float | None = None
+        sources = self._list_sources(body)
+        supported = score_support(answer.text, sources)
+        abstention: float | None = None
         if facts:
-            abstains = await self._ask_without(arm, row) if arm.facts else float(supported == 1.0)
+            abstention = await self._ask_without(arm, row) if arm.facts else float(abstains(answer.text, sources))
         return ArmAnswer(
-            answer.text, answer.prompt_tokens, answer.completion_tokens, answer.seconds, supported, abstains
+            answer.text, answer.prompt_tokens, answer.completion_tokens, answer.seconds, supported, abstention
         )
 
     async def _ask_without(self, arm: Arm, row: HeldOutRow) -> float:
         body = await self._compose(arm, row, NOTHING)
         answer = await self._interview.answer(self._arms[arm], body)
-        return float(score_support(answer, self._list_sources(body)) == 1.0)
+        return float(abstains(answer, self._list_sources(body)))
 
     def _list_sources(self, body: bytes) -> list[str]:
         """List what stands in a prompt and may be stated: all but the examples, whose values are of other questions."""

@@ -11,6 +11,7 @@ from gateway.evaluation.values import TextValues
 __all__ = [
     "Counterfactual",
     "FaithfulnessScore",
+    "abstains",
     "has_marks",
     "make_counterfactual",
     "score_citations",
@@ -83,6 +84,11 @@ def score_support(answer: str, sources: Sequence[str]) -> float:
     """Return the share of an answer's values that stand in its sources; 1 where it states none."""
     values = list_values(answer)
     return 1.0 if not values else 1.0 - len(list_unsupported(answer, sources)) / len(values)
+
+
+def abstains(answer: str, sources: Sequence[str]) -> bool:
+    """Tell whether an answer says something, and no value that its sources lack: right where no passage is there."""
+    return bool(answer.strip()) and score_support(answer, sources) == 1.0
 
 
 def has_marks(text: str) -> bool:

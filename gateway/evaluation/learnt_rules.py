@@ -98,9 +98,9 @@ def _first_word(text: str) -> set[str]:
 
 
 def _last_words(text: str) -> set[str]:
-    """Return the last two words, and the last two lines if they are short: a team's people have names of their own."""
-    lines = [words for line in text.splitlines() if (words := _words(line))][-2:]
-    ends = [_words(text)[-2:], *(words for words in lines if len(words) <= _LONGEST_SIGN_OFF)]
+    """Return the last two words, and last lines that are short: a team's people have names of their own below one."""
+    _first, *lines = [words for line in text.splitlines() if (words := _words(line))] or [[]]
+    ends = [_words(text)[-2:], *(words for words in lines[-2:] if len(words) <= _LONGEST_SIGN_OFF)]
     return {" ".join(words) for words in ends if words}
 
 

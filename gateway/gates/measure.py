@@ -14,6 +14,7 @@ from gateway.evaluation.base_suite import BaseSuite, SuitePrompt
 from gateway.evaluation.faithfulness import (
     Counterfactual,
     FaithfulnessScore,
+    abstains,
     make_counterfactual,
     score_citations,
     score_support,
@@ -158,7 +159,7 @@ class Measurer:
     async def _ask_without(self, contestant: Contestant, row: HeldOutRow) -> float:
         body = await self._compose(contestant, row, NOTHING)
         answer = await self._interview.answer(contestant.target, body)
-        return float(score_support(answer, _list_texts(body)) == 1.0)
+        return float(abstains(answer, _list_texts(body)))
 
     async def _ask_suite(self, prompt: SuitePrompt) -> SuiteMeasurement | None:
         """Ask a prompt of the bare models; None where the base itself fails."""

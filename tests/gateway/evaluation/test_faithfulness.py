@@ -2,7 +2,13 @@
 
 import pytest
 
-from gateway.evaluation.faithfulness import Counterfactual, FaithfulnessScore, make_counterfactual, score_citations
+from gateway.evaluation.faithfulness import (
+    Counterfactual,
+    FaithfulnessScore,
+    abstains,
+    make_counterfactual,
+    score_citations,
+)
 
 
 @pytest.mark.parametrize(
@@ -69,3 +75,11 @@ def test_words_without_a_value_are_followed_as_they_stand(answer: str, follows: 
 )
 def test_marks_are_right_from_one_to_the_number_of_passages(answer: str, passages: int, score: float | None) -> None:
     assert score_citations(answer, ["A passage."] * passages) == score
+
+
+@pytest.mark.parametrize(
+    ("answer", "right"),
+    [("That isn't in our documents.", True), ("It runs for 31 months.", False), ("", False), (" \n", False)],
+)
+def test_who_abstains_says_something_and_no_value_from_nowhere(answer: str, right: bool) -> None:
+    assert abstains(answer, ["For how many months is the K2 covered?"]) is right
