@@ -80,7 +80,8 @@ async def test_changed_facts_stop_a_job_unless_forced_and_are_stale_after(gatewa
         command = ["styles", "stale", "--url", gateway.url, "--key", client.headers["authorization"].split()[1]]
         done = await run(*command)
         assert done.exit_code == Exit.FAILED, done.stderr
-        assert [line.split("\t")[1:] for line in done.stdout.splitlines()] == [
+        # The worker of this process logs there as well.
+        assert [line.split("\t")[1:] for line in done.stdout.splitlines() if "\t" in line] == [
             ["24 months", "13", "kettle.md", "2", "", "deleted"],
             ["49 pounds", "14", "lamp.md", "1", "3", "changed"],
         ]
