@@ -21,9 +21,9 @@ PROCESS_TESTS := $(filter-out tests/e2e/% $(MODEL_FOLDERS:%=%/%) $(MODEL_FILES),
 PYTEST := -m pytest --durations=15
 # Tests wait for sockets and clocks, so two of them keep a core busy.
 PARALLEL := -n $(shell n=$$(nproc); echo $$((n < 8 ? 2 * n : n))) --dist worksteal
-# Tests with models keep most of a core busy each. Of those with whole processes a third waits for what was killed.
+# Tests with models keep most of a core busy each. Those with whole processes wait for what was killed half of the time.
 PAIRS := -n 2 --dist worksteal
-THREES := -n 3 --dist worksteal
+FOURS := -n 4 --dist worksteal
 # An engine that starts keeps one core busy at most. Each file has one of its own.
 FILES := -n 2 --dist loadfile
 # Tests run beside each other, and numpy's threads would wait in loops for cores that others compute on.
@@ -69,7 +69,7 @@ test: lint ## Environments, lint, and the whole suite with its branch coverage
 	@echo "== branch coverage of the four packages, before the end-to-end tests"
 	@$(BIN)/python -m slipcover --merge .coverage.*.json --out .coverage.json --skip-covered --fail-under $(LEAST_COVERAGE)
 	@echo "== whole processes, which are killed"
-	@$(BIN)/python $(PYTEST) $(THREES) -m '(e2e or model) and not release' $(PROCESS_TESTS)
+	@$(BIN)/python $(PYTEST) $(FOURS) -m '(e2e or model) and not release' $(PROCESS_TESTS)
 	@echo "== end to end, on a real engine"
 	@$(BIN)/python $(PYTEST) $(FILES) -m 'e2e and not release' tests/e2e
 
