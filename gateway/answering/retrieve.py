@@ -127,29 +127,21 @@ async def retrieve(
     # Of the passages that the release shows. Not of what extends them: no match with the question is known of that.
     arranged = arrange(passages, spec, time.time())
     probability = round(estimate_passages((one.passage for one in arranged), stores.calibrations), 4)
-    calibrations = {store: calibration.version for store, calibration in stores.calibrations.items()}
+    unlikely = Evidence(
+        "nothing_likely",
+        (),
+        stores.index_epochs,
+        probability=probability,
+        calibrations={store: calibration.version for store, calibration in stores.calibrations.items()},
+        indexes=stores.indexes,
+    )
     if probability < (spec.least_probability or 0):
-        return Evidence(
-            "nothing_likely",
-            (),
-            stores.index_epochs,
-            probability=probability,
-            calibrations=calibrations,
-            indexes=stores.indexes,
-        )
+        return unlikely
     reranked = all(passage.reranked for passage in passages)
     rerank = "off" if spec.rerank is not True else "done" if reranked else "failed"
     hits = await extend_passages(retriever, tenant, spec, stores, arranged)
-    return Evidence(
-        status="found",
-        passages=tuple(one.passage for one in hits),
-        index_epochs=stores.index_epochs,
-        rerank=rerank,
-        hits=tuple(hits),
-        probability=probability,
-        calibrations=calibrations,
-        indexes=stores.indexes,
-    )
+    shown = tuple(one.passage for one in hits)
+    return msgspec.structs.replace(unlikely, status="found", passages=shown, rerank=rerank, hits=tuple(hits))
 
 
 def _degrade(tenant: str, error: BraidError, index_epochs: dict[str, int]) -> Evidence:
