@@ -197,7 +197,7 @@ def text_of(message: ChatMessage, param: str) -> str | None:
     if content is None:
         if message.role == "assistant":
             return message.refusal
-        if message.role in ("tool", "function"):  # that had nothing to say
+        if message.role == "function":  # whose content may be null in OpenAI's description, and a tool's may not
             return ""
         raise BadRequest(f"A message with role {message.role!r} needs content.", param=param)
     texts: list[str] = []

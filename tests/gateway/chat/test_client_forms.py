@@ -60,7 +60,6 @@ FORMS = {
             calling({**CALL, "index": 0}, function_call=None),
             calling({"id": "call_1", "function": {"name": "look"}}),
             calling({"id": "call_1", "type": "function", "function": {"name": "look", "arguments": {"a": 1}}}),
-            [*calling(CALL)[:2], {**RESULT, "content": None}],
             [
                 HI,
                 {"role": "assistant", "function_call": FUNCTION},

@@ -76,6 +76,20 @@ async def test_what_cannot_be_answered_is_refused_before_the_stream(gateway: Gat
         answer = await client.post(CHAT, json=body)
         assert (answer.status_code, answer.headers["content-type"]) == (400, "application/json")
         assert code is None or answer.json()["error"]["code"] == code
+    user = {"role": "user", "content": "Hello"}
+    empty: list[dict[str, Any]] = [
+        {"messages": []},
+        {"messages": [{"role": "narrator", "content": "Once"}, user]},
+        {"messages": [user], "model": 7},
+        {"messages": [user], "max_tokens": -3},
+        *({"messages": [user, {"role": role}]} for role in ("user", "system", "developer")),
+        {"messages": [user, {"role": "tool", "tool_call_id": "call_1"}]},
+        {"messages": [user, {"role": "tool", "tool_call_id": "call_1", "content": None}]},
+    ]
+    for more in empty:
+        answer = await client.post(CHAT, json={"model": "base", "stream": stream, **more})
+        assert answer.status_code == 400, more
+        assert answer.json()["error"]["type"] == "invalid_request_error"
     half = b'{"model": "base", "messages": [{"role": "user", "content": "\\ud800"}], "stream": %s}'
     answer = await client.post(CHAT, content=half % json.dumps(stream).encode())
     assert answer.status_code < 500
