@@ -140,8 +140,8 @@ async def retrieve(
     reranked = all(passage.reranked for passage in passages)
     rerank = "off" if spec.rerank is not True else "done" if reranked else "failed"
     hits = await extend_passages(retriever, tenant, spec, stores, arranged)
-    shown = tuple(one.passage for one in hits)
-    return msgspec.structs.replace(unlikely, status="found", passages=shown, rerank=rerank, hits=tuple(hits))
+    in_prompt = tuple(one.passage for one in hits)
+    return msgspec.structs.replace(unlikely, status="found", passages=in_prompt, rerank=rerank, hits=tuple(hits))
 
 
 def _degrade(tenant: str, error: BraidError, index_epochs: dict[str, int]) -> Evidence:
