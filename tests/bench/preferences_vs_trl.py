@@ -25,6 +25,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from tests.bench.training_vs_trl import (
     BATCH,
+    TRL_SETTINGS,
     Sample,
     check_folder,
     compare,
@@ -112,20 +113,10 @@ def train_with_trl(base: Path, start: Path, pairs: Sequence[TokenizedPair], out:
 
     settings = trl.DPOConfig(
         output_dir=str(out),
-        num_train_epochs=1,
-        per_device_train_batch_size=BATCH,
         beta=RECIPE.beta,
         max_grad_norm=RECIPE.max_gradient_norm,
         train_sampling_strategy="sequential",
-        max_length=None,
-        gradient_checkpointing=False,
-        bf16=False,
-        use_cpu=True,
-        dataloader_pin_memory=False,
-        save_strategy="no",
-        report_to="none",
-        logging_steps=1,
-        disable_tqdm=True,
+        **TRL_SETTINGS,
     )
     model = cast("Any", AutoModelForCausalLM).from_pretrained(base, dtype=CPU.dtype)
     model = PeftModel.from_pretrained(model, str(start), is_trainable=True)

@@ -44,6 +44,7 @@ from training.tokenization import RowTokenizer, TokenizedRow
 
 __all__ = [
     "BATCH",
+    "TRL_SETTINGS",
     "Ratio",
     "Sample",
     "check_folder",
@@ -57,6 +58,20 @@ __all__ = [
 
 VERSIONS = {"trl": "1.16.0", "datasets": "5.2.0"}
 BATCH = 8
+TRL_SETTINGS: Mapping[str, Any] = {
+    "num_train_epochs": 1,
+    "per_device_train_batch_size": BATCH,
+    "max_length": None,
+    "gradient_checkpointing": False,
+    "bf16": False,
+    "use_cpu": True,
+    "dataloader_pin_memory": False,
+    "save_strategy": "no",
+    "report_to": "none",
+    "logging_steps": 1,
+    "disable_tqdm": True,
+}
+"""Of TRL's trainers, so that they compute what Braid's does and no more."""
 _RATE = 7e-4
 _WORDS = (
     "the order parcel was sent to our shop on monday and will be there in two days please keep your receipt".split()
@@ -134,22 +149,7 @@ def train_with_trl(base: Path, rows: Sequence[TokenizedRow], hardware: TrainingD
             [token if on else -100 for token, on in zip(row.tokens, row.loss_mask, strict=True)] for row in rows
         ],
     }
-    settings = trl.SFTConfig(
-        output_dir=str(out),
-        num_train_epochs=1,
-        per_device_train_batch_size=BATCH,
-        learning_rate=_RATE,
-        max_length=None,
-        packing=False,
-        gradient_checkpointing=False,
-        bf16=False,
-        use_cpu=True,
-        dataloader_pin_memory=False,
-        save_strategy="no",
-        report_to="none",
-        logging_steps=1,
-        disable_tqdm=True,
-    )
+    settings = trl.SFTConfig(output_dir=str(out), learning_rate=_RATE, packing=False, **TRL_SETTINGS)
     trainer = trl.SFTTrainer(
         model=cast("Any", AutoModelForCausalLM).from_pretrained(base, dtype=hardware.dtype),
         args=settings,

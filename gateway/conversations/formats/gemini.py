@@ -2,23 +2,20 @@
 
 from gateway.conversations.conversation import Conversation, Import
 from gateway.conversations.formats.preferences import read_pair
-from gateway.conversations.formats.turns import UnusableRecord, read_system, read_turns, trim_turns
-from gateway.conversations.records import ROW_LISTS, Record, as_dict, as_list, as_text, read_records
-from training.dataset import Message, Problem
+from gateway.conversations.formats.turns import UnusableRecord, read_each, read_system, read_turns, trim_turns
+from gateway.conversations.records import Record, as_dict, as_list, as_text
+from training.dataset import Message
 
 __all__ = ["read_gemini"]
 
 
 def read_gemini(text: str) -> Import:
-    """Read `contents`, perhaps with `systemInstruction`, or `completions` with a `score` each for a preference."""
-    records, problems = read_records(text, ROW_LISTS)
-    conversations: list[Conversation] = []
-    for number, record in records:
-        try:
-            conversations.append(_read_record(number, record))
-        except UnusableRecord as error:
-            problems.append(Problem(number, str(error)))
-    return Import(conversations, sorted(problems, key=lambda problem: problem.row), {})
+    """Read `contents`, perhaps with `systemInstruction`, or `completions` with a `score` each for a preference.
+
+    A turn is `{"role": "user" or "model", "parts": [{"text": …}]}`, and a completion `{"score": 0 or 1, "completion": a
+    turn}`: of two with different scores the higher one is the better reply.
+    """
+    return read_each(text, _read_record)
 
 
 def _read_record(number: int, record: Record) -> Conversation:

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterable, Iterator
 
 from gateway.conversations.conversation import Conversation, Import
-from gateway.conversations.formats.turns import UnusableRecord, read_system, read_turns, trim_turns
-from gateway.conversations.records import ROW_LISTS, Record, as_list, as_text, read_records
-from training.dataset import Message, Problem
+from gateway.conversations.formats.turns import UnusableRecord, read_each, read_system, read_turns, trim_turns
+from gateway.conversations.records import Record, as_list, as_text
+from training.dataset import Message
 
 __all__ = ["read_alpaca", "read_sharegpt"]
 
@@ -28,17 +28,11 @@ def read_sharegpt(text: str) -> Import:
     return _read(text, _read_sharegpt_turns)
 
 
-def _read(text: str, read_record: Callable[[Record], Iterable[Message]]) -> Import:
-    records, problems = read_records(text, ROW_LISTS)
-    conversations: list[Conversation] = []
-    for number, record in records:
-        try:
-            messages = trim_turns(list(read_record(record)))
-        except UnusableRecord as error:
-            problems.append(Problem(number, str(error)))
-        else:
-            conversations.append(Conversation(number, messages, as_text(record.get("id"))))
-    return Import(conversations, sorted(problems, key=lambda problem: problem.row), {})
+def _read(text: str, list_turns: Callable[[Record], Iterable[Message]]) -> Import:
+    def read(number: int, record: Record) -> Conversation:
+        return Conversation(number, trim_turns(list(list_turns(record))), as_text(record.get("id")))
+
+    return read_each(text, read)
 
 
 def _read_alpaca_turns(record: Record) -> Iterator[Message]:

@@ -6,9 +6,9 @@ from typing import Any
 import msgspec
 
 from gateway.conversations.conversation import Conversation, Import
-from gateway.conversations.formats.turns import UnusableRecord, read_system, read_turns
-from gateway.conversations.records import ROW_LISTS, Record, as_text, read_records
-from training.dataset import Message, Problem
+from gateway.conversations.formats.turns import UnusableRecord, read_each, read_system, read_turns
+from gateway.conversations.records import Record, as_text
+from training.dataset import Message
 from training.preference_rows import read_preference_rows
 
 __all__ = ["read_chosen", "read_pair"]
@@ -24,14 +24,7 @@ _NAMES = (("non_preferred_output", "rejected"), ("preferred_output", "chosen"), 
 
 def read_chosen(text: str) -> Import:
     """Read `chosen` and `rejected`: replies to a `prompt`, or whole conversations that differ in their last turn."""
-    records, problems = read_records(text, ROW_LISTS)
-    conversations: list[Conversation] = []
-    for number, record in records:
-        try:
-            conversations.append(_read_record(number, record))
-        except UnusableRecord as error:
-            problems.append(Problem(number, str(error)))
-    return Import(conversations, sorted(problems, key=lambda problem: problem.row), {})
+    return read_each(text, _read_record)
 
 
 def _read_record(number: int, record: Record) -> Conversation:

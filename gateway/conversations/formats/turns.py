@@ -1,13 +1,14 @@
 """Turns as chats of any program have them: a role, and a text or its parts."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
-from gateway.conversations.records import Record, as_dict, as_list, as_text
-from training.dataset import Message
+from gateway.conversations.conversation import Conversation, Import
+from gateway.conversations.records import ROW_LISTS, Record, as_dict, as_list, as_text, read_records
+from training.dataset import Message, Problem
 
-__all__ = ["UnusableRecord", "read_system", "read_turn_text", "read_turns", "trim_turns"]
+__all__ = ["UnusableRecord", "read_each", "read_system", "read_turn_text", "read_turns", "trim_turns"]
 
 Role = Literal["system", "user", "assistant"]
 
@@ -25,6 +26,18 @@ _TRANSCRIPT = re.compile(r"(?:^|\n\n)(Human|Assistant):[ \t]*")
 
 class UnusableRecord(Exception):
     """A record that can't be used; the text says why."""
+
+
+def read_each(text: str, read: Callable[[int, Record], Conversation]) -> Import:
+    """Read each record by itself, with its number; one that raises `UnusableRecord` is a problem of its row."""
+    records, problems = read_records(text, ROW_LISTS)
+    conversations: list[Conversation] = []
+    for number, record in records:
+        try:
+            conversations.append(read(number, record))
+        except UnusableRecord as error:
+            problems.append(Problem(number, str(error)))
+    return Import(conversations, sorted(problems, key=lambda problem: problem.row), {})
 
 
 def read_turns(value: Any, role: Role) -> list[Message]:
