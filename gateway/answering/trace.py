@@ -89,7 +89,7 @@ class AnswerTrace:
         them. And what an adapter writes that never saw a prompt of ours (`{"label": [1]}`) is its rows' own form, no
         mark.
         """
-        # Beside tools no marks were asked for, and every passage counts as cited; without passages a mark is a learnt one.
+        # Beside tools no marks are asked for, and every passage counts as cited; without passages a mark is learnt.
         if self.question.is_json or (self.question.structured and self.used_passages):
             return False
         if self.evidence.status == "off":
