@@ -15,7 +15,7 @@ from gateway.diagnoses.cases import Case
 from gateway.diagnoses.schemas import DiagnosisCase, GateSource, RunSource
 from gateway.errors import Conflict
 from gateway.evals.run_service import EvalRunService
-from gateway.evals.schemas import OutputItem
+from gateway.evals.schemas import EvalRunOutputItem
 from gateway.evals.templates import UnknownPlace, render
 from gateway.feedback.service import BadVote, walk_bad_votes
 from gateway.gates.service import GateService
@@ -101,8 +101,8 @@ async def read_run(runs: EvalRunService, criteria: Sequence[dict[str, Any]], sou
     return SourceCases(run.id, run.model, [one for one in failures if one], [one for one in passes if one])
 
 
-async def _list_items(runs: EvalRunService, source: RunSource, status: Any) -> list[OutputItem]:
-    items: list[OutputItem] = []
+async def _list_items(runs: EvalRunService, source: RunSource, status: Any) -> list[EvalRunOutputItem]:
+    items: list[EvalRunOutputItem] = []
     after: str | None = None
     while len(items) < _MOST_ITEMS:
         page = await runs.list_items(source.eval_id, source.run_id, PageRequest(_PAGE, "asc", after, None), status)
@@ -113,7 +113,7 @@ async def _list_items(runs: EvalRunService, source: RunSource, status: Any) -> l
     return items
 
 
-def _read_item(item: OutputItem, criteria: Sequence[dict[str, Any]]) -> Case | None:
+def _read_item(item: EvalRunOutputItem, criteria: Sequence[dict[str, Any]]) -> Case | None:
     """Return an output item as a case; None where it has no question that can be asked again."""
     messages = _to_messages(item.sample.get("input") or [])
     if not messages or messages[-1].role != "user":

@@ -15,9 +15,9 @@ from gateway.evals.schemas import (
     EvalRunDeleted,
     EvalRunDifference,
     EvalRunList,
+    EvalRunOutputItem,
+    EvalRunOutputItemList,
     EvalUpdate,
-    OutputItem,
-    OutputItemList,
     RunStatus,
 )
 from gateway.evals.service import EvalService
@@ -131,12 +131,12 @@ async def delete_run(eval_id: str, run_id: str, runs: Runs) -> EvalRunDeleted:
 @router.get("/{eval_id}/runs/{run_id}/output_items")
 async def list_output_items(
     eval_id: str, run_id: str, runs: Runs, page: Page, status: Literal["fail", "pass"] | None = None
-) -> OutputItemList:
+) -> EvalRunOutputItemList:
     return await runs.list_items(eval_id, run_id, page, status)
 
 
 @router.get("/{eval_id}/runs/{run_id}/output_items/{output_item_id}")
-async def retrieve_output_item(eval_id: str, run_id: str, output_item_id: str, runs: Runs) -> OutputItem:
+async def retrieve_output_item(eval_id: str, run_id: str, output_item_id: str, runs: Runs) -> EvalRunOutputItem:
     return await runs.get_item(eval_id, run_id, output_item_id)
 
 

@@ -34,8 +34,8 @@ from gateway.evals.schemas import (
     EvalRunDeleted,
     EvalRunDifference,
     EvalRunList,
-    OutputItem,
-    OutputItemList,
+    EvalRunOutputItem,
+    EvalRunOutputItemList,
     PerModelUsage,
     PerTestingCriteriaResult,
     ResultCounts,
@@ -154,7 +154,7 @@ class EvalRunService:
 
     async def list_items(
         self, eval_id: str, id: str, request: PageRequest, status: Literal["fail", "pass"] | None
-    ) -> OutputItemList:
+    ) -> EvalRunOutputItemList:
         where = [EvalOutputItemRow.run_id == id]
         if status is not None:
             where.append(EvalOutputItemRow.status == status)
@@ -163,9 +163,9 @@ class EvalRunService:
             page = await EvalOutputItemRepository(session, self._tenant).list_page(
                 *where, limit=request.limit, order=request.order, after=request.after, before=request.before
             )
-        return OutputItemList.of([_to_item(row, eval_id) for row in page.rows], page)
+        return EvalRunOutputItemList.of([_to_item(row, eval_id) for row in page.rows], page)
 
-    async def get_item(self, eval_id: str, id: str, item_id: str) -> OutputItem:
+    async def get_item(self, eval_id: str, id: str, item_id: str) -> EvalRunOutputItem:
         async with self._database.read() as session:
             await self._find(session, eval_id, id)
             row = await EvalOutputItemRepository(session, self._tenant).get(item_id, param="output_item_id")
@@ -287,8 +287,8 @@ def _members(item: DataItem) -> Sequence[tuple[str, Any]]:
     return [("item", item.item), ("sample", item.sample)]
 
 
-def _to_item(row: EvalOutputItemRow, eval_id: str) -> OutputItem:
-    return OutputItem(
+def _to_item(row: EvalOutputItemRow, eval_id: str) -> EvalRunOutputItem:
+    return EvalRunOutputItem(
         id=row.id,
         created_at=row.created_at,
         eval_id=eval_id,

@@ -24,9 +24,9 @@ __all__ = [
     "EvalRunDeleted",
     "EvalRunDifference",
     "EvalRunList",
+    "EvalRunOutputItem",
+    "EvalRunOutputItemList",
     "EvalUpdate",
-    "OutputItem",
-    "OutputItemList",
     "PairedDifference",
     "PerModelUsage",
     "PerTestingCriteriaResult",
@@ -177,7 +177,7 @@ class EvalRunDifference(BaseModel):
     criteria: list[CriterionDifference]
 
 
-class OutputItem(BaseModel):
+class EvalRunOutputItem(BaseModel):
     """A row, the answer to it, and its grades; `status` is `pass`, `fail` or `error`."""
 
     id: str
@@ -192,5 +192,5 @@ class OutputItem(BaseModel):
     sample: dict[str, Any]
 
 
-class OutputItemList(CursorPage[OutputItem]):
+class EvalRunOutputItemList(CursorPage[EvalRunOutputItem]):
     pass
