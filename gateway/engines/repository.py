@@ -3,12 +3,14 @@
 import time
 from contextlib import suppress
 
+import msgspec
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.engines.served_base_model import ServedBaseModel
 from gateway.engines.tables import BaseModelRow
+from gateway.engines.training_traits import TrainingTraits
 
 __all__ = ["announce_base", "read_announced_base"]
 
@@ -22,6 +24,7 @@ async def announce_base(session: AsyncSession, base: ServedBaseModel) -> None:
         chat_template_digest=base.chat_template_digest,
         folds_system=base.folds_system,
         markers=None if base.markers is None else list(base.markers),
+        training=None if base.training is None else msgspec.to_builtins(base.training),
         served_at=max(time.time(), newest.served_at + 1e-3 if newest else 0.0),
     )
     if newest is not None and newest.digest == base.digest:
@@ -43,4 +46,5 @@ async def read_announced_base(session: AsyncSession) -> ServedBaseModel | None:
         chat_template_digest=row.chat_template_digest,
         folds_system=row.folds_system,
         markers=None if row.markers is None else tuple(row.markers),
+        training=None if row.training is None else msgspec.convert(row.training, TrainingTraits),
     )

@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 import prompts
+from gateway.engines.training_traits import TrainingTraits
 from gateway.settings import Settings, SettingsError
 
 __all__ = ["ServedBaseModel", "choose_markers"]
@@ -28,6 +29,8 @@ class ServedBaseModel(msgspec.Struct, frozen=True):
     """The system text goes into the first user message, see `training.chat_format`."""
     markers: tuple[str, ...] | None = None
     """The spellings that are broken in texts that others wrote, see `training.markers`; None where unknown."""
+    training: TrainingTraits | None = None
+    """For processes without its files; None where an older version prepared it."""
 
     @property
     def markers_digest(self) -> str:

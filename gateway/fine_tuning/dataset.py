@@ -12,6 +12,7 @@ from gateway.conversations.findings import Finding
 from gateway.conversations.formats import read_conversations
 from gateway.db import Database
 from gateway.engines.served_base_model import ServedBaseModel, choose_markers
+from gateway.engines.training_traits import TrainingTraits, read_training_traits
 from gateway.errors import BadRequest, blur
 from gateway.files.service import get_file
 from gateway.fine_tuning.request import find_start
@@ -20,10 +21,7 @@ from gateway.fine_tuning.schemas import FineTuningJobCreate
 from gateway.prompts import PromptRow
 from gateway.prompts.service import get_prompt
 from gateway.prompts.variables import check_variables
-from training.chat_format import ChatFormat, read_chat_format
-from training.checkpoint import check_trainable, count_parameters
 from training.dataset import describe_problems
-from training.errors import TrainingError
 
 __all__ = ["TrainingFiles", "choose_row_format"]
 
@@ -44,28 +42,24 @@ class TrainingFiles:
         self._artifacts = artifacts
         self._base = base
 
-    async def read_chat_format(self) -> ChatFormat | None:
-        """Return the form in which the base model's chat template wants them; None where only workers know.
+    async def read_traits(self) -> TrainingTraits | None:
+        """Return what the base model asks of jobs; None where only workers know, whose trainer looks at it then.
 
         Raises:
-            BadRequest: No reply can be learnt with that template, or the model is quantised, or its files are damaged.
+            BadRequest: No reply can be learnt with its chat template, or it is quantised, or its files are damaged.
         """
         base = self._base
-        if base is None or not base.path or not Path(base.path).is_dir():
-            return None  # its files are on the workers' machine, where the trainer looks at them
-        try:
-            await asyncio.to_thread(check_trainable, Path(base.path))
-            return await asyncio.to_thread(read_chat_format, Path(base.path))
-        except TrainingError as error:
-            if error.code == "unsupported_chat_template":
-                raise BadRequest(blur(error.message), param="model", code="unsupported_chat_template") from None
-            raise BadRequest(blur(error.message), param="model", code="unsupported_base_model") from None
-
-    async def count_parameters(self) -> int | None:
-        """Return the base model's number of parameters; None where only workers know."""
-        if self._base is None or not self._base.path or not Path(self._base.path).is_dir():
+        if base is None:
             return None
-        return await asyncio.to_thread(count_parameters, Path(self._base.path))
+        traits = base.training  # of a base whose files are on the workers' machine
+        if base.path and Path(base.path).is_dir():
+            traits = await asyncio.to_thread(read_training_traits, Path(base.path))
+        if traits is None or traits.refusal is None:
+            return traits
+        message = blur(traits.refusal.message)
+        if traits.refusal.code == "unsupported_chat_template":
+            raise BadRequest(message, param="model", code="unsupported_chat_template")
+        raise BadRequest(message, param="model", code="unsupported_base_model")
 
     async def find_start(self, request: FineTuningJobCreate, base: str) -> AdapterRow | None:
         """Return the tenant's adapter that a job trains on from, see `request.find_start`."""

@@ -14,6 +14,7 @@ from gateway.adapters.publish import refuse_undecided
 from gateway.adapters.service import read_chat_template_kwargs
 from gateway.artifacts import Stored
 from gateway.conversations.findings import Finding
+from gateway.engines.training_traits import TrainingTraits
 from gateway.errors import BadRequest
 from gateway.fine_tuning.dataset import TrainingFiles
 from gateway.fine_tuning.estimate import Price, TrainingFigures, estimate_training, price_figures
@@ -52,7 +53,6 @@ from gateway.fine_tuning.training_state import drop_state
 from gateway.ids import new_id
 from gateway.tenants.authenticator import Principal
 from gateway.tenants.storage import TenantStorage
-from training.chat_format import ChatFormat
 from training.spec import COMFORTABLE_ROWS, MINIMUM_ROWS, Recipe
 
 __all__ = ["FineTuningService", "estimate_cost", "find_job"]
@@ -113,13 +113,13 @@ class FineTuningService:
         start = await files.find_start(request, base)
         options = request.braid or FineTuningBraidOptions()
         prompt = await files.find_prompt(options.prompt, options.variables)
-        format = await files.read_chat_format()
-        bounds = replace(bounds, start_rank=start and start.rank, parameters=await files.count_parameters())
+        traits = await files.read_traits()
+        bounds = replace(bounds, start_rank=start and start.rank, parameters=traits and traits.parameters)
         rows = await files.render(
             request.training_file, prompt, options.variables, method=method, param="training_file"
         )
         _check_count(rows.count)
-        _check_systems(rows, format)
+        _check_systems(rows, traits)
         validation_rows = None
         if request.validation_file is not None:
             validation_rows = await files.render(
@@ -140,7 +140,7 @@ class FineTuningService:
             "method": method,
             "start": start and {"model": start.model, "digest": start.digest},
             "steps": recipe.steps,
-            "chat_template_kwargs": read_chat_template_kwargs(start) if start else format and format.variables,
+            "chat_template_kwargs": read_chat_template_kwargs(start) if start else traits and traits.variables,
             "recipe": to_options(recipe),
             "facts": facts and facts.model_dump(),
             "evidence": options.evidence and options.evidence.model_dump(),
@@ -355,8 +355,8 @@ def _check_count(rows: int) -> None:
         )
 
 
-def _check_systems(rows: RenderedFile, format: ChatFormat | None) -> None:
-    if format and format.needs_system and rows.without_system:
+def _check_systems(rows: RenderedFile, traits: TrainingTraits | None) -> None:
+    if traits and traits.needs_system and rows.without_system:
         numbers = ", ".join(map(str, rows.without_system[:_LISTED_ROWS]))
         raise BadRequest(
             f"{len(rows.without_system)} rows have no system text (rows {numbers}…), and the base model's chat "

@@ -11,6 +11,7 @@ import msgspec
 
 import prompts
 from gateway.engines.served_base_model import ServedBaseModel
+from gateway.engines.training_traits import read_training_traits
 from gateway.processes import BASE_MODEL
 from gateway.settings import Settings
 from gateway.terminal import CommandError
@@ -59,6 +60,7 @@ async def prepare_base_model(settings: Settings, dtype: str, tell: Callable[[str
     folder = settings.home.resolve() / "models" / f"{re.sub(r'[^A-Za-z0-9._-]+', '--', name)}-{dtype}"
     directory = Path(await _make(settings, folder, dtype, tell))
     shape = await asyncio.to_thread(BaseShape.read, directory)
+    traits = await asyncio.to_thread(read_training_traits, directory)
     aliases = (settings.base_model, str(directory)) if settings.base_model else (*_PACKAGED_ALIASES, str(directory))
     base = ServedBaseModel(
         name=name,
@@ -68,6 +70,7 @@ async def prepare_base_model(settings: Settings, dtype: str, tell: Callable[[str
         chat_template_digest=shape.chat_template_digest,
         folds_system=await asyncio.to_thread(lambda: needs_folding(ChatTemplate.read(directory).render)),
         markers=await asyncio.to_thread(read_markers, directory, prompts.find_generic),
+        training=msgspec.structs.replace(traits, variables=None),  # the day that some print is the job's
     )
     file = ServedBaseModel.locate_file(settings.home)
     partial = file.with_suffix(".partial")

@@ -7,6 +7,7 @@ import prompts
 from gateway.db import open_database
 from gateway.engines.repository import announce_base, read_announced_base
 from gateway.engines.served_base_model import ServedBaseModel, choose_markers
+from gateway.engines.training_traits import TrainingRefusal, TrainingTraits
 from tests.gateway.conftest import on_both_databases
 
 BASE = ServedBaseModel(
@@ -16,14 +17,16 @@ BASE = ServedBaseModel(
     chat_template_digest="t1",
     folds_system=True,
     markers=("<x>", "§END§"),
+    training=TrainingTraits(parameters=7, refusal=TrainingRefusal("unsupported_base_model", "It is quantised.")),
 )
 
 
 @on_both_databases
 async def test_a_base_is_announced_with_its_markers(database_url: str) -> None:
     async with open_database(database_url) as database:
-        for markers in (None, (), BASE.markers):  # a base that is announced again says what it is now
-            base = msgspec.structs.replace(BASE, markers=markers)
+        # A base that is announced again says what it is now.
+        for markers, training in ((None, BASE.training), ((), None), (BASE.markers, TrainingTraits(parameters=8))):
+            base = msgspec.structs.replace(BASE, markers=markers, training=training)
             async with database.begin() as session:
                 await announce_base(session, base)
             async with database.read() as session:
@@ -49,7 +52,8 @@ def test_the_digest_of_markers_tells_sets_apart(markers: tuple[str, ...] | None)
     assert bool(digest) == (markers is not None)
 
 
-def test_what_an_older_version_left_has_no_markers() -> None:
+def test_what_an_older_version_left_has_no_markers_and_no_traits_for_trainings() -> None:
     content = msgspec.to_builtins(BASE)
-    del content["markers"]
-    assert msgspec.json.decode(msgspec.json.encode(content), type=ServedBaseModel).markers is None
+    del content["markers"], content["training"]
+    older = msgspec.json.decode(msgspec.json.encode(content), type=ServedBaseModel)
+    assert (older.markers, older.training) == (None, None)

@@ -1,5 +1,6 @@
 """What a job makes of the base's chat template: refused at creation, or the same form in rows and requests."""
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,10 @@ import httpx2
 import msgspec
 import pytest
 
+from gateway.db import open_database
+from gateway.engines.repository import announce_base
 from gateway.engines.served_base_model import ServedBaseModel
+from gateway.engines.training_traits import read_training_traits
 from gateway.settings import Settings
 from tests.fakes.trainer import rows, write_trainer
 from tests.fakes.vllm import FakeVllm
@@ -18,9 +22,22 @@ from tests.gateway.tuning import adapters, ask, ended, start, until_loaded
 from tests.gateway.worker import working
 from tests.training import chat_templates as templates
 
+HERE, ELSEWHERE = "here", "elsewhere"
+
 
 @pytest.fixture
-def settings(request: pytest.FixtureRequest, tmp_path: Path, database_url: str, engine: FakeVllm) -> Settings:
+def place(request: pytest.FixtureRequest) -> str:
+    """Where the base's files are: here, or on another machine, whose worker has announced it."""
+    return getattr(request, "param", HERE)
+
+
+in_both_places = pytest.mark.parametrize("place", [HERE, ELSEWHERE], indirect=True)
+
+
+@pytest.fixture
+def settings(
+    request: pytest.FixtureRequest, tmp_path: Path, database_url: str, engine: FakeVllm, place: str
+) -> Settings:
     """As for other jobs, with a chat template and what `braid up` says of it."""
     worker.prepare_home(tmp_path, engine.model)
     settings = Settings(
@@ -36,8 +53,17 @@ def settings(request: pytest.FixtureRequest, tmp_path: Path, database_url: str, 
     ends = {"added_tokens": [{"id": 2, "content": "<|im_end|>", "special": True}]}
     Path(base.path, "tokenizer.json").write_text(json.dumps(ends))
     Path(base.path, "generation_config.json").write_text(json.dumps({"eos_token_id": 2}))
+    base = msgspec.structs.replace(base, training=read_training_traits(Path(base.path)))
     ServedBaseModel.locate_file(tmp_path).write_bytes(msgspec.json.encode(base))
+    if place == ELSEWHERE:
+        asyncio.run(announce(database_url, base))
+        ServedBaseModel.locate_file(tmp_path).unlink()
     return settings
+
+
+async def announce(database_url: str, base: ServedBaseModel) -> None:
+    async with open_database(database_url) as database, database.begin() as session:
+        await announce_base(session, base)
 
 
 @pytest.mark.parametrize(
@@ -48,6 +74,7 @@ def settings(request: pytest.FixtureRequest, tmp_path: Path, database_url: str, 
     ],
     indirect=["settings"],
 )
+@in_both_places
 async def test_a_job_that_the_template_makes_impossible_is_refused_when_it_is_made(
     gateway: Gateway, trait: str
 ) -> None:
@@ -60,6 +87,7 @@ async def test_a_job_that_the_template_makes_impossible_is_refused_when_it_is_ma
 
 
 @pytest.mark.parametrize("settings", [(templates.DATED_DEFAULT, False)], indirect=True)
+@in_both_places
 async def test_rows_without_a_system_text_are_refused_where_the_date_would_stand_in(gateway: Gateway) -> None:
     client = await gateway.tenant("kestrel")
     answer = await ask(client, b'{"messages": [{"role": "system", "content": "Be brief."}, '
@@ -106,7 +134,18 @@ async def test_requests_for_an_adapter_have_the_form_that_it_was_trained_in(
 
 @pytest.mark.parametrize("settings", [(templates.PLAIN, False)], indirect=True)
 async def test_a_job_on_a_quantised_base_is_refused_when_it_is_made(gateway: Gateway, settings: Settings) -> None:
-    config = Path(ServedBaseModel.load(settings).path) / "config.json"
+    folder = Path(ServedBaseModel.load(settings).path)
+    config = folder / "config.json"
     config.write_text(json.dumps(json.loads(config.read_text()) | {"quantization_config": {"quant_method": "awq"}}))
     answer = await ask(await gateway.tenant("kestrel"))
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "unsupported_base_model")
+    refusal = read_training_traits(folder).refusal
+    assert refusal is not None
+    assert refusal.message == answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("settings", [(templates.PLAIN, False)], indirect=True)
+@in_both_places
+async def test_the_rate_follows_the_size_of_a_base_also_where_its_files_are_elsewhere(gateway: Gateway) -> None:
+    job = await start(await gateway.tenant("kestrel"))
+    assert "parameters" in job["braid"]["reasons"]["learning_rate"]

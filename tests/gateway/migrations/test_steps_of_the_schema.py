@@ -229,9 +229,6 @@ async def test_the_markers_of_a_base_come_unknown_and_go_again(database: Databas
     before = await rows(database, "SELECT * FROM base_models")
     await move(database, "0008")
     assert await rows(database, "SELECT name, markers FROM base_models") == [("base", None)]
-    async with database.read() as session:
-        announced = await read_announced_base(session)
-    assert announced == ServedBaseModel("base", "", "d", chat_template_digest="t")
     await move(database, "0007", down=True)
     assert await rows(database, "SELECT * FROM base_models") == before
 
@@ -275,3 +272,17 @@ async def test_who_forced_a_rollout_is_one_of_a_list_and_alone_again(database: D
     assert await read() == [None, [forced]]
     await move(database, "0031", down=True)
     assert await read() == [None, forced]
+
+
+async def test_what_a_base_asks_of_trainings_comes_unknown_and_goes_again(database: Database) -> None:
+    await move(database, "0034")
+    base = {"digest": "d", "name": "base", "chat_template_digest": "t", "folds_system": False, "served_at": 1.0}
+    await insert(database, "base_models", base)
+    before = await rows(database, "SELECT * FROM base_models")
+    await move(database, "0035")
+    assert await rows(database, "SELECT name, training FROM base_models") == [("base", None)]
+    async with database.read() as session:
+        announced = await read_announced_base(session)
+    assert announced == ServedBaseModel("base", "", "d", chat_template_digest="t")
+    await move(database, "0034", down=True)
+    assert await rows(database, "SELECT * FROM base_models") == before

@@ -4,9 +4,11 @@ import socket
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from gateway.engines.served_base_model import ServedBaseModel
+from gateway.engines.training_traits import read_training_traits
 from gateway.processes import GATEWAY, WORKER
 from gateway.settings import Settings, load_settings
 from gateway.stack.base_model import choose_public_name, prepare_base_model
@@ -102,6 +104,7 @@ async def test_the_base_model_is_described_in_one_file(tmp_path: Path) -> None:
     assert str(base) in base_model.names
     assert base_model.chat_template_digest == BaseShape.read(base).chat_template_digest
     assert not base_model.folds_system
+    assert base_model.training == msgspec.structs.replace(read_training_traits(base), variables=None)
     assert (base_model.markers, base_model.markers_digest) == (None, "")
     (base / "tokenizer.json").write_text('{"added_tokens": [{"id": 1, "content": "§END§", "special": true}]}')
     (base / "chat_template.jinja").write_text(NO_SYSTEM)
