@@ -20,7 +20,8 @@ from gateway.adapters.stored_adapter import Description, StoredAdapter
 from gateway.adapters.trainer import TrainerDied, TrainerProgram, TrainerRun
 from gateway.artifacts import Artifacts
 from gateway.engines import EngineError, EngineRefused
-from gateway.errors import PayloadTooLarge
+from gateway.engines.training_traits import read_training_traits
+from gateway.errors import PayloadTooLarge, blur
 from gateway.files.service import add_file, make_file
 from gateway.fine_tuning.epoch_checkpoints import EpochCheckpoint, EpochCheckpoints, check_rows, make_adapter_row
 from gateway.fine_tuning.estimate import Price, TrainingFigures, price_figures
@@ -106,6 +107,7 @@ class TrainHandler:
         if beginning is None:
             return
         try:
+            await self._check_base(claim)
             if await self._rows.prepare(claim):
                 beginning = replace(beginning, inputs=await self._read_inputs(claim))
             await self._facts.check(claim)
@@ -126,6 +128,14 @@ class TrainHandler:
             if claim.attempts < _ATTEMPTS:
                 raise
             raise JobFailed("trainer_died", f"In each of {claim.attempts} attempts: {died}") from died
+
+    async def _check_base(self, claim: Claim) -> None:
+        """End a job that can't be trained before its rows get their passages, which may take minutes."""
+        if self._publisher.has_weights(claim):
+            return
+        refusal = (await asyncio.to_thread(read_training_traits, Path(self._publisher.base.path))).refusal
+        if refusal is not None:
+            raise JobFailed(refusal.code, blur(refusal.message))
 
     async def _tell_delay(self, claim: Claim, delayed: JobDelayed) -> None:
         """Say what the training waits for, once until that changes; engines that are away say so elsewhere."""

@@ -149,3 +149,16 @@ async def test_a_job_on_a_quantised_base_is_refused_when_it_is_made(gateway: Gat
 async def test_the_rate_follows_the_size_of_a_base_also_where_its_files_are_elsewhere(gateway: Gateway) -> None:
     job = await start(await gateway.tenant("kestrel"))
     assert "parameters" in job["braid"]["reasons"]["learning_rate"]
+
+
+@pytest.mark.parametrize("settings", [(templates.PLAIN, False)], indirect=True)
+async def test_a_worker_refuses_a_job_before_its_trainer_starts(gateway: Gateway, settings: Settings) -> None:
+    config = Path(ServedBaseModel.load(settings).path) / "config.json"
+    client = await gateway.tenant("kestrel")
+    job = await start(client)
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"quantization_config": {"quant_method": "awq"}}))
+    settings.model_python.unlink()
+    async with working(settings):
+        error = (await ended(client, job["id"]))["error"]
+    assert error["code"] == "unsupported_base_model"
+    assert error["message"] == (await ask(client)).json()["error"]["message"]
