@@ -2,16 +2,17 @@
 
 from collections.abc import Callable, Iterator, Mapping
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
+
+from gateway.tallies import CountFamily, DurationFamily
 
 __all__ = ["Metrics", "Samples"]
 
 Samples = Mapping[tuple[str, ...], float]
 """Values by their labels' values."""
 
-_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 _READ_WHEN_ASKED: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "braid_chat_running": ("Chat answers that are being made now.", ()),
     "braid_answer_records_waiting": ("Answers' records that wait to be written.", ()),
@@ -43,13 +44,13 @@ class Metrics:
         self.registry = CollectorRegistry()
         self._readers = _Readers()
         self.registry.register(self._readers)
-        self._answers = self._counter("braid_chat_answers_total", "Chat answers by how they ended.", "outcome")
-        self.seconds = self._histogram("braid_chat_seconds", "Seconds from request to the answer's end.")
-        self.first_byte = self._histogram("braid_chat_first_byte_seconds", "Seconds to the first byte.")
-        self.retrieval = self._histogram("braid_retrieval_seconds", "Seconds to find passages.")
-        tokens = self._counter("braid_chat_tokens_total", "Tokens by direction.", "kind")
-        self.prompt_tokens = tokens.labels("prompt")
-        self.completion_tokens = tokens.labels("completion")
+        self._answers = self._counts("braid_chat_answers", "Chat answers by how they ended.", "outcome")
+        self.seconds = self._durations("braid_chat_seconds", "Seconds from request to the answer's end.").find()
+        self.first_byte = self._durations("braid_chat_first_byte_seconds", "Seconds to the first byte.").find()
+        self.retrieval = self._durations("braid_retrieval_seconds", "Seconds to find passages.").find()
+        tokens = self._counts("braid_chat_tokens", "Tokens by direction.", "kind")
+        self.prompt_tokens = tokens.find("prompt")
+        self.completion_tokens = tokens.find("completion")
         self.records_dropped = self._counter(
             "braid_answer_records_dropped_total",
             "Answers' records lost because the database failed or was too slow.",
@@ -58,17 +59,14 @@ class Metrics:
             "braid_answer_counts_dropped_total",
             "Answers whose tokens stay uncounted because engines failed, or too many waited, or the process ended.",
         )
-        self._requests = self._counter(
-            "braid_http_requests_total", "Requests by route and class of status.", "method", "route", "status"
+        self._requests = self._counts(
+            "braid_http_requests", "Requests by route and class of status.", "method", "route", "status"
         )
-        self._request_seconds = self._histogram(
+        self._request_seconds = self._durations(
             "braid_http_seconds", "Seconds from a request's headers to its answer's end.", "route"
         )
         self._jobs_ended = self._counter("braid_jobs_ended_total", "Runs of jobs in this worker.", "kind", "outcome")
         self._removals = self._counter("braid_removed_total", "Things removed because their time was over.", "chore")
-        # Looking a child up costs more than counting.
-        self._by_outcome: dict[str, Counter] = {}
-        self._by_request: dict[tuple[str, str, str], tuple[Counter, Histogram]] = {}
 
     def read_from(self, name: str, reader: Callable[[], Samples]) -> None:
         """Have a metric's values read from `reader` whenever they are asked for."""
@@ -78,20 +76,12 @@ class Metrics:
 
     def count_answer(self, outcome: str) -> None:
         """Count an answer: `completed`, `interrupted`, `abandoned`, or an error's code."""
-        child = self._by_outcome.get(outcome)
-        if child is None:
-            child = self._by_outcome[outcome] = self._answers.labels(outcome)
-        child.inc()
+        self._answers.find(outcome).add()
 
     def count_request(self, method: str, route: str, status: str, seconds: float) -> None:
         """Count a request by its route's template and its status's class, such as `2xx`."""
-        key = method, route, status
-        children = self._by_request.get(key)
-        if children is None:
-            children = self._requests.labels(*key), self._request_seconds.labels(route)
-            self._by_request[key] = children
-        children[0].inc()
-        children[1].observe(seconds)
+        self._requests.find(method, route, status).add()
+        self._request_seconds.find(route).add(seconds)
 
     def count_job(self, kind: str, outcome: str) -> None:
         """Count a job's run: `succeeded`, `failed`, `cancelled`, or `queued` where it is tried again."""
@@ -107,8 +97,15 @@ class Metrics:
     def _counter(self, name: str, documentation: str, *labels: str) -> Counter:
         return Counter(name, documentation, labels, registry=self.registry)
 
-    def _histogram(self, name: str, documentation: str, *labels: str) -> Histogram:
-        return Histogram(name, documentation, labels, buckets=_SECONDS, registry=self.registry)
+    def _counts(self, name: str, documentation: str, *labels: str) -> CountFamily:
+        family = CountFamily(name, documentation, labels)
+        self.registry.register(family)
+        return family
+
+    def _durations(self, name: str, documentation: str, *labels: str) -> DurationFamily:
+        family = DurationFamily(name, documentation, labels)
+        self.registry.register(family)
+        return family
 
 
 class _Readers(Collector):

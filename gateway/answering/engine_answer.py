@@ -23,6 +23,7 @@ __all__ = [
 ]
 
 _EVENT_BYTES = 8 * 1024 * 1024
+_NEWLINE, _RETURN = b"\n\r"  # as numbers: bytes are looked for in bytes at several times the cost
 _REASONS = (None, "stop", "length", "tool_calls", "content_filter", "function_call")
 _GIVEN_UP = ("abort", "error")
 
@@ -181,7 +182,11 @@ class EventReader:
         Raises:
             BrokenAnswer: An event has grown too long.
         """
-        rest = self._rest + (part.replace(b"\r", b"") if b"\r" in part else part)
+        if not self._rest and part.startswith(b"data: {") and part.endswith(b"}\n\n"):
+            data = part[6:-2]
+            if _NEWLINE not in data and _RETURN not in data:  # one event, as nearly every part is
+                return [data]
+        rest = self._rest + (part.replace(b"\r", b"") if _RETURN in part else part)
         whole, separator, self._rest = rest.rpartition(b"\n\n")
         if not separator:
             if len(rest) > _EVENT_BYTES:

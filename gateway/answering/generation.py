@@ -168,12 +168,12 @@ class Generation:
         trace, now = self.trace, time.perf_counter()
         record = trace.record(outcome, now)
         self._metrics.count_answer(outcome)
-        self._metrics.seconds.observe(now - trace.started)
+        self._metrics.seconds.add(now - trace.started)
         if trace.retrieved_at is not None:
-            self._metrics.retrieval.observe(trace.retrieved_at - trace.started)
+            self._metrics.retrieval.add(trace.retrieved_at - trace.started)
         if trace.first_byte_at is not None:
-            self._metrics.first_byte.observe(trace.first_byte_at - trace.started)
+            self._metrics.first_byte.add(trace.first_byte_at - trace.started)
         if record.usage is not None:
-            self._metrics.prompt_tokens.inc(record.usage.get("prompt_tokens", 0))
-            self._metrics.completion_tokens.inc(record.usage.get("completion_tokens", 0))
+            self._metrics.prompt_tokens.add(record.usage.get("prompt_tokens", 0))
+            self._metrics.completion_tokens.add(record.usage.get("completion_tokens", 0))
         self._answers.put(trace.tenant, record, trace.list_uncounted_segments(), trace.find_uncounted_answer())

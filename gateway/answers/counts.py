@@ -208,12 +208,12 @@ class AnswerCounts:
 
     async def _count_usage(self, answer: UncountedAnswer) -> dict[str, Any]:
         prompt = await self._counter.count_prompt(answer.body)
-        self._metrics.prompt_tokens.inc(prompt)
+        self._metrics.prompt_tokens.add(prompt)
         if not answer.events:
             return {"prompt_tokens": prompt}
         counts = await self._counter.count(join_texts(answer.events))
         completion = round(sum(counts) * answer.total_events / len(answer.events))
-        self._metrics.completion_tokens.inc(completion)
+        self._metrics.completion_tokens.add(completion)
         return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
 
     async def _count_parts(self, segments: Sequence[prompts.Segment]) -> dict[str, int]:

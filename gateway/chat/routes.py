@@ -21,7 +21,7 @@ from gateway.tenants.authenticator import Principal
 from gateway.web.dependencies import ChatKey
 from gateway.web.error_responses import declare_errors
 from gateway.web.lean_route import LeanRoute, describe, read_body
-from gateway.web.presence import Presence
+from gateway.web.presence import make_presence
 from gateway.web.request_log import note_answer, request_id_of
 from gateway.web.state import part_of, state_of
 
@@ -69,7 +69,7 @@ class ChatAnswer(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         question = to_question(self._chat, request_id_of(scope))
         note_answer(scope, question.id)
-        with Presence(receive):
+        with make_presence(scope, receive):
             if self._chat.stream:
                 await self._send_events(question, EventSender(send))
             else:

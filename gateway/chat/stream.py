@@ -24,6 +24,11 @@ _CHOICES = b'"choices":'
 _ENGINE_ONLY = b',"token_ids":null'
 _THOUGHTS = ("reasoning", "reasoning_content")
 _ENDS = (b'"finish_reason":null}]}', b'"finish_reason":null' + _ENGINE_ONLY + b"}]}")
+_TEXT = b'"delta":{"content":"'
+_TEXT_ENDS = tuple(b'"},"logprobs":null,' + end for end in _ENDS)
+_TEXT_END = _TEXT_ENDS[0] + b"\n\n"
+_NO_DATA = b"\n"  # which is in no event's data
+(_QUOTE,) = b'"'  # as a number: bytes are looked for in bytes at several times the cost
 
 
 def make_error_event(error: BraidError) -> bytes:
@@ -54,6 +59,7 @@ class ChunkEncoder:
         self._usage_head = b"data: " + head[:-1] + b"," + _CHOICES
         # A client that asked for the usage tells the event that has it from the others by their null.
         self._head = b"data: " + head[:-1] + (b',"usage":null,' if include_usage else b",") + _CHOICES
+        self._around = (_NO_DATA, _NO_DATA, b"")
         self._trace = trace
         self._checked = trace.citable or trace.checks_links
         self._texts: dict[tuple[int, str], AnswerText] = {}
@@ -64,17 +70,37 @@ class ChunkEncoder:
         """Return what the client gets for the data of some events: its own events, or nothing yet."""
         encoded: list[bytes] = []
         for data in events:
-            if not self._checked and _is_just_text(data):
-                at = data.find(_CHOICES)
-                if at > 0:
-                    encoded.append(self._head + data[at + len(_CHOICES) :].replace(_ENGINE_ONLY, b"") + b"\n\n")
-                    continue
+            if not self._checked and (text := self._splice(data)):
+                encoded.append(text)
+                continue
             try:
                 encoded.append(self._decode(data))
             except BrokenAnswer as error:  # what came before it is still the client's
                 self.broken = error
                 break
-        return b"".join(encoded)
+        return b"".join(encoded) if len(encoded) != 1 else encoded[0]
+
+    def _splice(self, data: bytes) -> bytes:
+        """Return the event for the data of one that has nothing but a piece of text; b"" for another.
+
+        All of a choice's are the same up to the text, and behind it: what surrounds the last one is looked for first.
+        """
+        before, end, head = self._around
+        if data.startswith(before) and data.endswith(end):
+            text = data[len(before) : -len(end)]
+            if _QUOTE not in text:
+                return b"%b%b%b" % (head, text, _TEXT_END)
+        at = data.find(_CHOICES)
+        if at < 0 or not _is_just_text(data):
+            return b""
+        choices = data[at + len(_CHOICES) :]
+        text_at = choices.find(_TEXT)
+        end = next((end for end in _TEXT_ENDS if choices.endswith(end)), b"")
+        if text_at > 0 and end:
+            text_at += len(_TEXT)
+            if _QUOTE not in choices[text_at : -len(end)]:
+                self._around = data[: at + len(_CHOICES) + text_at], end, self._head + choices[:text_at]
+        return self._head + choices.replace(_ENGINE_ONLY, b"") + b"\n\n"
 
     def _decode(self, data: bytes) -> bytes:
         event = decode_event(data)

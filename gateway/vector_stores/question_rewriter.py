@@ -130,8 +130,8 @@ class QuestionRewriter:
         except BAD_JSON:
             return ""
         if answer.usage is not None:
-            self._metrics.prompt_tokens.inc(answer.usage.prompt_tokens)
-            self._metrics.completion_tokens.inc(answer.usage.completion_tokens)
+            self._metrics.prompt_tokens.add(answer.usage.prompt_tokens)
+            self._metrics.completion_tokens.add(answer.usage.completion_tokens)
         return (answer.choices[0].message.content or "") if answer.choices else ""
 
 

@@ -1,44 +1,66 @@
 """The client's presence: work for somebody who has left is cancelled."""
 
 import asyncio
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from starlette.types import Receive
+from starlette.types import Receive, Scope
 
-__all__ = ["Presence"]
+__all__ = ["LEAVE", "Leaver", "Presence", "make_presence"]
+
+LEAVE = "braid.leave"
+"""The extension of a scope by which our server takes a `Leaver`: it is called when the client leaves, or has left."""
+
+Leaver = Callable[[], None]
 
 
 class Presence:
     """Cancels the work in its block when the client leaves, wherever that work is waiting just then.
 
-    The block is left without an error then. The request's body has to be read before.
+    The block is left without an error then. The request's body has to be read before. Where the server takes the call
+    to make by `on_leave`, no task per request has to ask for it.
     """
 
-    def __init__(self, receive: Receive) -> None:
+    def __init__(self, receive: Receive, on_leave: Callable[[Leaver | None], None] | None = None) -> None:
         self._receive = receive
+        self._on_leave = on_leave
+        self._watch: asyncio.Task[None] | None = None
+        self._left = False
 
     def __enter__(self) -> Self:
         self._work = work = asyncio.current_task()
         assert work is not None
-        self._watch = work.get_loop().create_task(_wait_for_disconnect(self._receive))
-        self._watch.add_done_callback(self._cancel_work)
+        if self._on_leave is not None:
+            self._on_leave(self._cancel_work)
+        else:
+            self._watch = work.get_loop().create_task(_wait_for_disconnect(self._receive))
+            self._watch.add_done_callback(self._cancel_work)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
         work, self._work = self._work, None
-        left = self._watch.done()
-        self._watch.cancel()
-        if left and kind is asyncio.CancelledError and work is not None:
+        if self._on_leave is not None:
+            self._on_leave(None)
+        if self._watch is not None:
+            self._left = self._watch.done()
+            self._watch.cancel()
+        if self._left and kind is asyncio.CancelledError and work is not None:
             work.uncancel()
             return True
         return False
 
-    def _cancel_work(self, _watch: "asyncio.Future[None]") -> None:
+    def _cancel_work(self, _watch: "asyncio.Future[None] | None" = None) -> None:
         if self._work is not None:
+            self._left = True
             self._work.cancel()
+
+
+def make_presence(scope: Scope, receive: Receive) -> Presence:
+    """Return the presence of a request's client, by the cheaper way where the server has it."""
+    return Presence(receive, scope.get("extensions", {}).get(LEAVE))
 
 
 async def _wait_for_disconnect(receive: Receive) -> None:

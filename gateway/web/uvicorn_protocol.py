@@ -9,6 +9,8 @@ from typing import Any
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from gateway.web.presence import LEAVE, Leaver
+
 __all__ = ["JoinedProtocol"]
 
 
@@ -19,6 +21,7 @@ class JoinedProtocol(HttpToolsProtocol):
     """
 
     _running: RequestResponseCycle | None = None
+    _leaver: Leaver | None = None
     parser: httptools.HttpRequestParser
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -31,7 +34,14 @@ class JoinedProtocol(HttpToolsProtocol):
             # uvicorn tells only the last request, which isn't the one being answered if the client sent some ahead.
             running.disconnected = True
             running.message_event.set()
+        if self._leaver is not None:
+            self._leaver()
         super().connection_lost(exc)
+
+    def _on_leave(self, leaver: Leaver | None) -> None:
+        self._leaver = leaver
+        if leaver is not None and self._running is not None and self._running.disconnected:
+            leaver()
 
     def data_received(self, data: bytes) -> None:
         self._unset_keepalive_if_required()
@@ -64,6 +74,7 @@ class JoinedProtocol(HttpToolsProtocol):
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._running = cycle
         self._joined.begin()
+        cycle.scope["extensions"] = {LEAVE: self._on_leave}
         if cycle.scope["http_version"] == "1.0":
             app = _Unframed(cycle, app)
         super()._start_asgi_task(cycle, app)

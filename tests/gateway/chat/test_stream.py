@@ -11,6 +11,7 @@ from gateway.answering.question import Message, Question
 from gateway.answering.resolve import Target
 from gateway.answering.retrieve import Evidence
 from gateway.answering.trace import AnswerTrace
+from gateway.chat import stream
 from gateway.chat.stream import DONE_EVENT, ChunkEncoder
 from prompts import Rendered
 from tests import fakes
@@ -67,6 +68,48 @@ def encode(
     step = size or len(raw) or 1
     pieces = [raw[at : at + step] for at in range(0, len(raw), step)]
     return b"".join(encoder.encode(reader.feed(piece)) for piece in pieces), encoder
+
+
+PIECES = (
+    chunk({"content": "It"}),
+    chunk({"content": " is"}),
+    chunk({"content": ' "so" '}),
+    chunk({"content": "a\\"}),
+    chunk({"content": ""}),
+    chunk({"content": " in 2"}, index=1),
+    chunk({"content": " is", "reasoning": "hm"}),
+    chunk({"content": " with ids"}).replace(b"null}]}", b'null,"token_ids":null}]}'),
+    chunk({"content": " of another"}).replace(b'"id":"x"', b'"id":"y"'),
+    chunk({"reasoning": "hm"}),
+    chunk({"content": " measured"}, usage=None),
+    chunk({"content": " two"})[:-4]
+    + b',{"index":1,"delta":{"content":"x"},"logprobs":null,"finish_reason":null}]}\n\n',
+    chunk({"content": " the end"}, "stop"),
+)
+
+
+@pytest.mark.parametrize("first", range(len(PIECES)))
+def test_an_event_is_the_same_whatever_came_before_it(first: int) -> None:
+    """The encoder remembers what stood around the last text, which may be something else around the next one."""
+    for second in PIECES:
+        alone, _ = encode(plain_trace(), second, choices=3)
+        before, _ = encode(plain_trace(), PIECES[first], choices=3)
+        behind, _ = encode(plain_trace(), PIECES[first] + second, choices=3)
+        assert behind == before + alone
+        if second is not PIECES[11]:
+            [event] = [json.loads(one[6:]) for one in alone.split(b"\n\n")[:-1]]
+            [engines] = json.loads(second[6:])["choices"]
+            assert event["choices"][0]["delta"] == engines["delta"]
+            assert event["id"] == "chatcmpl-1"
+
+
+def test_text_is_spliced_without_a_look_into_it_once_an_event_showed_what_is_around_it() -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        looks: list[bytes] = []
+        look = stream._is_just_text
+        patch.setattr(stream, "_is_just_text", lambda data: looks.append(data) or look(data))  # pyright: ignore
+        encode(plain_trace(), b"".join(chunk({"content": f" word{number}"}) for number in range(20)))
+    assert len(looks) == 1
 
 
 def events(trace: AnswerTrace, raw: bytes, size: int | None = None, **options: Any) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ import uvicorn
 from starlette.types import Receive, Scope, Send
 from uvicorn.server import ServerState
 
+from gateway.web.presence import make_presence
 from gateway.web.uvicorn_protocol import JoinedProtocol
 from tests.waiting import until
 
@@ -64,6 +65,50 @@ async def test_headers_go_out_with_the_first_event_and_later_ones_when_they_come
     assert first.startswith(b"HTTP/1.1 200 OK\r\n")
     assert first.endswith(b"\r\n\r\n3\r\none\r\n")
     assert later == [b"3\r\ntwo\r\n", b"0\r\n\r\n"]
+
+
+async def work(scope: Scope, receive: Receive, states: list[str]) -> None:
+    with make_presence(scope, receive):
+        states.append("working")
+        try:
+            await asyncio.Event().wait()
+        finally:
+            states.append("cleaned up")
+    states.append("left")
+
+
+async def test_work_ends_when_the_connection_is_lost_and_no_task_of_its_own_waits_for_that() -> None:
+    states: list[str] = []
+
+    async def working(scope: Scope, receive: Receive, _send: Send) -> None:
+        await work(scope, receive, states)
+
+    before = len(asyncio.all_tasks())
+    protocol = JoinedProtocol(uvicorn.Config(working), ServerState(), {})
+    protocol.connection_made(Wire())
+    protocol.data_received(REQUEST)
+    await until(lambda: states == ["working"])
+    assert len(asyncio.all_tasks()) == before + 1  # the request's own
+    protocol.connection_lost(None)
+    await until(lambda: states == ["working", "cleaned up", "left"])
+
+
+async def test_work_for_a_client_that_has_left_before_it_ends_at_once() -> None:
+    states: list[str] = []
+    reached, gone = asyncio.Event(), asyncio.Event()
+
+    async def late(scope: Scope, receive: Receive, _send: Send) -> None:
+        reached.set()
+        await gone.wait()
+        await work(scope, receive, states)
+
+    protocol = JoinedProtocol(uvicorn.Config(late), ServerState(), {})
+    protocol.connection_made(Wire())
+    protocol.data_received(REQUEST)
+    await reached.wait()
+    protocol.connection_lost(None)
+    gone.set()
+    await until(lambda: states == ["working", "cleaned up", "left"])
 
 
 async def test_a_connection_that_is_lost_ends_the_request_that_is_being_answered_too() -> None:
