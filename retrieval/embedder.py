@@ -116,7 +116,8 @@ class SentenceEmbedder:
     """An `Embedder` on sentence-transformers; questions and passages get the model's own prompts, if it has any.
 
     Threads that share a batch wait for each other: on two cores a chunk takes 41 ms of them, and 30 where each embeds
-    a batch of its own. So passages have one thread per batch, and a question, which somebody waits for, has all.
+    a batch of its own. So passages have one thread per batch, and questions, which somebody waits for, those that
+    nothing else is embedded by.
 
     Args:
         model: A `SentenceTransformer`.
@@ -173,16 +174,16 @@ class SentenceEmbedder:
         return self._batch.size
 
     def embed_questions(self, texts: Sequence[str]) -> list[list[float]]:
-        return self._batch.encode(partial(self._encode, "encode_query", self.concurrency), texts)
+        return self._batch.encode(partial(self._encode, "encode_query"), texts)
 
     def embed_passages(self, texts: Sequence[str]) -> list[list[float]]:
-        return self._batch.encode(partial(self._encode, "encode_document", 1), texts)
+        return self._batch.encode(partial(self._encode, "encode_document"), texts)
 
-    def _encode(self, method: str, threads: int, texts: Sequence[str]) -> list[list[float]]:
+    def _encode(self, method: str, texts: Sequence[str]) -> list[list[float]]:
         model = self._idle.get()
         try:
             if self._use_threads:
-                self._use_threads(threads)
+                self._use_threads(1 + (self._idle.qsize() if method == "encode_query" else 0))
             vectors = getattr(model, method)(list(texts), batch_size=max(len(texts), 1), show_progress_bar=False)
             return cast("list[list[float]]", vectors.tolist())
         finally:

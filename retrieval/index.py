@@ -131,7 +131,7 @@ class Index:
             questions=self._questions.waiting,
             ingests=self._ingests,
             embeddings=self._texts.requests,
-            batches=self._executor.count_waiting(Priority.INGEST),
+            batches=sum(map(self._executor.count_waiting, (Priority.EDIT, Priority.INGEST))),
             ahead=self._executor.count_waiting(Priority.AHEAD),
         )
 
@@ -336,7 +336,8 @@ class Index:
         vectors.update({digest: read.vectors[digest] for digest in embedded if digest in read.vectors})
         missing = {chunk.digest: chunk.indexed_text for chunk in batch if chunk.digest not in vectors}
         count = part.start + len(batch) - len(missing)
-        async with aclosing(self._embed(missing, Priority.INGEST)) as steps:
+        priority = Priority.EDIT if request.urgent else Priority.INGEST
+        async with aclosing(self._embed(missing, priority)) as steps:
             async for step in steps:
                 vectors.update(step)
                 count += len(step)

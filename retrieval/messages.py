@@ -173,6 +173,7 @@ class IngestRequest(Struct, frozen=True, kw_only=True):
         max_chunk_tokens: In the embedder's tokens; held below its window, since it can't see further.
         overlap_tokens: Tokens that a chunk repeats of the one before it, at most half a chunk.
         writer: None where one process alone writes, which nobody needs to be told from.
+        urgent: It goes before others, of whatever tenant: an edit that its owner looks for.
     """
 
     tenant: str
@@ -188,6 +189,7 @@ class IngestRequest(Struct, frozen=True, kw_only=True):
     max_chunk_tokens: int = 160
     overlap_tokens: int = 0
     writer: Writer | None = None
+    urgent: bool = False
 
 
 class IngestResult(Struct, frozen=True, kw_only=True):

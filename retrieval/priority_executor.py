@@ -23,8 +23,10 @@ class Priority(IntEnum):
     """Lower goes first. A step that has begun is never interrupted: keep the steps of an ingest short."""
 
     QUERY = 0
-    INGEST = 1
-    AHEAD = 2
+    EDIT = 1
+    """A document that was changed, whose owner looks for it; one of many is an `INGEST`."""
+    INGEST = 2
+    AHEAD = 3
     """Documents whose turn to be written hasn't come."""
 
 

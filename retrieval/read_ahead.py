@@ -16,9 +16,19 @@ from retrieval.points import ContextualChunk
 __all__ = ["ReadAhead", "ReadDocument"]
 
 _MOST = 8
-"""Documents that are kept; one more, and the oldest is given up."""
+"""Documents that are kept. Others aren't read ahead: where many stores are written by turns, those that came last would
+push out, read for nothing, the ones whose turn comes first."""
+
+_FORGET_SECONDS = 60.0
+"""After which one that nobody took gives up its place: it was replaced, or its job was cancelled."""
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    document: "asyncio.Task[ReadDocument]"
+    begun_at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,31 +49,31 @@ class ReadAhead:
 
     def __init__(self, read: Callable[[IngestRequest], Awaitable[ReadDocument]]) -> None:
         self._read = read
-        self._tasks: dict[tuple[object, ...], asyncio.Task[ReadDocument]] = {}
+        self._readings: dict[tuple[object, ...], _Reading] = {}
 
     def begin(self, request: IngestRequest) -> None:
-        """Read a document, unless that has begun."""
-        key = _identify(request)
-        if key in self._tasks:
-            return
-        while len(self._tasks) >= _MOST:
-            self._tasks.pop(next(iter(self._tasks))).cancel()
-        self._tasks[key] = asyncio.ensure_future(self._read(request))
+        """Read a document, unless that has begun, or enough others wait for their turn."""
+        key, now = _identify(request), asyncio.get_running_loop().time()
+        oldest = next(iter(self._readings.items()), None)
+        if len(self._readings) >= _MOST and oldest is not None and now - oldest[1].begun_at > _FORGET_SECONDS:
+            self._readings.pop(oldest[0]).document.cancel()
+        if key not in self._readings and len(self._readings) < _MOST:
+            self._readings[key] = _Reading(asyncio.ensure_future(self._read(request)), now)
 
     async def take(self, request: IngestRequest) -> ReadDocument | None:
         """Return a document that was read ahead; None where it wasn't, or couldn't be: its own ingest says why."""
-        task = self._tasks.pop(_identify(request), None)
-        if task is None:
+        reading = self._readings.pop(_identify(request), None)
+        if reading is None:
             return None
         try:
-            return await task
+            return await reading.document
         except Exception as error:
             _log.info("a document couldn't be read ahead: %s", error)
             return None
 
     async def close(self) -> None:
-        tasks = list(self._tasks.values())
-        self._tasks.clear()
+        tasks = [reading.document for reading in self._readings.values()]
+        self._readings.clear()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

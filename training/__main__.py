@@ -8,6 +8,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
@@ -69,7 +70,7 @@ def _run(arguments: argparse.Namespace, lines: JsonLines, seal: Callable[[], Non
     def wants_pause() -> bool:
         return has_signal() or (control is not None and control())
 
-    os.nice(_NICE)  # answers and documents go first; what they leave idle is enough for a training
+    _give_way()
     spec = read_spec(arguments.spec)
     options = {
         name: getattr(arguments, name)
@@ -96,10 +97,23 @@ def _provide_base_checkpoint(arguments: argparse.Namespace, lines: JsonLines, se
 
 
 def _write_reference(arguments: argparse.Namespace, _lines: JsonLines, _seal: Callable[[], None]) -> None:
+    _give_way()
     _leave_out("bitsandbytes")
     write = _load("training.probe", "write_reference")
     options = {"device": arguments.device, "engine_dtype": arguments.engine_dtype}
     write(arguments.base, arguments.adapter, arguments.out, **options)
+
+
+def _give_way() -> None:
+    """Let answers and documents go first: what they leave idle is enough.
+
+    Linux may share the processor out among sessions, each of which then shares out its own: there a process that is
+    alone in its session, as a worker starts it, is nice to nobody unless its session is.
+    """
+    os.nice(_NICE)
+    if os.getsid(0) == os.getpid():  # else the session is others', too
+        with suppress(OSError):  # there are no such shares
+            Path("/proc/self/autogroup").write_text(str(_NICE))
 
 
 def _load(module: str, function: str) -> Callable[..., Any]:

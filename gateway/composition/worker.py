@@ -88,7 +88,8 @@ from retrieval.client import Retriever
 __all__ = ["open_handlers", "open_worker"]
 
 _SINGLE = ("train", "import", EVALUATE, ADVISE, EVAL_RUN, COMPARE, GATE, DIAGNOSE, SYNC)
-"""Kinds that may take a slot for long, one at a time each; there is one slot more, so that a document never waits."""
+"""Kinds that may take a slot for long, one at a time each. There are two slots more, so that a document never waits
+for them, nor an edit for documents."""
 # Between two looks for what has had its time: at rows by an index, and at the folders of all bytes.
 _ROWS_SECONDS, _BYTES_SECONDS = 600.0, 3600.0
 _REPORTS = {
@@ -134,7 +135,8 @@ async def open_worker(
             database,
             _make_handlers(settings, database, parts),
             name=f"{socket.gethostname()}:{os.getpid()}",
-            slots=len(_SINGLE) + 1,
+            slots=len(_SINGLE) + 2,
+            urgent_slots=1,
             single=_SINGLE,
             timings=timings,
             on_end=metrics.count_job,

@@ -119,13 +119,19 @@ _FREE: dict[str, Any] = {"running_key": None, "worker": None, "lease_until": Non
 
 
 async def claim_next(
-    database: Database, *, kinds: Collection[str], worker: str, lease_seconds: float, without: Collection[str] = ()
+    database: Database,
+    *,
+    kinds: Collection[str],
+    worker: str,
+    lease_seconds: float,
+    without: Collection[str] = (),
+    urgent_only: bool = False,
 ) -> Claim | None:
     """Take the oldest job of these kinds that can be run now, if there is one; none of `without`."""
     if not kinds:
         return None
     async with database.read() as session:
-        rows = await list_claimable(session, kinds, without, time.time(), _CANDIDATES)
+        rows = await list_claimable(session, kinds, without, time.time(), _CANDIDATES, urgent_only=urgent_only)
     for row in rows:
         try:
             async with database.begin() as session:

@@ -40,7 +40,7 @@ async def enqueue(
     """Add a job in the caller's transaction: it exists if and only if what it belongs to was kept.
 
     Of the jobs with one `queue_key`, of whatever kind and tenant, one runs at a time, in the order of their creation;
-    an `urgent` one goes before others that haven't waited for an hour.
+    an `urgent` one goes before others that haven't waited for an hour, and says so in its payload.
 
     Raises:
         TooManyRequests: The tenant has `most` jobs of this kind that wait already.
@@ -61,7 +61,7 @@ async def enqueue(
         queue_key=queue_key,
         subject=subject,
         status="queued",
-        payload=payload,
+        payload={**payload, "urgent": True} if urgent else payload,
         state={},
         not_before=now + delay_seconds if delay_seconds else None,
     )

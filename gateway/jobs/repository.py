@@ -3,7 +3,20 @@
 from collections.abc import Collection, Sequence
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, CursorResult, Float, Integer, Select, bindparam, delete, func, or_, select, update
+from sqlalchemy import (
+    Boolean,
+    ColumnElement,
+    CursorResult,
+    Float,
+    Integer,
+    Select,
+    bindparam,
+    delete,
+    func,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -50,7 +63,7 @@ class JobRepository(Repository[JobRow]):
 
 def _select_expired() -> Select[JobRow]:
     """Select running jobs of all tenants whose lease has ended."""
-    expired = select(JobRow).where(JobRow.status == "running", JobRow.lease_until < _NOW, _OF_KINDS)
+    expired = select(JobRow).where(JobRow.status == "running", JobRow.lease_until < _NOW, _OF_KINDS, _WANTED)
     expired = expired.where(JobRow.id.not_in(bindparam("without", expanding=True)))
     return expired.order_by(JobRow.id).limit(_MOST)
 
@@ -71,13 +84,14 @@ def _select_queued() -> Select[JobRow]:
     )
     of_tenant = aliased(JobRow)
     last_turn = select(func.max(of_tenant.claimed_at)).where(of_tenant.tenant_id == JobRow.tenant_id).scalar_subquery()
-    queued = select(JobRow).where(JobRow.place.in_(heads), JobRow.status == "queued", _DUE, _OF_KINDS)
+    queued = select(JobRow).where(JobRow.place.in_(heads), JobRow.status == "queued", _DUE, _OF_KINDS, _WANTED)
     return queued.order_by(func.coalesce(last_turn, 0.0), JobRow.place).limit(_MOST)
 
 
 # Built once: each worker asks them several times per second, and to build one takes longer than to run it.
 _NOW, _MOST = bindparam("now", type_=Float), bindparam("most", type_=Integer)
 _OF_KINDS = JobRow.kind.in_(bindparam("kinds", expanding=True))
+_WANTED = or_(bindparam("all", type_=Boolean), JobRow.payload["urgent"].as_boolean())
 _DUE = or_(JobRow.not_before.is_(None), JobRow.not_before <= _NOW)
 _EXPIRED = _select_expired()
 _DUE_ID = _select_due_id()
@@ -85,7 +99,13 @@ _QUEUED = _select_queued()
 
 
 async def list_claimable(
-    session: AsyncSession, kinds: Collection[str], without: Collection[str], now: float, limit: int
+    session: AsyncSession,
+    kinds: Collection[str],
+    without: Collection[str],
+    now: float,
+    limit: int,
+    *,
+    urgent_only: bool = False,
 ) -> Sequence[JobRow]:
     """List jobs that a worker may try to take, of all tenants (a worker serves every tenant).
 
@@ -93,7 +113,7 @@ async def list_claimable(
     with the first place: first those of the tenant whose last turn is the longest ago, so that nobody waits behind
     another's thousands.
     """
-    values = {"kinds": list(kinds), "without": list(without), "now": now, "most": limit}
+    values = {"kinds": list(kinds), "without": list(without), "now": now, "most": limit, "all": not urgent_only}
     rows = list((await session.scalars(_EXPIRED, values)).all())
     # Thousands may wait for their time: what follows reads them all, for the order within their queue keys.
     if (await session.scalar(_DUE_ID, values)) is not None:

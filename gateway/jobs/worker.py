@@ -54,6 +54,7 @@ class Worker:
         handlers: By kind of job; other kinds are left to other workers.
         name: Tells the worker apart in the job table.
         slots: How many jobs run at once.
+        urgent_slots: How many of them take none but urgent jobs, so that those wait for no others.
         single: Kinds of which only one runs at a time here, since one takes the whole machine.
         on_end: Told of each run's end: the job's kind, and the outcome's status.
     """
@@ -65,6 +66,7 @@ class Worker:
         *,
         name: str,
         slots: int = 3,
+        urgent_slots: int = 0,
         single: Collection[str] = ("train",),
         timings: WorkerTimings | None = None,
         on_end: Callable[[str, str], None] | None = None,
@@ -73,6 +75,7 @@ class Worker:
         self._handlers = handlers
         self._name = name
         self._slots = slots
+        self._urgent_slots = urgent_slots
         self._single = frozenset(single)
         self._timings = timings or WorkerTimings()
         self._on_end = on_end
@@ -115,6 +118,7 @@ class Worker:
                 lease_seconds=self._timings.lease_seconds,
                 # After a machine's sleep the leases here have ended too, but their jobs go on and will be renewed.
                 without=[claim.id for claim in self._running.values()],
+                urgent_only=len(self._running) >= self._slots - self._urgent_slots,
             )
         except SQLAlchemyError as error:
             _log.warning("job_table_unreadable", reason=str(error))

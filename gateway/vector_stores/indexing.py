@@ -205,7 +205,7 @@ class Indexer:
             if claim.cancelled.is_set():
                 raise JobCancelled
 
-        request = self._make_request(turn, writer, document, version)
+        request = self._make_request(turn, writer, document, version, urgent=claim.payload.get("urgent", False))
         try:
             return await self._retriever.ingest(request, progress=stop_if_cancelled)
         except (IndexChanged, StaleWriter) as error:
@@ -220,7 +220,13 @@ class Indexer:
                 _log.info("not_read_ahead", document=document.id, reason=str(error))
 
     def _make_request(
-        self, turn: StoreTurn, writer: Writer, document: DocumentRow, version: DocumentVersionRow
+        self,
+        turn: StoreTurn,
+        writer: Writer,
+        document: DocumentRow,
+        version: DocumentVersionRow,
+        *,
+        urgent: bool = False,
     ) -> IngestRequest:
         return IngestRequest(
             tenant=turn.store.tenant_id,
@@ -236,6 +242,7 @@ class Indexer:
             max_chunk_tokens=version.max_chunk_tokens,
             overlap_tokens=version.overlap_tokens,
             writer=writer,
+            urgent=urgent,
         )
 
     async def collect_garbage(self, claim: Claim, turn: StoreTurn, horizon: int) -> None:

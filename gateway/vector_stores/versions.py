@@ -188,7 +188,7 @@ async def _append(session: AsyncSession, document: DocumentRow, row: DocumentVer
         kind=INGEST,
         queue_key=queue_key_of(document.store_id),
         subject=row.id,
-        payload={"store": document.store_id, "document": document.id, "version": row.version, "urgent": urgent},
+        payload={"store": document.store_id, "document": document.id, "version": row.version},
         urgent=urgent,
     )
     row.job_id = job.id

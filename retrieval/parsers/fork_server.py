@@ -1,7 +1,7 @@
 """The process that parser children are forked from: `python -m retrieval.parsers.fork_server`, a socket as its stdin.
 
 To start an interpreter and import the parsers takes 0.15 s of processor time per document, and a fork 3 ms. This
-process reads no document itself: each child is as fresh as one that was just started, has a session and limits of its
+process reads no document itself: each child is as fresh as one that was just started, has a group and limits of its
 own, and none of the descriptors here.
 """
 
@@ -77,7 +77,7 @@ def _fork(start: Start, channel: socket.socket, descriptors: Sequence[int]) -> i
     ready, began = os.pipe()
     pid = os.fork()
     if pid == 0:
-        os.setsid()
+        os.setpgid(0, 0)  # no session: where the processor is shared out among those, all documents have one share
         os.write(began, b"x")
         _parse(start, channel, descriptors)
     os.close(began)

@@ -23,7 +23,7 @@ _log = logging.getLogger(__name__)
 
 
 class ParserChild(Protocol):
-    """A parser child that was started in a session of its own."""
+    """A parser child, in a process group of its own."""
 
     @property
     def has_ended(self) -> bool: ...

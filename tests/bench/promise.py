@@ -141,12 +141,12 @@ def _find_codes(chat: Chat) -> str:
 
 @asynccontextmanager
 async def _training(stack: Stack) -> AsyncGenerator[None]:
-    """Train a model of the packaged one's shape, with random weights, on this machine's processor."""
+    """Train a model of the packaged one's shape, with random weights, as nice as the trainer of a worker."""
     arguments = ("-m", "tests.bench.gpu_training", "--shape", "135m", "--device", "cpu", "--steps", "50")
     log = stack.settings.home / "logs" / "training.log"
     with log.open("wb") as output:
         process = await asyncio.create_subprocess_exec(
-            str(MODEL_PYTHON), *arguments, cwd=ROOT, stdout=output, stderr=output
+            "nice", "-n", "10", str(MODEL_PYTHON), *arguments, cwd=ROOT, stdout=output, stderr=output
         )
     try:
         async with asyncio.timeout(120):

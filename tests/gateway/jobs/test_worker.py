@@ -54,6 +54,7 @@ async def scripted_worker(
     handlers: dict[str, Any],
     *,
     slots: int = 2,
+    urgent_slots: int = 0,
     lease_seconds: float = 15.0,
     end_seconds: float = 30.0,
 ) -> AsyncIterator[Worker]:
@@ -65,7 +66,7 @@ async def scripted_worker(
         end_seconds=end_seconds,
         pauses=(0.01, 0.01),
     )
-    worker = Worker(database, handlers, name="w", slots=slots, timings=timings)
+    worker = Worker(database, handlers, name="w", slots=slots, urgent_slots=urgent_slots, timings=timings)
     task = asyncio.create_task(worker.run())
     try:
         yield worker
@@ -105,9 +106,12 @@ async def status_of(database: Database, job: str) -> JobRow:
         return await JobRepository(session, TENANT).get(job)
 
 
-async def add(database: Database, kind: str = "k", queue_key: str = "key", **payload: Any) -> str:
+async def add(
+    database: Database, kind: str = "k", queue_key: str = "key", *, urgent: bool = False, **payload: Any
+) -> str:
+    work: dict[str, Any] = {"kind": kind, "queue_key": queue_key, "subject": "s", "payload": payload}
     async with database.begin() as session:
-        return (await enqueue(session, TENANT, kind=kind, queue_key=queue_key, subject="s", payload=payload)).id
+        return (await enqueue(session, TENANT, urgent=urgent, **work)).id
 
 
 async def take(database: Database, lease_seconds: float = 30, worker: str = "w") -> Claim | None:
@@ -387,6 +391,37 @@ async def test_kinds_that_take_the_whole_machine_run_one_at_a_time(database: Dat
             for job in jobs:
                 await wait_for(database, TENANT, job, 60)
     assert most == 1
+
+
+async def test_an_urgent_job_has_a_slot_that_others_leave_free(database: Database) -> None:
+    over = asyncio.Event()
+    jobs = [await add(database, queue_key=f"key{number}") for number in range(3)]
+
+    async def run(claim: Claim) -> None:
+        if claim.id in jobs:
+            await over.wait()
+
+    with Looks(database) as looks:
+        async with scripted_worker(database, {"k": Scripted(run)}, slots=2, urgent_slots=1):
+            await looks.pass_by()
+            urgent = await wait_for(database, TENANT, await add(database, queue_key="edit", urgent=True), 60)
+            statuses = [(await status_of(database, job)).status for job in jobs]
+            over.set()
+            for job in jobs:
+                assert (await wait_for(database, TENANT, job, 60)).status == "succeeded"
+    assert urgent.status == "succeeded"
+    assert statuses == ["running", "queued", "queued"]
+
+
+@on_both_databases
+async def test_only_urgent_jobs_are_taken_where_no_others_are_wanted(database: Database) -> None:
+    await add(database, queue_key="upload")
+    edit = await add(database, queue_key="edit", urgent=True)
+    wanted: dict[str, Any] = {"kinds": ["k"], "worker": "w", "lease_seconds": 30, "urgent_only": True}
+    claim = await claim_next(database, **wanted)
+    assert claim is not None
+    assert claim.id == edit
+    assert await claim_next(database, **wanted) is None
 
 
 async def test_other_kinds_are_left_alone(database: Database) -> None:

@@ -29,7 +29,9 @@ async def test_nothing_is_read_ahead_of_a_document_that_failed_before(kestrel: C
     assert index.calls.count("read_ahead") == 1
 
 
-async def test_an_edit_goes_before_what_waits_in_its_store_and_one_of_many_does_not(kestrel: Client) -> None:
+async def test_an_edit_goes_before_what_waits_in_its_store_and_one_of_many_does_not(
+    kestrel: Client, index: FakeRetriever
+) -> None:
     store = await kestrel.store()
     for key in ("page.md", "big.md", "many.md"):
         await kestrel.put(store, key, "As it was.")
@@ -43,3 +45,4 @@ async def test_an_edit_goes_before_what_waits_in_its_store_and_one_of_many_does_
     keys = ("page.md", "bulk0.md", "bulk1.md", "bulk2.md", "big.md", "many.md")
     epochs = {key: (await kestrel.get(store, key))["index_epoch"] for key in keys}
     assert sorted(epochs, key=epochs.__getitem__) == list(keys)
+    assert {point.request.key for point in index.points if point.request.urgent} == {"page.md"}

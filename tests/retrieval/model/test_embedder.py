@@ -55,6 +55,20 @@ def test_batches_at_once_are_embedded_as_one_by_one(packaged: SentenceEmbedder) 
         assert together[0] == pytest.approx(apart[0], abs=1e-5)
 
 
+def test_a_question_has_the_threads_that_nothing_else_is_embedded_by(
+    packaged: SentenceEmbedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: list[int] = []
+    monkeypatch.setattr(packaged, "_use_threads", threads.append)
+    packaged.embed_questions(["How long?"])
+    packaged.embed_passages(["For 24 months."])
+    busy = [packaged._idle.get() for _ in range(packaged.concurrency - 1)]  # pyright: ignore[reportPrivateUsage]
+    packaged.embed_questions(["How long?"])
+    for model in busy:
+        packaged._idle.put(model)  # pyright: ignore[reportPrivateUsage]
+    assert threads == [packaged.concurrency, 1, 1]
+
+
 def test_models_of_an_embedder_share_their_weights(packaged: SentenceEmbedder) -> None:
     models = [packaged._idle.get() for _ in range(packaged.concurrency)]  # pyright: ignore[reportPrivateUsage]
     for model in models:

@@ -1,6 +1,8 @@
+import asyncio
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -421,6 +423,41 @@ async def test_a_document_that_was_read_ahead_is_not_read_and_embedded_again(
             await library.ingest(again)
         for number in range(20):  # what is never ingested is given up
             await library.index.read_ahead(library.request(f"none{number}", 4))
+
+
+class GatedEmbedder(WordEmbedder):
+    """Embeds no passage before `gate` is set."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun = threading.Event()
+        self.gate = threading.Event()
+
+    def embed_passages(self, texts: Sequence[str]) -> list[list[float]]:
+        self.begun.set()
+        self.gate.wait(60)
+        return super().embed_passages(texts)
+
+
+async def test_an_edit_is_embedded_before_other_documents_that_wait(tmp_path: Path) -> None:
+    embedder = GatedEmbedder()
+    async with open_library("embedded", tmp_path, embedder) as library:
+
+        def put(store: str, *, urgent: bool = False) -> "asyncio.Task[IngestResult]":
+            return asyncio.create_task(library.put(f"Of {store}.", 1, store, store=store, urgent=urgent))
+
+        async def have_waiting(number: int) -> bool:
+            return (await library.index.read_queues()).batches == number
+
+        tasks = [put("first")]
+        await until(embedder.begun.is_set)
+        tasks.append(put("upload"))
+        await until(partial(have_waiting, 1))
+        tasks.append(put("edit", urgent=True))
+        await until(partial(have_waiting, 2))
+        embedder.gate.set()
+        await asyncio.gather(*tasks)
+    assert [text.split()[-1] for text in embedder.texts] == ["first.", "edit.", "upload."]
 
 
 class WideEmbedder(WordEmbedder):

@@ -34,6 +34,10 @@ class NotedEmbedder(WordEmbedder):
         return super().find_token_offsets(text)
 
 
+class PairEmbedder(NotedEmbedder):
+    concurrency = 2
+
+
 @pytest.fixture
 def embedder() -> NotedEmbedder:
     return NotedEmbedder()
@@ -57,13 +61,25 @@ async def ask_while_one_is_embedded(
 
 
 async def test_questions_that_wait_share_the_next_turns(embedder: NotedEmbedder, questions: QuestionEmbedder) -> None:
-    texts = [f"question {n}" for n in range(12)]
+    texts = [f"question {n}" for n in range(20)]
     tasks = await ask_while_one_is_embedded(embedder, questions, texts)
     embedder.gate.set()
     vectors = await asyncio.gather(*tasks)
-    assert [len(batch) for batch in embedder.batches] == [1, 8, 4]
+    assert [len(batch) for batch in embedder.batches] == [1, 16, 4]
     assert vectors[1:] == WordEmbedder().embed_questions(texts), "each has its own"
     assert await questions.embed("later") == WordEmbedder().embed_questions(["later"])[0]
+
+
+async def test_what_one_turn_does_not_take_is_embedded_beside_it() -> None:
+    embedder, executor = PairEmbedder(), PriorityExecutor("pair", threads=2)
+    questions = QuestionEmbedder(embedder, executor)
+    tasks = await ask_while_one_is_embedded(embedder, questions, [f"question {n}" for n in range(15)])
+    assert questions.waiting == 15, "they are one turn, which costs less than two"
+    tasks.append(asyncio.create_task(questions.embed("the sixteenth")))
+    await until(lambda: [len(batch) for batch in embedder.batches] == [1, 16])
+    embedder.gate.set()
+    assert len(await asyncio.gather(*tasks)) == 17
+    await executor.close()
 
 
 async def test_a_question_that_nobody_waits_for_is_not_embedded(

@@ -1,4 +1,5 @@
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -68,13 +69,15 @@ async def test_a_document_over_a_limit_costs_only_itself(
     assert after.title == "After"
 
 
-async def test_a_child_has_no_descriptors_and_no_session_of_others(children: ForkedChildren, tmp_path: Path) -> None:
+async def test_a_child_has_no_descriptors_and_no_group_of_others(children: ForkedChildren, tmp_path: Path) -> None:
     task = await start_slow(children, tmp_path)
     (child,) = list_children()
     descriptors = Path(f"/proc/{child.pid}/fd")
     # It can be seen from its fork on, a moment before it has closed what it inherited.
     await until(lambda: sorted(path.name for path in descriptors.iterdir()) == ["0", "1", "2"])
-    assert Path(f"/proc/{child.pid}/stat").read_text().rsplit(")", 1)[1].split()[3] == str(child.pid)
+    assert os.getpgid(child.pid) == child.pid
+    # Linux may share the processor out among sessions: a thousand documents would have a thousand shares of it.
+    assert os.getsid(child.pid) == child.ppid() != os.getsid(0)
     assert set(child.environ()) == {"PYTHONPATH", "LANG"}
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
