@@ -9,12 +9,11 @@ from itertools import accumulate
 
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
-from prometheus_client.utils import floatToGoString
 
 __all__ = ["Count", "CountFamily", "Duration", "DurationFamily"]
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
-_BOUNDS = (*map(floatToGoString, _SECONDS), "+Inf")
+_BOUNDS = (*map(str, _SECONDS), "+Inf")
 
 
 class Count:

@@ -74,7 +74,7 @@ class JoinedProtocol(HttpToolsProtocol):
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._running = cycle
         self._joined.begin()
-        cycle.scope["extensions"] = {LEAVE: self._on_leave}
+        cycle.scope["extensions"] = {LEAVE: self._on_leave}  # pyright: ignore[reportGeneralTypeIssues]
         if cycle.scope["http_version"] == "1.0":
             app = _Unframed(cycle, app)
         super()._start_asgi_task(cycle, app)
