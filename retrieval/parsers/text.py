@@ -42,6 +42,10 @@ _DATA_URI = re.compile(
 )
 
 
+_CALENDAR = re.compile(r"\s*BEGIN:(?:VCALENDAR|VCARD)\b", re.I)
+_FOLD = re.compile(r"\n[ \t]")
+_ESCAPE = re.compile(r"\\([,;\\nN])")
+
 _WORD = r"[^\W\d_](?:[^\W\d_]|['’-])*[.,:!?]?"
 _SENTENCE = re.compile(rf"(?<![^\s(\"“]){_WORD}(?:\s+{_WORD}){{7,}}|[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]{{16,}}")
 """Of a comment: eight words in a row with nothing but blanks and a sentence's marks between them; of scripts without
@@ -86,9 +90,15 @@ def clean_visible(text: str) -> str:
 
 
 def parse_text(content: FileContent, _limits: ParseLimits) -> Parsed:
-    """Take the text as it is: it has no structure beyond its blank lines.
+    """Take the text as it is: it has no structure beyond its blank lines, but for the lines of calendars and contacts.
 
     Raises:
         DocumentUnreadable: Nothing visible is in it.
     """
-    return Parsed(content.media_type, "", clean_visible(content.text), [])
+    text = clean_visible(content.text)
+    return Parsed(content.media_type, "", _unfold(text) if _CALENDAR.match(text) else text, [])
+
+
+def _unfold(text: str) -> str:
+    """Join the lines of a calendar or a contact, which break in the middle of words, and write what they escape."""
+    return _ESCAPE.sub(lambda match: " " if match[1] in "nN" else match[1], _FOLD.sub("", text))

@@ -62,6 +62,13 @@ def test_short_data_is_text(text: str) -> None:
     assert parse_text(FileContent(b"", "text/plain", text), ParseLimits()).text == text
 
 
+@pytest.mark.parametrize("kind", ["VCALENDAR", "VCARD"])
+def test_words_of_calendars_and_contacts_are_whole(kind: str) -> None:
+    text = f"BEGIN:{kind}\r\nSUMMARY:Descaling of the boi\r\n ler\\, hall 2\\nBring vinegar\r\nEND:{kind}\r\n"
+    parsed = parse_text(FileContent(b"", "text/plain", text), ParseLimits())
+    assert "SUMMARY:Descaling of the boiler, hall 2 Bring vinegar\n" in parsed.text
+
+
 def test_plain_text_is_taken_as_it_is() -> None:
     content = FileContent(b"", "application/json", '{"a": 1}\r\n')
     assert parse_text(content, ParseLimits()) == Parsed("application/json", "", '{"a": 1}\n', [])
