@@ -246,12 +246,8 @@ class BoundedProtocol(JoinedProtocol):
 
 def _explain_unreadable(data: bytes) -> str:
     """Return the sentences for bytes that are no request; programs such as curl send a URL as it was typed."""
-    line, _, rest = data.partition(b"\r\n")
-    if (
-        rest
-        and re.match(rb"[A-Z]{3,10} /.* HTTP/1\.[01]\Z", line)
-        and re.search(rb"[^!-~]", line[line.index(b"/") : -9])
-    ):
+    line = re.match(rb"[A-Z]{3,10} (?P<url>/[^\r\n]*) HTTP/1\.[01]\r\n", data)
+    if line is not None and re.search(rb"[^!-~]", line["url"]):
         return (
             "The URL has a space or another character that a URL can't have as it is. Write it percent-encoded: a "
             "space is %20, and \u00fc is %C3%BC."
