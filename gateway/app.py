@@ -78,7 +78,7 @@ _SLASHES = re.compile("/{2,}")
 
 _NO_ENCODING = "The body has a {header}, which isn't taken here. Send it as it is, without compressing it."
 _NO_RANGE = "The body is a part of something (content-range), and would replace the whole here. Send the whole."
-_WHOLE_FORMS = {b"content-encoding": (b"identity",), b"transfer-encoding": (b"chunked",)}
+_WHOLE_FORMS = {b"content-encoding": (b"identity", b""), b"transfer-encoding": (b"chunked",)}
 
 _ROUTERS = (
     chat, responses, embeddings, health, models, *files, *vector_stores, fine_tuning, tenants, prompts, assistants,

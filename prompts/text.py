@@ -10,7 +10,9 @@ _INVISIBLE = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200e\u200f"
     "\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0e\ufeff\uffa0\ufff0-\ufffb\ud800-\udfff\U000e0000-\U000e0fff]"
 )
-_CONTROL = dict.fromkeys(c for c in (*range(0x20), 0x7F) if chr(c) not in "\t\n\r")
+# A page of a PDF ends with a form feed, a line within a paragraph of Word with a vertical tab: words are apart there.
+_LINE_ENDS = "\x0b\x0c\x85\u2028\u2029"
+_CONTROL = {c: "\n" if chr(c) in _LINE_ENDS else "" for c in (*range(0x20), 0x7F) if chr(c) not in "\t\n\r"}
 # Persian, the scripts of India and joined emoji need the two joiners, one at a time, between characters beyond ASCII.
 _BEYOND_ASCII = r"[^\x00-\x7f\s\u200c\u200d]"
 _STRAY_JOINER = re.compile(
@@ -28,8 +30,9 @@ def clean(text: str) -> str:
     if text.isascii():
         text = text.translate(_CONTROL)
     else:
-        text = _INVISIBLE.sub("", text.replace("\u2028", "\n").replace("\u2029", "\n"))
-        text = _STRAY_JOINER.sub("", text)
+        for character in _LINE_ENDS:
+            text = text.replace(character, "\n")
+        text = _STRAY_JOINER.sub("", _INVISIBLE.sub("", text))
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     text = text.strip()

@@ -19,6 +19,7 @@ from training.chat_format import fold_system
 __all__ = ["NOT_COMPOSED", "Composed", "compose"]
 
 _RESERVED_SHARE = 4  # of the context, one part in so many is reserved for an answer whose length nobody gave
+_MOST_RESERVED_SHARE = 2  # of it at most: a client's limit is often more than any answer takes, and engines cut it
 _RESERVED_TOKENS = 1024
 _GENERATION_TOKENS = 16
 _TOOL_WORDS = 256  # what a chat template says about tools, beside their descriptions
@@ -152,4 +153,4 @@ def _count_bytes(draft: prompts.Draft) -> int:
 
 def _reserved(question: Question, target: Target, context: int) -> int:
     limit = question.parameters.get("max_tokens") or (target.sampling or {}).get("max_tokens")
-    return limit or min(_RESERVED_TOKENS, context // _RESERVED_SHARE)
+    return min(limit or _RESERVED_TOKENS, context // (_MOST_RESERVED_SHARE if limit else _RESERVED_SHARE))

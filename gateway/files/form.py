@@ -107,7 +107,8 @@ class UploadForm:
             filename = _read_extended_name(self._disposition) or options.get(b"filename")
             if filename is None:
                 raise BadRequest(f"The part {name!r} has no file name. Send it with one.", param=name)
-            self.filename = _text(filename).replace("\\", "/").rsplit("/", 1)[-1]
+            # Browsers and most libraries write a quotation mark as `%22`; other percents are the name's own.
+            self.filename = _text(filename).replace("%22", '"').replace("\\", "/").rsplit("/", 1)[-1]
 
     def _on_part_data(self, data: bytes, start: int, end: int) -> None:
         if self._value is None:

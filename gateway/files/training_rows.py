@@ -1,5 +1,6 @@
 """The check of a training file, of chats or of preferences, in blocks of lines, so that its size doesn't matter."""
 
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -52,6 +53,14 @@ def _blocks(path: Path) -> Iterator[tuple[int, bytes]]:
     """Yield whole lines of about `_BLOCK_BYTES`, each block with the number of lines before it."""
     before = 0
     with path.open("rb") as file:
+        if file.read(2) in (BOM_UTF16_LE, BOM_UTF16_BE):
+            raise BadRequest(
+                "The training file is in UTF-16, as PowerShell writes what is sent to a file. Save it in UTF-8 "
+                "(Out-File -Encoding utf8), and upload it again.",
+                param="file",
+                code="invalid_training_file",
+            )
+        file.seek(0)
         while lines := file.readlines(_BLOCK_BYTES):
             for number, line in enumerate(lines, 1):
                 if len(line) > _LINE_BYTES:

@@ -1,6 +1,7 @@
 """The protocol of a client's connection, with bounds on what one may send, how slowly, and how many there may be."""
 
 import asyncio
+import re
 from collections import Counter
 from dataclasses import dataclass
 from ipaddress import IPv6Address
@@ -103,6 +104,7 @@ class BoundedProtocol(JoinedProtocol):
         self._clients: Counter[str] = Counter() if clients is None else clients
         self._client = ""
         self._refusal: BraidError | None = None
+        self._latest = b""
         self._in_head = True
         self._head_bytes = self._body_bytes = self._discarded = 0
         self._heard = self._body_since = self._checked = self.loop.time()
@@ -147,6 +149,7 @@ class BoundedProtocol(JoinedProtocol):
                 self.transport.close()
                 return
         self._body_bytes += len(data)
+        self._latest = data
         super().data_received(data)
         if self._head_bytes > self._bounds.head_bytes and self._refusal is None:
             self._refuse(self._head_too_large())
@@ -187,7 +190,7 @@ class BoundedProtocol(JoinedProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Answer what the parser, or a bound that the parser met, refused."""
-        self._refuse(self._refusal or InvalidHttp("This is no HTTP request that can be read. Send HTTP/1.1."))
+        self._refuse(self._refusal or InvalidHttp(_explain_unreadable(self._latest)))
 
     def _head_too_large(self) -> BraidError:
         return HeadTooLarge(f"The headers are larger than {self._bounds.head_bytes} bytes. Send fewer or shorter ones.")
@@ -239,6 +242,17 @@ class BoundedProtocol(JoinedProtocol):
             self._watch = self.loop.call_later(_LINGER_SECONDS, self.transport.close)
         else:
             self.transport.close()
+
+
+def _explain_unreadable(data: bytes) -> str:
+    """Return the sentences for bytes that are no request; programs such as curl send a URL as it was typed."""
+    line = re.match(rb"[A-Z]{3,10} (?P<url>/[^\r\n]*) HTTP/1\.[01]\r\n", data)
+    if line is not None and re.search(rb"[^!-~]", line["url"]):
+        return (
+            "The URL has a space or another character that a URL can't have as it is. Write it percent-encoded: a "
+            "space is %20, and \u00fc is %C3%BC."
+        )
+    return "This is no HTTP request that can be read. Send HTTP/1.1."
 
 
 def name_client(address: tuple[str, int] | None) -> str:

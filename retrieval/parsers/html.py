@@ -33,6 +33,7 @@ _SPACE = re.compile(r"[ \t\r\n\f]+")
 _WIDE = "\u3000-\u30ff\u3400-\u9fff\uf900-\ufaff\uff00-\uff60\U00020000-\U0003ffff"
 _WRAPPED = re.compile(rf"(?<=[{_WIDE}])[ \t]*\n[ \t\r\n\f]*(?=[{_WIDE}])")
 """An end of a line in Chinese or Japanese, which have no blanks between words: nothing was there before it."""
+_TOO_DEEP = "ERR_RESOURCE_LIMIT"
 _REFERENCES = {code: bytes([code]).decode("cp1252", "ignore") for code in range(0x80, 0xA0)}
 """Numeric references such as `&#146;` are to Windows-1252, as browsers read them; the source has no such characters."""
 
@@ -41,11 +42,18 @@ def parse_html(content: FileContent, _limits: ParseLimits) -> Parsed:
     """Take the visible text of a page; navigation, forms, scripts and hidden elements are left out.
 
     Raises:
-        DocumentUnreadable: Nothing visible is in it.
+        DocumentUnreadable: Nothing visible is in it, or its elements are too deep in each other.
     """
     # libxml2 wants bytes: a decoded text may still declare the encoding that it had.
-    parser = etree.HTMLParser(encoding="utf-8", remove_comments=False, remove_pis=True, no_network=True)
+    # `huge_tree` lets elements be 2,048 deep in each other: 256 are few where tags are never closed, or mails quoted.
+    parser = etree.HTMLParser(encoding="utf-8", remove_comments=False, remove_pis=True, no_network=True, huge_tree=True)
     root = etree.fromstring(_open_sections(clean(content.text)).encode(), parser)
+    if any(error.type_name == _TOO_DEEP for error in parser.error_log):  # what follows would be lost in silence
+        raise DocumentUnreadable(
+            "invalid_file",
+            "The page has more than 2,048 elements within each other, as where tags are never closed. Save it as a "
+            "browser shows it.",
+        )
     page = _Page()
     comments: list[str] = []
     if root is not None:

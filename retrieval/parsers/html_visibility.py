@@ -9,10 +9,11 @@ HEADINGS = {f"h{level}": level for level in range(1, 7)}
 
 _NO_TEXT = frozenset(
     "script style noscript iframe embed audio video nav select input head title desc metadata defs symbol annotation "
-    "annotation-xml".split()
+    "annotation-xml rt rtc rp".split()
 )
 """Elements whose content is no text of the page: programs, controls, what stands for something else. Of SVG and MathML,
-descriptions and the same formula in another notation."""
+descriptions and the same formula in another notation; the reading of Chinese and Japanese characters, which would stand
+in the middle of a word (`東(とう)京(きょう)`)."""
 
 _UNSHOWN = frozenset("template canvas object textarea datalist dialog".split())
 """Elements with text that a page shows only by a script, or when somebody asks for it."""

@@ -20,7 +20,12 @@ _FRONT_MATTER = re.compile(
     r"\A---[ \t]*\n(?P<data>[\w\"'-][^\n]*?:(?:[ \t][^\n]*)?\n(?:.*\n)*?)(?:---|\.\.\.)[ \t]*(?:\n|\Z)"
 )
 _NOT_DATA = re.compile(r"\n[ \t]*\n#{1,6}[ \t]|^(?![ \t]|[\w\"'.-][^\n]*?:(?:[ \t]|$)|-[ \t]|[#\]}]|$)", re.M)
-_TITLE = re.compile(r"^title:[ \t]+([\"']?)(.+?)\1[ \t]*$", re.M)
+_TOML = re.compile(r"\A\+\+\+[ \t]*\n(?P<data>[^\n]*?=[^\n]*\n(?:.*\n)*?)\+\+\+[ \t]*(?:\n|\Z)")
+# YAML's value goes on in deeper lines; a text without quotation marks ends at a comment.
+_TITLE = re.compile(r"^title[ \t]*[:=][ \t]*(?P<value>.*(?:\n[ \t]+\S.*)*)", re.M)
+_QUOTED = re.compile(r"([\"'])(.*?)\1[ \t]*(?:#.*)?\Z")
+_COMMENT_BEHIND = re.compile(r"(?:\A|[ \t])#.*")
+_SCALAR = re.compile(r"\A[>|][-+0-9]*[ \t]*(?:#.*)?\n")
 
 # What CommonMark reads inside a block, in the order of the text: an escape, a code span, a run of backticks that opens
 # none, the beginning of a comment.
@@ -56,8 +61,7 @@ def parse_markdown(content: FileContent, _limits: ParseLimits) -> Parsed:
         warnings += filter(None, [describe_comments(comments)])
     blocks = _Blocks.read(text)
     headings = list(_find_headings(blocks))
-    title_match = _TITLE.search(text, 0, blocks.body)
-    title = pick_title(title_match[2].strip() if title_match else "", find_top_heading(headings, text))
+    title = pick_title(_read_title(text, blocks.body), find_top_heading(headings, text))
     return Parsed(content.media_type, title, text, headings, warnings=warnings, blocks=list(_find_blocks(blocks)))
 
 
@@ -85,8 +89,23 @@ class _Blocks:
 
 def _find_body(text: str) -> int:
     """Return where front matter ends: 0 without it. A rule `---` with prose after it is none."""
+    if (toml := _TOML.match(text)) is not None:
+        return toml.end()
     front = _FRONT_MATTER.match(text)
     return front.end() if front and not _NOT_DATA.search(front["data"]) else 0
+
+
+def _read_title(text: str, body: int) -> str:
+    """Return the title in the front matter, which ends at `body`; "" where it has none."""
+    match = _TITLE.search(text, 0, body)
+    if match is None:
+        return ""
+    value, scalars = _SCALAR.subn("", match["value"])
+    value = " ".join(value.split())
+    if scalars:
+        return value
+    quoted = _QUOTED.match(value)
+    return quoted[2].strip() if quoted else _COMMENT_BEHIND.sub("", value).strip()
 
 
 def _find_headings(blocks: _Blocks) -> Iterator[Heading]:

@@ -3,7 +3,7 @@
 import ctypes
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate, groupby
 from math import hypot
@@ -15,6 +15,7 @@ from retrieval.errors import DocumentUnreadable
 from retrieval.parsers.document_title import find_top_heading, pick_title
 from retrieval.parsers.ocr import Recogniser
 from retrieval.parsers.parsed import Block, FileContent, Heading, Parsed, ParseLimits
+from retrieval.parsers.pdf_forms import Entry, add_entry, read_entries
 from retrieval.parsers.pdf_hidden import remove_hidden
 from retrieval.parsers.pdf_scan import find_pictures, read_pictures, read_scan
 from retrieval.parsers.pdf_tables import Cell, arrange_rows
@@ -30,6 +31,7 @@ _LONGEST_HEADING = 120
 _LETTERS = re.compile(r"[^\W\d_]{2}")  # a drop cap or a page number in large type is no heading
 _DEEPEST = 6
 _GAP = 1.5  # times the size of type: wider than words of a line are apart, also in justified text
+_NEAR = 1.5  # times the size of type: the space between a label and the field below it
 _EDGE = 2  # lines at the top and at the bottom of a page that can be running heads
 _REPEATED = 3
 """Pages on which a line has to stand, and 40 % of all (left and right pages have their own), to be a running head."""
@@ -44,7 +46,8 @@ _PROGRAM = re.compile(r"^(?:Microsoft \w+|PowerPoint Presentation)\s*-\s*", re.I
 class _Line:
     """`start` is its offset in the page's text, `size` that of its first character's type, in points.
 
-    A table's row has its cells in its text; other lines' `cells` are what a wide gap parts.
+    A table's row has its cells in its text; other lines' `cells` are what a wide gap parts. `bottom` and `top` are its
+    first character's, in points.
     """
 
     start: int
@@ -52,6 +55,8 @@ class _Line:
     size: float
     cells: tuple[Cell, ...] = ()
     is_row: bool = False
+    bottom: float = 0.0
+    top: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +202,9 @@ def _drop_lines(page: _Page, dropped: Sequence[_Line]) -> _Page:
 
 def _open(data: bytes) -> pdfium.PdfDocument:
     try:
-        return pdfium.PdfDocument(data)
+        document = pdfium.PdfDocument(data)
+        document.init_forms()  # before any page is opened
+        return document
     except pdfium.PdfiumError as error:
         if pdfium_c.FPDF_GetLastError() == pdfium_c.FPDF_ERR_PASSWORD:
             raise DocumentUnreadable(
@@ -215,7 +222,10 @@ def _read_page(document: pdfium.PdfDocument, number: int) -> _Page:
         layer = sheet.get_textpage()
         raw = layer.get_text_range()
         text = clean(_HYPHENATED.sub("", raw)).replace("\f", "\n").strip("\n")
-        return replace(_write_rows(_Page(text, _find_lines(layer, raw, text))), hidden=hidden)
+        page = _Page(text, _find_lines(layer, raw, text))
+        if page.lines:
+            page = _write_entries(page, list(read_entries(document, sheet)))
+        return replace(_write_rows(page), hidden=hidden)
     except (pdfium.PdfiumError, ctypes.ArgumentError) as error:
         raise DocumentUnreadable(
             "invalid_file",
@@ -232,8 +242,11 @@ def _find_lines(layer: pdfium.PdfTextPage, raw: str, text: str) -> list[_Line]:
         start = text.find(visible, at) if visible else -1
         if start >= 0:
             blank = len(part) - len(part.lstrip())
-            size = _measure_size(layer, units + _count_units(part[:blank]))
-            lines.append(_Line(start, visible, size, tuple(_split_cells(layer, part, units, size * _GAP))))
+            first = units + _count_units(part[:blank])
+            size = _measure_size(layer, first)
+            cells = tuple(_split_cells(layer, part, units, size * _GAP))
+            _, _, bottom, top = _find_box(layer, first)
+            lines.append(_Line(start, visible, size, cells, bottom=bottom, top=top))
             at = start + len(visible)
         units += _count_units(part)
     return lines
@@ -244,8 +257,8 @@ def _split_cells(layer: pdfium.PdfTextPage, line: str, units: int, gap: float) -
     left, begin = 0.0, -1
     right, end = 0.0, 0
     for word in re.finditer(r"\S+", line):
-        first = _find_ends(layer, units + _count_units(line[: word.start()]))
-        last = _find_ends(layer, units + _count_units(line[: word.end() - 1]))
+        first = _find_box(layer, units + _count_units(line[: word.start()]))
+        last = _find_box(layer, units + _count_units(line[: word.end() - 1]))
         if begin >= 0 and first[0] - right > gap > 0:
             yield Cell(clean(line[begin:end]).strip(), left, right)
             begin = -1
@@ -256,28 +269,71 @@ def _split_cells(layer: pdfium.PdfTextPage, line: str, units: int, gap: float) -
         yield Cell(clean(line[begin:end]).strip(), left, right)
 
 
-def _find_ends(layer: pdfium.PdfTextPage, index: int) -> tuple[float, float]:
-    """Return where a character begins and ends, in points from the left."""
+def _find_box(layer: pdfium.PdfTextPage, index: int) -> tuple[float, float, float, float]:
+    """Return the left, right, bottom and top of a character, in points."""
     character = pdfium_c.FPDFText_GetCharIndexFromTextIndex(layer, index)
     left, right, bottom, top = (ctypes.c_double() for _ in range(4))
     pdfium_c.FPDFText_GetCharBox(layer, character, left, right, bottom, top)
-    return left.value, right.value
+    return left.value, right.value, bottom.value, top.value
+
+
+def _write_entries(page: _Page, entries: Sequence[Entry]) -> _Page:
+    """Write what was entered in a form beside the words that it belongs to: in its row, or in the next line above."""
+    lines, rest = list(page.lines), list[str]()
+    for entry in entries:
+        number, above = _find_label(page.lines, entry)
+        if number < 0:
+            rest.append(entry.text)
+        else:
+            cells = add_entry(lines[number].cells, entry, above=above)
+            lines[number] = replace(lines[number], text=" ".join(cell.text for cell in cells), cells=cells)
+    changed = {number: line for number, line in enumerate(lines) if line is not page.lines[number]}
+    page = _replace_lines(page, changed)
+    for text in rest:
+        page.lines.append(_Line(len(page.text) + 1, text, 0.0))
+        page = _Page(f"{page.text}\n{text}", page.lines)
+    return page
+
+
+def _find_label(lines: Sequence[_Line], entry: Entry) -> tuple[int, bool]:
+    """Find the line that an entry belongs to, and tell whether it is above it; -1 where there is none."""
+    beside = [
+        (min(max(entry.left - cell.right, cell.left - entry.right) for cell in line.cells), number)
+        for number, line in enumerate(lines)
+        if line.cells and entry.bottom <= (line.bottom + line.top) / 2 <= entry.top
+    ]
+    if beside:
+        return min(beside)[1], False
+    near = [
+        (line.bottom, number)
+        for number, line in enumerate(lines)
+        if line.bottom >= entry.top
+        and any(cell.left <= entry.right and entry.left <= cell.right for cell in line.cells)
+        and line.bottom - entry.top <= _NEAR * max(line.size, 1.0)
+    ]
+    return (min(near)[1], True) if near else (-1, False)
 
 
 def _write_rows(page: _Page) -> _Page:
     """Write the rows of tables with their columns."""
     rows = arrange_rows([line.cells for line in page.lines])
-    if not rows:
+    changed = {number: replace(page.lines[number], text=row, is_row=True) for number, row in rows.items()}
+    return _replace_lines(page, changed)
+
+
+def _replace_lines(page: _Page, changed: Mapping[int, _Line]) -> _Page:
+    """Put other lines, by their numbers, in place of those of a page."""
+    if not changed:
         return page
     parts: list[str] = []
     lines: list[_Line] = []
     at = moved = 0
     for number, line in enumerate(page.lines):
-        row = rows.get(number, line.text)
-        lines.append(replace(line, start=line.start + moved, text=row, is_row=number in rows))
-        parts += (page.text[at : line.start], row)
+        other = changed.get(number, line)
+        lines.append(replace(other, start=line.start + moved))
+        parts += (page.text[at : line.start], other.text)
         at = line.start + len(line.text)
-        moved += len(row) - len(line.text)
+        moved += len(other.text) - len(line.text)
     return _Page("".join(parts) + page.text[at:], lines)
 
 

@@ -9,7 +9,7 @@ from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
 
 __all__ = ["clean", "clean_visible", "describe_comments", "describe_invisible", "parse_text"]
 
-_LINE_ENDS = re.compile(r"\r\n?|[\x85\u2028\u2029]")
+_LINE_ENDS = re.compile(r"\r\n?|[\x0b\x85\u2028\u2029]")  # a vertical tab ends a line within a paragraph of Word's
 
 # What colours a terminal's text, moves its cursor or names its window: without the escape it would be read as text.
 _TERMINAL = re.compile("\x1b(?:\\[[0-?]{0,64}[ -/]{0,8}[@-~]|\\][^\x07\x1b\n]{0,999}(?:\x07|\x1b\\\\))")
@@ -18,7 +18,7 @@ _TERMINAL = re.compile("\x1b(?:\\[[0-?]{0,64}[ -/]{0,8}[@-~]|\\][^\x07\x1b\n]{0,
 # control characters only break prompts, and a surrogate alone is no character. Tab, line feed and form feed (a page's
 # end) stay.
 _INVISIBLE = re.compile(
-    "[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200e\u200f\u202a-\u202e"
+    "[\x00-\x08\x0e-\x1f\x7f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200e\u200f\u202a-\u202e"
     "\u2060-\u206f\u3164\ufe00-\ufe0e\ufeff\uffa0\ufff0-\ufffc\ufffe\uffff\ud800-\udfff\U0001d173-\U0001d17a"
     "\U000e0000-\U000e0fff]"
 )
@@ -31,11 +31,20 @@ _STRAY_JOINER = re.compile(
 )
 
 _WRITING = re.compile("[\u200b-\u200f\u2060-\u2064\ufe00-\ufe0f\ufeff]{8,}|[\U000e0000-\U000e007f]{8,}")
-_LIGATURES = dict(zip(range(0xFB00, 0xFB07), ("ff", "fi", "fl", "ffi", "ffl", "st", "st"), strict=True))
+_MEANT = {
+    **dict(zip(range(0xFB00, 0xFB07), ("ff", "fi", "fl", "ffi", "ffl", "st", "st"), strict=True)),
+    **{code: bytes([code]).decode("cp1252", "ignore") for code in range(0x80, 0xA0)},
+}
+"""Letters for Latin ligatures; and for control characters that nobody writes, such as U+0092, what Windows-1252 has in
+their places: a program took it for Latin-1."""
 _DATA_URI = re.compile(
     r"\bdata:(?:[\w.+-]{1,80}/[\w.+-]{1,80})?(?:;[\w.+-]{1,80}(?:=[\w.+-]{1,80})?){0,8},[^\s\"'<>()\[\]]{32,}", re.I
 )
 
+
+_CALENDAR = re.compile(r"\s*BEGIN:(?:VCALENDAR|VCARD)\b", re.I)
+_FOLD = re.compile(r"\n[ \t]")
+_ESCAPE = re.compile(r"\\([,;\\nN])")
 
 _WORD = r"[^\W\d_](?:[^\W\d_]|['’-])*[.,:!?]?"
 _SENTENCE = re.compile(rf"(?<![^\s(\"“]){_WORD}(?:\s+{_WORD}){{7,}}|[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]{{16,}}")
@@ -44,10 +53,10 @@ blanks, sixteen characters. Switched-off markup, code, conditions for old browse
 
 
 def clean(text: str) -> str:
-    """Leave one kind of line end, letters for Latin ligatures, and no characters that a reader doesn't see."""
+    """Leave one kind of line end, the characters that are meant, and none that a reader doesn't see."""
     text = _LINE_ENDS.sub("\n", text)
     text = _INVISIBLE.sub("", _TERMINAL.sub("", text) if "\x1b" in text else text)
-    return text if text.isascii() else _STRAY_JOINER.sub("", text).translate(_LIGATURES)
+    return text if text.isascii() else _STRAY_JOINER.sub("", text).translate(_MEANT)
 
 
 def describe_invisible(text: str) -> str:
@@ -81,9 +90,15 @@ def clean_visible(text: str) -> str:
 
 
 def parse_text(content: FileContent, _limits: ParseLimits) -> Parsed:
-    """Take the text as it is: it has no structure beyond its blank lines.
+    """Take the text as it is: it has no structure beyond its blank lines, but for the lines of calendars and contacts.
 
     Raises:
         DocumentUnreadable: Nothing visible is in it.
     """
-    return Parsed(content.media_type, "", clean_visible(content.text), [])
+    text = clean_visible(content.text)
+    return Parsed(content.media_type, "", _unfold(text) if _CALENDAR.match(text) else text, [])
+
+
+def _unfold(text: str) -> str:
+    """Join the lines of a calendar or a contact, which break in the middle of words, and write what they escape."""
+    return _ESCAPE.sub(lambda match: " " if match[1] in "nN" else match[1], _FOLD.sub("", text))

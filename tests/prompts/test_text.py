@@ -1,6 +1,8 @@
 import random
 from collections.abc import Iterator
 
+import pytest
+
 from prompts import GENERIC
 from prompts.text import clean, join_lines
 
@@ -67,3 +69,9 @@ def test_a_document_cannot_look_like_another_passage() -> None:
 
 def test_line_ends_are_one_kind() -> None:
     assert clean("a\r\nb\rc\u2028d") == "a\nb\nc\nd"
+
+
+@pytest.mark.parametrize("ending", ["", " – five years"])
+@pytest.mark.parametrize("end", ["\x0b", "\x0c", "\x85", "\u2028", "\u2029"])
+def test_words_on_two_lines_or_pages_stay_apart(end: str, ending: str) -> None:
+    assert clean(f"It costs 49{end}3 of ten lids are red.{ending}") == f"It costs 49\n3 of ten lids are red.{ending}"

@@ -133,7 +133,9 @@ async def test_a_prompt_without_a_question_is_refused(messages: list[Message]) -
         (None, None, 4092, 1023),  # a quarter
         (None, 300, 4096, 300),
         (200, 300, 4096, 200),
-        (3000, None, 4096, 3000),
+        (2000, None, 4096, 2000),
+        (3000, None, 4096, 2048),  # a half
+        (None, 9000, 4096, 2048),
     ],
 )
 async def test_room_for_the_answer_is_kept_in_the_context(

@@ -177,6 +177,17 @@ async def test_bad_training_rows_come_back_with_their_numbers(
     assert good.status_code == 200, good.text
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be"])
+async def test_a_training_file_as_powershell_writes_it_is_told_what_to_do(
+    encoding: str, tenant: httpx2.AsyncClient
+) -> None:
+    text = "\n".join([json.dumps(ROW)] * 30)
+    data = (text if encoding == "utf-16" else f"\ufeff{text}").encode(encoding)
+    error = fault(await upload(tenant, data, "rows.jsonl", "fine-tune"), 400)
+    assert error["code"] == "invalid_training_file"
+    assert "UTF-16" in error["message"]
+
+
 async def test_a_file_over_the_limit_is_refused_before_it_is_read(gateway: Gateway, tenant: httpx2.AsyncClient) -> None:
     head = (
         "POST /v1/files HTTP/1.1",

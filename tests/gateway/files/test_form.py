@@ -58,6 +58,7 @@ async def test_a_form_is_the_same_however_its_bytes_arrive(data: bytes, purpose:
         ('name="file"; filename="../../etc/passwd"', "passwd"),
         ('name="file"; filename="größe.txt"', "größe.txt"),
         ("name=file; filename=a.txt", "a.txt"),
+        ('name="file"; filename="the %22big%22 one, 100%25.txt"', 'the "big" one, 100%25.txt'),
         ("name=\"file\"; filename*=UTF-8''na%C3%AFve.txt", "naïve.txt"),
         ("name=\"file\"; filename*=iso-8859-1'de'na%EFve.txt", "naïve.txt"),
         ('name="file"; filename="?.txt"; filename*=utf-8\'\'%E2%82%AC.txt', "€.txt"),

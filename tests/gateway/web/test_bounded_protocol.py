@@ -228,6 +228,22 @@ async def test_what_is_no_http_gets_an_error_in_the_envelope() -> None:
     assert wire.closed
 
 
+@pytest.mark.parametrize(
+    ("line", "named"),
+    [
+        ("PUT /api/documents/Übersicht.md HTTP/1.1", True),
+        ("GET /v1/models/my model HTTP/1.1", True),
+        ("GET /v1/models HTTP/9.1", False),
+        ("get /v1/models HTTP/1.1", False),
+    ],
+)
+async def test_a_url_as_it_was_typed_is_told_what_to_do(line: str, named: bool) -> None:
+    protocol, wire = connect()
+    protocol.data_received(f"{line}\r\nhost: here\r\n\r\n".encode())
+    assert await reply(wire) == (400, "invalid_http")
+    assert (b"percent-encoded" in b"".join(wire.pieces)) is named
+
+
 @pytest.mark.parametrize("before", [b"", b"GET / HTTP/1.1\r\nhost: here\r\n\r\n"])
 @pytest.mark.parametrize(
     "line", [b"CONNECT here:443", b"GET http://[::1", b"GET http://here", b"GET http://a:99999999/"]

@@ -207,9 +207,10 @@ async def test_a_field_at_fault_is_named_as_the_request_has_it(
     assert says in error["message"]
 
 
-async def test_identity_is_no_encoding(gateway: Gateway) -> None:
+@pytest.mark.parametrize("encoding", ["identity", ""])
+async def test_identity_is_no_encoding(encoding: str, gateway: Gateway) -> None:
     client = await gateway.tenant("kestrel")
-    assert (await client.post(CHAT, json=ASK, headers={"content-encoding": "identity"})).status_code == 200
+    assert (await client.post(CHAT, json=ASK, headers={"content-encoding": encoding})).status_code == 200
 
 
 @pytest.mark.case("gw-cors-preflight")

@@ -138,6 +138,30 @@ def test_front_matter_gives_the_title_before_a_heading_does() -> None:
     assert parse("---\ntitle: Kestrel K2\n---\n# Introduction\n").title == "Kestrel K2"
 
 
+@pytest.mark.parametrize(
+    "data",
+    [
+        "---\ntitle: >-\n  Kestrel\n  K2\ntags: [a]\n---\n",
+        "---\ntitle: |\n  Kestrel K2\n---\n",
+        "---\ntitle: Kestrel\n  K2\n---\n",
+        "---\ntitle:\n  Kestrel K2\n---\n",
+        '---\ntitle: "Kestrel\n  K2"\n---\n',
+        "---\ntitle: Kestrel K2 # of 2026\n---\n",
+        "---\ntitle: 'Kestrel K2' # of 2026\n---\n",
+        '+++\ndate = 2026-03-01\ntitle = "Kestrel K2"\n+++\n',
+    ],
+)
+def test_a_title_may_be_written_in_each_way_of_its_language(data: str) -> None:
+    parsed = parse(f"{data}\n# Introduction\n")
+    assert parsed.title == "Kestrel K2"
+    assert first_lines(parsed) == ["# Introduction"]
+
+
+@pytest.mark.parametrize("data", ["title:", "title: ''", "subtitle: K9", "titles: K9", "title: # none"])
+def test_front_matter_without_a_title_names_nothing(data: str) -> None:
+    assert parse(f"---\n{data}\ndraft: true\n---\n\n# Kestrel K2\n\nIt boils.\n").title == "Kestrel K2"
+
+
 def test_quotes_lists_and_tables_have_no_headings() -> None:
     assert first_lines(parse("> # quoted\n\n- # item\n\n| a |\n| - |\n| # b |\n\n# Real\n")) == ["# Real"]
 

@@ -23,6 +23,14 @@ def test_characters_that_a_reader_does_not_see_are_left_out() -> None:
     assert clean("Tab\tand page\fend, naïve 😀 水") == "Tab\tand page\fend, naïve 😀 水"
 
 
+def test_characters_that_a_program_took_for_others_are_those_that_were_written() -> None:
+    assert clean("don\x92t pay 5\x967 \x80, \x93open\x94\x85") == "don’t pay 5–7 €, “open”\n"
+
+
+def test_lines_within_a_paragraph_are_apart() -> None:
+    assert clean("It costs 49\x0b3 of ten lids") == "It costs 49\n3 of ten lids"
+
+
 @pytest.mark.parametrize("text", ["می\u200cخواهم", "क्\u200dष", "👩\u200d💻", "❤\ufe0f"])
 def test_joiners_stay_where_writing_needs_them(text: str) -> None:
     assert clean(text) == text
@@ -52,6 +60,13 @@ def test_the_data_of_an_inline_image_is_left_out(uri: str, around: tuple[str, st
 @pytest.mark.parametrize("text", ["data:1, 2, 3", "Our data: twelve, thirteen", "see data:text/plain,short"])
 def test_short_data_is_text(text: str) -> None:
     assert parse_text(FileContent(b"", "text/plain", text), ParseLimits()).text == text
+
+
+@pytest.mark.parametrize("kind", ["VCALENDAR", "VCARD"])
+def test_words_of_calendars_and_contacts_are_whole(kind: str) -> None:
+    text = f"BEGIN:{kind}\r\nSUMMARY:Descaling of the boi\r\n ler\\, hall 2\\nBring vinegar\r\nEND:{kind}\r\n"
+    parsed = parse_text(FileContent(b"", "text/plain", text), ParseLimits())
+    assert "SUMMARY:Descaling of the boiler, hall 2 Bring vinegar\n" in parsed.text
 
 
 def test_plain_text_is_taken_as_it_is() -> None:

@@ -11,11 +11,21 @@ def make_page(*parts: tuple[int, str]) -> str:
     return "\n".join(f"/F1 {size} Tf 1 0 0 1 72 {top} Tm ({text}) Tj" for (size, text), top in lines)
 
 
-def make_pdf(pages: Sequence[str], *, extra: bytes = b"", trailer: bytes = b"") -> bytes:
-    """Make a PDF with one line of text per page, or with the lines from `make_page`."""
+def make_field(value: str, rectangle: str, more: str = "/FT/Tx") -> bytes:
+    """Make a field of a form, for `make_pdf`."""
+    return f"<</Subtype/Widget/T({rectangle})/V({value})/Rect[{rectangle}]/DA(/F1 12 Tf){more}>>".encode()
+
+
+def make_pdf(
+    pages: Sequence[str], *, extra: bytes = b"", trailer: bytes = b"", annotations: Sequence[bytes] = ()
+) -> bytes:
+    """Make a PDF with one line of text per page, or with the lines from `make_page`; each has the annotations."""
     kids = b" ".join(b"%d 0 R" % (4 + 2 * n) for n in range(len(pages)))
+    first = 4 + 2 * len(pages)
+    references = b" ".join(b"%d 0 R" % (first + n) for n in range(len(annotations)))
+    form = b"/AcroForm<</Fields[%s]/DR<</Font<</F1 3 0 R>>>>>>" % references if annotations else b""
     objects = [
-        b"<</Type/Catalog/Pages 2 0 R>>",
+        b"<</Type/Catalog/Pages 2 0 R%s>>" % form,
         b"<</Type/Pages/Kids[%s]/Count %d>>" % (kids, len(pages)),
         b"<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>",
     ]
@@ -23,10 +33,11 @@ def make_pdf(pages: Sequence[str], *, extra: bytes = b"", trailer: bytes = b"") 
         drawing = text if text.startswith("/F1") else f"/F1 12 Tf 72 700 Td ({text}) Tj"
         stream = f"BT {drawing} ET".encode("latin-1")
         objects.append(
-            b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]/Contents %d 0 R/Resources<</Font<</F1 3 0 R>>>>>>"
-            % (5 + 2 * n)
+            b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]/Annots[%s]/Contents %d 0 R"
+            b"/Resources<</Font<</F1 3 0 R>>>>>>" % (references, 5 + 2 * n)
         )
         objects.append(b"<</Length %d>>stream\n%s\nendstream" % (len(stream), stream))
+    objects += annotations
     if extra:
         objects.append(extra)
     data, offsets = b"%PDF-1.7\n", list[int]()

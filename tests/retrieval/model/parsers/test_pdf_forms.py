@@ -1,0 +1,56 @@
+"""What was typed into a PDF's form or onto its pages."""
+
+import pytest
+
+from retrieval.parsers.parsed import FileContent, ParseLimits
+from retrieval.parsers.pdf import parse_pdf
+from tests.retrieval.model.parsers.pdf_files import make_field, make_page, make_pdf
+
+pytestmark = pytest.mark.model
+
+LABELS = make_page((12, "Order form"), (12, "Name:"), (12, "Town:"), (12, "Notes"), (12, "Please sign below."))
+NAME = make_field("Ingrid Halvorsen", "200 671 400 691")  # in the row of its label
+TICKED = "/FT/Btn/AS/Yes/AP<</N<</Yes 3 0 R/Off 3 0 R>>>>"
+
+
+def read(*annotations: bytes) -> str:
+    content = FileContent(make_pdf([LABELS], annotations=annotations), "application/pdf")
+    return parse_pdf(content, ParseLimits()).text
+
+
+def test_a_field_s_value_stands_behind_its_label() -> None:
+    assert read(NAME) == "Order form\nName: Ingrid Halvorsen\nTown:\nNotes\nPlease sign below."
+
+
+@pytest.mark.parametrize(
+    ("annotation", "line"),
+    [
+        (make_field("Ingrid\nHalvorsen", "72 612 400 624"), "Notes Ingrid Halvorsen\nPlease"),
+        (make_field("Bergen", "200 648 400 668", "/FT/Ch/Ff 131072/Opt[(Bergen)(Molde)]"), "Town: Bergen\n"),
+        (make_field("Yes", "40 600 54 614", TICKED), "\n☒ Please sign below."),
+        (make_field("Far away", "72 60 400 80"), "below.\nFar away"),
+        (b"<</Subtype/FreeText/Contents(Approved)/Rect[200 648 400 668]>>", "Town: Approved\n"),
+    ],
+)
+def test_an_entry_stands_with_the_words_that_it_is_beside_or_below(annotation: bytes, line: str) -> None:
+    assert line in read(annotation)
+
+
+def test_rows_of_fields_are_rows_of_a_table() -> None:
+    town, other = make_field("Bergen", "200 648 400 668"), make_field("5003", "420 648 460 668")
+    assert "Name: | Ingrid Halvorsen |\nTown: | Bergen | 5003\n" in read(NAME, town, other).replace("| \n", "|\n")
+
+
+@pytest.mark.parametrize(
+    ("more", "rectangle"),
+    [
+        ("/FT/Tx/F 2", "200 648 400 668"),
+        ("/FT/Tx/F 32", "200 648 400 668"),
+        ("/FT/Tx/Ff 8192", "200 648 400 668"),
+        ("/FT/Tx", "200 648 200 668"),
+        ("/FT/Btn/Ff 65536", "200 648 400 668"),
+        (TICKED.replace("/AS/Yes", "/AS/Off"), "200 648 400 668"),
+    ],
+)
+def test_what_a_form_does_not_show_is_left_out(more: str, rectangle: str) -> None:
+    assert read(make_field("Secret" if "Btn" not in more else "Off", rectangle, more)) == read()
