@@ -17,7 +17,7 @@ from retrieval.parsers.ocr import Recogniser
 from retrieval.parsers.parsed import Block, FileContent, Heading, Parsed, ParseLimits
 from retrieval.parsers.pdf_hidden import remove_hidden
 from retrieval.parsers.pdf_scan import find_pictures, read_pictures, read_scan
-from retrieval.parsers.pdf_tables import Cell, arrange_rows
+from retrieval.parsers.pdf_tables import GAP, Cell, Word, arrange_rows
 from retrieval.parsers.sheet import has_data, is_header
 from retrieval.parsers.text import clean
 
@@ -29,7 +29,6 @@ _LARGER = 1.1  # times the size of the body's type
 _LONGEST_HEADING = 120
 _LETTERS = re.compile(r"[^\W\d_]{2}")  # a drop cap or a page number in large type is no heading
 _DEEPEST = 6
-_GAP = 1.5  # times the size of type: wider than words of a line are apart, also in justified text
 _EDGE = 2  # lines at the top and at the bottom of a page that can be running heads
 _REPEATED = 3
 """Pages on which a line has to stand, and 40 % of all (left and right pages have their own), to be a running head."""
@@ -233,27 +232,29 @@ def _find_lines(layer: pdfium.PdfTextPage, raw: str, text: str) -> list[_Line]:
         if start >= 0:
             blank = len(part) - len(part.lstrip())
             size = _measure_size(layer, units + _count_units(part[:blank]))
-            lines.append(_Line(start, visible, size, tuple(_split_cells(layer, part, units, size * _GAP))))
+            lines.append(_Line(start, visible, size, tuple(_split_cells(layer, part, units, size))))
             at = start + len(visible)
         units += _count_units(part)
     return lines
 
 
-def _split_cells(layer: pdfium.PdfTextPage, line: str, units: int, gap: float) -> Iterator[Cell]:
-    """Split a line where its words are more than `gap` points apart; `units` is where it begins in the page."""
-    left, begin = 0.0, -1
-    right, end = 0.0, 0
-    for word in re.finditer(r"\S+", line):
-        first = _find_ends(layer, units + _count_units(line[: word.start()]))
-        last = _find_ends(layer, units + _count_units(line[: word.end() - 1]))
-        if begin >= 0 and first[0] - right > gap > 0:
-            yield Cell(clean(line[begin:end]).strip(), left, right)
-            begin = -1
-        if begin < 0:
-            left, begin = first[0], word.start()
-        right, end = last[1], word.end()
-    if begin >= 0:
-        yield Cell(clean(line[begin:end]).strip(), left, right)
+def _split_cells(layer: pdfium.PdfTextPage, line: str, units: int, size: float) -> Iterator[Cell]:
+    """Split a line in type of a size where its words are far apart; `units` is where it begins in the page."""
+    words: list[Word] = []
+    base = 0.0
+    for match in re.finditer(r"\S+", line):
+        text = clean(match[0])
+        at = units + _count_units(line[: match.start()])
+        ends = *_find_ends(layer, at), *_find_ends(layer, units + _count_units(line[: match.end() - 1]))
+        word = Word(text, min(ends), max(ends))
+        gap = max(word.left - words[-1].right, words[-1].left - word.right) if words else 0.0
+        if gap > size * GAP > 0:
+            yield Cell(words, base, base, size)
+            words = []
+        base = base if words else _find_base(layer, at)
+        words = [*words, word] if text else words
+    if words:
+        yield Cell(words, base, base, size)
 
 
 def _find_ends(layer: pdfium.PdfTextPage, index: int) -> tuple[float, float]:
@@ -264,20 +265,31 @@ def _find_ends(layer: pdfium.PdfTextPage, index: int) -> tuple[float, float]:
     return left.value, right.value
 
 
+def _find_base(layer: pdfium.PdfTextPage, index: int) -> float:
+    """Return the height of the line on which a character stands, in points from the lower edge."""
+    x, y = ctypes.c_double(), ctypes.c_double()
+    pdfium_c.FPDFText_GetCharOrigin(layer, pdfium_c.FPDFText_GetCharIndexFromTextIndex(layer, index), x, y)
+    return y.value
+
+
 def _write_rows(page: _Page) -> _Page:
-    """Write the rows of tables with their columns."""
+    """Write the rows of tables with their columns, each in a line."""
     rows = arrange_rows([line.cells for line in page.lines])
     if not rows:
         return page
     parts: list[str] = []
     lines: list[_Line] = []
-    at = moved = 0
-    for number, line in enumerate(page.lines):
-        row = rows.get(number, line.text)
-        lines.append(replace(line, start=line.start + moved, text=row, is_row=number in rows))
-        parts += (page.text[at : line.start], row)
-        at = line.start + len(line.text)
-        moved += len(row) - len(line.text)
+    at = moved = number = 0
+    by_first = {row.first: row for row in rows}
+    while number < len(page.lines):
+        line, row = page.lines[number], by_first.get(number)
+        last = page.lines[number if row is None else row.last]
+        text = line.text if row is None else row.text
+        lines.append(replace(line, start=line.start + moved, text=text, is_row=row is not None))
+        parts += (page.text[at : line.start], text)
+        at = last.start + len(last.text)
+        moved += len(text) - (at - line.start)
+        number = number + 1 if row is None else row.last + 1
     return _Page("".join(parts) + page.text[at:], lines)
 
 
