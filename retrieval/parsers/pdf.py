@@ -15,7 +15,9 @@ from retrieval.errors import DocumentUnreadable
 from retrieval.parsers.document_title import find_top_heading, pick_title
 from retrieval.parsers.ocr import Recogniser
 from retrieval.parsers.parsed import Block, FileContent, Heading, Parsed, ParseLimits
+from retrieval.parsers.pdf_fields import read_fields
 from retrieval.parsers.pdf_hidden import remove_hidden
+from retrieval.parsers.pdf_marks import mend_marks
 from retrieval.parsers.pdf_scan import find_pictures, read_pictures, read_scan
 from retrieval.parsers.pdf_tables import GAP, Cell, Word, arrange_rows
 from retrieval.parsers.sheet import has_data, is_header
@@ -23,7 +25,7 @@ from retrieval.parsers.text import clean
 
 __all__ = ["parse_pdf"]
 
-# pdfium writes U+FFFE (or U+0002) where a line's end hyphenates a word.
+# What stays of a hyphen at a line's end: a word goes on behind it.
 _HYPHENATED = re.compile("(?:\ufffe|\x02)[\r\n]*")
 _LARGER = 1.1  # times the size of the body's type
 _LONGEST_HEADING = 120
@@ -79,11 +81,13 @@ def parse_pdf(content: FileContent, limits: ParseLimits) -> Parsed:
             raise DocumentUnreadable(
                 "invalid_file", f"The PDF has {len(document)} pages; the limit is {limits.pages}. Split it."
             )
+        document.init_forms()
         pages = [_read_page(document, number) for number in range(len(document))]
+        fields = [read_fields(document, number) for number in range(len(document))]
         hidden = sum(page.hidden for page in pages)
         title = _read_title(document)
         silent = [number for number, page in enumerate(pages) if not page.text.strip()]
-        if len(silent) == len(pages):
+        if len(silent) == len(pages) and not any(fields):
             pages = [_Page(text, []) for text in read_scan(document, recogniser)]
         else:
             pictures = find_pictures(document, silent)
@@ -92,6 +96,10 @@ def parse_pdf(content: FileContent, limits: ParseLimits) -> Parsed:
     finally:
         document.close()
     pages = _drop_running_heads(pages)
+    pages = [
+        replace(page, text="\n".join([page.text, *lines]).lstrip("\n"))
+        for page, lines in zip(pages, fields, strict=True)
+    ]
     levels = _rank_sizes([line for page in pages for line in page.lines])
     headings: list[Heading] = []
     starts = list(accumulate((len(page.text) + 1 for page in pages[:-1]), initial=0))
@@ -212,7 +220,7 @@ def _read_page(document: pdfium.PdfDocument, number: int) -> _Page:
         sheet = document[number]
         hidden = remove_hidden(sheet)
         layer = sheet.get_textpage()
-        raw = layer.get_text_range()
+        raw = _read_layer(layer)
         text = clean(_HYPHENATED.sub("", raw)).replace("\f", "\n").strip("\n")
         return replace(_write_rows(_Page(text, _find_lines(layer, raw, text))), hidden=hidden)
     except (pdfium.PdfiumError, ctypes.ArgumentError) as error:
@@ -220,6 +228,17 @@ def _read_page(document: pdfium.PdfDocument, number: int) -> _Page:
             "invalid_file",
             f"Page {number + 1} of the PDF is broken ({str(error).rstrip('.')}). Export it again from its source.",
         ) from error
+
+
+def _read_layer(layer: pdfium.PdfTextPage) -> str:
+    raw = layer.get_text_range()
+
+    def measure_drop(before: int, after: int) -> float:
+        units = _count_units(raw[:before]), _count_units(raw[:after])
+        size = _measure_size(layer, units[0])
+        return (_find_base(layer, units[0]) - _find_base(layer, units[1])) / size if size else 0.0
+
+    return mend_marks(raw, measure_drop)
 
 
 def _find_lines(layer: pdfium.PdfTextPage, raw: str, text: str) -> list[_Line]:

@@ -124,7 +124,11 @@ def _find_gaps(cell: Cell) -> list[int]:
 
 
 def _split(cell: Cell, columns: Collection[int]) -> list[Cell]:
-    places = [place for place in _find_gaps(cell) if int(cell.words[place].left) in columns]
+    return _split_before(cell, [place for place in _find_gaps(cell) if int(cell.words[place].left) in columns])
+
+
+def _split_before(cell: Cell, places: Sequence[int]) -> list[Cell]:
+    """Split a cell before words, given by their numbers."""
     ends = [0, *places, len(cell.words)]
     return [replace(cell, words=cell.words[first:last]) for first, last in pairwise(ends)]
 
@@ -132,16 +136,28 @@ def _split(cell: Cell, columns: Collection[int]) -> list[Cell]:
 def _join_lines(lines: Sequence[Sequence[Cell]]) -> list[Row]:
     """Join the lines of each row, in the order in which the page has them."""
     rows: list[Row] = []
-    for number, cells in enumerate(lines):
-        start = _find_beginning(rows, cells)
-        if start is not None:
-            left = _stack(rows[start:])
-            rows[start:] = [Row(rows[start].first, number, _put_beside(left, cells))]
-        elif rows and len(cells) == 1 and len(rows[-1].cells) > 1 and _can_wrap(rows[-1].cells, cells[0]):
-            rows[-1] = Row(rows[-1].first, number, [*rows[-1].cells[:-1], rows[-1].cells[-1].extend(cells[0])])
-        else:
-            rows.append(Row(number, number, cells))
+    for number, line in enumerate(lines):
+        for cells in _split_by_level(line):
+            start = _find_beginning(rows, cells)
+            if start is not None:
+                rows[start:] = [Row(rows[start].first, number, _put_beside(_stack(rows[start:]), cells))]
+            elif rows and rows[-1].last == number:  # the rest of a line stays in it
+                rows[-1] = Row(rows[-1].first, number, [*rows[-1].cells, *cells])
+            elif rows and len(cells) == 1 and len(rows[-1].cells) > 1 and _can_wrap(rows[-1].cells, cells[0]):
+                rows[-1] = Row(rows[-1].first, number, [*rows[-1].cells[:-1], rows[-1].cells[-1].extend(cells[0])])
+            else:
+                rows.append(Row(number, number, cells))
     return rows
+
+
+def _split_by_level(line: Sequence[Cell]) -> list[list[Cell]]:
+    """Split a line where what was taken for it is on several levels; an empty one has a part without cells."""
+    parts: list[list[Cell]] = [[]]
+    for cell in line:
+        if parts[-1] and not cell.is_beside(parts[-1][0], cell.base):
+            parts.append([])
+        parts[-1].append(cell)
+    return parts
 
 
 def _can_wrap(row: Sequence[Cell], line: Cell) -> bool:
@@ -160,12 +176,14 @@ def _find_beginning(rows: Sequence[Row], cells: Sequence[Cell]) -> int | None:
         if is_above and not (len(rows[start].cells) == 1 and row.cells[-1].goes_on_with(rows[start].cells[0])):
             break
         start -= 1
-    for place in range(start, len(rows)):
-        if cells[0].is_beside(rows[place].cells[0], cells[0].base):
-            return place
-    block = [row.cells[0] for row in rows[start:]]  # beside the middle of a cell is what is centred
-    is_centred = len(block) > 1 and cells[0].is_beside(block[0], cells[0].base + (block[0].base - block[-1].low) / 2)
-    return start if is_centred else None
+    block = [row.cells[0] for row in rows[start:]]
+    if len(block) > 1 and cells[0].is_beside(block[0], cells[0].base + (block[0].base - block[-1].low) / 2):
+        return start  # it is beside the middle, as what is centred
+    return next((n for n in range(start, len(rows)) if _is_beside_any(cells[0], rows[n].cells)), None)
+
+
+def _is_beside_any(cell: Cell, others: Sequence[Cell]) -> bool:
+    return any(cell.is_beside(other, cell.base) for other in others)
 
 
 def _stack(rows: Sequence[Row]) -> list[Cell]:
@@ -204,9 +222,24 @@ def _find_columns(cells: Sequence[Cell]) -> list[tuple[float, float]]:
 def _arrange(row: Sequence[Cell], columns: Sequence[tuple[float, float]]) -> str:
     """Write a row with all its columns, a cell in the first that it reaches; empty where two cells would be in one."""
     texts = [""] * len(columns)
-    for cell in row:
+    for cell in (part for whole in row for part in _split_over(whole, columns)):
         column = next((n for n, (_left, right) in enumerate(columns) if cell.left <= right), len(columns) - 1)
         if texts[column]:
             return ""
         texts[column] = cell.text
     return " | ".join(texts)
+
+
+def _split_over(cell: Cell, columns: Sequence[tuple[float, float]]) -> list[Cell]:
+    """Split a cell that reaches over several columns where one ends and another begins, if there is a gap."""
+    ends = [
+        (right + left) / 2
+        for (_first, right), (left, _last) in pairwise(columns)
+        if cell.left < right and cell.right > left
+    ]
+    places = [
+        place
+        for place in _find_gaps(cell)
+        if any(cell.words[place - 1].left < end < cell.words[place].right for end in ends)
+    ]
+    return _split_before(cell, places)
