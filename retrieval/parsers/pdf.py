@@ -17,7 +17,7 @@ from retrieval.parsers.ocr import Recogniser
 from retrieval.parsers.parsed import Block, FileContent, Heading, Parsed, ParseLimits
 from retrieval.parsers.pdf_fields import read_fields
 from retrieval.parsers.pdf_hidden import remove_hidden
-from retrieval.parsers.pdf_marks import mend_marks
+from retrieval.parsers.pdf_marks import restore_marks
 from retrieval.parsers.pdf_scan import find_pictures, read_pictures, read_scan
 from retrieval.parsers.pdf_tables import GAP, Cell, Word, arrange_rows
 from retrieval.parsers.sheet import has_data, is_header
@@ -238,7 +238,7 @@ def _read_layer(layer: pdfium.PdfTextPage) -> str:
         size = _measure_size(layer, units[0])
         return (_find_base(layer, units[0]) - _find_base(layer, units[1])) / size if size else 0.0
 
-    return mend_marks(raw, measure_drop)
+    return restore_marks(raw, measure_drop)
 
 
 def _find_lines(layer: pdfium.PdfTextPage, raw: str, text: str) -> list[_Line]:

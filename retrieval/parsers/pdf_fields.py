@@ -1,4 +1,4 @@
-"""What people write onto a PDF's pages: the values of form fields, and text that is typed on top (free text)."""
+"""Text that people add to the pages of a PDF: the values of form fields, and text that is typed on top (free text)."""
 
 import ctypes
 import re

@@ -5,7 +5,7 @@ Hebrew. Each is replaced by one character, so that the places of all others stay
 import re
 from collections.abc import Callable
 
-__all__ = ["mend_marks"]
+__all__ = ["restore_marks"]
 
 # pdfium writes U+FFFE (or U+0002) for a hyphen at a line's end, and leaves that end out.
 _HYPHEN = re.compile("[\ufffe\x02](?=[\r\n]*(\\S))")
@@ -16,7 +16,7 @@ _BRACKETS = dict(zip("()[]{}", ")(][}{", strict=True))
 _OPENING = "([{"
 
 
-def mend_marks(raw: str, measure_drop: Callable[[int, int], float]) -> str:
+def restore_marks(raw: str, measure_drop: Callable[[int, int], float]) -> str:
     """Return a page's text with the characters that are meant.
 
     Args:

@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-__all__ = ["GAP", "Cell", "Row", "Word", "arrange_rows"]
+__all__ = ["GAP", "Cell", "TableRow", "Word", "arrange_rows"]
 
 _LEAST_ROWS = 2
 _MOST_LINES = 12
@@ -73,7 +73,7 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class TableRow:
     """The lines `first` to `last` of a page as a row of a table, or what is told of them so far."""
 
     first: int
@@ -82,7 +82,7 @@ class Row:
     text: str = ""
 
 
-def arrange_rows(lines: Sequence[Sequence[Cell]]) -> list[Row]:
+def arrange_rows(lines: Sequence[Sequence[Cell]]) -> list[TableRow]:
     """Return the rows of all tables.
 
     A table is a run of rows with several cells each that stand in columns: cells that lie above each other are in one.
@@ -93,7 +93,7 @@ def arrange_rows(lines: Sequence[Sequence[Cell]]) -> list[Row]:
     return [row for first, last in _find_runs(joined) for row in _arrange_run(joined[first:last])]
 
 
-def _arrange_run(run: Sequence[Row]) -> list[Row]:
+def _arrange_run(run: Sequence[TableRow]) -> list[TableRow]:
     most = max(len(row.cells) for row in run)
     for base in (run, [row for row in run if len(row.cells) == most]):
         columns = _find_columns([cell for row in base for cell in row.cells])
@@ -133,20 +133,20 @@ def _split_before(cell: Cell, places: Sequence[int]) -> list[Cell]:
     return [replace(cell, words=cell.words[first:last]) for first, last in pairwise(ends)]
 
 
-def _join_lines(lines: Sequence[Sequence[Cell]]) -> list[Row]:
+def _join_lines(lines: Sequence[Sequence[Cell]]) -> list[TableRow]:
     """Join the lines of each row, in the order in which the page has them."""
-    rows: list[Row] = []
+    rows: list[TableRow] = []
     for number, line in enumerate(lines):
         for cells in _split_by_level(line):
             start = _find_beginning(rows, cells)
             if start is not None:
-                rows[start:] = [Row(rows[start].first, number, _put_beside(_stack(rows[start:]), cells))]
+                rows[start:] = [TableRow(rows[start].first, number, _put_beside(_stack(rows[start:]), cells))]
             elif rows and rows[-1].last == number:  # the rest of a line stays in it
-                rows[-1] = Row(rows[-1].first, number, [*rows[-1].cells, *cells])
+                rows[-1] = TableRow(rows[-1].first, number, [*rows[-1].cells, *cells])
             elif rows and len(cells) == 1 and len(rows[-1].cells) > 1 and _can_wrap(rows[-1].cells, cells[0]):
-                rows[-1] = Row(rows[-1].first, number, [*rows[-1].cells[:-1], rows[-1].cells[-1].extend(cells[0])])
+                rows[-1] = TableRow(rows[-1].first, number, [*rows[-1].cells[:-1], rows[-1].cells[-1].extend(cells[0])])
             else:
-                rows.append(Row(number, number, cells))
+                rows.append(TableRow(number, number, cells))
     return rows
 
 
@@ -165,7 +165,7 @@ def _can_wrap(row: Sequence[Cell], line: Cell) -> bool:
     return row[-1].goes_on_with(line) and not any(cell.overlaps(line) for cell in row[:-1])
 
 
-def _find_beginning(rows: Sequence[Row], cells: Sequence[Cell]) -> int | None:
+def _find_beginning(rows: Sequence[TableRow], cells: Sequence[Cell]) -> int | None:
     """Return the place of the line with which the row begins that these cells go on; None if they begin one."""
     start = len(rows)
     while start > max(len(rows) - _MOST_LINES, 0) and cells:
@@ -186,7 +186,7 @@ def _is_beside_any(cell: Cell, others: Sequence[Cell]) -> bool:
     return any(cell.is_beside(other, cell.base) for other in others)
 
 
-def _stack(rows: Sequence[Row]) -> list[Cell]:
+def _stack(rows: Sequence[TableRow]) -> list[Cell]:
     """Return the cells of the first row, the last of them with the lines below it."""
     cells = list(rows[0].cells)
     for row in rows[1:]:
@@ -202,7 +202,7 @@ def _put_beside(left: Sequence[Cell], right: Sequence[Cell]) -> list[Cell]:
     return [*left, *right]
 
 
-def _find_runs(rows: Sequence[Row]) -> list[tuple[int, int]]:
+def _find_runs(rows: Sequence[TableRow]) -> list[tuple[int, int]]:
     """Find where several rows one after the other have several cells."""
     breaks = [-1, *(number for number, row in enumerate(rows) if len(row.cells) < 2), len(rows)]
     return [(first + 1, last) for first, last in pairwise(breaks) if last - first - 1 >= _LEAST_ROWS]

@@ -1,10 +1,10 @@
 import pytest
 
-from retrieval.parsers.pdf_marks import mend_marks
+from retrieval.parsers.pdf_marks import restore_marks
 
 
 def mend(raw: str, drop: float = 1.2) -> str:
-    return mend_marks(raw, lambda _before, _after: drop)
+    return restore_marks(raw, lambda _before, _after: drop)
 
 
 @pytest.mark.parametrize(
