@@ -29,7 +29,7 @@ from tests.bench.retrieval.sources import CACHE
 MODEL_PYTHON = Path(".venv-model/bin/python")
 NAMES = ["minilm", "wordllama", "e5"]
 TODAY = "weighted sum, title"
-LABELS = {"text": "", "titled": ", title", "opening": ", title, first sentence", "words": ", title, key words"}
+LABELS = {"text": "", "titled": ", title", "opening": ", title, first sentence"}
 
 
 def make_runs(set_name: str, embedder: str) -> Iterator[tuple[str, str, list[QuestionResult]]]:
@@ -156,7 +156,7 @@ def main() -> None:
     parser.add_argument("--sets", nargs="+", choices=list(SETS), default=list(SETS))
     parser.add_argument("--embedders", nargs="+", choices=NAMES, default=NAMES)
     parser.add_argument(
-        "--titled-only", action="store_true", help="leave out chunks with other contexts: a quarter of the time"
+        "--titled-only", action="store_true", help="leave out chunks with other contexts: a third of the time"
     )
     options = parser.parse_args()
     reports: dict[str, dict[str, RetrievalReport]] = {}
