@@ -112,7 +112,7 @@ class RetrievalOptions(_Strict):
     when: Literal["auto", "always"] = "auto"
     rewrite: Literal["never", "auto", "always"] = "never"
     max_per_document: Annotated[int, Field(ge=1, le=50)] | None = None
-    collapse_duplicates: bool = False
+    collapse_duplicates: bool = True
     boosts: Annotated[list[BoostOptions], Field(max_length=8)] = []
     expand: Literal["none", "neighbours", "section"] = "none"
     passage_characters: Annotated[int, Field(ge=500, le=200_000)] | None = None

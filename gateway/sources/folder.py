@@ -80,7 +80,7 @@ class FolderReader:
     def _list(self, last_versions: Mapping[str, str]) -> Listing:
         items: dict[str, str] = {}
         unread: dict[str, str] = {}
-        for path in self._walk("", unread):
+        for path in self._walk(unread):
             try:
                 path.encode()
             except UnicodeEncodeError:
@@ -108,25 +108,28 @@ class FolderReader:
         }  # they are there, for all that is known
         return Listing(items, unread)
 
-    def _walk(self, folder: str, unread: dict[str, str]) -> Iterator[str]:
+    def _walk(self, unread: dict[str, str]) -> Iterator[str]:
         """Yield the paths of files and links that the filter takes; note the folders that can't be read."""
-        try:
-            with os.scandir(self._folder / folder) as entries:
-                inside = sorted(entries, key=lambda entry: entry.name)
-        except OSError as error:
-            reason = f"The folder can't be read: {error.strerror}."
-            if not folder:
-                raise SourceUnreadable(reason) from error
-            if not isinstance(error, FileNotFoundError):  # it has gone since the one above it was read
-                unread[f"{folder}/"] = reason
-            return
-        for entry in inside:
-            path = f"{folder}/{entry.name}" if folder else entry.name
-            if entry.is_dir(follow_symlinks=False):
-                if self._paths.enters(path):
-                    yield from self._walk(path, unread)
-            elif self._paths.takes(path):
-                yield path
+        pending = [""]
+        while pending:
+            folder = pending.pop()
+            try:
+                with os.scandir(self._folder / folder) as entries:
+                    inside = sorted(entries, key=lambda entry: entry.name)
+            except OSError as error:
+                reason = f"The folder can't be read: {error.strerror}."
+                if not folder:
+                    raise SourceUnreadable(reason) from error
+                if not isinstance(error, FileNotFoundError):  # it has gone since the one above it was read
+                    unread[f"{folder}/"] = reason
+                continue
+            for entry in inside:
+                path = f"{folder}/{entry.name}" if folder else entry.name
+                if entry.is_dir(follow_symlinks=False):
+                    if self._paths.enters(path):
+                        pending.append(path)
+                elif self._paths.takes(path):
+                    yield path
 
     def _resolve(self, key: str) -> Path:
         real = Path(os.path.realpath(self._folder / key))

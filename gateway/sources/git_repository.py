@@ -6,7 +6,7 @@ import re
 import shlex
 import shutil
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
@@ -22,6 +22,7 @@ _SECONDS = 600.0
 _MOST_BYTES = 2 << 30
 _MOST_FILE_BYTES = 64 << 20
 _LIST_BYTES = 64 << 20
+_LFS = b"version https://git-lfs.github.com/spec/"
 _LOOK_SECONDS = 0.5
 _MOST_ITEMS = 100_000
 _BRANCH = re.compile(r"(?!.*(?:\.\.|//|@\{|\.lock$|/$))[A-Za-z0-9_][\w./+-]{0,199}", re.ASCII)
@@ -275,6 +276,12 @@ class RepositoryReader:
             raise SourceUnreadable(f"It has more than {_MOST_ITEMS:,} files. Exclude some, or make several sources.")
         return Listing(self._blobs, unread, revision=commit)
 
-    def read(self, key: str) -> AsyncGenerator[bytes]:
-        """Yield a file's bytes."""
-        return self._git.stream("cat-file", "blob", self._blobs[key])
+    async def read(self, key: str) -> AsyncGenerator[bytes]:
+        """Yield a file's bytes; a pointer of Git LFS has none of them."""
+        is_first = True
+        async with aclosing(self._git.stream("cat-file", "blob", self._blobs[key])) as lines:
+            async for line in lines:
+                if is_first and line.startswith(_LFS):
+                    raise ItemUnreadable("It lies in Git LFS, which isn't read. Keep it in the repository itself.")
+                is_first = False
+                yield line

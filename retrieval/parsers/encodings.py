@@ -10,6 +10,7 @@ from charset_normalizer import CharsetMatch, from_bytes
 from retrieval.errors import DocumentUnreadable
 from retrieval.parsers.charset_labels import find_encoding
 from retrieval.parsers.double_byte import find_double_byte
+from retrieval.parsers.iso2022_jp import decode_iso2022_jp
 from retrieval.parsers.single_byte import find_single_byte
 
 __all__ = ["Decoded", "decode_as", "decode_declared", "decode_legacy", "decode_unicode", "is_text"]
@@ -21,6 +22,7 @@ _BYTE_ORDER_MARKS = (
     (b"\xff\xfe", "utf-16-le"),
     (b"\xfe\xff", "utf-16-be"),
 )
+_JAPANESE_MAIL = ("iso2022_jp", "iso2022_jp_1", "iso2022_jp_ext")
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
 _HIGH = bytes(range(0x80, 0x100))
 _ASCII = bytes(range(0x80))
@@ -116,7 +118,7 @@ def _decode_unmarked_utf16(data: bytes) -> Decoded | None:
 def decode_as(data: bytes, encoding: str, *, declared: bool = True) -> Decoded | None:
     """Decode in one encoding, with at most 1 % of broken characters, which become U+FFFD; None where that fails."""
     try:
-        text = data.decode(encoding, "replace")
+        text = decode_iso2022_jp(data) if encoding in _JAPANESE_MAIL else data.decode(encoding, "replace")
     except (LookupError, ValueError):  # No such encoding, or one that isn't of text.
         return None
     broken = _count_broken(text, data)

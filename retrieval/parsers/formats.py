@@ -230,7 +230,7 @@ FORMATS = (
             rf"|{_OF_PARTS})",
             re.I,
         ),
-        version=4,
+        version=5,
         parts="all",
     ),
     DocumentFormat(

@@ -9,10 +9,10 @@ from email.header import decode_header, make_header
 from email.message import Message
 
 from retrieval.errors import DocumentUnreadable
-from retrieval.parsers.charset_labels import find_encoding
 from retrieval.parsers.encodings import decode_declared, decode_legacy, decode_unicode
 from retrieval.parsers.formats import MAILBOX_LINE
 from retrieval.parsers.html import parse_html
+from retrieval.parsers.mail_envelopes import open_envelopes
 from retrieval.parsers.ocr import OcrMissing
 from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
 from retrieval.parsers.sniff import sniff
@@ -35,6 +35,7 @@ _OF_PROGRAMS = re.compile(
 
 _QUOTE = re.compile(r"(?:>[ \t]?)+")
 _TEXTS = frozenset(("text/plain", "text/html", "text/markdown", "text/x-markdown", "text/enriched", "text/richtext"))
+_SIGNATURES = frozenset(("application/pkcs7-signature", "application/x-pkcs7-signature", "application/pgp-signature"))
 _CALENDARS = frozenset(("text/calendar", "application/ics"))
 _FEW_WORDS = 60
 _TIMES = 3
@@ -83,6 +84,7 @@ class _Reader:
 
     def add(self, message: Message, level: int) -> str:
         """Add a message, and return its subject."""
+        self.writer.warnings += open_envelopes(message)
         headers = [(name, words) for name, value in message.raw_items() if (words := _read_header(str(value)))]
         subject = next((words for name, words in headers if name.lower() == "subject"), "")
         self.writer.add_heading(subject or "Message without a subject", level)
@@ -106,7 +108,7 @@ class _Reader:
             self.writer.warnings.append(f"The message's body can't be read. {error}")
 
     def _add_attachment(self, part: Message, level: int) -> None:
-        name = join_words(part.get_filename() or "") or part.get_content_type()
+        name = _read_header(part.get_filename() or "") or part.get_content_type()
         if self._left == 0 or self._depth >= _DEEPEST:
             self.writer.warnings.append(f"The attachment {name!r} was left out: there are too many, or too deep.")
             return
@@ -162,10 +164,8 @@ def _read_header(value: str) -> str:
 
 def _decode_words(words: str | bytes, charset: str | None) -> tuple[str | bytes, str | None]:
     """Decode encoded words, as `make_header` takes them; `email` has other names for some encodings than Python."""
-    encoding = find_encoding(charset) if charset else None
-    if isinstance(words, str) or encoding is None:
-        return words, charset
-    return words.decode(encoding, "replace"), "utf-8"
+    decoding = decode_declared(words, charset) if isinstance(words, bytes) and charset else None
+    return (words, charset) if decoding is None else (decoding.text, "utf-8")
 
 
 def _list_texts(part: Message, depth: int = 0) -> list[Message]:
@@ -229,7 +229,8 @@ def _iterate_attachments(message: Message) -> Iterator[Message]:
 
 
 def _is_attachment(part: Message) -> bool:
-    if part.get("Content-ID") and part.get_content_maintype() == "image":
+    is_shown = part.get("Content-ID") and part.get_content_maintype() == "image"
+    if is_shown or part.get_content_type() in _SIGNATURES:
         return False
     return part.get_content_disposition() == "attachment" or bool(part.get_filename())
 

@@ -15,23 +15,22 @@ from retrieval.errors import DocumentUnreadable
 from retrieval.parsers.document_title import find_top_heading, pick_title
 from retrieval.parsers.ocr import Recogniser
 from retrieval.parsers.parsed import Block, FileContent, Heading, Parsed, ParseLimits
-from retrieval.parsers.pdf_forms import Entry, add_entry, read_entries
+from retrieval.parsers.pdf_forms import Entry, place_entry, read_entries
 from retrieval.parsers.pdf_hidden import remove_hidden
+from retrieval.parsers.pdf_marks import restore_marks
 from retrieval.parsers.pdf_scan import find_pictures, read_pictures, read_scan
-from retrieval.parsers.pdf_tables import Cell, arrange_rows
+from retrieval.parsers.pdf_tables import GAP, Cell, Word, arrange_rows
 from retrieval.parsers.sheet import has_data, is_header
 from retrieval.parsers.text import clean
 
 __all__ = ["parse_pdf"]
 
-# pdfium writes U+FFFE (or U+0002) where a line's end hyphenates a word.
+# What stays of a hyphen at a line's end: a word goes on behind it.
 _HYPHENATED = re.compile("(?:\ufffe|\x02)[\r\n]*")
 _LARGER = 1.1  # times the size of the body's type
 _LONGEST_HEADING = 120
 _LETTERS = re.compile(r"[^\W\d_]{2}")  # a drop cap or a page number in large type is no heading
 _DEEPEST = 6
-_GAP = 1.5  # times the size of type: wider than words of a line are apart, also in justified text
-_NEAR = 1.5  # times the size of type: the space between a label and the field below it
 _EDGE = 2  # lines at the top and at the bottom of a page that can be running heads
 _REPEATED = 3
 """Pages on which a line has to stand, and 40 % of all (left and right pages have their own), to be a running head."""
@@ -46,8 +45,7 @@ _PROGRAM = re.compile(r"^(?:Microsoft \w+|PowerPoint Presentation)\s*-\s*", re.I
 class _Line:
     """`start` is its offset in the page's text, `size` that of its first character's type, in points.
 
-    A table's row has its cells in its text; other lines' `cells` are what a wide gap parts. `bottom` and `top` are its
-    first character's, in points.
+    A table's row has its cells in its text; other lines' `cells` are what a wide gap parts.
     """
 
     start: int
@@ -55,17 +53,20 @@ class _Line:
     size: float
     cells: tuple[Cell, ...] = ()
     is_row: bool = False
-    bottom: float = 0.0
-    top: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class _Page:
-    """`hidden` characters of it are in neither its text nor its lines."""
+    """`hidden` characters of it are in neither its text nor its lines; `entries` of forms have no label there."""
 
     text: str
     lines: list[_Line]
     hidden: int = 0
+    entries: tuple[str, ...] = ()
+
+
+_Change = tuple[int, _Line]
+"""The number of the last line that is replaced, and the line in its place."""
 
 
 def parse_pdf(content: FileContent, limits: ParseLimits) -> Parsed:
@@ -85,19 +86,24 @@ def parse_pdf(content: FileContent, limits: ParseLimits) -> Parsed:
             raise DocumentUnreadable(
                 "invalid_file", f"The PDF has {len(document)} pages; the limit is {limits.pages}. Split it."
             )
+        document.init_forms()
         pages = [_read_page(document, number) for number in range(len(document))]
         hidden = sum(page.hidden for page in pages)
         title = _read_title(document)
         silent = [number for number, page in enumerate(pages) if not page.text.strip()]
-        if len(silent) == len(pages):
+        if len(silent) == len(pages) and not any(page.entries for page in pages):
             pages = [_Page(text, []) for text in read_scan(document, recogniser)]
         else:
             pictures = find_pictures(document, silent)
             texts, warnings = read_pictures(document, pictures, recogniser)
-            pages = [_Page(texts[number], []) if number in texts else page for number, page in enumerate(pages)]
+            pages = [
+                replace(page, text=texts[number], lines=[]) if number in texts else page
+                for number, page in enumerate(pages)
+            ]
     finally:
         document.close()
     pages = _drop_running_heads(pages)
+    pages = [replace(page, text="\n".join([page.text, *page.entries]).lstrip("\n")) for page in pages]
     levels = _rank_sizes([line for page in pages for line in page.lines])
     headings: list[Heading] = []
     starts = list(accumulate((len(page.text) + 1 for page in pages[:-1]), initial=0))
@@ -197,14 +203,12 @@ def _drop_lines(page: _Page, dropped: Sequence[_Line]) -> _Page:
             at = end
         else:
             lines.append(replace(line, start=line.start - shift))
-    return _Page("".join(parts) + page.text[at:], lines)
+    return replace(page, text="".join(parts) + page.text[at:], lines=lines)
 
 
 def _open(data: bytes) -> pdfium.PdfDocument:
     try:
-        document = pdfium.PdfDocument(data)
-        document.init_forms()  # before any page is opened
-        return document
+        return pdfium.PdfDocument(data)
     except pdfium.PdfiumError as error:
         if pdfium_c.FPDF_GetLastError() == pdfium_c.FPDF_ERR_PASSWORD:
             raise DocumentUnreadable(
@@ -220,17 +224,26 @@ def _read_page(document: pdfium.PdfDocument, number: int) -> _Page:
         sheet = document[number]
         hidden = remove_hidden(sheet)
         layer = sheet.get_textpage()
-        raw = layer.get_text_range()
+        raw = _read_layer(layer)
         text = clean(_HYPHENATED.sub("", raw)).replace("\f", "\n").strip("\n")
-        page = _Page(text, _find_lines(layer, raw, text))
-        if page.lines:
-            page = _write_entries(page, list(read_entries(document, sheet)))
+        page = _write_entries(_Page(text, _find_lines(layer, raw, text)), list(read_entries(document, sheet)))
         return replace(_write_rows(page), hidden=hidden)
     except (pdfium.PdfiumError, ctypes.ArgumentError) as error:
         raise DocumentUnreadable(
             "invalid_file",
             f"Page {number + 1} of the PDF is broken ({str(error).rstrip('.')}). Export it again from its source.",
         ) from error
+
+
+def _read_layer(layer: pdfium.PdfTextPage) -> str:
+    raw = layer.get_text_range()
+
+    def measure_drop(before: int, after: int) -> float:
+        units = _count_units(raw[:before]), _count_units(raw[:after])
+        size = _measure_size(layer, units[0])
+        return (_find_base(layer, units[0]) - _find_base(layer, units[1])) / size if size else 0.0
+
+    return restore_marks(raw, measure_drop)
 
 
 def _find_lines(layer: pdfium.PdfTextPage, raw: str, text: str) -> list[_Line]:
@@ -242,99 +255,87 @@ def _find_lines(layer: pdfium.PdfTextPage, raw: str, text: str) -> list[_Line]:
         start = text.find(visible, at) if visible else -1
         if start >= 0:
             blank = len(part) - len(part.lstrip())
-            first = units + _count_units(part[:blank])
-            size = _measure_size(layer, first)
-            cells = tuple(_split_cells(layer, part, units, size * _GAP))
-            _, _, bottom, top = _find_box(layer, first)
-            lines.append(_Line(start, visible, size, cells, bottom=bottom, top=top))
+            size = _measure_size(layer, units + _count_units(part[:blank]))
+            lines.append(_Line(start, visible, size, tuple(_split_cells(layer, part, units, size))))
             at = start + len(visible)
         units += _count_units(part)
     return lines
 
 
-def _split_cells(layer: pdfium.PdfTextPage, line: str, units: int, gap: float) -> Iterator[Cell]:
-    """Split a line where its words are more than `gap` points apart; `units` is where it begins in the page."""
-    left, begin = 0.0, -1
-    right, end = 0.0, 0
-    for word in re.finditer(r"\S+", line):
-        first = _find_box(layer, units + _count_units(line[: word.start()]))
-        last = _find_box(layer, units + _count_units(line[: word.end() - 1]))
-        if begin >= 0 and first[0] - right > gap > 0:
-            yield Cell(clean(line[begin:end]).strip(), left, right)
-            begin = -1
-        if begin < 0:
-            left, begin = first[0], word.start()
-        right, end = last[1], word.end()
-    if begin >= 0:
-        yield Cell(clean(line[begin:end]).strip(), left, right)
+def _split_cells(layer: pdfium.PdfTextPage, line: str, units: int, size: float) -> Iterator[Cell]:
+    """Split a line in type of a size where its words are far apart; `units` is where it begins in the page."""
+    words: list[Word] = []
+    base = 0.0
+    for match in re.finditer(r"\S+", line):
+        text = clean(match[0])
+        at = units + _count_units(line[: match.start()])
+        ends = *_find_ends(layer, at), *_find_ends(layer, units + _count_units(line[: match.end() - 1]))
+        word = Word(text, min(ends), max(ends))
+        gap = max(word.left - words[-1].right, words[-1].left - word.right) if words else 0.0
+        if gap > size * GAP > 0:
+            yield Cell(words, base, base, size)
+            words = []
+        base = base if words else _find_base(layer, at)
+        words = [*words, word] if text else words
+    if words:
+        yield Cell(words, base, base, size)
 
 
-def _find_box(layer: pdfium.PdfTextPage, index: int) -> tuple[float, float, float, float]:
-    """Return the left, right, bottom and top of a character, in points."""
+def _find_ends(layer: pdfium.PdfTextPage, index: int) -> tuple[float, float]:
+    """Return where a character begins and ends, in points from the left."""
     character = pdfium_c.FPDFText_GetCharIndexFromTextIndex(layer, index)
     left, right, bottom, top = (ctypes.c_double() for _ in range(4))
     pdfium_c.FPDFText_GetCharBox(layer, character, left, right, bottom, top)
-    return left.value, right.value, bottom.value, top.value
+    return left.value, right.value
+
+
+def _find_base(layer: pdfium.PdfTextPage, index: int) -> float:
+    """Return the height of the line on which a character stands, in points from the lower edge."""
+    x, y = ctypes.c_double(), ctypes.c_double()
+    pdfium_c.FPDFText_GetCharOrigin(layer, pdfium_c.FPDFText_GetCharIndexFromTextIndex(layer, index), x, y)
+    return y.value
 
 
 def _write_entries(page: _Page, entries: Sequence[Entry]) -> _Page:
-    """Write what was entered in a form beside the words that it belongs to: in its row, or in the next line above."""
-    lines, rest = list(page.lines), list[str]()
+    """Write what was entered in a form beside the words that it belongs to; what belongs to none is in `entries`."""
+    cells, rest = [line.cells for line in page.lines], list[str]()
+    changed: dict[int, _Change] = {}
     for entry in entries:
-        number, above = _find_label(page.lines, entry)
-        if number < 0:
-            rest.append(entry.text)
-        else:
-            cells = add_entry(lines[number].cells, entry, above=above)
-            lines[number] = replace(lines[number], text=" ".join(cell.text for cell in cells), cells=cells)
-    changed = {number: line for number, line in enumerate(lines) if line is not page.lines[number]}
-    page = _replace_lines(page, changed)
-    for text in rest:
-        page.lines.append(_Line(len(page.text) + 1, text, 0.0))
-        page = _Page(f"{page.text}\n{text}", page.lines)
-    return page
-
-
-def _find_label(lines: Sequence[_Line], entry: Entry) -> tuple[int, bool]:
-    """Find the line that an entry belongs to, and tell whether it is above it; -1 where there is none."""
-    beside = [
-        (min(max(entry.left - cell.right, cell.left - entry.right) for cell in line.cells), number)
-        for number, line in enumerate(lines)
-        if line.cells and entry.bottom <= (line.bottom + line.top) / 2 <= entry.top
-    ]
-    if beside:
-        return min(beside)[1], False
-    near = [
-        (line.bottom, number)
-        for number, line in enumerate(lines)
-        if line.bottom >= entry.top
-        and any(cell.left <= entry.right and entry.left <= cell.right for cell in line.cells)
-        and line.bottom - entry.top <= _NEAR * max(line.size, 1.0)
-    ]
-    return (min(near)[1], True) if near else (-1, False)
+        place = place_entry(cells, entry)
+        if place is None:
+            rest.append(f"{entry.name}: {entry.text}" if entry.name else entry.text)
+            continue
+        number, cells[number] = place
+        text = " ".join(cell.text for cell in cells[number])
+        changed[number] = number, replace(page.lines[number], text=text, cells=cells[number])
+    return replace(_put_in_place(page, changed), entries=tuple(rest))
 
 
 def _write_rows(page: _Page) -> _Page:
-    """Write the rows of tables with their columns."""
+    """Write the rows of tables with their columns, each in a line."""
     rows = arrange_rows([line.cells for line in page.lines])
-    changed = {number: replace(page.lines[number], text=row, is_row=True) for number, row in rows.items()}
-    return _replace_lines(page, changed)
+    return _put_in_place(
+        page, {row.first: (row.last, replace(page.lines[row.first], text=row.text, is_row=True)) for row in rows}
+    )
 
 
-def _replace_lines(page: _Page, changed: Mapping[int, _Line]) -> _Page:
-    """Put other lines, by their numbers, in place of those of a page."""
+def _put_in_place(page: _Page, changed: Mapping[int, _Change]) -> _Page:
+    """Put lines in place of others, by the number of the first of those."""
     if not changed:
         return page
     parts: list[str] = []
     lines: list[_Line] = []
-    at = moved = 0
-    for number, line in enumerate(page.lines):
-        other = changed.get(number, line)
+    at = moved = number = 0
+    while number < len(page.lines):
+        line = page.lines[number]
+        end, other = changed.get(number, (number, line))
+        last = page.lines[end]
         lines.append(replace(other, start=line.start + moved))
         parts += (page.text[at : line.start], other.text)
-        at = line.start + len(line.text)
-        moved += len(other.text) - len(line.text)
-    return _Page("".join(parts) + page.text[at:], lines)
+        at = last.start + len(last.text)
+        moved += len(other.text) - (at - line.start)
+        number = end + 1
+    return replace(page, text="".join(parts) + page.text[at:], lines=lines)
 
 
 def _count_units(text: str) -> int:

@@ -1,16 +1,19 @@
 """Values of a PDF's form fields, and words written onto its pages: a page's text layer has neither."""
 
 import ctypes
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import pypdfium2 as pdfium
 import pypdfium2.raw as pdfium_c
 
-from retrieval.parsers.pdf_tables import Cell
+from retrieval.parsers.pdf_tables import Cell, Word
+from retrieval.parsers.text import clean
 
-__all__ = ["Entry", "add_entry", "read_entries"]
+__all__ = ["Entry", "place_entry", "read_entries"]
 
 _UNSEEN = pdfium_c.FPDF_ANNOT_FLAG_HIDDEN | pdfium_c.FPDF_ANNOT_FLAG_NOVIEW
 _TICKED = (pdfium_c.FPDF_FORMFIELD_CHECKBOX, pdfium_c.FPDF_FORMFIELD_RADIOBUTTON)
@@ -18,13 +21,21 @@ _WRITTEN = (pdfium_c.FPDF_FORMFIELD_TEXTFIELD, pdfium_c.FPDF_FORMFIELD_COMBOBOX,
 _PASSWORD = 1 << 13
 _TICK = "☒"
 _SMALLEST = 1.0  # point in width or height, for what can be seen
+_MOST = 2000  # of a page
+_NUMBER = re.compile(r"\[\d+\]")  # in the names of XFA's fields
+_MIDDLE = 0.3  # times the size of type: a line's middle above its base line
+_NEAR = 1.5  # times the size of type: the space between a label and the field below it
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A field's value, or words that somebody wrote onto the page, and where they stand, in points."""
+    """A field's value, or words that somebody wrote onto the page, and where they stand, in points.
+
+    `name` is the field's, for one without a label; empty for words.
+    """
 
     text: str
+    name: str
     left: float
     bottom: float
     right: float
@@ -33,18 +44,19 @@ class Entry:
 
 def read_entries(document: pdfium.PdfDocument, page: pdfium.PdfPage) -> Iterator[Entry]:
     """Read what is seen of a page's fields and of words written onto it; `document` has its forms initialised."""
-    for number in range(pdfium_c.FPDFPage_GetAnnotCount(page)):
+    for number in range(min(pdfium_c.FPDFPage_GetAnnotCount(page), _MOST)):
         annotation = pdfium_c.FPDFPage_GetAnnot(page, number)
         if not annotation:
             continue
         try:
-            text = " ".join(_read_text(document, annotation).split())
+            text = " ".join(clean(_read_text(document, annotation)).split())
+            name = _read_name(document, annotation) if text else ""
             place = pdfium_c.FS_RECTF()
             pdfium_c.FPDFAnnot_GetRect(annotation, place)
         finally:
             pdfium_c.FPDFPage_CloseAnnot(annotation)
         if text and min(place.right - place.left, place.top - place.bottom) >= _SMALLEST:
-            yield Entry(text, place.left, place.bottom, place.right, place.top)
+            yield Entry(text, name, place.left, place.bottom, place.right, place.top)
 
 
 def _read_text(document: pdfium.PdfDocument, annotation: Any) -> str:
@@ -64,6 +76,15 @@ def _read_text(document: pdfium.PdfDocument, annotation: Any) -> str:
     return _read_words(lambda words, size: pdfium_c.FPDFAnnot_GetFormFieldValue(form, annotation, words, size))
 
 
+def _read_name(document: pdfium.PdfDocument, annotation: Any) -> str:
+    form = document.formenv
+    if form is None or pdfium_c.FPDFAnnot_GetSubtype(annotation) != pdfium_c.FPDF_ANNOT_WIDGET:
+        return ""
+    readers = pdfium_c.FPDFAnnot_GetFormFieldAlternateName, pdfium_c.FPDFAnnot_GetFormFieldName
+    shown, own = (_read_words(partial(read, form, annotation)) for read in readers)
+    return " ".join(clean(shown or _NUMBER.sub("", own.rpartition(".")[2])).split()).rstrip(" :")
+
+
 def _read_words(read: Callable[[Any, int], int]) -> str:
     """Return a text that pdfium writes, in UTF-16 with a zero behind it, into as many bytes as it says."""
     size = read(None, 0)
@@ -72,11 +93,32 @@ def _read_words(read: Callable[[Any, int], int]) -> str:
     return bytes(words).decode("utf-16-le", "ignore").rstrip("\0")
 
 
-def add_entry(cells: tuple[Cell, ...], entry: Entry, *, above: bool) -> tuple[Cell, ...]:
-    """Add an entry to a line in its row, by its place; to one `above` it, behind the cell that it stands under."""
+def place_entry(lines: Sequence[Sequence[Cell]], entry: Entry) -> tuple[int, tuple[Cell, ...]] | None:
+    """Return the number of the line that an entry belongs to, and its cells with the entry; None where there is none.
+
+    It stands in the row of its label, or under it.
+    """
+    beside = [
+        (min(max(entry.left - cell.right, cell.left - entry.right) for cell in cells), number)
+        for number, cells in enumerate(lines)
+        if cells and entry.bottom <= cells[0].base + _MIDDLE * cells[0].size <= entry.top
+    ]
+    if beside:
+        number = min(beside)[1]
+        cells = lines[number]
+        added = Cell([Word(entry.text, entry.left, entry.right)], cells[0].base, cells[0].base, cells[0].size)
+        return number, tuple(sorted((*cells, added), key=lambda cell: cell.left))
+    above = [
+        (cell.low, number, place)
+        for number, cells in enumerate(lines)
+        for place, cell in enumerate(cells)
+        if cell.left <= entry.right and entry.left <= cell.right
+        if 0 <= cell.low - entry.top <= _NEAR * max(cell.size, 1.0)
+    ]
     if not above:
-        return tuple(sorted((*cells, Cell(entry.text, entry.left, entry.right)), key=lambda cell: cell.left))
-    shared = [min(cell.right, entry.right) - max(cell.left, entry.left) for cell in cells]
-    number = shared.index(max(shared))
-    label = cells[number]
-    return (*cells[:number], Cell(f"{label.text} {entry.text}", label.left, label.right), *cells[number + 1 :])
+        return None
+    _, number, place = min(above)
+    cells = list(lines[number])
+    label = cells[place]
+    cells[place] = replace(label, words=[*label.words, Word(entry.text, label.right, label.right)])
+    return number, tuple(cells)

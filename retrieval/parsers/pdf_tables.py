@@ -1,41 +1,210 @@
-"""Rows of a PDF's tables: cells told by the gaps between them, so that an empty one keeps its column."""
+"""Rows of a PDF's tables: cells told by the gaps between them, so that an empty one keeps its column.
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+A cell that wraps is several lines of the page's text, and those beside it come behind all of them, as programs write
+one cell after the other: what stands as high as the row begins goes on with the row.
+"""
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
-__all__ = ["Cell", "arrange_rows"]
+__all__ = ["GAP", "Cell", "TableRow", "Word", "arrange_rows"]
 
 _LEAST_ROWS = 2
+_MOST_LINES = 12
+"""Lines of a cell: columns of a page have more, and are no row."""
+_LEADING = 1.5  # times the size of type, from one line of a cell to the next
+_LEVEL = 0.4  # times the size of type, between the lines of cells that are on one level
+GAP = 1.5
+"""Times the size of type: wider than words of a line are apart, also in justified text."""
+_NARROW_GAP = 0.6  # times the size of type: between a cell that fills its column, and the next
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
-    """Text of a line between two wide gaps, with its ends from the page's left edge, in points."""
+class Word:
+    """A word with its ends from the page's left edge, in points."""
 
     text: str
     left: float
     right: float
 
 
-def arrange_rows(lines: Sequence[Sequence[Cell]]) -> dict[int, str]:
-    """Return the text of every line that is a row of a table, by the line's number.
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """Words between wide gaps.
 
-    A table is a run of lines with several cells each that stand in columns: cells that lie above each other are in one.
-    Where two cells of a line would be in the same, it is none (or one whose columns can't be told), and stays as it is.
+    `base` is the base line of the first of its lines, and `low` of the last one, in points from the page's lower edge;
+    `size` is that of its type.
     """
-    rows: dict[int, str] = {}
-    for first, last in _find_runs(lines):
-        columns = _find_columns([cell for line in lines[first:last] for cell in line])
-        texts = [_arrange(line, columns) for line in lines[first:last]]
-        if all(text is not None for text in texts):
-            rows.update((first + n, text) for n, text in enumerate(texts) if text is not None)
+
+    words: Sequence[Word]
+    base: float
+    low: float
+    size: float
+
+    @property
+    def text(self) -> str:
+        return " ".join(word.text for word in self.words)
+
+    @property
+    def left(self) -> float:
+        return min(word.left for word in self.words)
+
+    @property
+    def right(self) -> float:
+        return max(word.right for word in self.words)
+
+    def extend(self, more: "Cell") -> "Cell":
+        """Return it with what follows in it."""
+        return replace(self, words=[*self.words, *more.words], low=more.low)
+
+    def overlaps(self, other: "Cell") -> bool:
+        """Tell whether one is above the other, at whatever height."""
+        return self.left < other.right and other.left < self.right
+
+    def goes_on_with(self, below: "Cell") -> bool:
+        """Tell whether a line may be the next one of this cell."""
+        return self.overlaps(below) and 0 < self.low - below.base <= _LEADING * self.size
+
+    def is_beside(self, other: "Cell", height: float) -> bool:
+        """Tell whether it begins on a level."""
+        return abs(height - other.base) <= _LEVEL * min(self.size, other.size)
+
+
+@dataclass(frozen=True, slots=True)
+class TableRow:
+    """The lines `first` to `last` of a page as a row of a table, or what is told of them so far."""
+
+    first: int
+    last: int
+    cells: Sequence[Cell]
+    text: str = ""
+
+
+def arrange_rows(lines: Sequence[Sequence[Cell]]) -> list[TableRow]:
+    """Return the rows of all tables.
+
+    A table is a run of rows with several cells each that stand in columns: cells that lie above each other are in one.
+    Where two cells of a row would be in the same, the columns are those of the rows with the most cells, if half of
+    them have so many: others may have cells that are wider. Else it is none, and stays as it is.
+    """
+    joined = _join_lines(_split_at_columns(lines))
+    return [row for first, last in _find_runs(joined) for row in _arrange_run(joined[first:last])]
+
+
+def _arrange_run(run: Sequence[TableRow]) -> list[TableRow]:
+    most = max(len(row.cells) for row in run)
+    for base in (run, [row for row in run if len(row.cells) == most]):
+        columns = _find_columns([cell for row in base for cell in row.cells])
+        texts = [_arrange(row.cells, columns) for row in run]
+        if len(base) * 2 >= len(run) and all(texts):
+            return [replace(row, text=text) for row, text in zip(run, texts, strict=True)]
+    return []
+
+
+def _split_at_columns(lines: Sequence[Sequence[Cell]]) -> list[list[Cell]]:
+    """Split the cells that reach as far as the next one, where words of several rows begin one above the other."""
+    lefts = Counter(left for cells in lines if len(cells) > 1 for left in _list_beginnings(cells))
+    columns = {left for left in lefts if lefts[left] + lefts[left + 1] >= _LEAST_ROWS}
+    columns |= {left + 1 for left in columns}  # a column on the edge between two of them
+    return [[part for cell in cells for part in _split(cell, columns)] for cells in lines]
+
+
+def _list_beginnings(cells: Sequence[Cell]) -> set[int]:
+    """List where words begin before which there is more than a blank, in whole points."""
+    wide = {int(cell.left) for cell in cells[1:]}
+    return wide.union(*({int(cell.words[place].left) for place in _find_gaps(cell)} for cell in cells))
+
+
+def _find_gaps(cell: Cell) -> list[int]:
+    """Return the numbers of the words of a cell before which there is more than a blank."""
+    pairs = enumerate(pairwise(cell.words), 1)
+    return [number for number, (before, word) in pairs if word.left - before.right > _NARROW_GAP * cell.size]
+
+
+def _split(cell: Cell, columns: Collection[int]) -> list[Cell]:
+    return _split_before(cell, [place for place in _find_gaps(cell) if int(cell.words[place].left) in columns])
+
+
+def _split_before(cell: Cell, places: Sequence[int]) -> list[Cell]:
+    """Split a cell before words, given by their numbers."""
+    ends = [0, *places, len(cell.words)]
+    return [replace(cell, words=cell.words[first:last]) for first, last in pairwise(ends)]
+
+
+def _join_lines(lines: Sequence[Sequence[Cell]]) -> list[TableRow]:
+    """Join the lines of each row, in the order in which the page has them."""
+    rows: list[TableRow] = []
+    for number, line in enumerate(lines):
+        for cells in _split_by_level(line):
+            start = _find_beginning(rows, cells)
+            if start is not None:
+                rows[start:] = [TableRow(rows[start].first, number, _put_beside(_stack(rows[start:]), cells))]
+            elif rows and rows[-1].last == number:  # the rest of a line stays in it
+                rows[-1] = TableRow(rows[-1].first, number, [*rows[-1].cells, *cells])
+            elif rows and len(cells) == 1 and len(rows[-1].cells) > 1 and _can_wrap(rows[-1].cells, cells[0]):
+                rows[-1] = TableRow(rows[-1].first, number, [*rows[-1].cells[:-1], rows[-1].cells[-1].extend(cells[0])])
+            else:
+                rows.append(TableRow(number, number, cells))
     return rows
 
 
-def _find_runs(lines: Sequence[Sequence[Cell]]) -> list[tuple[int, int]]:
-    """Find where several lines in a row have several cells."""
-    breaks = [-1, *(number for number, line in enumerate(lines) if len(line) < 2), len(lines)]
+def _split_by_level(line: Sequence[Cell]) -> list[list[Cell]]:
+    """Split a line where what was taken for it is on several levels; an empty one has a part without cells."""
+    parts: list[list[Cell]] = [[]]
+    for cell in line:
+        if parts[-1] and not cell.is_beside(parts[-1][0], cell.base):
+            parts.append([])
+        parts[-1].append(cell)
+    return parts
+
+
+def _can_wrap(row: Sequence[Cell], line: Cell) -> bool:
+    """Tell whether a line is the next one of a row's last cell."""
+    return row[-1].goes_on_with(line) and not any(cell.overlaps(line) for cell in row[:-1])
+
+
+def _find_beginning(rows: Sequence[TableRow], cells: Sequence[Cell]) -> int | None:
+    """Return the place of the line with which the row begins that these cells go on; None if they begin one."""
+    start = len(rows)
+    while start > max(len(rows) - _MOST_LINES, 0) and cells:
+        row = rows[start - 1]
+        is_above = start < len(rows)
+        if not row.cells or any(one.overlaps(cell) for one in row.cells for cell in cells):
+            break
+        if is_above and not (len(rows[start].cells) == 1 and row.cells[-1].goes_on_with(rows[start].cells[0])):
+            break
+        start -= 1
+    block = [row.cells[0] for row in rows[start:]]
+    if len(block) > 1 and cells[0].is_beside(block[0], cells[0].base + (block[0].base - block[-1].low) / 2):
+        return start  # it is beside the middle, as what is centred
+    return next((n for n in range(start, len(rows)) if _is_beside_any(cells[0], rows[n].cells)), None)
+
+
+def _is_beside_any(cell: Cell, others: Sequence[Cell]) -> bool:
+    return any(cell.is_beside(other, cell.base) for other in others)
+
+
+def _stack(rows: Sequence[TableRow]) -> list[Cell]:
+    """Return the cells of the first row, the last of them with the lines below it."""
+    cells = list(rows[0].cells)
+    for row in rows[1:]:
+        cells[-1] = cells[-1].extend(row.cells[0])
+    return cells
+
+
+def _put_beside(left: Sequence[Cell], right: Sequence[Cell]) -> list[Cell]:
+    """Return the cells of a row; what is close behind the last one, such as behind a raised number, is of the same."""
+    last, first = left[-1], right[0]
+    if last.base == last.low and 0 <= first.left - last.right <= GAP * last.size:
+        return [*left[:-1], last.extend(first), *right[1:]]
+    return [*left, *right]
+
+
+def _find_runs(rows: Sequence[TableRow]) -> list[tuple[int, int]]:
+    """Find where several rows one after the other have several cells."""
+    breaks = [-1, *(number for number, row in enumerate(rows) if len(row.cells) < 2), len(rows)]
     return [(first + 1, last) for first, last in pairwise(breaks) if last - first - 1 >= _LEAST_ROWS]
 
 
@@ -50,12 +219,27 @@ def _find_columns(cells: Sequence[Cell]) -> list[tuple[float, float]]:
     return columns
 
 
-def _arrange(line: Sequence[Cell], columns: Sequence[tuple[float, float]]) -> str | None:
-    """Write a row with all its columns; None where two cells are in one."""
+def _arrange(row: Sequence[Cell], columns: Sequence[tuple[float, float]]) -> str:
+    """Write a row with all its columns, a cell in the first that it reaches; empty where two cells would be in one."""
     texts = [""] * len(columns)
-    for cell in line:
-        column = next(n for n, (left, right) in enumerate(columns) if left <= cell.left <= right)
+    for cell in (part for whole in row for part in _split_over(whole, columns)):
+        column = next((n for n, (_left, right) in enumerate(columns) if cell.left <= right), len(columns) - 1)
         if texts[column]:
-            return None
+            return ""
         texts[column] = cell.text
     return " | ".join(texts)
+
+
+def _split_over(cell: Cell, columns: Sequence[tuple[float, float]]) -> list[Cell]:
+    """Split a cell that reaches over several columns where one ends and another begins, if there is a gap."""
+    ends = [
+        (right + left) / 2
+        for (_first, right), (left, _last) in pairwise(columns)
+        if cell.left < right and cell.right > left
+    ]
+    places = [
+        place
+        for place in _find_gaps(cell)
+        if any(cell.words[place - 1].left < end < cell.words[place].right for end in ends)
+    ]
+    return _split_before(cell, places)

@@ -9,6 +9,7 @@ import argparse
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from itertools import product
 from pathlib import Path
 from statistics import quantiles
 
@@ -28,18 +29,18 @@ from tests.bench.retrieval.sources import CACHE
 MODEL_PYTHON = Path(".venv-model/bin/python")
 NAMES = ["minilm", "wordllama", "e5"]
 TODAY = "weighted sum, title"
-LABELS = {"text": "", "titled": ", title", "text-history": "", "titled-history": ", title"}
+LABELS = {"text": "", "titled": ", title", "opening": ", title, first sentence"}
 
 
 def make_runs(set_name: str, embedder: str) -> Iterator[tuple[str, str, list[QuestionResult]]]:
     """Yield each set (that of several turns twice, without and with the turns before), configuration and results."""
     questions = read_questions(CACHE / "sets" / set_name)
-    for variant, label in LABELS.items():
-        file = run_file(set_name, embedder, variant)
+    for (variant, label), turns in product(LABELS.items(), ("", "-history")):
+        file = run_file(set_name, embedder, variant + turns)
         if not file.exists():
             continue
         run = msgspec.msgpack.decode(file.read_bytes(), type=Run)
-        shown = f"{set_name} + history" if variant.endswith("-history") else set_name
+        shown = f"{set_name} + history" if turns else set_name
         for name, fusion in FUSIONS.items():
             yield shown, f"{name}{label}", _score(questions, run, fusion)
 
@@ -78,6 +79,30 @@ def print_metric(reports: dict[str, RetrievalReport], metric: str) -> None:
         name = f"**{configuration}** (today)" if configuration == TODAY else configuration
         print(f"| {name} | " + " | ".join(cells) + " |")
     print()
+
+
+def print_contexts(reports: dict[str, RetrievalReport], metric: str) -> None:
+    """Print what the text before each chunk changes with today's fusion: paired differences to today's, in bold where
+    they are beyond their interval.
+    """
+    fusion = TODAY.partition(",")[0]
+    print(f"| {metric}, difference to today | " + " | ".join(reports) + " |")
+    print("|---" * (len(reports) + 1) + "|")
+    for variant, label in LABELS.items():
+        name = f"{fusion}{label}"
+        if name != TODAY:
+            cells = [_format_difference(report, name, metric) for report in reports.values()]
+            print(f"| {variant} | " + " | ".join(cells) + " |")
+    print()
+
+
+def _format_difference(report: RetrievalReport, name: str, metric: str) -> str:
+    for one in report.comparisons:
+        if (one.configuration, one.half) == (name, "report") and metric in one.differences:
+            difference = one.differences[metric]
+            mark = "**" if metric in (*one.better, *one.worse) else ""
+            return f"{mark}{difference.value:+.3f}{mark} ({difference.low:+.3f} to {difference.high:+.3f})"
+    return "–"
 
 
 def _figures(configuration: Configuration) -> RetrievalFigures:
@@ -130,17 +155,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sets", nargs="+", choices=list(SETS), default=list(SETS))
     parser.add_argument("--embedders", nargs="+", choices=NAMES, default=NAMES)
-    parser.add_argument("--titled-only", action="store_true", help="leave out chunks without titles: half the time")
+    parser.add_argument(
+        "--titled-only", action="store_true", help="leave out chunks with other contexts: a third of the time"
+    )
     options = parser.parse_args()
     reports: dict[str, dict[str, RetrievalReport]] = {}
     for embedder in options.embedders:
-        variants = "titled" if options.titled_only else "titled,text"
+        variants = "titled" if options.titled_only else ",".join(LABELS)
         command = [str(MODEL_PYTHON), "-m", "tests.bench.retrieval.candidates", embedder, variants, *options.sets]
         subprocess.run(command, check=True)
         reports[embedder] = compare(options.sets, embedder)
         print(f"\n### {embedder}\n")
         for metric in METRICS:
             print_metric(reports[embedder], metric)
+        for metric in ("ndcg@10", "recall@5"):
+            print_contexts(reports[embedder], metric)
         if unanswered := reports[embedder].get("unanswered"):
             print_abstention(unanswered)
         print_times(options.sets, embedder)

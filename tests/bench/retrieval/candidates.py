@@ -1,8 +1,8 @@
 """The candidates that the index has for each question of a set, with both scores: what every fusion chooses from.
 
-Documents are chunked, embedded and indexed by Braid's own parts, without a server: as they are, and with the document's
-title and headings in front of each chunk, as Braid indexes them. Runs in the model environment, once for a set and an
-embedder; its results and all vectors stay in `.braid/bench`.
+Documents are chunked, embedded and indexed by Braid's own parts, without a server: as they are, with the document's
+title and headings in front of each chunk, as Braid indexes them, and with a line about the document besides. Runs in
+the model environment, once for a set and an embedder; its results and all vectors stay in `.braid/bench`.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ import hashlib
 import shutil
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -24,9 +24,10 @@ from retrieval.parsers import Heading, Parsed
 from retrieval.parsers.text import clean
 from retrieval.points import ContextualChunk, contextualize, to_point
 from retrieval.visibility import show_to_reader
+from tests.bench.retrieval.context_lines import CONTEXTS
 from tests.bench.retrieval.embedders import EMBEDDERS
 from tests.bench.retrieval.models import Document
-from tests.bench.retrieval.runs import AskedQuestion, CandidateScore, Run, run_file
+from tests.bench.retrieval.runs import AskedQuestion, CandidateScore, ChunkText, Run, run_file
 from tests.bench.retrieval.sets import read_documents, write_set
 
 _CANDIDATES = 100
@@ -86,19 +87,26 @@ def _cut(document: Document, embedder: Embedder) -> list[ContextualChunk]:
     return contextualize(parsed, _to_request(document), embedder.find_token_offsets, window=embedder.window)
 
 
+def _cut_all(documents: Sequence[Document], embedder: Embedder) -> list[tuple[Document, ContextualChunk]]:
+    return [(document, chunk) for document in documents for chunk in _cut(document, embedder)]
+
+
 async def _index(
-    folder: Path, documents: Sequence[Document], embedder: Embedder, vectors: _Vectors, text_of: Callable[..., str]
+    folder: Path,
+    chunks: Sequence[tuple[Document, ContextualChunk]],
+    embedder: Embedder,
+    vectors: _Vectors,
+    variant: str,
 ) -> EmbeddedBackend:
     shutil.rmtree(folder, ignore_errors=True)
     folder.parent.mkdir(parents=True, exist_ok=True)
     backend = EmbeddedBackend.open(folder, embedder.dimensions)
     keywords = KeywordEncoder()
-    chunks = [(_to_request(document), chunk) for document in documents for chunk in _cut(document, embedder)]
-    texts = [text_of(chunk) for _, chunk in chunks]
+    texts = CONTEXTS[variant](chunks)
     dense = vectors.embed(texts)
     points = [
-        to_point(chunk, request, vector, keywords.encode_passage(text))
-        for (request, chunk), vector, text in zip(chunks, dense, texts, strict=True)
+        to_point(chunk, _to_request(document), vector, keywords.encode_passage(text))
+        for (document, chunk), vector, text in zip(chunks, dense, texts, strict=True)
     ]
     for first in range(0, len(points), 256):
         await backend.upsert(points[first : first + 256])
@@ -114,13 +122,19 @@ async def index_documents(
     folder: Path, documents: Sequence[Document], embedder: Embedder, vectors: _Vectors
 ) -> EmbeddedBackend:
     """Index documents as Braid does: with title and headings in front of each chunk."""
-    return await _index(folder, documents, embedder, vectors, _TEXTS["titled"])
+    return await _index(folder, _cut_all(documents, embedder), embedder, vectors, "titled")
 
 
 async def _ask(
-    backend: EmbeddedBackend, embedder: Embedder, questions: Sequence[tuple[str, str]]
+    backend: EmbeddedBackend,
+    embedder: Embedder,
+    questions: Sequence[tuple[str, str]],
+    places: Mapping[tuple[str, int], int],
 ) -> list[AskedQuestion]:
-    """Search for questions, given by id and text; vectors are made of a few at once."""
+    """Search for questions, given by id and text; vectors are made of a few at once.
+
+    `places` are the numbers of the chunks, by document and start.
+    """
     keywords = KeywordEncoder()
     answered: list[AskedQuestion] = []
     for first in range(0, len(questions), _BATCH):
@@ -134,7 +148,15 @@ async def _ask(
             words = keywords.encode_question(clean(text))
             candidates = await backend.search(visibility, visibility, vector, words, _CANDIDATES)
             seconds = time.perf_counter() - started
-            scores = [CandidateScore(one.payload["document"], one.dense, one.keyword) for one in candidates]
+            scores = [
+                CandidateScore(
+                    one.payload["document"],
+                    one.dense,
+                    one.keyword,
+                    places[one.payload["document"], one.payload["start"]],
+                )
+                for one in candidates
+            ]
             answered.append(AskedQuestion(id, scores, embedding_seconds, seconds))
     return answered
 
@@ -145,30 +167,27 @@ async def collect(name: str, embedder_name: str, embedder: Embedder, variants: S
     documents = read_documents(folder)
     queries = [msgspec.json.decode(line) for line in (folder / "queries.jsonl").read_bytes().splitlines()]
     vectors = open_vectors(name, embedder_name, embedder)
-    for variant, text_of in _TEXTS.items():
+    chunks = _cut_all(documents, embedder)
+    texts = [ChunkText(document.id, chunk.start, chunk.heading, chunk.text) for document, chunk in chunks]
+    places = {(one.document, one.start): number for number, one in enumerate(texts)}
+    for variant in CONTEXTS:
         backend: EmbeddedBackend | None = None
         for turns in ("", "-history") if name == "turns" else ("",):
             file = run_file(name, embedder_name, variant + turns)
             if file.exists() or variant not in variants:
                 continue
             sys.stderr.write(f"{name}, {embedder_name}, {variant}{turns}: {len(documents)} documents\n")
-            backend = backend or await _index(file.with_suffix(".index"), documents, embedder, vectors, text_of)
+            backend = backend or await _index(file.with_suffix(".index"), chunks, embedder, vectors, variant)
             questions = [
                 (query["_id"], " ".join((*(query["metadata"]["history"] if turns else ()), query["text"])))
                 for query in queries
             ]
-            answered = await _ask(backend, embedder, questions)
-            run = Run(embedder.unrelated_cosine, await backend.count(), len(documents), answered)
+            answered = await _ask(backend, embedder, questions, places)
+            run = Run(embedder.unrelated_cosine, await backend.count(), len(documents), answered, texts)
             file.write_bytes(msgspec.msgpack.encode(run))
         if backend is not None:
             await backend.close()
             shutil.rmtree(run_file(name, embedder_name, variant).with_suffix(".index"), ignore_errors=True)
-
-
-_TEXTS: dict[str, Callable[[ContextualChunk], str]] = {
-    "titled": lambda chunk: chunk.indexed_text,
-    "text": lambda chunk: chunk.text,
-}
 
 
 async def _main(embedder_name: str, variants: Sequence[str], names: Sequence[str]) -> None:

@@ -6,15 +6,25 @@ from msgspec import Struct
 
 from tests.bench.retrieval.sources import CACHE
 
-__all__ = ["AskedQuestion", "CandidateScore", "Run", "run_file"]
+__all__ = ["AskedQuestion", "CandidateScore", "ChunkText", "Run", "run_file"]
+
+
+class ChunkText(Struct, frozen=True, array_like=True):
+    """What a passage shows, and where it is of its document."""
+
+    document: str
+    start: int
+    heading: str
+    text: str
 
 
 class CandidateScore(Struct, frozen=True, array_like=True):
-    """A chunk's document, its cosine, and its share of BM25."""
+    """A chunk's document, its cosine, its share of BM25, and its number among the run's texts."""
 
     document: str
     dense: float
     keyword: float
+    chunk: int = 0
 
 
 class AskedQuestion(Struct, frozen=True, array_like=True):
@@ -33,6 +43,7 @@ class Run(Struct, frozen=True):
     chunks: int
     documents: int
     questions: list[AskedQuestion]
+    texts: list[ChunkText] = []
 
 
 def run_file(name: str, embedder: str, variant: str) -> Path:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import msgspec
 
+from tests.bench.retrieval.copies import make_copies
 from tests.bench.retrieval.faq import read_faq
 from tests.bench.retrieval.identifiers import make_identifiers
 from tests.bench.retrieval.manuals import make_manuals
@@ -29,6 +30,7 @@ SETS: dict[str, Callable[[], LabelledSet]] = {
     "near-names": make_near_names,
     "procedures": make_procedures,
     "unanswered": make_unanswered,
+    "copies": make_copies,
 }
 
 

@@ -23,7 +23,6 @@ KEPT: dict[str, Any] = {
     "links": "any",
     "rewrite": "auto",
     "max_per_document": 2,
-    "collapse_duplicates": True,
     "boosts": [BOOST, RECENT],
     "expand": "section",
     "passage_characters": 500,
@@ -40,7 +39,7 @@ PLAIN: dict[str, Any] = {
     "when": "auto",
     "rewrite": "never",
     "max_per_document": None,
-    "collapse_duplicates": False,
+    "collapse_duplicates": True,
     "boosts": [],
     "expand": "none",
     "passage_characters": None,
@@ -78,6 +77,9 @@ async def test_each_option_is_kept_under_its_name_and_makes_another_release(clie
     assert fingerprint not in fingerprints
     fingerprint, changed = await release(client, store, least_probability=0)
     assert changed == {name: value for name, value in spec.items() if name != "least_probability"}
+    assert fingerprint not in fingerprints
+    fingerprint, changed = await release(client, store, collapse_duplicates=False)
+    assert changed == {name: value for name, value in spec.items() if name != "collapse_duplicates"}
     assert fingerprint not in fingerprints
 
 

@@ -1,5 +1,8 @@
+import asyncio
 import errno
 import os
+import subprocess
+import sys
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from pathlib import Path
@@ -134,3 +137,31 @@ def test_without_roots_and_without_a_tenant_nothing_may_be_read(tmp_path: Path) 
     ):
         with pytest.raises(SourceUnreadable):
             resolve_folder(roots, f"{tmp_path}/kestrel", tenant)
+
+
+async def test_folders_in_folders_may_be_as_deep_as_the_system_has_them(tmp_path: Path) -> None:
+    (tmp_path / "z.md").write_text("Beside.")
+    at = os.open(tmp_path, os.O_RDONLY)
+    for _ in range(sys.getrecursionlimit() + 10):
+        os.mkdir("d", dir_fd=at)
+        below = os.open("d", os.O_RDONLY, dir_fd=at)
+        os.close(at)
+        at = below
+    os.close(os.open("deep.md", os.O_WRONLY | os.O_CREAT, dir_fd=at))
+    os.close(at)
+    try:
+        listing = await reader(tmp_path).scan({})
+    finally:
+        remove = ["rm", "-rf", str(tmp_path / "d")]  # pytest's own clean-up is recursive
+        await asyncio.to_thread(subprocess.run, remove, check=True)
+    assert [key.rpartition("/")[2] for key in sorted(listing.items)] == ["deep.md", "z.md"]
+    assert listing.unread == {}
+
+
+async def test_links_in_a_circle_and_pipes_are_no_files(tmp_path: Path) -> None:
+    (tmp_path / "one.md").symlink_to("two.md")
+    (tmp_path / "two.md").symlink_to("one.md")
+    (tmp_path / "self").symlink_to(".")
+    os.mkfifo(tmp_path / "pipe.md")
+    (tmp_path / "a.md").write_text("One.")
+    assert list((await reader(tmp_path).scan({})).items) == ["a.md"]

@@ -10,7 +10,7 @@ import pytest
 from gateway.sources.git_repository import RepositoryReader, check_repository, open_repository
 from gateway.sources.path_filter import PathFilter
 from gateway.sources.public_addresses import PublicAddresses
-from gateway.sources.reader import SourceUnreadable
+from gateway.sources.reader import ItemUnreadable, SourceUnreadable
 from tests.gateway.conftest import Gateway
 from tests.gateway.sources.conftest import Sources
 
@@ -55,6 +55,29 @@ async def test_the_files_of_a_commit_are_read_and_nothing_is_checked_out(
     async with aclosing(reader.read("docs/a.md")) as parts:
         assert b"".join([part async for part in parts]) == b"One."
     assert not list((tmp_path / "work").rglob("a.md"))
+
+
+async def test_a_pointer_of_lfs_is_no_document_and_stops_no_other(reader: RepositoryReader, repository: Path) -> None:
+    pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"
+    (repository / "large.md").write_text(pointer)
+    git(repository, "add", "--all")
+    git(repository, "commit", "--quiet", "-m", "large")
+    await reader.scan({})
+    with pytest.raises(ItemUnreadable, match="Git LFS"):
+        async with aclosing(reader.read("large.md")) as parts:
+            _ = [part async for part in parts]
+    async with aclosing(reader.read("docs/a.md")) as parts:
+        assert b"".join([part async for part in parts]) == b"One."
+
+
+async def test_a_history_that_was_written_anew_is_followed(repository: Path, tmp_path: Path) -> None:
+    (repository / "docs" / "a.md").write_text("Two.")
+    git(repository, "commit", "--quiet", "--amend", "--all", "-m", "anew")
+    place = f"file://{repository}", "main", PathFilter(), PublicAddresses(), tmp_path / "work"
+    async with open_repository(*place, protocols=("file",)) as opened:
+        await opened.scan({})
+        async with aclosing(opened.read("docs/a.md")) as parts:
+            assert b"".join([part async for part in parts]) == b"Two."
 
 
 async def test_a_branch_that_is_not_there_is_no_empty_one(repository: Path, tmp_path: Path) -> None:

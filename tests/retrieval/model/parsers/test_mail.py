@@ -37,6 +37,16 @@ def test_a_message_is_its_subject_its_people_and_its_text() -> None:
     assert (parsed.title, parsed.media_type) == ("Preise für 2026", "message/rfc822")
 
 
+@pytest.mark.parametrize(
+    "name", ['"=?utf-8?B?w5xiZXJzaWNodC5jc3Y=?="', "*0*=UTF-8''%C3%9Cber;\n filename*1*=sicht.csv"]
+)
+def test_a_name_is_read_however_programs_write_it(name: str) -> None:
+    separator = "" if name.startswith("*") else "="
+    head = "From: a@example.com\nMIME-Version: 1.0\nSubject: x\nContent-Disposition: attachment;"
+    parsed = read(f"{head} filename{separator}{name}\n\nTeil;Preis\nP-1;49\n".encode())
+    assert "## Attachment: Übersicht.csv\n\nTeil | Preis\nP-1 | 49" in parsed.text
+
+
 def test_html_is_read_where_there_is_no_text() -> None:
     parsed = read(make_message("Prices", " ", "<h1>Fares</h1><p>Adults pay 12.<p style='display:none'>x"))
     assert parsed.text == f"# Prices\n\n{HEAD}\n\n# Fares\n\nAdults pay 12."

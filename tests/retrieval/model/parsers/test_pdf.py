@@ -262,6 +262,20 @@ def test_headings_behind_a_table_stand_where_they_are() -> None:
     assert parsed.text.startswith("K2 | 49\nK7 | 59\n")
 
 
+def test_a_word_parted_by_a_line_is_whole_and_a_footer_is_none_of_it() -> None:
+    lines = [
+        (72, 700, "The goods lie in a ware-"),
+        (72, 688, "house of the Nord-"),
+        (72, 676, "Ost line, and in a ware-"),
+    ]
+    page = "/F1 10 Tf" + "".join(
+        f" 1 0 0 1 {x} {y} Tm ({text}) Tj" for x, y, text in [*lines, (280, 40, "Page 1 of 3")]
+    )
+    text = parse(make_pdf([page])).text
+    assert " ".join(text.split()).startswith("The goods lie in a warehouse of the Nord-Ost line, and in a ware")
+    assert text.split("\n")[-1] == "Page 1 of 3"
+
+
 @given(
     table=st.lists(
         st.lists(st.sampled_from(["", "K2", "19", "a few words"]), min_size=4, max_size=4), min_size=2, max_size=8

@@ -10,6 +10,7 @@ pytestmark = pytest.mark.model
 
 LABELS = make_page((12, "Order form"), (12, "Name:"), (12, "Town:"), (12, "Notes"), (12, "Please sign below."))
 NAME = make_field("Ingrid Halvorsen", "200 671 400 691")  # in the row of its label
+FAR = "72 60 400 80"  # from any label
 TICKED = "/FT/Btn/AS/Yes/AP<</N<</Yes 3 0 R/Off 3 0 R>>>>"
 
 
@@ -28,7 +29,11 @@ def test_a_field_s_value_stands_behind_its_label() -> None:
         (make_field("Ingrid\nHalvorsen", "72 612 400 624"), "Notes Ingrid Halvorsen\nPlease"),
         (make_field("Bergen", "200 648 400 668", "/FT/Ch/Ff 131072/Opt[(Bergen)(Molde)]"), "Town: Bergen\n"),
         (make_field("Yes", "40 600 54 614", TICKED), "\n☒ Please sign below."),
-        (make_field("Far away", "72 60 400 80"), "below.\nFar away"),
+        (make_field("Far away", FAR), "below.\n72 60 400 80: Far away"),
+        (make_field("Ann", FAR, "/FT/Tx/TU(Full name:)"), "below.\nFull name: Ann"),
+        (make_field("Sund", FAR).replace(b"/T(72", b"/T(form[0].page[0].City[0])/X(72"), "below.\nCity: Sund"),
+        (make_field("Yes", FAR, f"{TICKED}/TU(Consent)"), "below.\nConsent: ☒"),
+        (b"<</Subtype/FreeText/Contents(Paid on 3 May)/Rect[72 60 400 80]>>", "below.\nPaid on 3 May"),
         (b"<</Subtype/FreeText/Contents(Approved)/Rect[200 648 400 668]>>", "Town: Approved\n"),
     ],
 )
@@ -54,3 +59,13 @@ def test_rows_of_fields_are_rows_of_a_table() -> None:
 )
 def test_what_a_form_does_not_show_is_left_out(more: str, rectangle: str) -> None:
     assert read(make_field("Secret" if "Btn" not in more else "Off", rectangle, more)) == read()
+
+
+def test_a_form_whose_only_text_is_filled_in_is_no_scan() -> None:
+    field = make_field("Ann", FAR, "/FT/Tx/TU(Name)")
+    content = FileContent(make_pdf([""], annotations=[field]), "application/pdf")
+    assert parse_pdf(content, ParseLimits()).text == "Name: Ann"
+
+
+def test_comments_are_left_out() -> None:
+    assert read(b"<</Subtype/Text/Contents(a comment)/Rect[200 648 400 668]>>") == read()
