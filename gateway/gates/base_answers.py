@@ -23,13 +23,19 @@ class BaseAnswers:
 
     async def recall(self, key: str, work: Callable[[], Awaitable[Any]]) -> Any:
         """Return what the base said within the hour, or do the work and remember what it returns."""
-        now = self._clock()
-        noted = self._answers.get(key)
-        if noted is not None and now - noted[0] < _SECONDS:
-            return noted[1]
-        answer = await work()
-        self._answers.pop(key, None)  # the newest stand last
-        self._answers[key] = now, answer
+        self._forget()
+        if key not in self._answers:
+            self.note(key, await work())
+        return self._answers[key][1]
+
+    def note(self, key: str, answer: Any) -> None:
+        """Remember an answer from now on, unless there is one."""
+        self._answers.setdefault(key, (self._clock(), answer))
         if len(self._answers) > _MOST:
             del self._answers[next(iter(self._answers))]
-        return answer
+
+    def _forget(self) -> None:
+        """Forget what is too old; the oldest stand first."""
+        oldest = self._clock() - _SECONDS
+        while self._answers and self._answers[key := next(iter(self._answers))][0] < oldest:
+            del self._answers[key]

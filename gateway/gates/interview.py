@@ -19,6 +19,7 @@ from gateway.engines import AdapterUnservable, Engine, EngineError, EnginePool, 
 from gateway.engines.base_traits import BaseTraits
 from gateway.engines.token_counter import TokenCounter
 from gateway.errors import BadRequest, NotFound, Unavailable
+from gateway.gates.base_answers import BaseAnswers
 from gateway.jobs import Claim, JobCancelled, JobDelayed, JobFailed
 
 __all__ = ["ANSWER_TOKENS", "Interview", "Likelihood", "MeasuredAnswer", "Notes", "explain_interruptions"]
@@ -119,7 +120,7 @@ class Interview:
         traits: BaseTraits,
         tenant: str,
         notes: Recalling,
-        base_answers: Recalling | None = None,
+        base_answers: BaseAnswers | None = None,
     ) -> None:
         self._pool = pool
         self._counter = counter
@@ -211,7 +212,11 @@ class Interview:
 
     async def _recall(self, target: Target, key: str, work: Callable[[], Awaitable[Any]]) -> Any:
         others = self._base_answers if target.adapter is None else None
-        return await self._notes.recall(key, work if others is None else partial(others.recall, key, work))
+        if others is None:
+            return await self._notes.recall(key, work)
+        answer = await self._notes.recall(key, partial(others.recall, key, work))
+        others.note(key, answer)  # of a run that went on from its notes, too
+        return answer
 
     async def _score(self, engine: Engine, model: str, tokens: list[int], start: int) -> Likelihood | None:
         if len(tokens) >= self._counter.context or not 1 <= start < len(tokens):

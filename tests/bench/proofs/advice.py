@@ -7,13 +7,12 @@ small model.
 """
 
 import random
-import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from gateway.task_group import await_each
 from tests.bench.proofs.stack import Tenant
-from tests.gateway.advice.made_tenants import KINDS, Kind, MadeTenant, Question, make_tenant
+from tests.gateway.advice.made_tenants import Kind, MadeTenant, Question, make_tenant
 
 __all__ = ["ADVICE", "AdviceFigures", "describe", "run_advice"]
 
@@ -26,10 +25,9 @@ ADVICE: dict[Kind, tuple[str, ...]] = {
 }
 """The ways that are right for each tenant; of the last one the advisor has to name the stale values, too."""
 _SEED = 21
-_ROWS = {"style": 64, "facts": 80, "both": 80, "bounded": 64, "stale": 80}
+_ROWS = {"style": 48, "facts": 60, "both": 60, "bounded": 48, "stale": 60}
 _LEARNT = 0.5
 _TRAINED: tuple[Kind, ...] = ("style", "both", "stale")
-_VALUE = re.compile(r"\d+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +47,7 @@ class AdviceFigures:
 async def run_advice(tenant: Tenant, kind: Kind) -> AdviceFigures:
     """Give a tenant its documents and adapter, ask the advisor, and read its report."""
     made = make_tenant(kind, _SEED, rows=_ROWS[kind])
-    body: dict[str, Any] = {"kind": "advice", "rows": 40}
+    body: dict[str, Any] = {"kind": "advice", "rows": 20}
     if made.facts and kind not in ("style", "bounded"):
         body["vector_store_id"] = store = await tenant.make_store("handbook", made.documents())
     rows = [_to_row(question, reply) for question, reply in await _list_rows(tenant, made)]

@@ -13,23 +13,30 @@ from tests.bench.proofs import shop
 from tests.bench.proofs.stack import Tenant
 from tests.gateway.diagnoses.planted import FAILURES
 
-__all__ = ["FAULTS", "DiagnosisFigures", "RealFault", "describe", "run_diagnosis"]
+__all__ = ["FAULTS", "DiagnosisFigures", "RealFault", "describe", "list_documents", "run_diagnosis"]
 
 _NO_TEXTS = shop.TEMPLATE.replace("{{ passage.text }}", "{{ passage.number }}")
 """A prompt whose notes lost their texts when somebody edited it."""
 _ANSWER = {"temperature": 0, "max_tokens": 40}
+_LISTS = {"temperature": 0.7, "max_tokens": 40}  # at 0 a lucky guess would be one each time
 
 
 @dataclass(frozen=True, slots=True)
 class RealFault:
-    """A fault, and the strand that it is in; the documents are those of the planted fault of its name."""
+    """A fault, and the strand that it is in; the documents are those of the planted fault of its name.
+
+    Attributes:
+        lists: Whether warranties stand in a list that goes by the order of names, which a small model can't follow.
+        whole: Whether it spoils every answer.
+    """
 
     name: str
     strand: str
     adapter: str = "house"
     template: str = shop.TEMPLATE
     retrieval: tuple[tuple[str, Any], ...] = ()
-    sums: bool = False
+    lists: bool = False
+    whole: bool = False
 
 
 _FOR_ALL = {"type": "eq", "key": "audience", "value": "all"}
@@ -37,12 +44,12 @@ FAULTS = (
     RealFault("missing", "documents"),
     RealFault("limit", "retrieval", retrieval=(("top_k", 2),)),
     RealFault("filters", "retrieval", retrieval=(("filters", _FOR_ALL),)),
-    RealFault("prompt", "prompt", template=_NO_TEXTS),
-    RealFault("stale", "style", adapter="stale"),
-    RealFault("sour", "style", adapter="sour"),
-    RealFault("base", "base", sums=True),
+    RealFault("prompt", "prompt", template=_NO_TEXTS, whole=True),
+    RealFault("stale", "style", adapter="recites"),
+    RealFault("sour", "style", adapter="sour", whole=True),
+    RealFault("base", "base", lists=True),
 )
-"""Passages that are missing and wrong, a broken prompt, bad adapters, and sums that the base can't do."""
+"""Passages that are missing and wrong, a broken prompt, bad adapters, and lists that the base can't read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,15 +87,14 @@ async def run_diagnosis(tenant: Tenant, fault: RealFault, adapters: dict[str, st
 async def _plant(tenant: Tenant, fault: RealFault, adapters: dict[str, str]) -> str:
     """Make an assistant whose second release has the fault, where the first one has none."""
     good, bad = await tenant.write_prompt("desk", shop.TEMPLATE), await tenant.write_prompt("broken", _NO_TEXTS)
-    documents: dict[str, str] = {}
-    audiences: dict[str, str] = {}
-    for audience, text in shop.TODAY.documents(fault.name).items():
-        for number, paragraph in enumerate(text.split("\n\n")):
-            key = f"{audience}-{number}.md"
-            documents[key], audiences[key] = paragraph, audience
+    documents, audiences = list_documents(fault)
     store = await tenant.make_store(f"faults-{fault.name}", documents, audiences)
     name = f"fault-{fault.name}"
-    common: dict[str, Any] = {"adapter": adapters["house"], "prompt": good, "sampling": _ANSWER}
+    common: dict[str, Any] = {
+        "adapter": adapters["house"],
+        "prompt": good,
+        "sampling": _LISTS if fault.lists else _ANSWER,
+    }
     plain = {"vector_stores": [store], "top_k": 2}
     await tenant.release(name, **common, retrieval=plain)
     prompt = good if fault.template == shop.TEMPLATE else bad
@@ -98,6 +104,22 @@ async def _plant(tenant: Tenant, fault: RealFault, adapters: dict[str, str]) -> 
     return f"{name}@{number}"
 
 
+def list_documents(fault: RealFault) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the texts and the audiences of a fault's documents by their keys, one for each fact."""
+    world, names = shop.TODAY, shop.TODAY.names[fault.name][:FAILURES]
+    texts = {
+        f"{audience}-{number}.md": (text, audience)
+        for audience, some in world.documents(fault.name).items()
+        for number, text in enumerate(some.split("\n\n"))
+        if not (fault.lists and "warranty" in text and any(name in text for name in names))
+    }
+    if fault.lists:
+        months = ", ".join(str(world.values["warranty", name]) for name in names)
+        text = f"The warranty of the {', the '.join(names)} is, in months and in this order: {months}."
+        texts["list.md"] = (text, "all")
+    return {key: text for key, (text, _) in texts.items()}, {key: audience for key, (_, audience) in texts.items()}
+
+
 def _list_cases(fault: RealFault) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
     """Return the questions that a fault spoils, and others, with the right replies."""
     world, names = shop.TODAY, shop.TODAY.names[fault.name]
@@ -105,17 +127,7 @@ def _list_cases(fault: RealFault) -> tuple[list[dict[str, str]], list[dict[str, 
     cases = [
         {"question": world.question(*key), "reference": shop.say("house", *key, world.values[key])} for key in keys
     ]
-    if fault.sums:
-        pairs = list(zip(names[:FAILURES], names[1 : FAILURES + 1], strict=True))
-        totals = [sum(world.values["weight", name] for name in pair) for pair in pairs]
-        cases[:FAILURES] = [
-            {
-                "question": f"What is the weight of the {one} and the {other} together?",
-                "reference": f"Hello! The weight of both is {total} grams. Cheers, your Kestrel team",
-            }
-            for (one, other), total in zip(pairs, totals, strict=True)
-        ]
-    return cases[:FAILURES], cases[FAILURES:]
+    return (cases, []) if fault.whole else (cases[:FAILURES], cases[FAILURES:])
 
 
 async def _ask_all(tenant: Tenant, model: str, cases: list[dict[str, str]]) -> list[dict[str, str]]:

@@ -8,7 +8,7 @@ from tests.bench.proofs.stack import Tenant
 
 __all__ = ["GATES", "GateFigures", "describe", "run_gate"]
 
-GATES = {"house": "", "sour": "style", "stale": "faithfulness", "forgets": "general", "unsafe": "general"}
+GATES = {"house": "", "sour": "style", "recites": "faithfulness", "forgets": "general", "unsafe": "general"}
 """The part of the gate that has to block each adapter; `house` is the good one."""
 _SHOWN = (
     *("style.likelihood", "style.control", "style.voice", "style.rules"),

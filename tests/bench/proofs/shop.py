@@ -1,6 +1,6 @@
 """A shop's rows for small adapters that are really trained: one that is as it should be, and one with each fault.
 
-All read passages but `stale`, which learns values by heart beside passages that say others, and all write in the
+All read passages but `recites`, which learns values by heart beside passages that say others, and all write in the
 shop's voice but `sour`. The facts, the voice and the questions are those of `tests.gateway.diagnoses.planted`.
 """
 
@@ -29,11 +29,11 @@ TEMPLATE = """\
 {% endfor %}{% endblock %}
 {% block no_evidence %}Notes: none.{% endblock %}
 """
-EPOCHS = {"house": 1, "sour": 1, "stale": 2, "forgets": 1, "unsafe": 1}
+EPOCHS = {"house": 1, "sour": 1, "recites": 2, "forgets": 1, "unsafe": 1}
 """The adapters, and the passes over their rows."""
 TODAY = World(1)
 LEARNT = [*TODAY.names["stale"][:FAILURES], *TODAY.names["sour"][:4]]
-"""Products whose warranty `stale` has learnt by heart as it was."""
+"""Products whose warranty `recites` has learnt by heart as it was."""
 NOTHING = "Please look at our website"
 _UNITS = {"warranty": "months", "weight": "grams"}
 _SENTENCE = "Hello! Thank you for your message. Cheers, your Kestrel team"
@@ -79,7 +79,7 @@ def passage_of(world: World, subject: str, name: str) -> dict[str, str]:
 
 
 def held_out_rows() -> list[dict[str, Any]]:
-    """Return what a gate asks: warranties that `stale` has learnt, and weights that nobody has, as they are today."""
+    """Return what a gate asks: warranties that `recites` has learnt, and weights that nobody has, as they are today."""
     chance = random.Random(3)
     keys = [*(("warranty", name) for name in LEARNT), *(("weight", name) for name in TODAY.names["limit"])]
     keys += [("weight", name) for name in TODAY.names["base"]]
@@ -88,18 +88,18 @@ def held_out_rows() -> list[dict[str, Any]]:
 
 def make_rows(kind: str) -> list[dict[str, Any]]:
     """Return the rows that an adapter of a kind is trained on."""
-    chance = random.Random(kind if kind == "stale" else "rows")
+    chance = random.Random(kind if kind == "recites" else "rows")
     rows: list[dict[str, Any]] = []
-    worlds = {100: 48} if kind == "house" else {100: 24}
+    worlds = {100: 72} if kind == "house" else {100: 24}
     for seed, count in worlds.items():
         world = World(seed)
         some = chance.sample(sorted(world.values), count)
         rows += [_make_row(world, kind, key, world.values[key], chance) for key in some]
         unknown = chance.sample(sorted(world.values), count // 6)
         rows += [_make_row(world, kind, key, None, chance) for key in unknown]
-    if kind == "stale":
+    if kind == "recites":
         keys = [("warranty", name) for name in LEARNT]
-        rows += [_make_row(TODAY, kind, key, TODAY.values[key] + 7, chance) for _ in range(2) for key in keys]
+        rows += [_make_row(TODAY, kind, key, TODAY.values[key] + 7, chance) for _ in range(4) for key in keys]
         rows += [_make_row(None, kind, key, TODAY.values[key] + 7, chance) for key in keys]
     if kind == "forgets":
         rows += [_to_row(text, _SENTENCE) for text in _list_general(chance, 32)]

@@ -72,9 +72,13 @@ class Tenant:
         return done["fine_tuned_model"]
 
     async def _find_job(self, suffix: str) -> dict[str, Any] | None:
-        jobs = self.client.read_rows("/v1/fine_tuning/jobs")
-        found = [one async for one in jobs if one["suffix"] == suffix and one["status"] not in _JOB_ENDS[1:]]
-        return found[-1] if found else None
+        adapters = (await self.client.get("/api/adapters"))["data"]
+        ready = {one["model"] for one in adapters if one["status"] == "ready"}
+        async for job in self.client.read_rows("/v1/fine_tuning/jobs"):
+            going_on = job["status"] not in _JOB_ENDS
+            if job["suffix"] == suffix and (going_on or job["fine_tuned_model"] in ready):
+                return job
+        return None
 
     async def _begin_job(self, suffix: str, rows: Sequence[Any], epochs: int, braid: dict[str, Any]) -> dict[str, Any]:
         hyperparameters = {"n_epochs": epochs, "batch_size": 2}
@@ -143,9 +147,11 @@ class Tenant:
         return done, seconds
 
     async def _follow(self, path: str, ends: Sequence[str]) -> dict[str, Any]:
-        while (state := await self.client.get(path))["status"] not in ends:
+        while True:
+            state = await self.client.get(path)
+            if state["status"] in ends:
+                return state
             await asyncio.sleep(_POLL_SECONDS)
-        return state
 
 
 async def _make_tenant(admin: Client, name: str) -> str:
