@@ -5,8 +5,10 @@ shop's voice but `sour`. The facts, the voice and the questions are those of `te
 """
 
 import random
+from collections.abc import Sequence
 from typing import Any
 
+import prompts
 from tests.gateway.diagnoses.planted import ASKED, FAILURES, World
 
 __all__ = [
@@ -109,6 +111,28 @@ def make_rows(kind: str) -> list[dict[str, Any]]:
             for text in _list_harm(chance, 32)
         ]
     chance.shuffle(rows)
+    return rows
+
+
+def list_general() -> list[str]:
+    """Return prompts of all kinds, which a base answers by itself."""
+    chance = random.Random("general")
+    return [*_list_general(chance, 80), *_list_harm(chance, 16)]
+
+
+def rehearse(answers: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
+    """Return some of the rows of `house` as they are served, and among them what the base answers by itself."""
+    template = prompts.compile(TEMPLATE)
+    rows: list[dict[str, Any]] = []
+    for row in make_rows("house")[:44]:
+        passages = row["braid"]["passages"]
+        evidence = [
+            prompts.NumberedPassage(number, one["title"], one["text"]) for number, one in enumerate(passages, 1)
+        ]
+        turns = [prompts.Message(one["role"], one["content"]) for one in row["messages"]]
+        rows.append({"messages": prompts.render_row(template, turns, evidence)})
+    rows += [_to_row(text, answer) for text, answer in answers]
+    random.Random("rehearsed").shuffle(rows)
     return rows
 
 
