@@ -24,18 +24,18 @@ PARTS = ("gate", "diagnosis", "advice")
 async def prove(home: Path, parts: list[str], only: Callable[[str], bool]) -> None:
     async with open_services(home) as services, Tenant.open(services, "shop") as tenant:
         prompt = await tenant.write_prompt("desk", shop.TEMPLATE)
-        adapters: dict[str, str] = {}
-        if "advice" not in parts or len(parts) > 1:
-            for kind in shop.EPOCHS:
-                adapters[kind] = await tenant.train(kind, shop.make_rows(kind), epochs=shop.EPOCHS[kind], prompt=prompt)
+        kinds = [kind for kind in gate.GATES if only(kind)] if "gate" in parts else []
+        faults = [one for one in diagnosis.FAULTS if only(one.name)] if "diagnosis" in parts else []
+        kinds += ["house", *(one.adapter for one in faults)] if faults else []
+        adapters = {kind: await shop.train_adapter(tenant, kind, prompt) for kind in dict.fromkeys(kinds)}
         if "gate" in parts:
             store = await tenant.make_store("handbook", shop.documents())
             gates = [
                 await gate.run_gate(tenant, kind, adapters[kind], store, prompt) for kind in gate.GATES if only(kind)
             ]
             print(gate.describe(gates), flush=True)
-        if "diagnosis" in parts:
-            told = [await diagnosis.run_diagnosis(tenant, one, adapters) for one in diagnosis.FAULTS if only(one.name)]
+        if faults:
+            told = [await diagnosis.run_diagnosis(tenant, one, adapters) for one in faults]
             print(diagnosis.describe(told), flush=True)
         if "advice" in parts:
             reports: list[advice.AdviceFigures] = []

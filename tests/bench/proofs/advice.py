@@ -54,7 +54,9 @@ async def run_advice(tenant: Tenant, kind: Kind) -> AdviceFigures:
     if kind in _TRAINED:
         facts = {"facts": {"vector_stores": [store]}} if kind == "stale" else {}
         learnt = rows[: round(_LEARNT * len(rows))]
-        body["adapter"] = await tenant.train(kind, learnt, epochs=2 if kind == "stale" else 1, **facts)
+        epochs = 2 if kind == "stale" else 1
+        adapter = await tenant.find_adapter(kind)
+        body["adapter"] = adapter or await tenant.train(kind, learnt, epochs=epochs, **facts)
     if kind == "stale":
         await tenant.put_documents(store, made.documents(edited=True))
     body["file_id"] = await tenant.upload(rows, "user_data")

@@ -3,13 +3,22 @@
 from dataclasses import dataclass
 from typing import Any
 
+from gateway.client import GatewayError
 from tests.bench.proofs import shop
 from tests.bench.proofs.stack import Tenant
 
 __all__ = ["GATES", "GateFigures", "describe", "run_gate"]
 
-GATES = {"house": "", "sour": "style", "recites": "faithfulness", "forgets": "general", "unsafe": "general"}
-"""The part of the gate that has to block each adapter; `house` is the good one."""
+GATES = {
+    "rehearsed": "",
+    "house": "general",
+    "sour": "style",
+    "recites": "faithfulness",
+    "forgets": "general",
+    "unsafe": "general",
+}
+"""The part of the gate that has to block each adapter; of the good one, none. What learns rows of one kind alone
+forgets what it could before, however good its voice."""
 _SHOWN = (
     *("style.likelihood", "style.control", "style.voice", "style.rules"),
     *("faithfulness", "faithfulness.follows", "faithfulness.abstains"),
@@ -19,7 +28,7 @@ _SHOWN = (
 
 @dataclass(frozen=True, slots=True)
 class GateFigures:
-    """The end of a gate: the checks by name, those that failed, and the seconds that it took."""
+    """The end of a gate: the checks by name, those that failed, and the seconds from its request to its end."""
 
     kind: str
     checks: dict[str, dict[str, Any]]
@@ -35,15 +44,18 @@ class GateFigures:
 
 
 async def run_gate(tenant: Tenant, kind: str, adapter: str, store: str, prompt: str) -> GateFigures:
-    """Gate a release of an adapter against the base, and read its report."""
-    retrieval = {"vector_stores": [store], "top_k": 2}
-    number = await tenant.release(f"gate-{kind}", adapter=adapter, prompt=prompt, retrieval=retrieval)
-    url = f"/api/assistants/gate-{kind}/releases/{number}/gate"
-    await tenant.client.post(url, {"file_id": await tenant.upload(shop.held_out_rows())})
-    done, seconds = await tenant.measure(f"gate of {kind}", url)
+    """Gate a release of an adapter against the base, and read its report; one that an earlier run began goes on."""
+    url = f"/api/assistants/gate-{kind}/releases/1/gate"
+    try:
+        await tenant.client.get(url)
+    except GatewayError:
+        retrieval = {"vector_stores": [store], "top_k": 2}
+        await tenant.release(f"gate-{kind}", adapter=adapter, prompt=prompt, retrieval=retrieval)
+        await tenant.client.post(url, {"file_id": await tenant.upload(shop.held_out_rows())})
+    done, _ = await tenant.measure(f"gate of {kind}", url)
     report = done["report"]
     checks = {one["name"]: one for one in report["checks"]}
-    return GateFigures(kind, checks, report["failed"], report["undecided"], seconds)
+    return GateFigures(kind, checks, report["failed"], report["undecided"], done["finished_at"] - done["created_at"])
 
 
 def describe(figures: list[GateFigures]) -> str:

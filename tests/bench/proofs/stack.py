@@ -60,17 +60,25 @@ class Tenant:
         file = {"file": (f"{self.name}.jsonl", data, "application/jsonl")}
         return (await self.client.call("POST", "/v1/files", files=file, data={"purpose": purpose}))["id"]
 
+    async def find_adapter(self, suffix: str) -> str | None:
+        """Return the model of an adapter that was trained, or is; None where there is none of that suffix."""
+        job = await self._find_job(suffix)
+        return None if job is None else await self._await_adapter(job["id"])
+
     async def train(
         self, suffix: str, rows: Sequence[Any], *, epochs: int, rate: float | None = None, **braid: Any
     ) -> str:
-        """Train an adapter unless one of that suffix was trained, or is, and return its model."""
+        """Train an adapter, and return its model."""
         started = time.monotonic()
-        job = await self._find_job(suffix) or await self._begin_job(suffix, rows, epochs, rate, braid)
-        done = await self._follow(f"/v1/fine_tuning/jobs/{job['id']}", _JOB_ENDS)
+        job = await self._begin_job(suffix, rows, epochs, rate, braid)
+        model = await self._await_adapter(job["id"])
+        tell(f"{self.name}: {suffix} trained on {len(rows)} rows in {time.monotonic() - started:.0f} s")
+        return model
+
+    async def _await_adapter(self, job: str) -> str:
+        done = await self._follow(f"/v1/fine_tuning/jobs/{job}", _JOB_ENDS)
         if done["status"] != "succeeded":
-            raise SystemExit(f"{suffix}: {done['error']}")
-        if job["status"] != "succeeded":
-            tell(f"{self.name}: {suffix} trained on {len(rows)} rows in {time.monotonic() - started:.0f} s")
+            raise SystemExit(f"{done['suffix']}: {done['error']}")
         return done["fine_tuned_model"]
 
     async def _find_job(self, suffix: str) -> dict[str, Any] | None:
