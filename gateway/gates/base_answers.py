@@ -1,4 +1,4 @@
-"""What the base model said to gates lately: each asks it the same again, and it says the same at temperature 0."""
+"""The base model's answers to gates: each asks it the same again, and it says the same at temperature 0."""
 
 import time
 from collections.abc import Awaitable, Callable
