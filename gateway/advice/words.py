@@ -234,8 +234,8 @@ def _propose_documents(case: _Case) -> list[str]:
         if with_facts is None or with_facts.n < LEAST_ROWS:
             count = 0 if with_facts is None else with_facts.n
             return [
-                f"Of the replies that were asked {count} hold a fact, and {LEAST_ROWS} are the fewest that tell whether "
-                "documents help: ask more rows."
+                f"Of the replies that were asked {count} hold a fact, and {LEAST_ROWS} are the fewest that tell "
+                "whether documents help: ask more rows."
             ]
         return [
             "The documents have values of these replies, and answers with passages don't state them more often beyond "
