@@ -48,6 +48,7 @@ async def run_advice(tenant: Tenant, kind: Kind) -> AdviceFigures:
     """Give a tenant its documents and adapter, ask the advisor, and read its report."""
     made = make_tenant(kind, _SEED, rows=_ROWS[kind])
     body: dict[str, Any] = {"kind": "advice", "rows": 20}
+    store = ""
     if made.facts and kind not in ("style", "bounded"):
         body["vector_store_id"] = store = await tenant.make_store("handbook", made.documents())
     rows = [_to_row(question, reply) for question, reply in await _list_rows(tenant, made)]

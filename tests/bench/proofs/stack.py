@@ -4,7 +4,7 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from pathlib import Path
@@ -173,7 +173,7 @@ class Tenant:
             raise SystemExit(f"{label}: {done['error']}")
         return done, seconds
 
-    async def _follow(self, path: str, ends: Sequence[str]) -> dict[str, Any]:
+    async def _follow(self, path: str, ends: Collection[str]) -> dict[str, Any]:
         while True:
             state = await self.client.get(path)
             if state["status"] in ends:
