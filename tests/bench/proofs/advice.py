@@ -53,7 +53,7 @@ async def run_advice(tenant: Tenant, kind: Kind) -> AdviceFigures:
         body["vector_store_id"] = store = await tenant.make_store("handbook", made.documents())
     rows = [_to_row(question, reply) for question, reply in await _list_rows(tenant, made)]
     if kind in _TRAINED:
-        facts = {"facts": {"vector_stores": [store]}} if kind == "stale" else {}
+        facts: dict[str, Any] = {"facts": {"vector_stores": [store]}} if kind == "stale" else {}
         learnt = rows[: round(_LEARNT * len(rows))]
         epochs = 2 if kind == "stale" else 1
         adapter = await tenant.find_adapter(kind)
