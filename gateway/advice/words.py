@@ -9,6 +9,7 @@ from gateway.advice.recommendation import WORTH_TRAINING, ArmDifference, Recomme
 from gateway.advice.report import ArmFigures
 from gateway.advice.row_facts import ChangedFact, FactsLook
 from gateway.evaluation.estimate import Estimate
+from gateway.gates.bounds import LEAST_ROWS
 
 __all__ = ["Words", "write_words"]
 
@@ -229,6 +230,13 @@ def _propose_documents(case: _Case) -> list[str]:
     if not case.has_documents and look.share > _FEW_FACTS:
         return [f"Give the documents (--docs FOLDER): {_percent(look.share)} of replies hold facts."]
     if case.has_documents and look.indexed and not recommendation.gains_facts and "facts" in case.figures:
+        with_facts = case.figures["facts"].facts
+        if with_facts is None or with_facts.n < LEAST_ROWS:
+            count = 0 if with_facts is None else with_facts.n
+            return [
+                f"Of the replies that were asked {count} hold a fact, and {LEAST_ROWS} are the fewest that tell "
+                "whether documents help: ask more rows."
+            ]
         return [
             "The documents have values of these replies, and answers with passages don't state them more often beyond "
             "noise: look at what is found ('braid eval retrieval'), or ask more rows."

@@ -211,7 +211,8 @@ def cover_facts(
     """Return the fewest of the candidates, best first, that state all facts together; none where they don't.
 
     A passage counts where it is about the question: it has a `share` of the weight of the question's words that the
-    best of the `pool` has, or more. A word weighs more, the fewer passages of the pool have it.
+    best of the `pool` has, or more. A word weighs more, the fewer passages of the pool have it. What a document is
+    called is about something too, and states nothing: a number in a file's name is no fact.
     """
     if not candidates:
         return ()
@@ -222,12 +223,13 @@ def cover_facts(
     weights = {word: log((len(texts) + 1) / count) for word, count in counts.items()}
     scores = {id: sum(weights[word] for word in some & own) for id, some in words.items()}
     least = share * max(scores.values())
-    facts = {one.id: expected.find_in(texts[one.id]) for one in candidates if scores[one.id] >= least}
+    near = [one for one in candidates if scores[one.id] >= least]
+    facts = {one.id: expected.find_in(f"{one.heading}\n{one.text}") for one in near}
     cover: list[Passage] = []
     missing = set(range(len(expected.facts)))
     while missing:
         best = max(
-            (one for one in candidates if one.id in facts),
+            near,
             key=lambda one: (len(missing & facts[one.id]), scores[one.id]),
             default=None,
         )

@@ -18,6 +18,7 @@ from gateway.errors import NotFound
 from gateway.evals.run_pair import PairedRuns, read_run_pair
 from gateway.evaluation.base_suite import load_base_suite
 from gateway.files.garbage_collection import collect_later
+from gateway.gates.base_answers import BaseAnswers
 from gateway.gates.bounds import LEAST_ROWS
 from gateway.gates.checks import GateOptions
 from gateway.gates.contestants import find_contestants
@@ -68,6 +69,7 @@ class GateHandler:
     def __init__(self, parts: JudgingParts) -> None:
         self._parts = parts
         self._suite = load_base_suite()
+        self._base_answers = BaseAnswers()
 
     async def run(self, claim: Claim) -> None:
         row = await self._begin(claim)
@@ -137,7 +139,7 @@ class GateHandler:
 
         notes = Notes(claim, note_progress)
         await notes.save()
-        interview = self._parts.make_interview(claim.tenant, notes)
+        interview = self._parts.make_interview(claim.tenant, notes, self._base_answers)
         target = contestants.candidate.target
         evidence = RowEvidence(self._parts.searcher, claim.tenant, target)
         if target.retrieval is not None and any(one.passages is None for one in inputs.rows):

@@ -5,6 +5,7 @@ import hashlib
 import time
 from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Protocol
 
 import msgspec
@@ -18,6 +19,7 @@ from gateway.engines import AdapterUnservable, Engine, EngineError, EnginePool, 
 from gateway.engines.base_traits import BaseTraits
 from gateway.engines.token_counter import TokenCounter
 from gateway.errors import BadRequest, NotFound, Unavailable
+from gateway.gates.base_answers import BaseAnswers
 from gateway.jobs import Claim, JobCancelled, JobDelayed, JobFailed
 
 __all__ = ["ANSWER_TOKENS", "Interview", "Likelihood", "MeasuredAnswer", "Notes", "explain_interruptions"]
@@ -100,16 +102,32 @@ class Recalling(Protocol):
 
 
 class Interview:
-    """Asks engines for one tenant; nothing of it is recorded as an answer, since no client gets it."""
+    """Asks engines for one tenant; nothing of it is recorded as an answer, since no client gets it.
+
+    Args:
+        pool: The engines.
+        counter: Counts tokens, and knows the base.
+        traits: The base's.
+        tenant: Who asks.
+        notes: The job's own.
+        base_answers: What other jobs have heard from the base itself, which needn't be asked again.
+    """
 
     def __init__(
-        self, pool: EnginePool, counter: TokenCounter, traits: BaseTraits, tenant: str, notes: Recalling
+        self,
+        pool: EnginePool,
+        counter: TokenCounter,
+        traits: BaseTraits,
+        tenant: str,
+        notes: Recalling,
+        base_answers: BaseAnswers | None = None,
     ) -> None:
         self._pool = pool
         self._counter = counter
         self._traits = traits
         self._tenant = tenant
         self._notes = notes
+        self._base_answers = base_answers
         self._places = asyncio.Semaphore(_AT_ONCE)
 
     async def compose(self, target: Target, messages: Sequence[Message], evidence: Evidence = NO_EVIDENCE) -> bytes:
@@ -164,7 +182,7 @@ class Interview:
             text = (message.content if message else None) or ""
             return MeasuredAnswer(text, usage.prompt_tokens, usage.completion_tokens, round(seconds, 4))
 
-        return msgspec.convert(await self._notes.recall(_digest("ask", body), ask), MeasuredAnswer)
+        return msgspec.convert(await self._recall(target, _digest("ask", body), ask), MeasuredAnswer)
 
     async def score_reply(self, target: Target, body: bytes, reply: str) -> Likelihood | None:
         """Return the likelihood of a reply behind a body's prompt, with the token that ends it; None if too long."""
@@ -179,7 +197,7 @@ class Interview:
                     tokens = await lease.engine.tokenize_prompt(target.engine_model, whole)
                     return await self._score(lease.engine, target.engine_model, tokens, _measure_prefix(prompt, tokens))
 
-        return _read(await self._notes.recall(_digest("reply", whole), ask))
+        return _read(await self._recall(target, _digest("reply", whole), ask))
 
     async def score_text(self, target: Target, text: str) -> Likelihood | None:
         """Return the likelihood of a text that stands for itself, from its second token on."""
@@ -190,7 +208,15 @@ class Interview:
                     tokens = await lease.engine.tokenize_text(target.engine_model, text)
                     return await self._score(lease.engine, target.engine_model, tokens, 1)
 
-        return _read(await self._notes.recall(_digest("text", target.engine_model.encode(), text.encode()), ask))
+        return _read(await self._recall(target, _digest("text", target.engine_model.encode(), text.encode()), ask))
+
+    async def _recall(self, target: Target, key: str, work: Callable[[], Awaitable[Any]]) -> Any:
+        others = self._base_answers if target.adapter is None else None
+        if others is None:
+            return await self._notes.recall(key, work)
+        answer = await self._notes.recall(key, partial(others.recall, key, work))
+        others.note(key, answer)  # of a run that went on from its notes, too
+        return answer
 
     async def _score(self, engine: Engine, model: str, tokens: list[int], start: int) -> Likelihood | None:
         if len(tokens) >= self._counter.context or not 1 <= start < len(tokens):

@@ -10,6 +10,7 @@ from gateway.db import Database
 from gateway.engines import EnginePool, Reconciler
 from gateway.engines.base_traits import BaseTraits
 from gateway.engines.token_counter import TokenCounter
+from gateway.gates.base_answers import BaseAnswers
 from gateway.gates.interview import Interview, Notes
 from retrieval.client import Retriever
 
@@ -36,9 +37,9 @@ class JudgingParts:
         """The name of the base model; raises `NoReplica` before any engine has said it."""
         return TokenCounter(self.pool).base_model
 
-    def make_interview(self, tenant: str, notes: Notes) -> Interview:
+    def make_interview(self, tenant: str, notes: Notes, base_answers: BaseAnswers | None = None) -> Interview:
         """Return what asks the engines for a tenant, and notes their answers."""
-        return Interview(self.pool, TokenCounter(self.pool), self.traits, tenant, notes)
+        return Interview(self.pool, TokenCounter(self.pool), self.traits, tenant, notes, base_answers)
 
     async def wait_for_adapters(self, targets: Iterable[Target]) -> None:
         """Wait until an engine has each adapter that is going to be asked.

@@ -223,6 +223,23 @@ def test_documents_that_have_the_values_and_do_not_help_are_to_be_looked_at() ->
     assert write(recommend(), look=replace(FACTS, indexed=0), has_documents=True).next == []
 
 
+@pytest.mark.parametrize(("facts", "count"), [(replace(figure(0.8), n=9), 9), (None, 0)])
+def test_documents_of_which_too_few_rows_tell_are_not_said_to_be_of_no_help(facts: Estimate | None, count: int) -> None:
+    told = replace(TOLD, facts=facts)
+    words = write_words(
+        recommend(),
+        [BASE, told],
+        FACTS,
+        (),
+        {"summary": "9 minutes"},
+        **{"adapter": None, "prompt": None, "unknown": (), "has_documents": True, "bounded": False},
+    )
+    assert words.next == [
+        f"Of the replies that were asked {count} hold a fact, and 10 are the fewest that tell whether documents help: "
+        "ask more rows."
+    ]
+
+
 def test_costs_are_compared_where_a_longer_prompt_is_used_or_spared() -> None:
     guide = figures(Arm("guide", False), break_even=12_000)
     dear = write(recommend("guide"), guide)

@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.fakes.vllm import Chat, FakeVllm
 
-__all__ = ["BROKEN", "FAULTS", "PLAIN", "Fault", "World", "play"]
+__all__ = ["ASKED", "BROKEN", "FAULTS", "PLAIN", "Fault", "World", "play"]
 
 FAILURES, PASSES = 8, 6
 OBEYS, READS, RECITES = 0.94, 0.94, 0.92
@@ -28,7 +28,7 @@ _FIRST = (
     "Avocet",
 )
 _SECOND = ("kettle", "toaster", "heater", "grinder", "lantern", "blender", "charger", "speaker", "scale", "fan", "iron")
-_ASKED = {
+ASKED = {
     "warranty": ("How long is the warranty of the {}?", "For how long does the warranty of the {} last?"),
     "weight": ("What is the weight of the {}?", "How heavy is it, the weight of the {}?"),
 }
@@ -78,7 +78,7 @@ class World:
             for name in some
             for kind, span in (("warranty", (12, 99)), ("weight", (200, 999)))
         }
-        self.questions = {key: draw.choice(_ASKED[key[0]]).format(key[1]) for key in self.values}
+        self.questions = {key: draw.choice(ASKED[key[0]]).format(key[1]) for key in self.values}
 
     def question(self, kind: str, name: str) -> str:
         return self.questions[kind, name]

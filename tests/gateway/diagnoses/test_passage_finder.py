@@ -193,6 +193,12 @@ def test_the_fewest_passages_that_state_all_facts_together_are_taken() -> None:
     assert cover_facts(QUESTION, facts, [], []) == ()
 
 
+def test_a_number_in_a_file_name_is_no_fact() -> None:
+    page = replace(passage("24", "The warranty of the kettle is 36 months."), key="page-24.md", filename="page-24.md")
+    assert cover_facts(QUESTION, expect("24 months"), [], [page]) == ()
+    assert cover_facts(QUESTION, expect("36 months"), [], [page]) == (page,)
+
+
 def test_a_passage_about_something_else_states_nothing_by_chance() -> None:
     assert cover_facts(QUESTION, expect("24 months"), OTHERS, [STRANGER]) == ()
     assert cover_facts(QUESTION, expect("24 months"), OTHERS, [STRANGER, RIGHT]) == (RIGHT,)
