@@ -10,7 +10,6 @@ import msgspec
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from gateway.answering.ranking import count_wanted
 from gateway.answering.resolve import Target
 from gateway.answering.retrieve import Evidence
 from gateway.artifacts import Artifacts
@@ -171,7 +170,8 @@ class PassageFinder:
         elif evidence.status == "nothing_likely":
             cause = "abstention"
         else:
-            cause = "limit" if rank > count_wanted(spec) or _is_plain(spec) else "ranking_rules"
+            # The rules are at fault where it would have been among the passages without them.
+            cause = "limit" if rank > spec.top_k or _is_plain(spec) else "ranking_rules"
         return PassagePlace(evidence, "retrieval", cause, cover, rank, evidence.probability)
 
     async def _look_further(

@@ -81,8 +81,8 @@ def _read_name(document: pdfium.PdfDocument, annotation: Any) -> str:
     if form is None or pdfium_c.FPDFAnnot_GetSubtype(annotation) != pdfium_c.FPDF_ANNOT_WIDGET:
         return ""
     readers = pdfium_c.FPDFAnnot_GetFormFieldAlternateName, pdfium_c.FPDFAnnot_GetFormFieldName
-    shown, own = (_read_words(partial(read, form, annotation)) for read in readers)
-    return " ".join(clean(shown or _NUMBER.sub("", own.rpartition(".")[2])).split()).rstrip(" :")
+    label, own = (_read_words(partial(read, form, annotation)) for read in readers)
+    return " ".join(clean(label or _NUMBER.sub("", own.rpartition(".")[2])).split()).rstrip(" :")
 
 
 def _read_words(read: Callable[[Any, int], int]) -> str:

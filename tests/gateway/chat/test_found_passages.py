@@ -40,8 +40,8 @@ async def ask(client: httpx2.AsyncClient, **retrieval: Any) -> tuple[dict[str, A
     return answer, (await client.get(f"/api/answers/{answer['id']}")).json()
 
 
-async def test_without_options_answers_have_what_was_found(client: httpx2.AsyncClient, passages: FakePassages) -> None:
-    _, record = await ask(client)
+async def test_without_rules_answers_have_what_was_found(client: httpx2.AsyncClient, passages: FakePassages) -> None:
+    _, record = await ask(client, collapse_duplicates=False)
     assert passages.queries[-1].limit == 3
     assert passages.reads == []
     assert [(one["document_id"], one["copy"], one["boost"]) for one in record["passages"]] == [
@@ -51,8 +51,8 @@ async def test_without_options_answers_have_what_was_found(client: httpx2.AsyncC
     ]
 
 
-async def test_a_collapsed_copys_document_is_cited_too(client: httpx2.AsyncClient, engine: FakeVllm) -> None:
-    answer, record = await ask(client, collapse_duplicates=True)
+async def test_a_copys_document_is_cited_too(client: httpx2.AsyncClient, engine: FakeVllm) -> None:
+    answer, record = await ask(client)
     assert json.loads(engine.requests()[-1].body)["messages"][-1]["content"].lower().count(SAME.lower()) == 1
     assert [(one["number"], one["document_id"], one["copy"], one["cited"]) for one in record["passages"]] == [
         (1, "doc_1", False, True),
@@ -72,7 +72,7 @@ async def test_a_collapsed_copys_document_is_cited_too(client: httpx2.AsyncClien
 
 async def test_boosts_rank_and_one_document_has_its_share(client: httpx2.AsyncClient, passages: FakePassages) -> None:
     boost = {"attribute": "area", "value": "kettles", "weight": 0.5}
-    _, record = await ask(client, boosts=[boost], max_per_document=1)
+    _, record = await ask(client, boosts=[boost], max_per_document=1, collapse_duplicates=False)
     assert passages.queries[-1].limit == 9
     assert [(one["document_id"], one["boost"], one["score"]) for one in record["passages"]] == [
         ("doc_1", 1.5, 0.8),
@@ -83,7 +83,7 @@ async def test_boosts_rank_and_one_document_has_its_share(client: httpx2.AsyncCl
 
 async def test_a_passage_is_extended_by_its_neighbours(client: httpx2.AsyncClient, passages: FakePassages) -> None:
     passages.pieces = {"doc_4": [TextPiece(46, 50, "More", "K2")]}
-    _, record = await ask(client, expand="neighbours", top_k=4, passage_characters=500)
+    _, record = await ask(client, expand="neighbours", top_k=4, passage_characters=500, collapse_duplicates=False)
     last = record["passages"][-1]
     assert (last["text"], last["neighbours"], last["start"], last["end"]) == ("Last.\n\nMore", 1, 40, 50)
     assert {read.document: read.index_epoch for read in passages.reads} == {"doc_1": 0, "doc_3": 0, "doc_4": 0}

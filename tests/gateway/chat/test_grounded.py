@@ -204,9 +204,9 @@ async def test_passages_that_hardly_answer_are_not_given_to_the_model(
 @pytest.mark.parametrize(
     ("options", "status"),
     [
-        ({}, "nothing_likely"),
+        ({"collapse_duplicates": False}, "nothing_likely"),
         ({"max_per_document": 1}, "found"),
-        ({"collapse_duplicates": True}, "found"),
+        ({}, "found"),
         ({"boosts": [{"attribute": "area", "value": "lids", "weight": 1}]}, "found"),
         ({"max_per_document": 1, "boosts": [{"attribute": "area", "value": "tea", "weight": 1}]}, "nothing_likely"),
     ],
