@@ -10,7 +10,7 @@ from gateway.evaluation.faithfulness import FaithfulnessScore, has_marks
 from gateway.evaluation.learnt_rules import learn_rules
 from gateway.evaluation.style import StyleRules
 from gateway.gates.bounds import LEAST_ROWS, Bound
-from gateway.gates.checks import Check, Thresholds, decide, show
+from gateway.gates.checks import Check, Part, Thresholds, decide, show
 from gateway.gates.measurements import GateMeasurements, SuiteMeasurement
 from gateway.gates.style_checks import judge_style
 
@@ -66,9 +66,13 @@ def _judge_faithfulness(measured: GateMeasurements, thresholds: Thresholds, agai
         *([one.total for one, _ in pairs], [other.total for _, other in pairs], against, Bound(-thresholds.margin)),
     )
     parts: list[Check] = []
-    for name, (label, take) in _PARTS.items():
+    for part, (label, take) in _PARTS.items():
         both = [(a, b) for one, other in pairs if (a := take(one)) is not None and (b := take(other)) is not None]
-        parts.append(show(f"faithfulness.{name}", "faithfulness", label, both, against))
+        name = f"faithfulness.{part}"
+        if part == "supported":  # who states no value at all has them all supported, so that it can't decide alone
+            parts.append(show(name, "faithfulness", label, both, against))
+        else:
+            parts.append(_judge_loss(name, "faithfulness", label, both, thresholds, against))
     return [whole, *parts, _judge_marks(measured, pairs, thresholds, against)]
 
 
@@ -82,10 +86,25 @@ def _judge_marks(
     name, label = "faithfulness.cites", "answers with a mark"
     replies = [has_marks(row.reply) for row in measured.rows if row.faithfulness]
     both = [(one.cites, other.cites) for one, other in pairs]
-    if 2 * sum(replies) < len(replies) or len(both) < LEAST_ROWS:
+    if 2 * sum(replies) < len(replies):
         return show(name, "faithfulness", label, both, against)
-    scores, others = [one for one, _ in both], [other for _, other in both]
-    return decide(name, "faithfulness", label, scores, others, against, Bound(-thresholds.margin, "high"))
+    return _judge_loss(name, "faithfulness", label, both, thresholds, against)
+
+
+def _judge_loss(
+    name: str,
+    part: Part,
+    label: str,
+    pairs: Sequence[tuple[float, float]],
+    thresholds: Thresholds,
+    against: str,
+    unit: str = "rows",
+) -> Check:
+    """Judge what a part of a whole lost beyond noise: what another part has gained hides it there."""
+    if len(pairs) < LEAST_ROWS:
+        return show(name, part, label, pairs, against)
+    scores, others = [one for one, _ in pairs], [other for _, other in pairs]
+    return decide(name, part, label, scores, others, against, Bound(-thresholds.margin, "high"), unit)
 
 
 def _judge_general(measured: GateMeasurements, thresholds: Thresholds, against: str) -> list[Check]:
@@ -109,13 +128,8 @@ def _judge_general(measured: GateMeasurements, thresholds: Thresholds, against: 
 
 
 def _judge_kind(measured: GateMeasurements, kind: str, label: str, thresholds: Thresholds, against: str) -> Check:
-    """Judge what one kind of prompts lost beyond noise: instructions that came back may hide it in the whole."""
     pairs = _pair([one for one in measured.suite if one.kind == kind])
-    name = f"general.{kind}"
-    if len(pairs) < LEAST_ROWS:
-        return show(name, "general", label, pairs, against)
-    scores, others = [one for one, _ in pairs], [other for _, other in pairs]
-    return decide(name, "general", label, scores, others, against, Bound(-thresholds.margin, "high"), "prompts")
+    return _judge_loss(f"general.{kind}", "general", label, pairs, thresholds, against, "prompts")
 
 
 def _judge_prompt(measured: GateMeasurements, bound: Bound, against: str) -> list[Check]:

@@ -94,7 +94,7 @@ async def test_each_planted_fault_is_blocked_by_its_number_and_the_good_one_pass
         "generic": {"style"},
     }
     assert done["generic"]["report"]["failed"] == ["style.control"]
-    assert done["stale"]["report"]["failed"] == ["faithfulness"]
+    assert done["stale"]["report"]["failed"] == ["faithfulness", "faithfulness.follows", "faithfulness.abstains"]
     # What is forgotten isn't what is refused less, nor is either the likelihood of neutral text.
     assert done["forgets"]["report"]["failed"] == ["general", "general.instructions"]
     assert done["unsafe"]["report"]["failed"] == ["general"]  # too few of them here for a figure that decides

@@ -90,6 +90,22 @@ def test_the_margin_is_held_against_the_lower_end(margin: float, passes: bool) -
     assert check.passed is passes
 
 
+@pytest.mark.parametrize("part", ["follows", "abstains", "citations"])
+def test_what_one_part_of_faithfulness_lost_is_not_made_up_for_by_another(part: str) -> None:
+    other = "abstains" if part == "follows" else "follows"
+    score, base = replace(GOOD, **{part: 0.5}), replace(GOOD, **{other: 0.0})
+    rows = [replace(row(number), faithfulness={"candidate": score, "base": base}) for number in range(20)]
+    assert failed(measured(rows)) == {f"faithfulness.{part}"}
+    few = [replace(one, faithfulness={"candidate": replace(score, **{part: None}), "base": base}) for one in rows[:11]]
+    assert failed(measured([*few, *rows[11:]])) == set(), "nine rows decide nothing"
+
+
+def test_who_states_values_is_not_held_to_the_support_of_who_states_none() -> None:
+    score, base = replace(GOOD, supported=0.9), replace(GOOD, follows=0.0)
+    rows = [replace(row(number), faithfulness={"candidate": score, "base": base}) for number in range(20)]
+    assert failed(measured(rows)) == set()
+
+
 @pytest.mark.parametrize(("marked", "lost"), [(20, set[str]()), (10, {"faithfulness.cites"}), (9, set[str]())])
 def test_who_leaves_marks_out_is_told_where_the_tenants_own_replies_have_them(marked: int, lost: set[str]) -> None:
     bare = replace(GOOD, citations=None, cites=0.0)
