@@ -3,6 +3,8 @@ import pytest
 from retrieval.parsers.encodings import decode_declared
 from retrieval.parsers.iso2022_jp import decode_iso2022_jp
 
+pytestmark = pytest.mark.model
+
 
 @pytest.mark.parametrize("text", ["保証期間は24か月です。\n価格は4,900円です。", "ｶﾞ and ﾜ", "﨟 is missing", "plain"])
 def test_what_the_standard_has_is_read_as_python_reads_it(text: str) -> None:
