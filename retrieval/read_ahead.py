@@ -54,10 +54,12 @@ class ReadAhead:
     def begin(self, request: IngestRequest) -> None:
         """Read a document, unless that has begun, or enough others wait for their turn."""
         key, now = _identify(request), asyncio.get_running_loop().time()
+        if key in self._readings:
+            return
         oldest = next(iter(self._readings.items()), None)
         if len(self._readings) >= _MOST and oldest is not None and now - oldest[1].begun_at > _FORGET_SECONDS:
             self._readings.pop(oldest[0]).document.cancel()
-        if key not in self._readings and len(self._readings) < _MOST:
+        if len(self._readings) < _MOST:
             self._readings[key] = _Reading(asyncio.ensure_future(self._read(request)), now)
 
     async def take(self, request: IngestRequest) -> ReadDocument | None:

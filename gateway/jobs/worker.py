@@ -54,7 +54,8 @@ class Worker:
         handlers: By kind of job; other kinds are left to other workers.
         name: Tells the worker apart in the job table.
         slots: How many jobs run at once.
-        urgent_slots: How many of them take none but urgent jobs, so that those wait for no others.
+        urgent_slots: How many of them others leave free, so that urgent jobs wait for none of those; these may take
+            any slot, by turns with others.
         single: Kinds of which only one runs at a time here, since one takes the whole machine.
         on_end: Told of each run's end: the job's kind, and the outcome's status.
     """
@@ -110,6 +111,7 @@ class Worker:
             return None
         busy = Counter(claim.kind for claim in self._running.values())
         kinds = [kind for kind in self._handlers if not (kind in self._single and busy[kind])]
+        others = sum(not claim.payload.get("urgent", False) for claim in self._running.values())
         try:
             return await claim_next(
                 self._database,
@@ -118,7 +120,7 @@ class Worker:
                 lease_seconds=self._timings.lease_seconds,
                 # After a machine's sleep the leases here have ended too, but their jobs go on and will be renewed.
                 without=[claim.id for claim in self._running.values()],
-                urgent_only=len(self._running) >= self._slots - self._urgent_slots,
+                urgent_only=others >= self._slots - self._urgent_slots,
             )
         except SQLAlchemyError as error:
             _log.warning("job_table_unreadable", reason=str(error))

@@ -4,7 +4,9 @@ It tells every request of a connection when that is lost.
 """
 
 import asyncio
+from functools import partial
 from typing import Any
+from weakref import proxy
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
@@ -26,6 +28,8 @@ class JoinedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self._joined = _Joined(transport, self.loop)
+        # By a weak reference, since requests refer to them: a connection that is over has nothing for gc to find.
+        self._extensions = {LEAVE: partial(JoinedProtocol._on_leave, proxy(self))}
         super().connection_made(self._joined)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -74,7 +78,7 @@ class JoinedProtocol(HttpToolsProtocol):
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._running = cycle
         self._joined.begin()
-        cycle.scope["extensions"] = {LEAVE: self._on_leave}  # pyright: ignore[reportGeneralTypeIssues]
+        cycle.scope["extensions"] = self._extensions  # pyright: ignore[reportGeneralTypeIssues]
         if cycle.scope["http_version"] == "1.0":
             app = _Unframed(cycle, app)
         super()._start_asgi_task(cycle, app)

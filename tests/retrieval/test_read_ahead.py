@@ -47,6 +47,22 @@ async def test_many_stores_that_are_written_by_turns_push_nothing_out() -> None:
     assert len(reader.read) >= 8
 
 
+async def test_a_document_that_is_named_again_after_a_minute_is_not_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader = Reader()
+    ahead, loop = ReadAhead(reader), asyncio.get_running_loop()
+    names = [f"document{number}" for number in range(8)]
+    for name in names:
+        ahead.begin(request("store", name))
+    a_minute_later = loop.time() + 61
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "time", lambda: a_minute_later)
+        ahead.begin(request("store", names[0]))
+    documents = [await ahead.take(request("store", name)) for name in names]
+    await ahead.close()
+    assert None not in documents
+    assert reader.read == names
+
+
 async def test_documents_that_nobody_took_for_a_minute_give_up_their_places(monkeypatch: pytest.MonkeyPatch) -> None:
     ahead, loop = ReadAhead(Reader()), asyncio.get_running_loop()
     for number in range(8):

@@ -413,6 +413,24 @@ async def test_an_urgent_job_has_a_slot_that_others_leave_free(database: Databas
     assert statuses == ["running", "queued", "queued"]
 
 
+async def test_other_jobs_are_taken_while_urgent_ones_run(database: Database) -> None:
+    over = asyncio.Event()
+    edit = await add(database, queue_key="edit", urgent=True)
+
+    async def run(claim: Claim) -> None:
+        if claim.id == edit:
+            await over.wait()
+
+    with Looks(database) as looks:
+        async with scripted_worker(database, {"k": Scripted(run)}, slots=2, urgent_slots=1):
+            await looks.pass_by()
+            upload = await wait_for(database, TENANT, await add(database, queue_key="upload"), 60)
+            running = await status_of(database, edit)
+            over.set()
+            assert (await wait_for(database, TENANT, edit, 60)).status == "succeeded"
+    assert (upload.status, running.status) == ("succeeded", "running")
+
+
 @on_both_databases
 async def test_only_urgent_jobs_are_taken_where_no_others_are_wanted(database: Database) -> None:
     await add(database, queue_key="upload")

@@ -1,5 +1,6 @@
 import asyncio
 import json
+import sys
 from dataclasses import replace
 from typing import Any
 
@@ -242,6 +243,15 @@ async def test_a_url_as_it_was_typed_is_told_what_to_do(line: str, named: bool) 
     protocol.data_received(f"{line}\r\nhost: here\r\n\r\n".encode())
     assert await reply(wire) == (400, "invalid_http")
     assert (b"percent-encoded" in b"".join(wire.pieces)) is named
+
+
+async def test_nothing_that_was_received_stays_with_an_idle_connection() -> None:
+    protocol, wire = connect()
+    data = head_of(300, more="content-length: 5000\r\n") + b"b" * 5000
+    before = sys.getrefcount(data)
+    protocol.data_received(data)
+    assert await reply(wire) == (200, "5000")
+    assert sys.getrefcount(data) == before
 
 
 @pytest.mark.parametrize("before", [b"", b"GET / HTTP/1.1\r\nhost: here\r\n\r\n"])

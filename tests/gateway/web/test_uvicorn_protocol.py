@@ -1,4 +1,6 @@
 import asyncio
+import gc
+from weakref import ref
 
 import pytest
 import uvicorn
@@ -91,6 +93,39 @@ async def test_work_ends_when_the_connection_is_lost_and_no_task_of_its_own_wait
     assert len(asyncio.all_tasks()) == before + 1  # the request's own
     protocol.connection_lost(None)
     await until(lambda: states == ["working", "cleaned up", "left"])
+
+
+async def test_the_work_that_a_loss_ends_is_that_of_the_request_being_answered() -> None:
+    states: list[str] = []
+
+    async def answering(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] == "/second":
+            return await work(scope, receive, states)
+        with make_presence(scope, receive):
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": b"one"})
+
+    protocol = JoinedProtocol(uvicorn.Config(answering), ServerState(), {})
+    protocol.connection_made(Wire())
+    protocol.data_received(REQUEST + REQUEST.replace(b"GET /", b"GET /second"))
+    await until(lambda: states == ["working"])
+    protocol.connection_lost(None)
+    await until(lambda: states == ["working", "cleaned up", "left"])
+
+
+async def test_a_connection_that_is_over_leaves_no_garbage_to_look_for() -> None:
+    wire, protocol = Wire(), JoinedProtocol(uvicorn.Config(app), ServerState(), {})
+    protocol.connection_made(wire)
+    gc.disable()
+    try:
+        protocol.data_received(REQUEST)
+        await until(lambda: b"".join(wire.pieces).endswith(b"0\r\n\r\n"))
+        protocol.connection_lost(None)
+        before = ref(protocol)
+        del protocol
+        await until(lambda: before() is None)
+    finally:
+        gc.enable()
 
 
 async def test_work_for_a_client_that_has_left_before_it_ends_at_once() -> None:
