@@ -151,6 +151,7 @@ class BoundedProtocol(JoinedProtocol):
         self._body_bytes += len(data)
         self._latest = data
         super().data_received(data)
+        self._latest = b""
         if self._head_bytes > self._bounds.head_bytes and self._refusal is None:
             self._refuse(self._head_too_large())
 
