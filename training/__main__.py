@@ -26,6 +26,8 @@ __all__ = ["main"]
 _CONTROL_HELP = "file by which a caller on another machine pauses and ends this, see training.control"
 _LOST_STATUS = 3
 _NICE = 10
+_SESSION_NICE = 5
+"""Has a third of the share of a session with work all the time; at 10 it is a ninth, by which nothing ends."""
 _DEVICE_HELP = "auto (the CUDA device with the most free memory, else the processor), cpu, cuda or cuda:N"
 _ENGINE_DTYPE_HELP = "what the engine computes in, such as float16, where it isn't the base's own type"
 _PROCESSES_HELP = "the most processes that train together, one per device that has room; auto: all such devices"
@@ -113,7 +115,7 @@ def _give_way() -> None:
     os.nice(_NICE)
     if os.getsid(0) == os.getpid():  # else the session is others', too
         with suppress(OSError):  # there are no such shares
-            Path("/proc/self/autogroup").write_text(str(_NICE))
+            Path("/proc/self/autogroup").write_text(str(_SESSION_NICE))
 
 
 def _load(module: str, function: str) -> Callable[..., Any]:

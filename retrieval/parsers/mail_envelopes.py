@@ -3,8 +3,8 @@
 import struct
 from collections.abc import Iterator
 from email import message_from_bytes
+from email.encoders import encode_base64
 from email.message import Message
-from email.mime.application import MIMEApplication
 
 __all__ = ["open_envelopes"]
 
@@ -134,6 +134,9 @@ def _read_tnef(data: bytes) -> Iterator[Message]:
         elif number == _NAME:
             name = content.rstrip(b"\0").decode("cp1252", "replace")
         elif number == _DATA and len(content) == length:
-            part = MIMEApplication(content)
+            part = Message()  # of no class for one kind: it may be an envelope itself
+            part.set_payload(content)
+            encode_base64(part)
+            part["Content-Type"] = "application/octet-stream"
             part.add_header("Content-Disposition", "attachment", filename=name or "attachment")
             yield part

@@ -17,10 +17,10 @@ from retrieval.parsers.text_writer import join_words
 __all__ = ["parse_markdown"]
 
 _FRONT_MATTER = re.compile(
-    r"\A---[ \t]*\n(?P<data>[\w\"'-][^\n]*?:(?:[ \t][^\n]*)?\n(?:.*\n)*?)(?:---|\.\.\.)[ \t]*(?:\n|\Z)"
+    r"\A---[ \t]*\n(?P<data>(?>[\w\"'-][^\n]*?:(?:[ \t][^\n]*)?\n)(?:.*\n)*?)(?:---|\.\.\.)[ \t]*(?:\n|\Z)"
 )
 _NOT_DATA = re.compile(r"\n[ \t]*\n#{1,6}[ \t]|^(?![ \t]|[\w\"'.-][^\n]*?:(?:[ \t]|$)|-[ \t]|[#\]}]|$)", re.M)
-_TOML = re.compile(r"\A\+\+\+[ \t]*\n(?P<data>[^\n]*?=[^\n]*\n(?:.*\n)*?)\+\+\+[ \t]*(?:\n|\Z)")
+_TOML = re.compile(r"\A\+\+\+[ \t]*\n(?P<data>[^\n=]*=[^\n]*\n(?:.*\n)*?)\+\+\+[ \t]*(?:\n|\Z)")
 # YAML's value goes on in deeper lines; a text without quotation marks ends at a comment.
 _TITLE = re.compile(r"^title[ \t]*[:=][ \t]*(?P<value>.*(?:\n[ \t]+\S.*)*)", re.M)
 _QUOTED = re.compile(r"([\"'])(.*?)\1[ \t]*(?:#.*)?\Z")

@@ -103,7 +103,7 @@ def parse_pdf(content: FileContent, limits: ParseLimits) -> Parsed:
     finally:
         document.close()
     pages = _drop_running_heads(pages)
-    pages = [replace(page, text="\n".join([page.text, *page.entries]).lstrip("\n")) for page in pages]
+    pages = [replace(page, text="\n".join(filter(None, [page.text, *page.entries]))) for page in pages]
     levels = _rank_sizes([line for page in pages for line in page.lines])
     headings: list[Heading] = []
     starts = list(accumulate((len(page.text) + 1 for page in pages[:-1]), initial=0))
@@ -340,7 +340,7 @@ def _put_in_place(page: _Page, changed: Mapping[int, _Change]) -> _Page:
 
 def _count_units(text: str) -> int:
     """Count characters as pdfium does, which are UTF-16's."""
-    return len(text) + sum(character > "\uffff" for character in text)
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 def _measure_size(layer: pdfium.PdfTextPage, index: int) -> float:

@@ -55,8 +55,10 @@ def read_entries(document: pdfium.PdfDocument, page: pdfium.PdfPage) -> Iterator
             pdfium_c.FPDFAnnot_GetRect(annotation, place)
         finally:
             pdfium_c.FPDFPage_CloseAnnot(annotation)
-        if text and min(place.right - place.left, place.top - place.bottom) >= _SMALLEST:
-            yield Entry(text, name, place.left, place.bottom, place.right, place.top)
+        left, right = sorted((place.left, place.right))  # any two opposite corners are given
+        bottom, top = sorted((place.bottom, place.top))
+        if text and min(right - left, top - bottom) >= _SMALLEST:
+            yield Entry(text, name, left, bottom, right, top)
 
 
 def _read_text(document: pdfium.PdfDocument, annotation: Any) -> str:

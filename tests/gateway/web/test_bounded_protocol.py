@@ -266,3 +266,10 @@ async def test_a_url_that_is_none_gets_an_error_also_on_a_connection_that_was_us
         wire.pieces.clear()
     protocol.data_received(line + b" HTTP/1.1\r\nhost: here\r\n\r\n")
     assert await reply(wire) == (400, "invalid_http")
+
+
+async def test_what_a_client_sent_last_is_not_kept_in_memory() -> None:
+    protocol, _wire = connect()
+    data = b"GET /v1/models HTTP/1.1\r\nhost: here\r\n\r\n"
+    protocol.data_received(data)
+    assert not any(value is data for value in vars(protocol).values())

@@ -1,3 +1,5 @@
+import time
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -238,3 +240,13 @@ def test_a_comment_with_words_in_a_row_is_told_of(comment: str, warnings: int) -
     text = f"# K2\n\nIt boils.\n\n<!-- {comment} -->\n\nIt is hot."
     parsed = parse_markdown(FileContent(text.encode(), "text/markdown", text), ParseLimits())
     assert (parsed.text.split(), len(parsed.warnings)) == ("# K2 It boils. It is hot.".split(), warnings)
+
+
+@pytest.mark.parametrize("opening", ["+++\n" + "=" * 8_000, "---\na" + ": " * 8_000])
+def test_front_matter_without_an_end_takes_no_longer_than_text(opening: str) -> None:
+    seconds: list[float] = []
+    for text in ("a\n\n" * 4_000, f"{opening}\n" + "a\n\n" * 4_000):
+        began = time.process_time()
+        parse(text)
+        seconds.append(time.process_time() - began)
+    assert seconds[1] < 3 * seconds[0]

@@ -84,6 +84,15 @@ def test_the_attachments_in_outlooks_file_are_read() -> None:
     assert "Dogs are free." in parsed.text
 
 
+def test_outlooks_file_in_outlooks_file_is_opened() -> None:
+    data = pack([(0x8010, b"fares.txt\0"), (0x800F, b"Dogs are free.")])
+    for _ in range(3):
+        data = pack([(0x9002, b""), (0x8010, b"winmail.dat\0"), (0x800F, data)])
+    parsed = read("application/ms-tnef; name=winmail.dat", data)
+    assert parsed.text.endswith("Attachment: fares.txt\n\nDogs are free.")
+    assert parsed.warnings == []
+
+
 @pytest.mark.parametrize("body", [pack([]), pack([(0x800F, b"cut off here")])[:-6], b"no such file"])
 def test_outlooks_file_without_anything_says_so(body: bytes) -> None:
     parsed = read("application/ms-tnef; name=winmail.dat", body)

@@ -1,3 +1,4 @@
+import time
 from collections.abc import Sequence
 
 import pytest
@@ -165,6 +166,28 @@ def test_running_heads_go_but_for_the_first_and_page_numbers_go() -> None:
     for number in range(1, 9):
         assert f"The part {number} of the kettle has {number * 7} screws" in text
         assert text.count(f"Sentence {number}.") == 4
+
+
+def test_a_heading_is_found_behind_the_blank_lines_of_a_running_head() -> None:
+    head = r"/F1 12 Tf 1 0 0 1 72 780 Tm (Kestrel) Tj 1 0 0 1 72 750 Tm (\r\n\r\n) Tj"
+    body = "1 0 0 1 72 600 Tm /F1 20 Tf (Part {0}) Tj 1 0 0 1 72 560 Tm /F1 12 Tf (The part {0} has screws) Tj"
+    parsed = parse(make_pdf([f"{head} {body.format(name)}" for name in ("one", "two", "three", "four")]))
+    assert [heading.title for heading in parsed.headings] == ["Part one", "Part two", "Part three", "Part four"]
+    assert all(parsed.text.startswith(f"{heading.title}\n", heading.start) for heading in parsed.headings)
+
+
+def test_a_long_line_is_read_as_fast_as_many_short_ones() -> None:
+    words = 4_000
+    long, short = (
+        f"/F1 1 Tf 1 0 0 1 0 700 Tm {drawing}"
+        for drawing in (f"({'ab ' * words}) Tj", "1 TL " + "(ab ab ab ab) Tj T* " * (words // 4))
+    )
+    seconds: list[float] = []
+    for page in (short, long):
+        began = time.process_time()
+        parse(make_pdf([page]))
+        seconds.append(time.process_time() - began)
+    assert seconds[1] < 8 * seconds[0]
 
 
 def test_a_page_in_front_changes_no_other_chunk() -> None:

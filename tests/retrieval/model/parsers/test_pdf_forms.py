@@ -1,6 +1,10 @@
 """What was typed into a PDF's form or onto its pages."""
 
+from collections import Counter
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from retrieval.parsers.parsed import FileContent, ParseLimits
 from retrieval.parsers.pdf import parse_pdf
@@ -34,6 +38,7 @@ def test_a_field_s_value_stands_behind_its_label() -> None:
         (make_field("Sund", FAR).replace(b"/T(72", b"/T(form[0].page[0].City[0])/X(72"), "below.\nCity: Sund"),
         (make_field("Yes", FAR, f"{TICKED}/TU(Consent)"), "below.\nConsent: ☒"),
         (b"<</Subtype/FreeText/Contents(Paid on 3 May)/Rect[72 60 400 80]>>", "below.\nPaid on 3 May"),
+        (make_field("Ann", "400 691 200 671"), "Name: Ann\n"),  # any two opposite corners
         (b"<</Subtype/FreeText/Contents(Approved)/Rect[200 648 400 668]>>", "Town: Approved\n"),
     ],
 )
@@ -69,3 +74,25 @@ def test_a_form_whose_only_text_is_filled_in_is_no_scan() -> None:
 
 def test_comments_are_left_out() -> None:
     assert read(b"<</Subtype/Text/Contents(a comment)/Rect[200 648 400 668]>>") == read()
+
+
+PLACES = st.tuples(st.sampled_from(range(40, 500, 60)), st.sampled_from(range(100, 760, 6)))
+SIZES = st.tuples(st.sampled_from([2, 40, 300]), st.sampled_from([2, 14, 200]))
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    words=st.lists(PLACES, min_size=1, max_size=30, unique=True),
+    fields=st.lists(st.tuples(PLACES, SIZES), max_size=12, unique=True),
+)
+def test_each_word_and_each_entry_is_there_once(
+    words: list[tuple[int, int]], fields: list[tuple[tuple[int, int], tuple[int, int]]]
+) -> None:
+    page = "/F1 10 Tf " + " ".join(f"1 0 0 1 {x} {y} Tm (w{n}) Tj" for n, (x, y) in enumerate(words))
+    annotations = [
+        make_field(f"e{n}", f"{x} {y} {x + width} {y + height}", f"/FT/Tx/T(f{n})/TU(label)")
+        for n, ((x, y), (width, height)) in enumerate(fields)
+    ]
+    parsed = parse_pdf(FileContent(make_pdf([page], annotations=annotations), "application/pdf"), ParseLimits())
+    found = Counter(word for word in parsed.text.split() if word not in ("|", "label:"))
+    assert found == Counter([*(f"w{n}" for n in range(len(words))), *(f"e{n}" for n in range(len(fields)))])
