@@ -8,7 +8,7 @@ from http import HTTPStatus
 from gateway.client import Client, GatewayError
 from gateway.demo.tenants import DemoTenant
 
-__all__ = ["TenantClient", "open_tenant_clients"]
+__all__ = ["TenantClient", "make_tenant", "open_tenant_clients"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +34,15 @@ async def open_tenant_clients(admin: Client, tenants: Sequence[DemoTenant]) -> A
     async with AsyncExitStack() as stack:
         clients: list[TenantClient] = []
         for tenant in tenants:
-            id = await _make_tenant(admin, tenant.name)
+            id = await make_tenant(admin, tenant.name)
             key = await admin.post("/api/keys", {"tenant": id, "name": "demo", "scopes": ["chat", "manage"]})
             client = await stack.enter_async_context(Client(admin.url, key["key"], timeout=600))
             clients.append(TenantClient(tenant, id, client))
         yield clients
 
 
-async def _make_tenant(admin: Client, name: str) -> str:
+async def make_tenant(admin: Client, name: str) -> str:
+    """Make a tenant, or find the one of this name; returns its id."""
     try:
         return (await admin.post("/api/tenants", {"name": name}))["id"]
     except GatewayError as error:

@@ -12,6 +12,7 @@ from typing import Any
 
 from gateway.client import Client, GatewayError, find_store
 from gateway.demo.services import Services, running_services
+from gateway.demo.tenant_clients import make_tenant
 from gateway.jobs import ENDED
 from gateway.progress import Progress
 from gateway.settings import Settings
@@ -50,7 +51,7 @@ class Tenant:
     async def open(cls, services: Services, name: str) -> AsyncGenerator["Tenant"]:
         async with Client(services.profile.url, services.profile.key or "") as admin:
             base = (await admin.get("/v1/models"))["data"][0]["id"]
-            id = await _make_tenant(admin, name)
+            id = await make_tenant(admin, name)
             key = await admin.post("/api/keys", {"tenant": id, "name": "proofs", "scopes": ["chat", "manage"]})
             async with Client(admin.url, key["key"], timeout=900) as client:
                 yield cls(name, client, base)
@@ -179,12 +180,3 @@ class Tenant:
             if state["status"] in ends:
                 return state
             await asyncio.sleep(_POLL_SECONDS)
-
-
-async def _make_tenant(admin: Client, name: str) -> str:
-    try:
-        return (await admin.post("/api/tenants", {"name": name}))["id"]
-    except GatewayError as error:
-        if error.status != HTTPStatus.CONFLICT:
-            raise
-    return next(one["id"] for one in (await admin.get("/api/tenants"))["data"] if one["name"] == name)
