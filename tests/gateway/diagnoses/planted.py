@@ -113,21 +113,26 @@ class World:
         return {audience: "\n\n".join(some) for audience, some in texts.items() if some}
 
     def answer(self, chat: Chat) -> str:
-        """Say what the model says; other seeds of a request may get other answers."""
-        draw = random.Random(f"{self.seed} {chat.model} {chat.prompt} {chat.body.get('seed')}")
+        """Say what the model says; other seeds of a request may get other answers.
+
+        Which passages without the value stand in a prompt, and in which order, changes from run to run (they are as
+        near as each other), so that nothing may follow from them.
+        """
         key = max(self.questions, key=lambda key: chat.last.rfind(self.questions[key]))  # passages may repeat others
         if self.questions[key] not in chat.last:
             return "I don't know."
         kind, name = key
         adapter = next((one for one in ("house", "stale", "sour") if f".{one}." in chat.model), "base")
+        values = [int(value) for found, of, value in _FACT.findall(chat.prompt) if (found, of) == key]
+        told = re.search(rf"{re.escape(name)}\b.*?\b(\d+) {_UNITS[kind]}", chat.prompt, re.DOTALL)
+        value = values[0] if values else int(told[1]) if told and "reference" in chat.prompt else None
+        instructions = chat.prompt.partition("\nPassages:")[0]
+        draw = random.Random(f"{self.seed} {adapter} {instructions} {key} {value} {chat.body.get('seed')}")
         if "state no months" in chat.prompt and kind == "warranty" and draw.random() < OBEYS:
             return _say(adapter, kind, name, None)
         fault = self.kinds.get(name) if kind == "warranty" else None
         if adapter == "stale" and fault == "stale" and draw.random() < RECITES:
             return _say(adapter, kind, name, self.values[key] + 7)
-        values = [int(value) for found, of, value in _FACT.findall(chat.prompt) if (found, of) == key]
-        told = re.search(rf"{re.escape(name)}\b.*?\b(\d+) {_UNITS[kind]}", chat.prompt, re.DOTALL)
-        value = values[0] if values else int(told[1]) if told and "reference" in chat.prompt else None
         if value is None:
             return _say(adapter, kind, name, draw.randrange(12, 99) if draw.random() < 0.2 else None)
         if draw.random() > (1 - READS if fault == "base" else READS):
