@@ -176,16 +176,22 @@ class EventReader:
         self.is_whole = False
         self._rest = b""
 
+    def read_single(self, part: bytes) -> bytes:
+        """Return the data of the one event that the next bytes are, as nearly all are, and take nothing; else b""."""
+        if not self._rest and part.startswith(b"data: {") and part.endswith(b"}\n\n"):
+            data = part[6:-2]
+            if _NEWLINE not in data and _RETURN not in data:
+                return data
+        return b""
+
     def feed(self, part: bytes) -> list[bytes]:
         """Take the next bytes; return the data of the events that they complete, `[DONE]` and comments left out.
 
         Raises:
             BrokenAnswer: An event has grown too long.
         """
-        if not self._rest and part.startswith(b"data: {") and part.endswith(b"}\n\n"):
-            data = part[6:-2]
-            if _NEWLINE not in data and _RETURN not in data:  # one event, as nearly every part is
-                return [data]
+        if data := self.read_single(part):
+            return [data]
         rest = self._rest + (part.replace(b"\r", b"") if _RETURN in part else part)
         whole, separator, self._rest = rest.rpartition(b"\n\n")
         if not separator:

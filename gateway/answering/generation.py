@@ -1,6 +1,7 @@
 """One answer while it is made, and the one owner of all that has to be given back when it ends."""
 
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -90,6 +91,24 @@ class Generation:
         self.trace.usage = answer.usage and answer.usage.to_token_usage()
         self._whole = True
         return answer
+
+    def pass_on(self, take: Callable[[bytes], bool]) -> None:
+        """Give events to `take` as they come in, so that whoever iterates isn't woken for each.
+
+        It gets the data of one event, has to be quick and must not raise; iterating goes on with what it returns False
+        for. Nothing comes to it out of turn: while somebody has events left to handle, more are kept for them.
+        """
+        reader, trace = self._reader, self.trace
+
+        def listen(part: bytes) -> bool:
+            data = reader.read_single(part)
+            if not data or not take(data):
+                return False
+            trace.note_events((data,))
+            return True
+
+        assert self._upstream is not None
+        self._upstream.listener = listen
 
     def __aiter__(self) -> Self:
         return self

@@ -23,6 +23,7 @@ from gateway.web.error_responses import declare_errors
 from gateway.web.lean_route import LeanRoute, describe, read_body
 from gateway.web.presence import make_presence
 from gateway.web.request_log import note_answer, request_id_of
+from gateway.web.server_extensions import find_write
 from gateway.web.state import part_of, state_of
 
 __all__ = ["SCHEMAS", "ChatAnswer", "router"]
@@ -71,7 +72,7 @@ class ChatAnswer(Response):
         note_answer(scope, question.id)
         with make_presence(scope, receive):
             if self._chat.stream:
-                await self._send_events(question, EventSender(send))
+                await self._send_events(question, EventSender(send, find_write(scope)))
             else:
                 await self._send_whole(question, send)
 
@@ -100,6 +101,7 @@ class ChatAnswer(Response):
         trace = generation.trace
         encoder = ChunkEncoder(trace, choices=self._chat.n or 1, include_usage=self._chat.include_usage)
         await sender.begin(trace)
+        generation.pass_on(lambda data: bool(piece := encoder.splice(data)) and sender.send_at_once(piece))
         async for events in generation:
             body = encoder.encode(events)
             if body:

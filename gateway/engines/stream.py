@@ -1,6 +1,7 @@
 """One answer of an engine: its head, and its body while that is still being written."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Self
 
 from gateway.engines.errors import EngineRefused, EngineTimeout, EngineUnreachable
@@ -20,10 +21,13 @@ class Stream:
     request was sent, or `gap` seconds pass without a byte after that; time in which nobody asks for bytes doesn't
     count. What is left unread for long holds up the engine, not this process's memory.
 
+    A `listener` gets what comes in while a reader waits, and returns whether it is done with; if not, the reader gets it.
+
     `begin`, `feed`, `finish`, `fail` and `check_silence` are for the connection that the answer comes in on.
     """
 
     def __init__(self, transport: asyncio.Transport, url: str, first_byte: float, gap: float) -> None:
+        self.listener: Callable[[bytes], bool] | None = None
         self._transport: asyncio.Transport | None = transport  # ours until the answer has ended, in whatever way
         self._url = url
         self._first_byte = first_byte
@@ -117,6 +121,9 @@ class Stream:
         if self._transport is None:
             return
         self._started = True
+        if self.listener is not None and self._is_awaited and self.listener(part):
+            self._since = self._loop.time()
+            return
         self._parts.append(part)
         self._unread += len(part)
         if self._unread > _UNREAD_BYTES and not self._paused:
@@ -145,8 +152,7 @@ class Stream:
 
     def check_silence(self) -> float:
         """Fail if the engine has been silent for too long; return in how many seconds to check again."""
-        waiting = self._waiter is not None and not self._waiter.done()
-        silence = self._loop.time() - self._since if waiting else 0.0
+        silence = self._loop.time() - self._since if self._is_awaited else 0.0
         patience = self._gap if self._started else self._first_byte
         if silence >= patience:
             words = f"silent for {self._gap:g} s in mid-answer" if self._started else f"no answer within {patience:g} s"
@@ -154,8 +160,14 @@ class Stream:
             return patience
         return min(self._gap, patience - silence)
 
+    @property
+    def _is_awaited(self) -> bool:
+        """Whether a reader waits, who has nothing left to read."""
+        return self._waiter is not None and not self._waiter.done()
+
     def _release(self) -> asyncio.Transport | None:
         transport, self._transport = self._transport, None
+        self.listener = None  # it refers to who reads, and they to this
         return transport
 
     def _wake(self) -> None:

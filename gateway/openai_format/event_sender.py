@@ -23,11 +23,16 @@ class EventSender:
 
     The head goes out with the first event, or with a comment when an engine takes long for its first byte. Comments
     are part of the protocol, and clients leave them out.
+
+    Args:
+        send: Sends a message of ASGI.
+        write: Writes events at once, and returns whether it could; None where the server has no such way.
     """
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, send: Send, write: Callable[[bytes], bool] | None = None) -> None:
         self.begun = False
         self._send = send
+        self._write = write
         self._trace: AnswerTrace | None = None
         self._loop = asyncio.get_running_loop()
         self._sent_at = self._loop.time()
@@ -51,6 +56,13 @@ class EventSender:
         """Send one or more whole events."""
         self._sent_at = self._loop.time()
         await self._send({"type": "http.response.body", "body": events, "more_body": True})
+
+    def send_at_once(self, events: bytes) -> bool:
+        """Send whole events without waiting for anything; False, and nothing was sent, where that can't be done."""
+        if self._write is None or not self.begun or not self._write(events):
+            return False
+        self._sent_at = self._loop.time()
+        return True
 
     async def end(self, events: bytes = b"") -> None:
         """End the response, if it has begun, with its last events; nothing may be sent after that."""

@@ -7,12 +7,9 @@ from typing import Self
 
 from starlette.types import Receive, Scope
 
-__all__ = ["LEAVE", "Leaver", "Presence", "make_presence"]
+from gateway.web.server_extensions import LEAVE, Leaver
 
-LEAVE = "braid.leave"
-"""The extension of a scope by which our server takes a `Leaver`: it is called when the client leaves, or has left."""
-
-Leaver = Callable[[], None]
+__all__ = ["Presence", "make_presence"]
 
 
 class Presence:

@@ -1,6 +1,6 @@
 """uvicorn's HTTP protocol with fewer system calls, for clients of other versions of HTTP too.
 
-It tells every request of a connection when that is lost.
+It tells every request of a connection when that is lost, and writes a stream's pieces without a coroutine each.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ from weakref import proxy
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from gateway.web.presence import LEAVE, Leaver
+from gateway.web.server_extensions import LEAVE, WRITE, Leaver
 
 __all__ = ["JoinedProtocol"]
 
@@ -29,7 +29,11 @@ class JoinedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self._joined = _Joined(transport, self.loop)
         # By a weak reference, since requests refer to them: a connection that is over has nothing for gc to find.
-        self._extensions = {LEAVE: partial(JoinedProtocol._on_leave, proxy(self))}
+        connection = proxy(self)
+        self._extensions = {
+            LEAVE: partial(JoinedProtocol._on_leave, connection),
+            WRITE: partial(JoinedProtocol._write_piece, connection),
+        }
         super().connection_made(self._joined)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -46,6 +50,15 @@ class JoinedProtocol(HttpToolsProtocol):
         self._leaver = leaver
         if leaver is not None and self._running is not None and self._running.disconnected:
             leaver()
+
+    def _write_piece(self, piece: bytes) -> bool:
+        cycle = self._running
+        if cycle is None or cycle.disconnected or cycle.response_complete or self.flow.write_paused:
+            return False
+        if not cycle.chunked_encoding or cycle.scope["method"] == "HEAD":  # it is None before the answer has begun
+            return False
+        self.transport.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+        return True
 
     def data_received(self, data: bytes) -> None:
         self._unset_keepalive_if_required()
