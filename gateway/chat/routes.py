@@ -101,7 +101,7 @@ class ChatAnswer(Response):
         trace = generation.trace
         encoder = ChunkEncoder(trace, choices=self._chat.n or 1, include_usage=self._chat.include_usage)
         await sender.begin(trace)
-        generation.pass_on(lambda data: bool(piece := encoder.splice(data)) and sender.send_at_once(piece))
+        generation.pass_on(lambda data: bool(piece := encoder.encode_text(data)) and sender.send_at_once(piece))
         async for events in generation:
             body = encoder.encode(events)
             if body:

@@ -70,7 +70,7 @@ class ChunkEncoder:
         """Return what the client gets for the data of some events: its own events, or nothing yet."""
         encoded: list[bytes] = []
         for data in events:
-            if text := self.splice(data):
+            if text := self.encode_text(data):
                 encoded.append(text)
                 continue
             try:
@@ -80,7 +80,7 @@ class ChunkEncoder:
                 break
         return b"".join(encoded) if len(encoded) != 1 else encoded[0]
 
-    def splice(self, data: bytes) -> bytes:
+    def encode_text(self, data: bytes) -> bytes:
         """Return the event for the data of one that has nothing but a piece of text; b"" for one that `encode` takes.
 
         All of a choice's are the same up to the text, and behind it: what surrounds the last one is looked for first.

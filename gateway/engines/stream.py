@@ -21,7 +21,7 @@ class Stream:
     request was sent, or `gap` seconds pass without a byte after that; time in which nobody asks for bytes doesn't
     count. What is left unread for long holds up the engine, not this process's memory.
 
-    A `listener` gets what comes in while a reader waits, and returns whether it is done with; if not, the reader gets it.
+    A `listener` gets what comes in while a reader waits, and returns whether it took it; the reader gets the rest.
 
     `begin`, `feed`, `finish`, `fail` and `check_silence` are for the connection that the answer comes in on.
     """

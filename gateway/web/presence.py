@@ -1,13 +1,12 @@
 """The client's presence: work for somebody who has left is cancelled."""
 
 import asyncio
-from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
 from starlette.types import Receive, Scope
 
-from gateway.web.server_extensions import LEAVE, Leaver
+from gateway.web.server_extensions import LeaverSetter, find_leaver_setter
 
 __all__ = ["Presence", "make_presence"]
 
@@ -19,7 +18,7 @@ class Presence:
     to make by `on_leave`, no task per request has to ask for it.
     """
 
-    def __init__(self, receive: Receive, on_leave: Callable[[Leaver | None], None] | None = None) -> None:
+    def __init__(self, receive: Receive, on_leave: LeaverSetter | None = None) -> None:
         self._receive = receive
         self._on_leave = on_leave
         self._watch: asyncio.Task[None] | None = None
@@ -57,7 +56,7 @@ class Presence:
 
 def make_presence(scope: Scope, receive: Receive) -> Presence:
     """Return the presence of a request's client, by the cheaper way where the server has it."""
-    return Presence(receive, scope.get("extensions", {}).get(LEAVE))
+    return Presence(receive, find_leaver_setter(scope))
 
 
 async def _wait_for_disconnect(receive: Receive) -> None:

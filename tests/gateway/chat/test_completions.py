@@ -8,6 +8,9 @@ from typing import Any
 import httpx2
 import pytest
 
+from gateway.answering.trace import AnswerTrace
+from gateway.chat import routes
+from gateway.openai_format.event_sender import EventSender
 from gateway.settings import Settings
 from tests.fakes import faults
 from tests.fakes.faults import Fault
@@ -70,6 +73,41 @@ async def test_a_stream_has_the_form_of_openais(gateway: Gateway) -> None:
     assert text_of(events) == "The engine heard: How long is the warranty?"
     assert events[-2]["usage"]["completion_tokens"] > 0
     assert {event["id"] for event in events[:-1]} == {events[0]["id"]} != {answer.headers["x-request-id"]}
+
+
+@pytest.mark.parametrize("citations", [True, False])
+async def test_pieces_written_at_once_are_the_same_as_sent_ones(
+    gateway: Gateway, engine: FakeVllm, monkeypatch: pytest.MonkeyPatch, citations: bool
+) -> None:
+    """And where nothing in them has to be checked, nobody is woken for them."""
+    text = " ".join(f"word{number}" for number in range(40))
+    engine.reply = lambda _: text
+    engine.gap = 0.002
+    client = await gateway.tenant("kestrel")
+    sent: list[bytes] = []
+    send = EventSender.send
+
+    async def note(self: EventSender, events: bytes) -> None:
+        sent.append(events)
+        await send(self, events)
+
+    monkeypatch.setattr(EventSender, "send", note)
+    monkeypatch.setattr(AnswerTrace, "citable", citations)
+
+    async def ask() -> tuple[list[Any], int]:
+        sent.clear()
+        answer = await client.post(CHAT, json=STREAM)
+        events = events_of(answer.text)
+        for event in events[:-1]:
+            del event["id"], event["created"]
+        return events, len(sent)
+
+    at_once, few = await ask()
+    monkeypatch.setattr(routes, "find_write", lambda _: None)
+    woken, many = await ask()
+    assert at_once == woken
+    assert text_of(at_once) == text
+    assert (few < many / 2) == (not citations)
 
 
 @pytest.mark.parametrize(

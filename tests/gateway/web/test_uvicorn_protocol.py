@@ -8,6 +8,7 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.server import ServerState
 
 from gateway.web.presence import make_presence
+from gateway.web.server_extensions import find_write
 from gateway.web.uvicorn_protocol import JoinedProtocol
 from tests.waiting import until
 
@@ -67,6 +68,77 @@ async def test_headers_go_out_with_the_first_event_and_later_ones_when_they_come
     assert first.startswith(b"HTTP/1.1 200 OK\r\n")
     assert first.endswith(b"\r\n\r\n3\r\none\r\n")
     assert later == [b"3\r\ntwo\r\n", b"0\r\n\r\n"]
+
+
+class Writing:
+    """An application that writes a piece at once at each step of its answer, and notes whether it could."""
+
+    def __init__(self) -> None:
+        self.written: dict[str, bool] = {}
+        self.go = asyncio.Event()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        write = find_write(scope)
+        assert write is not None
+        headers = [(b"content-length", b"3")] if scope["path"] == "/short" else []
+        self.written["before its head"] = write(b"none")
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        self.written["in its middle"] = write(b"one")
+        await self.go.wait()
+        self.written["later"] = write(b"two")
+        await send({"type": "http.response.body", "body": b"end"})
+        self.written["after its end"] = write(b"none")
+
+
+def converse(app: Writing, wire: Wire, request: bytes) -> JoinedProtocol:
+    protocol = JoinedProtocol(uvicorn.Config(app), ServerState(), {})
+    protocol.connection_made(wire)
+    protocol.data_received(request)
+    return protocol
+
+
+async def test_pieces_are_written_at_once_while_an_answer_lasts() -> None:
+    app, wire = Writing(), Wire()
+    protocol = converse(app, wire, REQUEST)
+    app.go.set()
+    await until(lambda: "after its end" in app.written)
+    assert app.written == {"before its head": False, "in its middle": True, "later": True, "after its end": False}
+    assert b"".join(wire.pieces).partition(b"\r\n\r\n")[2] == b"3\r\none\r\n3\r\ntwo\r\n3\r\nend\r\n0\r\n\r\n"
+    protocol.connection_lost(None)
+
+
+async def test_nothing_is_written_at_once_to_a_client_who_is_slow_or_has_left() -> None:
+    slow, left = Writing(), Writing()
+    wires = [Wire(), Wire()]
+    protocols = [converse(app, wire, REQUEST) for app, wire in zip((slow, left), wires, strict=True)]
+    await until(lambda: all("in its middle" in app.written for app in (slow, left)))
+    protocols[0].pause_writing()
+    protocols[1].connection_lost(None)
+    slow.go.set()
+    left.go.set()
+    await until(lambda: "later" in slow.written and "after its end" in left.written)
+    assert (slow.written["later"], left.written["later"]) == (False, False)
+    assert wires[0].pieces[-1].endswith(b"3\r\none\r\n")  # and the end waits
+    protocols[0].resume_writing()
+    await until(lambda: "after its end" in slow.written)
+    protocols[0].connection_lost(None)
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        REQUEST.replace(b"GET /", b"GET /short"),
+        REQUEST.replace(b"HTTP/1.1", b"HTTP/1.0"),
+        REQUEST.replace(b"GET", b"HEAD"),
+    ],
+)
+async def test_nothing_is_written_at_once_where_no_chunks_are_sent(request_bytes: bytes) -> None:
+    app, wire = Writing(), Wire()
+    protocol = converse(app, wire, request_bytes)
+    app.go.set()
+    await until(lambda: "after its end" in app.written)
+    assert not any(app.written.values())
+    protocol.connection_lost(None)
 
 
 async def work(scope: Scope, receive: Receive, states: list[str]) -> None:
