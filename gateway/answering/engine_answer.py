@@ -131,9 +131,9 @@ def decode_answer(body: bytes) -> EngineAnswer:
     try:
         answer = _answers.decode(body)
     except BAD_JSON:
-        raise BrokenAnswer(
-            "The model server sent an answer that can't be read. Try again.", code="engine_error"
-        ) from None
+        answer = None
+    if answer is None or not answer.choices:  # clients take the first choice without a look
+        raise BrokenAnswer("The model server sent an answer that can't be read. Try again.", code="engine_error")
     for choice in answer.choices:
         if choice.finish_reason not in _REASONS:
             choice.finish_reason = _to_reason(choice.finish_reason, code="engine_error")
