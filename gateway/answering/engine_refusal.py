@@ -16,6 +16,7 @@ _PROMPT_SIZE = re.compile(r"\bcontains (?P<size>(?:at least )?\d+ (?:input )?(?:
 _ANSWER_SIZE = re.compile(r"\bmax_(?:completion_)?tokens=(?P<size>\d+) .*\bmax_model_len\b")
 _FINDING = re.compile(r"""'msg': (?P<quote>['"])(?P<words>.*?)(?P=quote)(?:, '|\})""")
 _PARAMETER = re.compile(r"\s*\(parameter=.*\)$", re.DOTALL)
+_PLACE = re.compile(r"(?:\[[\d:]+\] )?<path>:\d+: ")  # of a compiled library's code; the path is left out by vLLM
 _GRAMMAR = re.compile(r"\bgrammar\b", re.IGNORECASE)
 
 
@@ -30,7 +31,7 @@ def explain_refusal(error: EngineRefused, context: int) -> BraidError:
     """
     if error.engine_status != 400:
         return error
-    reason = error.reason
+    reason = _PLACE.sub("", error.reason)
     if "--tool-call-parser" in reason:
         return BadRequest(_NO_TOOLS, param="tools", code="tools_unsupported")
     if (answer := _ANSWER_SIZE.search(reason)) is not None:

@@ -89,6 +89,12 @@ def test_whatever_an_engine_says_becomes_an_error_without_its_own_places(reason:
             "Failed to transform json schema",
             "response_format",
         ),
+        (
+            'Failed to make a grammar: [19:33:12] <path>:4944: Unsupported type "x"',
+            None,
+            'Failed to make a grammar: Unsupported type "x"',
+            "response_format",
+        ),
         ("The template can't.", None, "The template can't.", None),
     ],
 )
