@@ -165,7 +165,10 @@ def _check_reply(template: ChatTemplate, format: ChatFormat, conversation: Messa
 
     def render(messages: list[Any], *, prompt: bool) -> str:
         messages = fold_system(messages) if format.folds_system else messages
-        return template.render(messages, prompt=prompt, variables=format.variables)
+        text = template.render(messages, prompt=prompt, variables=format.variables)
+        if template.is_random:
+            raise TemplateUnlearnable("picks something at random, so each prompt differs from what was learnt")
+        return text
 
     reply = conversation[-1]["content"]
     turn = split_turn(render, conversation)

@@ -1,15 +1,16 @@
 """A checkpoint's chat template, rendered as transformers and vLLM render it, without either of them."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, TemplateError, nodes
+from jinja2 import Environment, TemplateError, nodes, pass_context
 from jinja2.ext import Extension, loopcontrols
 from jinja2.meta import find_undeclared_variables
 from jinja2.parser import Parser
+from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from training.checkpoint import CheckpointUnreadable, read_chat_template, read_special_tokens
@@ -57,6 +58,7 @@ class ChatTemplate:
     def __init__(self, source: str, specials: Mapping[str, str] | None = None) -> None:
         self._formats: list[str] = []
         self._day = date(2000, 1, 1)
+        self._random = False
         self._specials = dict(specials or {})
         environment = self._create_environment()
         try:
@@ -102,6 +104,7 @@ class ChatTemplate:
             TemplateRefused: It doesn't take these messages.
         """
         self._formats.clear()
+        self._random = False
         self._day = day or date.today()
         if self.takes_parts:
             messages = [{**one, "content": [{"type": "text", "text": one["content"]}]} for one in messages]
@@ -116,14 +119,25 @@ class ChatTemplate:
         """The formats in which the last rendering asked for today's date."""
         return list(self._formats)
 
+    @property
+    def is_random(self) -> bool:
+        """Whether the last rendering picked something at random; here that is always the first."""
+        return self._random
+
     def _create_environment(self) -> Environment:
         environment = ImmutableSandboxedEnvironment(
             trim_blocks=True, lstrip_blocks=True, extensions=[_Generation, loopcontrols]
         )
-        environment.filters["tojson"] = _to_json
+        filters: dict[str, Any] = {"tojson": _to_json, "random": self._pick}
+        environment.filters.update(filters)
         functions: dict[str, Any] = {"raise_exception": _raise, "strftime_now": self._tell_date}
         environment.globals.update(functions)
         return environment
+
+    @pass_context  # or it would be done once, when the template is compiled
+    def _pick(self, _: Context, values: Iterable[Any]) -> Any:
+        self._random = True
+        return next(iter(values), "")
 
     def _tell_date(self, format: str) -> str:
         self._formats.append(format)

@@ -57,7 +57,10 @@ def describe_lead(render: Render, conversation: Messages, prompt: str, lead: str
     for opening in _list_ends(prompt):
         if is_pair(opening + lead) or _cuts(render, conversation, opening, [_THOUGHT + lead.strip()]):
             return describe_opening(opening)
-    return f"writes {lead.strip()[:80]!r} in front of each reply, and clients would read it in every answer"
+    problem = f"writes {lead.strip()[:80]!r} in front of each reply, and clients would read it in every answer"
+    if prompt == render([*conversation[:-1]], prompt=False):
+        return f"has no prompt for a reply (add_generation_prompt changes nothing): it {problem}"
+    return problem
 
 
 def _takes(render: Render, conversation: Messages, lead: str) -> bool:

@@ -7,6 +7,7 @@ import msgspec
 from msgspec import UNSET
 
 import prompts
+from gateway.answering.engine_refusal import explain_overflow
 from gateway.answering.prompt_sizes import measure_segments
 from gateway.answering.question import Message, Question
 from gateway.answering.resolve import Target
@@ -70,12 +71,8 @@ async def compose(
         messages, segments = rendered.messages, _used_segments(draft, rendered)
     if folds_system:
         messages = fold_system(msgspec.to_builtins(messages))
-    sampling = target.sampling or {}
-    body: dict[str, Any] = {"model": target.engine_model, "messages": messages, **sampling, **question.parameters}
-    if body.get("n", 1) > 1 and body.get("temperature") == 0:
-        body["temperature"] = _ALMOST_GREEDY
-    if body.get("top_p") == 0:
-        body["top_p"] = _LIKELIEST_ALONE
+    sampling = _sampling(question, target, counter)
+    body: dict[str, Any] = {"model": target.engine_model, "messages": messages, **sampling}
     if question.stream:
         body["stream"] = True
         body["stream_options"] = {"include_usage": True}  # always, because settling needs it
@@ -83,6 +80,19 @@ async def compose(
         body["chat_template_kwargs"] = target.chat_template_kwargs
     body["cache_salt"] = make_cache_salt(tenant)
     return Composed(msgspec.json.encode(body), rendered, segments)
+
+
+def _sampling(question: Question, target: Target, counter: TokenCounter) -> dict[str, Any]:
+    """Return the parameters of the answer, the release's and the client's, as engines take them."""
+    own = dict(target.sampling or {})
+    if own.get("max_tokens"):  # beyond the context it is refused, and no client could mend it
+        own["max_tokens"] = min(own["max_tokens"], counter.context)
+    parameters = {**own, **question.parameters}
+    if parameters.get("n", 1) > 1 and parameters.get("temperature") == 0:
+        parameters["temperature"] = _ALMOST_GREEDY
+    if parameters.get("top_p") == 0:
+        parameters["top_p"] = _LIKELIEST_ALONE
+    return parameters
 
 
 def _draft(
@@ -136,9 +146,7 @@ async def _fit(draft: prompts.Draft, question: Question, target: Target, counter
     try:
         return draft.fit(sizes, budget)
     except prompts.ContextTooLong as error:
-        raise BadRequest(
-            f"The context holds {context} tokens: {error}.", param="messages", code="context_length_exceeded"
-        ) from None
+        raise explain_overflow(context, str(error)) from None
 
 
 async def _measure_tools(tools: Any, room: int, counter: TokenCounter) -> int:

@@ -1,5 +1,6 @@
 """The engine's answer as vLLM writes it: JSON, or server-sent events that end with `[DONE]`."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -8,6 +9,8 @@ from msgspec import UNSET, UnsetType
 from gateway.errors import BAD_JSON, BraidError
 
 __all__ = [
+    "CUT",
+    "NO_ARGUMENTS",
     "BrokenAnswer",
     "CompletionTokensDetails",
     "EngineAnswer",
@@ -21,6 +24,11 @@ __all__ = [
     "decode_answer",
     "decode_event",
 ]
+
+NO_ARGUMENTS = "{}"
+"""The arguments of a call that has none: clients decode them, and parsers of engines leave them out (vllm #28806)."""
+CUT = ("length", "content_filter")
+"""The reasons of a choice's end at which its last call may be less than a whole one."""
 
 _EVENT_BYTES = 8 * 1024 * 1024
 _NEWLINE, _RETURN = b"\n\r"  # as numbers: bytes are looked for in bytes at several times the cost
@@ -131,13 +139,22 @@ def decode_answer(body: bytes) -> EngineAnswer:
     try:
         answer = _answers.decode(body)
     except BAD_JSON:
-        raise BrokenAnswer(
-            "The model server sent an answer that can't be read. Try again.", code="engine_error"
-        ) from None
+        answer = None
+    if answer is None or not answer.choices:  # clients take the first choice without a look
+        raise BrokenAnswer("The model server sent an answer that can't be read. Try again.", code="engine_error")
     for choice in answer.choices:
         if choice.finish_reason not in _REASONS:
             choice.finish_reason = _to_reason(choice.finish_reason, code="engine_error")
+        calls = (choice.message and choice.message.tool_calls) or []
+        _fill_arguments(calls[:-1] if choice.finish_reason in CUT else calls)
     return answer
+
+
+def _fill_arguments(calls: Iterable[dict[str, Any]]) -> None:
+    for call in calls:
+        function: dict[str, Any] | None = call.get("function")
+        if function:
+            function["arguments"] = function.get("arguments") or NO_ARGUMENTS
 
 
 def decode_event(data: bytes) -> EngineEvent:

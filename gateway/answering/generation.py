@@ -58,7 +58,8 @@ class Generation:
             self._upstream = upstream = await lease.engine.chat(self.trace.composed.body)
             if self.trace.question.stream:
                 first = await upstream.start()
-                if first.startswith(_ERROR_EVENT):  # an answer that never began: nobody has seen anything of it
+                # An answer that never began: nobody has seen anything of it.
+                if first.startswith(_ERROR_EVENT) or not _has_events(upstream):
                     raise EngineRefused(500, cut_excerpt(first))
         self.trace.mark_first_byte()
         self._begun = True
@@ -196,3 +197,8 @@ class Generation:
             self._metrics.prompt_tokens.add(record.usage.get("prompt_tokens", 0))
             self._metrics.completion_tokens.add(record.usage.get("completion_tokens", 0))
         self._answers.put(trace.tenant, record, trace.list_uncounted_segments(), trace.find_uncounted_answer())
+
+
+def _has_events(answer: Stream) -> bool:
+    """Tell whether an engine answered with events, and not with a page of what stands before it."""
+    return answer.headers.get("content-type", "").lower().startswith("text/event-stream")

@@ -58,6 +58,7 @@ class Question(msgspec.Struct, frozen=True):
         options: Strands to switch.
         request_id: Of the request that asks it, for the answer's record.
         retrieval: Stores that the client names itself, searched instead of a release's.
+        client_names: The client's names of the messages and of parameters, where they aren't the engine's.
     """
 
     id: str
@@ -71,6 +72,11 @@ class Question(msgspec.Struct, frozen=True):
     options: BraidOptions | None = None
     request_id: str = ""
     retrieval: RetrievalSpec | None = None
+    client_names: Mapping[str, str] = {}
+
+    def name_for_client(self, param: str | None) -> str | None:
+        """Return the name that the client has for what is at fault."""
+        return param and self.client_names.get(param, param)
 
     @property
     def text(self) -> str:

@@ -6,6 +6,7 @@ import structlog
 
 from gateway.adapters.service import check_set_aside
 from gateway.answering.compose import compose
+from gateway.answering.engine_refusal import explain_refusal
 from gateway.answering.generation import Generation
 from gateway.answering.question import Question
 from gateway.answering.resolve import Resolver, Target
@@ -26,7 +27,7 @@ from gateway.engines import (
 from gateway.engines.base_traits import BaseTraits
 from gateway.engines.replica import Replica
 from gateway.engines.token_counter import TokenCounter
-from gateway.errors import BadRequest, BraidError, Denied, blur
+from gateway.errors import BraidError, Denied
 from gateway.metrics import Metrics
 from gateway.shutdown import Drain
 from gateway.tenants.authenticator import Principal, Scope
@@ -40,11 +41,6 @@ _log = structlog.get_logger()
 _ATTEMPTS = 2
 _TOO_MANY = 429
 _ADAPTER_PATIENCE_SECONDS = 10.0
-_NO_TOOLS = (
-    "The base model was started without a way to tell tool calls from text, so it can't call tools: its chat template "
-    "has no words for them, or its engine has no parser. Leave out tools, or ask for an answer in JSON. The operator "
-    "can name a parser (BRAID_ENGINE_OPTIONS=--tool-call-parser …)."
-)
 
 
 class AnsweringService:
@@ -107,6 +103,8 @@ class AnsweringService:
         try:
             await self._start(generation, on_wait)
         except BaseException as error:
+            if isinstance(error, BraidError):
+                error.param = question.name_for_client(error.param)
             await generation.aclose(error)
             raise
         return generation
@@ -178,7 +176,7 @@ class AnsweringService:
                     lease.note_missing_adapter()
                     failure = AdapterNotLoaded(adapter, f"{lease.engine.url} doesn't know it any more")
                 elif error.engine_status < 500 and error.engine_status != _TOO_MANY:
-                    raise _explain(error) from error
+                    raise explain_refusal(error, self._counter.context) from error
                 else:
                     tried.append(lease.replica)
                     failure = error
@@ -205,17 +203,3 @@ class AnsweringService:
                 await check_set_aside(session, tenant, missing.name)
             await self._reconciler.wait_until_resident(missing.name, _ADAPTER_PATIENCE_SECONDS, everywhere=False)
             return self._pool.pick(adapter)
-
-
-def _explain(error: EngineRefused) -> BraidError:
-    """Return an engine's refusal as an error for the client, who may read what it says of the request."""
-    if error.engine_status == 400:
-        if "--tool-call-parser" in error.reason:
-            return BadRequest(_NO_TOOLS, param="tools", code="tools_unsupported")
-        too_long = "context length" in error.reason or "context_length" in error.reason
-        return BadRequest(
-            blur(error.reason),
-            param=error.engine_param,
-            code="context_length_exceeded" if too_long else "engine_refused",
-        )
-    return error

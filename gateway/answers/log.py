@@ -10,7 +10,7 @@ import prompts
 from gateway.answers.counts import COUNT_SECONDS, AnswerCounts, WaitingRecord
 from gateway.answers.record import AnswerRecord, CitedPassage, UncountedAnswer
 from gateway.answers.repository import AnswerDocumentRepository, AnswerRepository
-from gateway.db import Database
+from gateway.db import Database, is_disk_full
 from gateway.ids import new_id
 from gateway.metrics import Metrics
 
@@ -120,8 +120,8 @@ class AnswerLog:
     async def _settle(self, batch: Sequence[WaitingRecord]) -> None:
         """Write a batch as soon as the database takes it; a record that it refuses though it is writable is lost."""
         refusals = 0
-        while (reason := await self._try(batch)) is not None:
-            if not await self._database.is_writable():
+        while (error := await self._try(batch)) is not None:
+            if is_disk_full(error) or not await self._database.is_writable():
                 await asyncio.sleep(_RETRY_SECONDS)
                 continue
             refusals += 1
@@ -132,16 +132,16 @@ class AnswerLog:
                 return
             if refusals == 2:
                 self._metrics.records_dropped.inc()
-                _log.error("answer_record_lost", answer=batch[0].record.id, reason=reason)
+                _log.error("answer_record_lost", answer=batch[0].record.id, reason=f"{type(error).__name__}: {error}")
                 return
         await self._touch_stores(batch)
 
-    async def _try(self, batch: Sequence[WaitingRecord]) -> str | None:
-        """Write a batch; return the reason why that failed, None where it didn't."""
+    async def _try(self, batch: Sequence[WaitingRecord]) -> Exception | None:
+        """Write a batch; return the error by which that failed, None where it didn't."""
         try:
             await self._write(batch)
         except Exception as error:  # a writer that ended would let every later record wait for good
-            return f"{type(error).__name__}: {error}"
+            return error
         return None
 
     async def _write(self, batch: Sequence[WaitingRecord]) -> None:

@@ -52,6 +52,7 @@ _PARAMETERS = (
     "parallel_tool_calls",
     "reasoning_effort",
 )
+_NEW_LIMIT = {"max_tokens": "max_completion_tokens"}
 _get_parameters = attrgetter(*_PARAMETERS)
 
 
@@ -110,6 +111,7 @@ class ChatCompletionCreate(msgspec.Struct):
     functions: Any = None
     function_call: Any = None
     modalities: list[str] | None = None
+    web_search_options: Any = None
 
     @property
     def include_usage(self) -> bool:
@@ -162,6 +164,12 @@ def _refuse_unanswerable(request: ChatCompletionCreate) -> None:
             )
     if request.modalities and request.modalities != ["text"]:
         raise BadRequest("Answers are text only. Leave 'modalities' out, or ask for ['text'].", param="modalities")
+    if request.web_search_options is not None:
+        raise BadRequest(
+            "The web isn't searched here. Leave 'web_search_options' out, or ask an assistant, which answers from "
+            "documents.",
+            param="web_search_options",
+        )
 
 
 def to_question(request: ChatCompletionCreate, request_id: str = "") -> Question:
@@ -182,6 +190,7 @@ def to_question(request: ChatCompletionCreate, request_id: str = "") -> Question
         conversation=find_conversation(request.prompt_cache_key, request.metadata),
         options=request.braid,
         request_id=request_id,
+        client_names=_NEW_LIMIT if request.max_completion_tokens is not None else {},
     )
 
 

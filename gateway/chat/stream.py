@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from gateway.answering.answer_text import AnswerText
-from gateway.answering.engine_answer import BrokenAnswer, decode_event
+from gateway.answering.engine_answer import CUT, NO_ARGUMENTS, BrokenAnswer, decode_event
 from gateway.answering.trace import AnswerTrace
 from gateway.chat.choice_fields import close_choice, to_logprobs
 from gateway.errors import BraidError
@@ -63,6 +63,7 @@ class ChunkEncoder:
         self._trace = trace
         self._checked = trace.citable or trace.checks_links
         self._texts: dict[tuple[int, str], AnswerText] = {}
+        self._calls: dict[int, dict[int, bool]] = {}
         self._open = choices
         self._include_usage = include_usage
 
@@ -130,10 +131,26 @@ class ChunkEncoder:
         delta: dict[str, Any] = raw.get("delta") or {}
         finish = raw.get("finish_reason")
         index = raw.get("index", 0)
+        self._follow_calls(index, delta, finish)
         if self._checked and self._check(index, delta, ends=finish is not None) and finish is None:
             if raw.get("logprobs") is None and not any(delta.values()):
                 return None
         return {"index": index, "delta": delta, "logprobs": to_logprobs(raw.get("logprobs")), "finish_reason": finish}
+
+    def _follow_calls(self, index: int, delta: dict[str, Any], finish: str | None) -> None:
+        """Note which calls of a choice have arguments; those that end without any get an object without members."""
+        pieces: list[dict[str, Any]] = delta.get("tool_calls") or []
+        calls = self._calls.setdefault(index, {}) if pieces else self._calls.get(index, {})
+        for piece in pieces:
+            number: int = piece.get("index", 0)
+            function: dict[str, Any] = piece.get("function") or {}
+            calls[number] = calls.get(number, False) or bool(function.get("arguments"))
+        if finish is None or all(calls.values()):
+            return
+        whole = list(calls)[:-1] if finish in CUT else list(calls)
+        filling = [{"index": one, "function": {"arguments": NO_ARGUMENTS}} for one in whole if not calls[one]]
+        if filling:
+            delta["tool_calls"] = [*pieces, *filling]
 
     def _check(self, index: int, delta: dict[str, Any], *, ends: bool) -> bool:
         """Check the texts of a choice's delta in place; tell whether any of them is withheld."""
@@ -166,4 +183,5 @@ def _is_just_text(data: bytes) -> bool:
         or b'"system_fingerprint"' in data
         or b'"error"' in data
         or b'"logprobs":{' in data
+        or b'"tool_calls":[' in data
     )

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import sqlite3
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
@@ -17,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from gateway.db.sqlite_connection import SqliteConnection
 
-__all__ = ["Database", "find_sqlite_file", "lock", "lock_connection", "open_database"]
+__all__ = ["Database", "find_sqlite_file", "is_disk_full", "lock", "lock_connection", "open_database"]
 
 # A server that is gone without a word is noticed within seconds: by connecting, and on connections that wait.
 _CONNECTING = {
@@ -26,6 +27,7 @@ _CONNECTING = {
 }  # fmt: skip
 
 _CLOSING_SECONDS = 2.0
+_DISK_FULL = "53100"  # PostgreSQL's
 
 
 class Database:
@@ -63,6 +65,13 @@ class Database:
         """Open a unit of work that only reads: it never waits for a writer."""
         async with self._read() as session, session.begin():
             yield session
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Tell whether a statement failed because the database's disk is full, whatever was to be written."""
+    cause = getattr(error, "orig", None)
+    full = getattr(cause, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+    return full or getattr(cause, "sqlstate", None) == _DISK_FULL
 
 
 @asynccontextmanager

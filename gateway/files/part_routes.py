@@ -9,7 +9,7 @@ from gateway.web.error_responses import declare_errors
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/v1/uploads", tags=["files"], responses=declare_errors(404, 429, 507))
+router = APIRouter(prefix="/v1/uploads", tags=["files"], responses=declare_errors(404, 429))
 
 _FORM: dict[str, Any] = {
     "type": "object",

@@ -13,7 +13,7 @@ from gateway.web.state import part_of
 
 __all__ = ["routers"]
 
-router = APIRouter(prefix="/v1/files", tags=["files"], responses=declare_errors(404, 507))
+router = APIRouter(prefix="/v1/files", tags=["files"], responses=declare_errors(404))
 routers = (router, uploads_in_parts)
 
 

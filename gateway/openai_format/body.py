@@ -26,6 +26,10 @@ _WHERE = re.compile(r" - at (?:`key` in )?`\$\.?(?P<path>[^`]*)`$")
 _HALF_PAIR = re.compile(
     rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2}"
 )
+_BYTE = re.compile(r"\(byte (?P<at>\d+)\)$")
+_NO_NUMBERS = (b"NaN", b"Infinity")
+_STEP = re.compile(r"[^.\[\]]+")
+_CHOICE = re.compile(r"Invalid enum value (?P<value>.*?) - at ", re.DOTALL)
 _MOST_EXACT = 2**53
 _MISSING = re.compile(r"missing required field `(\w+)`")
 
@@ -41,15 +45,20 @@ def decode_body(decoder: msgspec.json.Decoder[Body], body: bytes) -> Body:
         return decoder.decode(body)
     except msgspec.ValidationError as error:
         problem = error
+    except RecursionError:
+        raise BadRequest(
+            "The body has too many objects or lists within each other to be read. Send it less deep.",
+            code="invalid_json",
+        ) from None
     except BAD_JSON as error:
         raise BadRequest(_explain_unreadable(body, error), code="invalid_json") from None
     members = msgspec.json.decode(body) if "got `float`" in str(problem) else None
     if not isinstance(members, dict):
-        raise _explain(problem)
+        raise _explain(problem, decoder.type)
     try:
         return msgspec.convert(_with_whole_numbers(cast("dict[str, Any]", members)), decoder.type)
     except msgspec.ValidationError as error:
-        raise _explain(error) from None
+        raise _explain(error, decoder.type) from None
 
 
 def find_conversation(cache_key: str | None, metadata: Mapping[str, str] | None) -> str | None:
@@ -79,10 +88,13 @@ def _explain_unreadable(body: bytes, error: Exception) -> str:
         return (
             f"The body isn't in UTF-8 (it has the byte {error.object[error.start]:#x} where none can be). Send UTF-8."
         )
+    place = _BYTE.search(str(error))
+    if place is not None and body.startswith(_NO_NUMBERS, int(place["at"])):
+        return f"The body isn't valid JSON: {error}. JSON has no NaN and no Infinity. Send a number, or leave it out."
     return f"The body isn't valid JSON: {error}."
 
 
-def _explain(error: msgspec.ValidationError) -> BadRequest:
+def _explain(error: msgspec.ValidationError, kind: Any) -> BadRequest:
     message = str(error)
     where = _WHERE.search(message)
     missing = _MISSING.search(message)
@@ -91,4 +103,26 @@ def _explain(error: msgspec.ValidationError) -> BadRequest:
     path = where["path"].replace("[...]", "")
     if missing is not None:
         path = f"{path}.{missing.group(1)}"
+    if (choice := _CHOICE.match(message)) is not None:
+        choices = ", ".join(_list_choices(kind, path))
+        return BadRequest(f"{choice['value']} can't be {path!r}. Use one of {choices}.", param=path)
     return BadRequest(f"{message[: where.start()]} at {path!r}.", param=path)
+
+
+def _list_choices(kind: Any, path: str) -> list[str]:
+    """Return the values that may stand at a path of a body of this kind."""
+    nodes: list[Any] = [msgspec.inspect.type_info(kind)]
+    for step in _STEP.findall(path):
+        nodes = [inner for node in nodes for inner in _list_inner(node, step)]
+    return [str(value) for node in nodes if isinstance(node, msgspec.inspect.LiteralType) for value in node.values]
+
+
+def _list_inner(node: Any, step: str) -> list[Any]:
+    """Return the types that a step of a path may lead to."""
+    if isinstance(node, msgspec.inspect.StructType):
+        inner = [field.type for field in node.fields if field.encode_name == step]
+    elif isinstance(node, msgspec.inspect.ListType):
+        inner = [node.item_type]
+    else:
+        inner = []
+    return [one for each in inner for one in (each.types if isinstance(each, msgspec.inspect.UnionType) else [each])]

@@ -18,6 +18,12 @@ _MAX_ITEMS = 2048
 _MOST_INT = 2**63 - 1
 _RESULTS = "file_search_call.results"
 _LOGPROBS = "message.output_text.logprobs"
+_NAMES = {
+    "messages": "input",
+    "max_tokens": "max_output_tokens",
+    "response_format": "text.format",
+    "reasoning_effort": "reasoning.effort",
+}
 _UNSUPPORTED = {
     "previous_response_id": "Responses aren't stored here. Send the items of the conversation so far in 'input'.",
     "conversation": "Conversations aren't stored here. Send the items of the conversation so far in 'input'.",
@@ -137,5 +143,6 @@ def to_question(request: ResponseCreate, request_id: str = "", *, grammars: bool
         options=request.braid,
         request_id=request_id,
         retrieval=tools.search,
+        client_names=_NAMES,
     )
     return question, tools

@@ -6,7 +6,7 @@ from typing import Any, Literal
 import msgspec
 
 from gateway.answering.answer_text import AnswerText
-from gateway.answering.engine_answer import BrokenAnswer, decode_event
+from gateway.answering.engine_answer import NO_ARGUMENTS, BrokenAnswer, decode_event
 from gateway.errors import BraidError
 from gateway.ids import new_id
 from gateway.responses.output import ResponseBuilder, cite, to_call
@@ -148,7 +148,9 @@ class ResponseEvents:
             item = to_call({**call, "function": {**(call.get("function") or {}), "arguments": ""}}, "in_progress")
             self._start(item)
             self._call = call.get("index")
-        text: str = _member(call, "function", "arguments") or ""
+        self._send_arguments(item, _member(call, "function", "arguments") or "")
+
+    def _send_arguments(self, item: FunctionCall, text: str) -> None:
         if text:
             item.arguments += text
             self._emit("response.function_call_arguments.delta", **self._place(), delta=text)
@@ -175,6 +177,8 @@ class ResponseEvents:
             case OutputMessage():
                 self._close_part(item.content[0])
             case FunctionCall():
+                if status == "completed" and not item.arguments:
+                    self._send_arguments(item, NO_ARGUMENTS)
                 name = "response.function_call_arguments.done"
                 self._emit(name, **place, name=item.name, arguments=item.arguments)
             case ReasoningItem():

@@ -13,7 +13,7 @@ from gateway.web.presence import Presence
 __all__ = ["router"]
 
 _PREFIX = "/api/vector_stores/{vector_store_id}/documents"
-router = APIRouter(prefix=_PREFIX, tags=["documents"], responses=declare_errors(404, 409, 507))
+router = APIRouter(prefix=_PREFIX, tags=["documents"], responses=declare_errors(404, 409))
 
 
 def _service(principal: ManageKey, state: CurrentState) -> DocumentService:

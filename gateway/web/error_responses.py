@@ -42,9 +42,9 @@ _DESCRIPTIONS = {
     502: "The model server's answer can't be used.",
     503: "A part that the answer needs isn't there now.",
     504: "The model server took too long.",
-    507: "The disk of the server is nearly full.",
+    507: "The disk of the server is full, or nearly so.",
 }
-_ALWAYS = (400, 401, 403, 413, 415, 500, 503)
+_ALWAYS = (400, 401, 403, 413, 415, 500, 503, 507)
 
 
 def declare_errors(*statuses: int) -> dict[int | str, dict[str, Any]]:

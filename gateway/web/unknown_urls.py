@@ -12,6 +12,7 @@ _PLACE = re.compile(
     re.IGNORECASE,
 )
 _OLD_OR_FOREIGN = re.compile(r"/(?:completions|messages|generate|api/chat)$", re.IGNORECASE)
+_UNSTORED = re.compile(r"^/v1/(?:responses/resp_|chat/completions/chatcmpl-)")
 _SHOWN = 500
 
 
@@ -23,8 +24,12 @@ def explain_unknown(method: str, path: str) -> NotFound:
     """
     message = f"There is no {method} {path[:_SHOWN]} here."
     meant = _find_meant(path)
-    if meant:
-        message += f" Did you mean {meant[:_SHOWN]}? Clients of OpenAI's API take a base URL that ends with /v1."
+    if _UNSTORED.match(path):
+        message += " Answers aren't stored to be had again; GET /api/answers/{answer_id} says what one was made of."
+    elif meant:
+        message += f" Did you mean {meant[:_SHOWN]}?"
+        if not path.startswith("/v1/") or meant in path:
+            message += " Clients of OpenAI's API take a base URL that ends with /v1."
     return NotFound(message, code="unknown_url")
 
 

@@ -3,6 +3,8 @@ import re
 from datetime import date
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.training import chat_templates as templates
 from training.chat_format import ChatFormat, choose_format, fold_system, needs_folding
@@ -172,11 +174,30 @@ def test_a_thought_is_switched_off_by_the_name_that_does_it(switch: str, value: 
         (templates.PLAIN.replace("assistant\n{%", "assistant\nAnswer: {%"), "begins a reply with 'Answer:'"),
         (templates.PLAIN.replace("{{ message.content }}", "{{ message.content if message.role != 'user' }}"),
          "leaves the last question out"),
+        (templates.TURNS, r"has no prompt for a reply .*: it writes '<\|im_start"),
     ],
 )  # fmt: skip
 def test_other_traits_are_refused_by_their_own_names(template: str, trait: str) -> None:
     with pytest.raises(TrainingError, match=trait):
         choose(template)
+
+
+@given(
+    where=st.sampled_from(["", "{% if messages[0].role != 'system' %}"]),
+    values=st.sampled_from(["['a', 'b', 'c']", "range(1000)", "'abc'", "messages | length | string"]),
+    inside=st.booleans(),
+)
+def test_a_template_that_picks_at_random_is_refused_each_time(where: str, values: str, inside: bool) -> None:
+    pick = f"{where}{{{{ {values} | random }}}}{'{% endif %}' if where else ''}"
+    template = templates.PLAIN.replace("{{ message.content }}", f"{pick}{{{{ message.content }}}}")
+    with pytest.raises(TrainingError, match="picks something at random") as caught:
+        choose(template if inside else pick + templates.PLAIN)
+    assert caught.value.code == "unsupported_chat_template"
+
+
+def test_what_is_picked_at_random_can_be_given_where_the_template_takes_it() -> None:
+    given_name = "{% if seed is not defined %}{% set seed = range(1000) | random %}{% endif %}{{ seed }}\n"
+    assert choose(given_name + templates.PLAIN).variables == {"seed": False}
 
 
 @pytest.mark.parametrize(

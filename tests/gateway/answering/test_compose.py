@@ -157,7 +157,7 @@ async def test_room_for_the_answer_is_kept_in_the_context(
 
 async def test_a_question_beyond_the_context_is_refused_with_its_size() -> None:
     question = Question("answer-1", "base", [Message("user", "word " * 500)], {})
-    with pytest.raises(BadRequest, match="The context holds 400 tokens") as caught:
+    with pytest.raises(BadRequest, match="maximum context length is 400 tokens") as caught:
         await compose(question, Target("base", prompt=HOUSE), NO_EVIDENCE, "kestrel", Counter(400))
     assert (caught.value.param, caught.value.code) == ("messages", "context_length_exceeded")
 

@@ -54,6 +54,12 @@ def test_data_that_cannot_be_read_is_a_broken_answer(data: bytes) -> None:
         decode_answer(data)
 
 
+def test_an_answer_without_a_choice_is_none() -> None:
+    with pytest.raises(BrokenAnswer) as caught:
+        decode_answer(b'{"choices": [], "usage": {"prompt_tokens": 5}}')
+    assert caught.value.code == "engine_error"
+
+
 def test_an_error_in_mid_stream_is_a_broken_answer() -> None:
     with pytest.raises(BrokenAnswer, match="reported an error"):
         decode_event(b'{"error":{"message":"boom","code":500}}')
@@ -68,7 +74,7 @@ def test_usage_is_counted_without_what_only_one_engine_has() -> None:
         "completion_tokens_details": {"reasoning_tokens": 1},
         "kv_transfer": 9,
     }
-    answer = decode_answer(json.dumps({"choices": [], "usage": usage}).encode())
+    answer = decode_answer(json.dumps({"choices": [{}], "usage": usage}).encode())
     assert answer.usage is not None
     expected = TokenUsage(5, 2, 7, PromptTokensDetails(3), CompletionTokensDetails(1))
     assert answer.usage.to_token_usage() == expected

@@ -10,6 +10,7 @@ from sqlalchemy import event, text
 from gateway.db import Database
 from gateway.errors import NotFound
 from tests.gateway.answers.steps import Log
+from tests.gateway.full_disk import full
 from tests.waiting import until
 
 
@@ -147,6 +148,19 @@ async def test_records_wait_for_a_database_that_is_locked_for_long(log: Log, num
         assert await log.log.flush()
         for id in ids:
             assert (await log.read(id)).id == id
+    assert log.dropped == 0
+
+
+@pytest.mark.parametrize("number", [1, 3])
+async def test_records_wait_for_a_database_whose_disk_is_full(log: Log, number: int) -> None:
+    large = {"filler": "x" * 100_000}  # there is room for a small one on the pages of the others
+    async with log.writing():
+        with full(log.database):
+            ids = [log.put(usage=large) for _ in range(number)]
+            assert not await log.log.flush()
+        await until(lambda: log.log._settled == number)
+        for id in ids:
+            assert (await log.read(id)).usage == large
     assert log.dropped == 0
 
 

@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gateway.answering.compose import Composed
@@ -117,6 +117,28 @@ def test_a_stream_adds_up_to_the_whole_answer(turns: list[Turn], finish: str, se
         assert one["finish_reason"] == choice["finish_reason"] == finish
     assert [event["braid"] for event in streamed if "braid" in event] == [whole["braid"]]
     assert streamed[-1]["usage"] == whole["usage"] == USAGE
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.sampled_from([[], [""], ["{}"], ['{"a"', ": 1}"]]), min_size=1, max_size=3),
+    st.sampled_from(["stop", "length", "tool_calls", "content_filter"]),
+    st.booleans(),
+)
+@example([[]], "tool_calls", False)
+def test_the_arguments_of_a_whole_call_are_json_also_where_the_engine_leaves_them_out(
+    calls: list[list[str]], finish: str, searched: bool
+) -> None:
+    turn: Any = {"reasoning": [], "content": [], "refusal": [], "tool_calls": calls}
+    raw = b"".join(map(chunk, deltas_of(turn))) + chunk({}, finish) + LAST + DONE_EVENT
+    (streamed,) = add_up(events(make_trace(searched=searched), raw), 1)
+    body = {"choices": [{"message": message_of(turn), "finish_reason": finish}]}
+    whole = json.loads(encode_completion(make_trace(searched=searched), decode_answer(json.dumps(body).encode())))
+    arguments = [call["function"]["arguments"] for call in whole["choices"][0]["message"]["tool_calls"]]
+    assert [call["arguments"] for call in streamed["tool_calls"].values()] == arguments
+    cut = finish in ("length", "content_filter")
+    for text, pieces in zip(arguments[:-1] if cut else arguments, calls, strict=not cut):
+        assert json.loads(text) == json.loads("".join(pieces) or "{}")
 
 
 @pytest.mark.parametrize("name", ["reasoning", "reasoning_content"])

@@ -185,7 +185,9 @@ async def test_tools_that_the_engine_can_not_read_are_a_400_that_says_why(
     assert "BRAID_ENGINE_OPTIONS" in error["message"]
 
 
-@pytest.mark.parametrize("fault", [faults.refuse(), faults.status(500), faults.status(503), faults.engine_error(0)])
+@pytest.mark.parametrize(
+    "fault", [faults.refuse(), faults.status(500), faults.status(503), faults.engine_error(0), faults.body(b"<html>")]
+)
 async def test_one_replica_that_fails_before_its_first_byte_is_a_5xx_to_try_again(
     gateway: Gateway, engine: FakeVllm, fault: Fault
 ) -> None:
@@ -198,7 +200,15 @@ async def test_one_replica_that_fails_before_its_first_byte_is_a_5xx_to_try_agai
 
 
 @pytest.mark.parametrize(
-    "fault", [faults.refuse(), faults.status(500), faults.status(429), faults.cut(0), faults.engine_error(0)]
+    "fault",
+    [
+        faults.refuse(),
+        faults.status(500),
+        faults.status(429),
+        faults.cut(0),
+        faults.engine_error(0),
+        faults.body(b"<html>"),
+    ],
 )
 async def test_another_replica_takes_over_before_the_first_byte(
     settings: Settings, engine: FakeVllm, fault: Fault

@@ -93,6 +93,7 @@ def test_unknown_fields_are_ignored() -> None:
         ({"functions": [{"name": "f"}]}, "functions"),
         ({"function_call": "auto"}, "function_call"),
         ({"modalities": ["text", "audio"]}, "modalities"),
+        ({"web_search_options": {}}, "web_search_options"),
     ],
 )
 def test_what_would_be_answered_as_if_it_had_not_been_asked_is_refused(fields: dict[str, Any], param: str) -> None:

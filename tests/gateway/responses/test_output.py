@@ -165,7 +165,7 @@ def test_an_answer_has_at_least_one_item_and_none_that_says_nothing(message: dic
 def test_a_call_without_an_id_or_arguments_gets_what_a_client_needs() -> None:
     _, response = build({"tool_calls": [{"function": {"name": "find"}}, {}]})
     first, second = response["output"]
-    assert (first["name"], first["arguments"], second["name"]) == ("find", "", "")
+    assert (first["name"], first["arguments"], second["name"]) == ("find", "{}", "")
     assert first["call_id"].startswith("call_")
     assert first["call_id"] != second["call_id"]
 

@@ -194,10 +194,12 @@ def test_each_call_is_an_item_and_is_whole_when_it_is_done() -> None:
         "function_call_arguments.done",
         "output_item.done",
         "output_item.added",
+        "function_call_arguments.delta",
         "function_call_arguments.done",
         "output_item.done",
     ]
     assert (events[5]["name"], events[5]["arguments"]) == ("find0", '{"a": 1}')
+    assert [item["arguments"] for item in events[-1]["response"]["output"]] == ['{"a": 1}', "{}"]
     assert [item["call_id"] for item in events[-1]["response"]["output"]] == ["call_0", "call_1"]
     assert events[2]["item"]["status"] == "in_progress"
 

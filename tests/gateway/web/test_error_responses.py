@@ -34,7 +34,7 @@ def test_a_path_with_an_id_lists_404() -> None:
 
 def test_statuses_are_in_order_and_503_says_when_to_try_again() -> None:
     declared = declare_errors(404, 409)
-    assert list(declared) == [400, 401, 403, 404, 409, 413, 415, 500, 503, "default"]
+    assert list(declared) == [400, 401, 403, 404, 409, 413, 415, 500, 503, 507, "default"]
     assert "retry-after" in declared[503]["headers"]
 
 

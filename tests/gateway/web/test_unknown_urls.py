@@ -34,3 +34,18 @@ def test_nothing_is_made_up_for_other_paths(path: str) -> None:
 
 def test_a_long_path_is_not_all_repeated() -> None:
     assert len(explain_unknown("GET", f"/models/{'x' * 16_000}").message) < 1_300
+
+
+@pytest.mark.parametrize(
+    ("path", "is_base_wrong"),
+    [("/v1/completions", False), ("/v1/messages", False), ("/chat/completions", True), ("/v1/v1/models", True)],
+)
+def test_only_a_wrong_base_url_is_told_how_it_ends(path: str, is_base_wrong: bool) -> None:
+    assert ("base URL" in explain_unknown("POST", path).message) == is_base_wrong
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/responses/resp_1", "/v1/responses/resp_1/input_items", "/v1/chat/completions/chatcmpl-1/messages"]
+)
+def test_who_wants_an_answer_again_is_told_that_none_is_stored(path: str) -> None:
+    assert "aren't stored" in explain_unknown("GET", path).message

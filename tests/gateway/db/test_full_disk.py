@@ -1,0 +1,42 @@
+"""What a client reads while the disk of the database is full: what is the matter, and not that it may try at once."""
+
+from sqlite3 import SQLITE_BUSY, SQLITE_FULL
+from typing import Any
+
+import pytest
+from sqlalchemy.exc import OperationalError
+
+from gateway.db import is_disk_full
+from tests.gateway.conftest import Gateway
+from tests.gateway.full_disk import full
+
+ASK = {"model": "base", "messages": [{"role": "user", "content": "Hi"}]}
+PROMPT = {"name": "house", "template": "{% block system %}Be brief." + "x" * 15_000 + "{% endblock %}"}
+
+
+async def test_a_full_disk_is_told_to_who_writes_and_answers_go_on(gateway: Gateway) -> None:
+    client = await gateway.tenant("kestrel")
+    with full(gateway.state.database):
+        refused = await client.post("/api/prompts", json=PROMPT)
+        assert (refused.status_code, refused.json()["error"]["code"]) == (507, "disk_full")
+        assert "disk of the server's database is full" in refused.json()["error"]["message"]
+        assert (await client.post("/v1/chat/completions", json=ASK)).status_code == 200
+    assert (await client.post("/api/prompts", json=PROMPT)).status_code == 201
+
+
+@pytest.mark.parametrize(
+    ("members", "is_full"),
+    [
+        ({"sqlite_errorcode": SQLITE_FULL}, True),
+        ({"sqlite_errorcode": SQLITE_BUSY}, False),
+        ({"sqlstate": "53100"}, True),
+        ({"sqlstate": "53300"}, False),
+        ({}, False),
+    ],
+)
+def test_a_full_disk_is_known_by_the_code_of_either_database(members: dict[str, Any], is_full: bool) -> None:
+    cause = Exception("no")
+    for name, value in members.items():
+        setattr(cause, name, value)
+    assert is_disk_full(OperationalError("INSERT", None, cause)) is is_full
+    assert not is_disk_full(ValueError("no"))
