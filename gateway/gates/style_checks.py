@@ -63,8 +63,8 @@ def judge_likeness(rows: Sequence[RowMeasurement]) -> list[Check]:
     name, label = "style.likeness", "likeness to the tenant's other replies, by character n-grams"
     against = "halfway from the base's answers to the tenant's replies"
     if estimate_mean_difference(likeness["own"], likeness["base"]).low <= 0:
-        shown = show(name, "style", label, list(zip(likeness["candidate"], halfway, strict=True)), against)
-        return [replace(shown, note="The tenant's own replies don't stand out from the base's answers by it.")]
+        figure = show(name, "style", label, list(zip(likeness["candidate"], halfway, strict=True)), against)
+        return [replace(figure, note="The tenant's own replies don't stand out from the base's answers by it.")]
     return [decide(name, "style", label, likeness["candidate"], halfway, against, Bound(0.0, "high"))]
 
 
