@@ -6,7 +6,7 @@
 The shop's rows of `tests.bench.proofs` are learnt in one epoch of batches of 2, as there, at multiples of a job's own
 rate; adapters that there are already, such as the proofs', are measured as they are. Greedily and by transformers:
 
-- `style`: rules that answers keep, learnt from the held-out replies, `likeness`: how alike answers are to them, and
+- `style`: rules that answers keep, learnt from all held-out replies, `likeness`: how alike answers are to them, and
   `gain`: how much likelier the replies are than for the base, in nats per token,
 - `right` and `follows`: answers with the value of their passages, as they are and with other values in them,
 - `general`: prompts of the gate's suite that the base passes, and the adapter too,
@@ -135,7 +135,8 @@ def measure(material: Material, speaker: Speaker) -> Figures:
     """Ask everything of one adapter."""
     rows = material.held_out
     replies = [row["messages"][-1]["content"] for row in rows]
-    rules = learn_rules(replies, material.base_answers["held_out"])
+    every = [row["messages"][-1]["content"] for row in shop.held_out_rows()]  # ten are the fewest that teach rules
+    rules = learn_rules(every, material.base_answers["held_out"])
     asked = [material.render(row)[:-1] for row in rows]
     answers = speaker.answer(asked)
     changed = [
