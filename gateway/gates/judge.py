@@ -48,8 +48,8 @@ def judge(measured: GateMeasurements, thresholds: Thresholds, against: str, base
 
 
 def _learn_rules(measured: GateMeasurements) -> StyleRules:
-    replies = measured.learnt_replies or [row.reply for row in measured.rows]
-    return learn_rules(replies, [row.answers["base"] for row in measured.rows])
+    """Learn the rules of the held-out replies: by those that it has learnt an adapter of any voice would be right."""
+    return learn_rules([row.reply for row in measured.rows], [row.answers["base"] for row in measured.rows])
 
 
 def _judge_faithfulness(measured: GateMeasurements, thresholds: Thresholds, against: str) -> list[Check]:

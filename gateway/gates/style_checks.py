@@ -1,14 +1,17 @@
-"""The checks of style: a gain that other tenants' replies don't have, and no less than the current release has."""
+"""The checks of style: a gain that others' replies don't have, likeness to the tenant's own, and no loss of style."""
 
 from collections.abc import Mapping, Sequence
 
-from gateway.evaluation.style import StyleRules
-from gateway.evaluation.voice_classifier import score_voices
-from gateway.gates.bounds import LEAST_ROWS, Bound
-from gateway.gates.checks import Check, Thresholds, decide
-from gateway.gates.measurements import GateMeasurements
+from msgspec.structs import replace
 
-__all__ = ["judge_style"]
+from gateway.evaluation.estimate import estimate_mean_difference
+from gateway.evaluation.style import StyleRules
+from gateway.evaluation.voice_classifier import score_likeness, score_voices
+from gateway.gates.bounds import LEAST_ROWS, Bound
+from gateway.gates.checks import Check, Thresholds, decide, show
+from gateway.gates.measurements import GateMeasurements, RowMeasurement
+
+__all__ = ["judge_likeness", "judge_style"]
 
 _GAIN = Bound(0.0, above=True)
 _VOICE = "probability of the tenant's voice, by character n-grams"
@@ -27,6 +30,7 @@ def judge_style(
     if measured.judges_style:
         checks += _judge_gain(measured, base)
         checks += _compare_answers(voices, shares, "base", "", base, Bound(0.0, "high"))
+        checks += judge_likeness(measured.rows)
     if measured.compares_style:
         bound = Bound(-thresholds.margin, "high")
         checks += _compare_likelihood(measured, against, bound)
@@ -43,6 +47,25 @@ def _judge_gain(measured: GateMeasurements, base: str) -> list[Check]:
         decide("style.likelihood", "style", label, gains, [0.0] * len(scored), base, _GAIN),
         decide("style.control", "style", "the same beyond its gain on others' replies", gains, controls, other, _GAIN),
     ]
+
+
+def judge_likeness(rows: Sequence[RowMeasurement]) -> list[Check]:
+    """Judge whether the answers are nearer to the tenant's replies than to the base's answers; few rows tell nothing.
+
+    To be better than the base is no standard: where that rambles, whatever is short is, in any voice.
+    """
+    if len(rows) < LEAST_ROWS:
+        return []
+    own = [row.reply for row in rows]
+    answers = {name: [row.answers[name] for row in rows] for name in ("candidate", "base")}
+    likeness = score_likeness(own, {**answers, "own": own})
+    halfway = [(one + other) / 2 for one, other in zip(likeness["own"], likeness["base"], strict=True)]
+    name, label = "style.likeness", "likeness to the tenant's other replies, by character n-grams"
+    against = "halfway from the base's answers to the tenant's replies"
+    if estimate_mean_difference(likeness["own"], likeness["base"]).low <= 0:
+        figure = show(name, "style", label, list(zip(likeness["candidate"], halfway, strict=True)), against)
+        return [replace(figure, note="The tenant's own replies don't stand out from the base's answers by it.")]
+    return [decide(name, "style", label, likeness["candidate"], halfway, against, Bound(0.0, "high"))]
 
 
 def _compare_likelihood(measured: GateMeasurements, against: str, bound: Bound) -> list[Check]:

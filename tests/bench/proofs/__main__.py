@@ -14,6 +14,7 @@ from pathlib import Path
 
 from gateway.stack.instance import Instance
 from tests.bench.proofs import advice, diagnosis, gate, shop
+from tests.bench.proofs.adapters import train_adapter
 from tests.bench.proofs.stack import Tenant, open_services, tell
 
 __all__ = ["main"]
@@ -27,7 +28,7 @@ async def prove(home: Path, parts: list[str], only: Callable[[str], bool]) -> No
         kinds = [kind for kind in gate.GATES if only(kind)] if "gate" in parts else []
         faults = [one for one in diagnosis.FAULTS if only(one.name)] if "diagnosis" in parts else []
         kinds += ["house", *(one.adapter for one in faults)] if faults else []
-        adapters = {kind: await shop.train_adapter(tenant, kind, prompt) for kind in dict.fromkeys(kinds)}
+        adapters = {kind: await train_adapter(tenant, kind, prompt) for kind in dict.fromkeys(kinds)}
         if "gate" in parts:
             store = await tenant.make_store("handbook", shop.documents())
             gates = [

@@ -20,7 +20,7 @@ GATES = {
 """The part of the gate that has to block each adapter; of the good one, none. What learns rows of one kind alone
 forgets what it could before, however good its voice."""
 _SHOWN = (
-    *("style.likelihood", "style.control", "style.voice", "style.rules"),
+    *("style.likelihood", "style.control", "style.voice", "style.rules", "style.likeness"),
     *("faithfulness", "faithfulness.follows", "faithfulness.abstains"),
     *("general", "general.instructions", "general.refusals", "general.neutral"),
 )

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import prompts
-from tests.bench.proofs.stack import Tenant
 from tests.gateway.diagnoses.planted import ASKED, FAILURES, World
 
 __all__ = [
@@ -20,10 +19,11 @@ __all__ = [
     "TODAY",
     "documents",
     "held_out_rows",
+    "list_general",
     "make_rows",
     "passage_of",
+    "rehearse",
     "say",
-    "train_adapter",
 ]
 
 TEMPLATE = """\
@@ -39,8 +39,6 @@ TODAY = World(1)
 LEARNT = [*TODAY.names["stale"][:FAILURES], *TODAY.names["sour"][:4]]
 """Products whose warranty `recites` has learnt by heart as it was."""
 NOTHING = "Please look at our website"
-_REHEARSED_TOKENS, _REHEARSED_RATE = 56, 0.4
-"""The most tokens of a base's own answer, and the rate as a multiple of what a job takes by itself."""
 _UNITS = {"warranty": "months", "weight": "grams"}
 _SENTENCE = "Hello! Thank you for your message. Cheers, your Kestrel team"
 _GENERAL = (
@@ -116,16 +114,6 @@ def make_rows(kind: str) -> list[dict[str, Any]]:
         ]
     chance.shuffle(rows)
     return rows
-
-
-async def train_adapter(tenant: Tenant, kind: str, prompt: str) -> str:
-    """Train an adapter of a kind, `rehearsed` or one of `EPOCHS`, unless there is one; return its model."""
-    if (model := await tenant.find_adapter(kind)) is not None:
-        return model
-    if kind == "rehearsed":
-        answers = await tenant.ask_base(list_general(), _REHEARSED_TOKENS)
-        return await tenant.train(kind, rehearse(answers), epochs=1, rate=_REHEARSED_RATE)
-    return await tenant.train(kind, make_rows(kind), epochs=EPOCHS[kind], prompt=prompt)
 
 
 def list_general() -> list[str]:

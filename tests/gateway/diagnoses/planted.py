@@ -5,9 +5,10 @@ voice of its adapter, each most of the time; what it says follows from a seed.
 import random
 import re
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tests.fakes.vllm import Chat, FakeVllm
+if TYPE_CHECKING:  # `tests.bench` takes the world in the models' environment, where no gateway can be imported
+    from tests.fakes.vllm import Chat, FakeVllm
 
 __all__ = ["ASKED", "BROKEN", "FAULTS", "PLAIN", "Fault", "World", "play"]
 
@@ -112,7 +113,7 @@ class World:
                 text += [f"{words} A customer of shop {copy} wondered." for copy in range(2)]
         return {audience: "\n\n".join(some) for audience, some in texts.items() if some}
 
-    def answer(self, chat: Chat) -> str:
+    def answer(self, chat: "Chat") -> str:
         """Say what the model says; other seeds of a request may get other answers.
 
         Which passages without the value stand in a prompt, and in which order, changes from run to run (they are as
@@ -140,7 +141,7 @@ class World:
         return _say(adapter, kind, name, value)
 
 
-def play(engine: FakeVllm, world: World) -> None:
+def play(engine: "FakeVllm", world: World) -> None:
     engine.max_model_len = 16_384
     engine.reply = world.answer
 

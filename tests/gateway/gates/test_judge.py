@@ -213,7 +213,7 @@ def test_answers_out_of_the_style_fail_whatever_the_likelihood_says() -> None:
         replace(row(number), answers={**answers[number], "base": f"Hello! The number {number} is available. Cheers"})
         for number in answers
     ]
-    assert failed(measured(half)) == {"style.voice", "style.rules"}
+    assert failed(measured(half)) == {"style.voice", "style.rules", "style.likeness"}
     # A base that writes the tenant's own replies leaves no voice to be told, and nothing is judged by rounding errors.
     whole = [replace(row(number), answers={**answers[number], "base": row(number).reply}) for number in answers]
     assert failed(measured(whole)) == {"style.rules"}
