@@ -258,6 +258,7 @@ class EmbeddedBackend:
                 await asyncio.to_thread(shutil.rmtree, copy, ignore_errors=True)
             finally:
                 self._building = None
+        self._look_at_graph()  # what came meanwhile is outside
 
     async def _build_graph(self, copy: Path) -> None:
         async with self._change():
