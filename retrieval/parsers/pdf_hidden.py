@@ -26,9 +26,8 @@ def remove_hidden(page: pdfium.PdfPage, layers: Layers) -> int:
     objects: list[Any] = list(cast("Any", page).get_objects(max_depth=1))
     texts = [one for one in objects if one.type == pdfium_c.FPDF_PAGEOBJ_TEXT]
     hidden = list(_find_hidden(page, texts, [one for one in objects if one.type != pdfium_c.FPDF_PAGEOBJ_TEXT]))
-    found = set(hidden)
-    left = [one for one in objects if _can_have_words(one) and one not in found]
-    hidden += layers.find_switched_off(page, objects, left)
+    others = set(objects) - set(hidden)
+    hidden += layers.find_switched_off(page, objects, [one for one in objects if one in others and _has_words(one)])
     if not hidden:
         return 0
     before = _count(page)
@@ -37,7 +36,7 @@ def remove_hidden(page: pdfium.PdfPage, layers: Layers) -> int:
     return before - _count(page)
 
 
-def _can_have_words(shape: Any) -> bool:
+def _has_words(shape: Any) -> bool:
     if shape.type == pdfium_c.FPDF_PAGEOBJ_TEXT:
         return pdfium_c.FPDFTextObj_GetTextRenderMode(shape) not in _INVISIBLE  # as what OCR read in a scan
     return shape.type == pdfium_c.FPDF_PAGEOBJ_FORM
