@@ -1,6 +1,7 @@
 """The graph of the embedded index: built beside changes and searches, and none of them is lost by it."""
 
 import asyncio
+import ctypes
 import random
 from pathlib import Path
 
@@ -117,6 +118,22 @@ async def test_the_words_of_a_built_index_are_in_a_file_and_not_on_the_heap(tmp_
     await until(lambda: not backend.builds, 60)
     mapped = [line for line in Path("/proc/self/maps").read_text().splitlines() if f"{tmp_path}/" in line]
     assert [line for line in mapped if f"vector_index-{KEYWORDS}/inverted_index" in line]
+    await backend.close()
+
+
+def read_private_bytes() -> int:
+    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("RssAnon:"))
+    return int(line.split()[1]) * 1024
+
+
+async def test_the_memory_of_the_index_before_is_given_back_when_a_built_one_takes_its_place(tmp_path: Path) -> None:
+    backend = EmbeddedBackend.open(tmp_path / "shard", DIMENSIONS, graph=GraphPolicy(least=12_000, kilobytes=8))
+    for first in range(0, 12_000, 1000):
+        await backend.upsert([make_point(n, text="words " * 100) for n in range(first, first + 1000)])
+    await until(lambda: not backend.builds, 120)
+    private = read_private_bytes()
+    ctypes.CDLL(None).malloc_trim(0)
+    assert private - read_private_bytes() < 4 * 1024**2
     await backend.close()
 
 
