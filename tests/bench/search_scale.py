@@ -24,9 +24,9 @@ from retrieval.messages import SearchQuery
 from retrieval.visibility import OPEN, show_to_reader, show_to_search
 from tests.waiting import until
 
-__all__ = ["Seconds", "describe", "measure"]
+__all__ = ["DIMENSIONS", "ChunkSource", "Seconds", "describe", "measure"]
 
-_DIMENSIONS = 384
+DIMENSIONS = 384
 _TOPICS = 200
 _VOCABULARY = 20_000
 _WORDS = 50
@@ -45,19 +45,19 @@ Seconds = dict[tuple[int, str], list[tuple[float, float]]]
 """Of each search, and of the processor in it, by size and tenant."""
 
 
-class _Source:
+class ChunkSource:
     """Draws chunks of some topics: vectors near the topic's, words by their rank's frequency."""
 
     def __init__(self, seed: int = 0) -> None:
         self._random = random.Random(seed)
         self._numbers = np.random.default_rng(seed)
-        self._topics = self._numbers.normal(size=(_TOPICS, _DIMENSIONS))
+        self._topics = self._numbers.normal(size=(_TOPICS, DIMENSIONS))
         frequencies = 1 / np.arange(1, _VOCABULARY + 1)
         self._frequencies = np.cumsum(frequencies / frequencies.sum())
 
     def draw_vectors(self, count: int) -> list[list[float]]:
         topics = self._topics[self._numbers.integers(_TOPICS, size=count)]
-        vectors = topics + self._numbers.normal(size=(count, _DIMENSIONS))
+        vectors = topics + self._numbers.normal(size=(count, DIMENSIONS))
         return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).tolist()
 
     def draw_words(self, count: int) -> KeywordVector:
@@ -92,7 +92,7 @@ def _choose_tenant(number: int) -> str:
     return "small" if _SMALL_SINCE - 2 * _SMALL <= number < _SMALL_SINCE else f"other{number // 2 % _OTHERS}"
 
 
-async def _ask(backend: EmbeddedBackend, source: _Source, tenant: str, index_epoch: int) -> tuple[float, float]:
+async def _ask(backend: EmbeddedBackend, source: ChunkSource, tenant: str, index_epoch: int) -> tuple[float, float]:
     """Return the seconds of one search, and those of the processor."""
     query = SearchQuery(tenant=tenant, stores={f"vs-{tenant}": index_epoch}, text="", limit=5)
     (vector,), words = source.draw_vectors(1), source.draw_words(_QUESTION_WORDS)
@@ -107,7 +107,7 @@ async def _ask(backend: EmbeddedBackend, source: _Source, tenant: str, index_epo
 
 async def measure(folder: Path, sizes: list[int], searches: int) -> Seconds:
     """Measure searches at each size, by turns."""
-    backends = {size: EmbeddedBackend.open(folder / f"{size}", _DIMENSIONS) for size in sorted(sizes)}
+    backends = {size: EmbeddedBackend.open(folder / f"{size}", DIMENSIONS) for size in sorted(sizes)}
     cases = [
         (size, tenant)
         for size in backends
@@ -116,11 +116,11 @@ async def measure(folder: Path, sizes: list[int], searches: int) -> Seconds:
     ]
     try:
         for size, backend in backends.items():
-            source = _Source()
+            source = ChunkSource()
             for first in range(0, size, _BATCH):
                 await backend.upsert(source.draw_points(first, min(_BATCH, size - first)))
             await until(lambda backend=backend: not backend.builds, _GRAPH_SECONDS)
-        questions = _Source(1)
+        questions = ChunkSource(1)
         for size, tenant in cases:
             await _ask(backends[size], questions, tenant, size)  # what has to be read from disk is read
         seconds: Seconds = {case: [] for case in cases}
