@@ -11,8 +11,6 @@ import sys
 import tempfile
 from pathlib import Path
 
-import psutil
-
 from retrieval.backends.embedded import EmbeddedBackend
 from retrieval.backends.graph import GraphPolicy
 from tests.bench.search_scale import DIMENSIONS, ChunkSource
@@ -20,7 +18,7 @@ from tests.waiting import until
 
 __all__ = ["measure"]
 
-_MIB = 1024**2
+_KIB_OF_MIB = 1024
 _PARTS = 8
 _BATCH = 250
 _GRAPH_SECONDS = 3600
@@ -47,8 +45,9 @@ async def measure(folder: Path, chunks: int, graph: GraphPolicy) -> list[Row]:
 
 
 def _read_row(chunks: int) -> Row:
-    size = psutil.Process().memory_info()
-    return chunks, (size.rss - size.shared) / _MIB, size.shared / _MIB
+    lines = dict(line.split(":") for line in Path("/proc/self/status").read_text().splitlines())
+    own, files = (int(lines[name].split()[0]) / _KIB_OF_MIB for name in ("RssAnon", "RssFile"))
+    return chunks, own, files
 
 
 async def main() -> None:
