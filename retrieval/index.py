@@ -68,7 +68,6 @@ Report = Callable[[IngestProgress], Awaitable[None]]
 _WRITE_BATCH = 64
 """Chunks written in one go, at least: as many as are embedded in one go, if those are more."""
 
-_MOST_WARNINGS, _WARNING = 20, 500  # and characters of one
 _MOST_PARSED = 3_000_000
 """Characters: in UTF-8 of four bytes each they fit into a frame."""
 
@@ -217,7 +216,7 @@ class Index:
             characters=characters,
             media_type=read.parsed.media_type,
             seconds=time.perf_counter() - started,
-            warnings=[warning[:_WARNING] for warning in read.parsed.warnings[:_MOST_WARNINGS]],
+            warnings=read.parsed.warnings,
             chunker=self._name_chunker(read.parsed.parser),
         )
 

@@ -3,12 +3,14 @@
 import codecs
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from html import unescape
 
 from gateway.sources.web_client import WebResponse, normalize
+from retrieval.parsers.charset_labels import find_encoding
 
-__all__ = ["LONGEST_URL", "PageFacts", "read_page", "read_text"]
+__all__ = ["LONGEST_URL", "PageFacts", "read_page", "read_text", "write_utf8"]
 
 LONGEST_URL = 2000
 """Characters; a longer address isn't followed."""
@@ -16,6 +18,10 @@ LONGEST_URL = 2000
 _BYTES = 4 << 20
 _MOST_LINKS = 10_000
 _CHARSET = re.compile(r"charset=[\"']?([\w.:-]+)", re.IGNORECASE)
+_OWN_CHARSET = re.compile(
+    rb"<meta\b[^>]{0,300}?charset|<\?xml\b[^>]{0,300}?encoding|\A(?:\xff\xfe|\xfe\xff)", re.IGNORECASE
+)
+_HEAD_BYTES = 4096
 _CODECS = re.compile(r"ascii|utf-(?:8|16|32)|iso8859-|cp\d|koi8-|mac-|tis-|gb|big5|euc_|shift_jis|iso2022_|hz|johab")
 """Those of texts. Python has others, of which some (`punycode`) take the square of a text's length."""
 
@@ -55,6 +61,20 @@ def read_text(answer: WebResponse, most_bytes: int | None = None) -> str:
         return body.decode(name if _CODECS.match(name) else "utf-8", errors="replace")
     except LookupError:
         return body.decode(errors="replace")
+
+
+def write_utf8(answer: WebResponse) -> bytes:
+    """Return an answer's body as it is to be kept: a text in UTF-8, if only the header says in what it is written."""
+    charset = _CHARSET.search(answer.headers.get("content-type", ""))
+    encoding = find_encoding(charset[1]) if charset else None
+    if encoding is None or not _CODECS.match(encoding) or _OWN_CHARSET.search(answer.body, 0, _HEAD_BYTES):
+        return answer.body
+    try:
+        answer.body.decode()
+    except UnicodeDecodeError:
+        with suppress(UnicodeDecodeError):
+            return answer.body.decode(encoding).encode()
+    return answer.body
 
 
 def read_page(answer: WebResponse) -> PageFacts:

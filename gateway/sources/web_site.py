@@ -20,7 +20,7 @@ from gateway.sources.reader import ItemUnreadable, Listing, SourceUnreadable
 from gateway.sources.site_index import is_list, read_site_index, read_site_robots
 from gateway.sources.web_client import AGENT, RedirectForbidden, WebClient, WebResponse, normalize, open_web_client
 from gateway.sources.web_list import MOST_URLS
-from gateway.sources.web_page import PageFacts, read_page
+from gateway.sources.web_page import PageFacts, read_page, write_utf8
 from gateway.sources.web_visit import KnownPage, PageVersion, SiteVisit
 
 __all__ = ["SiteReader", "check_site", "open_site"]
@@ -153,7 +153,7 @@ class SiteReader:
             raise ItemUnreadable("It redirects elsewhere by now.") from None
         if answer.status != 200:
             raise ItemUnreadable(f"The site answers with status {answer.status}.")
-        yield answer.body
+        yield await asyncio.to_thread(_write_document, key, answer)
 
     async def _visit(self, visit: SiteVisit, url: str, name: str, *, leaf: bool) -> Sequence[str]:
         """Visit a page, which a list of that name has; return its links, and note what is hidden if it can't be read.
@@ -219,7 +219,7 @@ class SiteReader:
             version = PageVersion(answer.url, *marks, digest, request, address, name)
             if (key := visit.place(plain, version)) is not None:
                 visit.items[key] = version
-                await asyncio.to_thread(self._file(key).write_bytes, answer.body)
+                await asyncio.to_thread(lambda: self._file(key).write_bytes(_write_document(key, answer)))
         visit.whole &= leaf or facts.whole
         return facts.links if facts.follow and not leaf else []
 
@@ -247,3 +247,7 @@ class SiteReader:
 
     def _file(self, key: str) -> Path:
         return self._work / hashlib.sha256(key.encode()).hexdigest()
+
+
+def _write_document(key: str, answer: WebResponse) -> bytes:
+    return answer.body if key.endswith(".pdf") else write_utf8(answer)

@@ -5,6 +5,7 @@ vectors (`graph`), beside searches and changes. Beyond 100,000 points or so use 
 """
 
 import asyncio
+import ctypes
 import logging
 import math
 import shutil
@@ -258,6 +259,7 @@ class EmbeddedBackend:
                 await asyncio.to_thread(shutil.rmtree, copy, ignore_errors=True)
             finally:
                 self._building = None
+        self._look_at_graph()  # what came meanwhile is outside
 
     async def _build_graph(self, copy: Path) -> None:
         async with self._change():
@@ -275,6 +277,15 @@ class EmbeddedBackend:
 
     def _replace(self, better: Path) -> None:
         self._shard = replace_shard(self._folder, self._shard, better)
+        self._journal = None
+        _give_back_memory()
+
+
+def _give_back_memory() -> None:
+    """Let the system have what the shard before had: the C library keeps the memory for itself else."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's
+    if trim is not None:
+        trim(0)
 
 
 def _weigh(keywords: KeywordVector, weights: Sequence[float]) -> "edge.SparseVector | None":

@@ -26,6 +26,9 @@ GRAPH_KILOBYTES = 10_000
 _NEIGHBOURS, _CANDIDATES = 16, 100
 """The engine's own m and ef_construct."""
 
+_MAPPED = edge.Memory.Cached
+"""Where an index is, once its graph is built: in a file whose pages the system may drop, instead of the heap."""
+
 _LEAST_FREE_BYTES = 64 * 1024**2
 _log = logging.getLogger(__name__)
 
@@ -73,7 +76,7 @@ def make_config(dimensions: int, kilobytes: int = GRAPH_KILOBYTES) -> edge.EdgeC
     """Return the layout of a shard; a segment with so many kilobytes of vectors gets a graph, when it is asked for."""
     return edge.EdgeConfig(
         vectors={DENSE: edge.EdgeVectorParams(size=dimensions, distance=edge.Distance.Cosine)},
-        sparse_vectors={KEYWORDS: edge.EdgeSparseVectorParams(modifier=edge.Modifier.Idf)},
+        sparse_vectors={KEYWORDS: edge.EdgeSparseVectorParams(modifier=edge.Modifier.Idf, memory=_MAPPED)},
         hnsw_config=edge.HnswIndexConfig(
             m=_NEIGHBOURS, ef_construct=_CANDIDATES, full_scan_threshold=kilobytes, max_indexing_threads=1
         ),
@@ -134,7 +137,8 @@ def _create(folder: Path, dimensions: int) -> None:
     create_index = edge.UpdateOperation.create_field_index
     shard.update(create_index("tenant", edge.KeywordIndexParams(is_tenant=True)))
     for field in PAYLOAD_KEYWORDS:
-        shard.update(create_index(field, edge.PayloadSchemaType.Keyword))
+        # A search's filter looks at the store of each point; that has few values, and the others one per point.
+        shard.update(create_index(field, edge.KeywordIndexParams(memory=None if field == "store" else _MAPPED)))
     for field in PAYLOAD_INTEGERS:
         shard.update(create_index(field, edge.PayloadSchemaType.Integer))
     shard.flush()

@@ -17,6 +17,8 @@ from retrieval.parsers.text import describe_invisible
 
 __all__ = ["main", "read_document", "run"]
 
+_MOST_WARNINGS, _WARNING = 20, 500  # and characters of one
+
 
 def main() -> int:
     return run(sys.argv[1], msgspec.json.decode(sys.argv[2], type=ParseLimits))
@@ -32,6 +34,8 @@ def run(filename: str, limits: ParseLimits) -> int:
         outcome = Unreadable(error.code, str(error))
     except MemoryError:
         outcome = Unreadable("invalid_file", f"Reading it needs more than {limits.memory} bytes of memory. Split it.")
+    except RecursionError:
+        outcome = Unreadable("invalid_file", "Its parts are in each other, too deep to be read. Export it more simply.")
     sys.stdout.buffer.write(msgspec.msgpack.encode(outcome))
     return 0
 
@@ -64,7 +68,15 @@ def read_document(data: bytes, filename: str, limits: ParseLimits) -> Parsed:
         )
     before = [warning for warning in (content.warning, describe_invisible(content.text)) if warning]
     parser = name_parser(format_, lacks_ocr=parsed.lacks_ocr)
-    return msgspec.structs.replace(parsed, warnings=[*before, *parsed.warnings], parser=parser)
+    return msgspec.structs.replace(parsed, warnings=_bound([*before, *parsed.warnings]), parser=parser)
+
+
+def _bound(warnings: list[str]) -> list[str]:
+    """Return as many warnings as anybody reads, and how many more there are."""
+    first = [warning if len(warning) <= _WARNING else f"{warning[: _WARNING - 1]}…" for warning in warnings]
+    if len(first) <= _MOST_WARNINGS:
+        return first
+    return [*first[: _MOST_WARNINGS - 1], f"{len(first) - _MOST_WARNINGS + 1} more warnings of this kind or another."]
 
 
 if __name__ == "__main__":

@@ -75,7 +75,7 @@ PLAIN_TEXT = DocumentFormat(
         ".xml": "text/xml",
     },
     parser="retrieval.parsers.text:parse_text",
-    version=3,
+    version=4,
 )
 
 FORMATS = (
@@ -92,7 +92,7 @@ FORMATS = (
         label="HTML",
         media_types={".html": "text/html", ".htm": "text/html", ".xhtml": "text/html"},
         parser="retrieval.parsers.html:parse_html",
-        version=5,
+        version=6,
         opening=re.compile(_PAGE, re.I | re.S),
         # The next thing is an element as well, and one is closed.
         structure=re.compile(rf"\A{_PAGE}[^>]*>\s*(?:<!--.*?-->\s*)*<[a-z].*?</[a-z]", re.I | re.S),
@@ -107,7 +107,7 @@ FORMATS = (
         label="PDF",
         media_types={".pdf": "application/pdf"},
         parser="retrieval.parsers.pdf:parse_pdf",
-        version=3,
+        version=4,
         # At the beginning, or after junk in the first 1024 bytes: a printer's commands, what is no text, or text if
         # the file ends as a PDF does. A text that speaks of `%PDF-1.7` is a text.
         signature=re.compile(
@@ -230,7 +230,7 @@ FORMATS = (
             rf"|{_OF_PARTS})",
             re.I,
         ),
-        version=5,
+        version=6,
         parts="all",
     ),
     DocumentFormat(

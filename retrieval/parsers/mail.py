@@ -59,13 +59,30 @@ def parse_mail(content: FileContent, limits: ParseLimits) -> Parsed:
         data = data[length.end() :][: int(length[1])]
     separators = list(_SEPARATOR.finditer(data)) if data.startswith(b"From ") else []
     if not separators:
-        subject = reader.add(message_from_bytes(data), 1)
+        subject = reader.add(_read_message(data), 1)
         return reader.writer.finish("message/rfc822", subject)
     ends = [match.start() for match in separators[1:]] + [len(data)]
     for match, end in zip(separators, ends, strict=True):
         message = re.sub(rb"^>(>*From )", rb"\1", data[match.end() : end], flags=re.M)
-        reader.add(message_from_bytes(message), 1)
+        try:
+            reader.add(_read_message(message), 1)
+        except DocumentUnreadable as error:
+            reader.writer.warnings.append(f"A message was left out. {error}")
     return reader.writer.finish("application/mbox")
+
+
+def _read_message(data: bytes) -> Message:
+    """Read a message with its parts.
+
+    Raises:
+        DocumentUnreadable: Hundreds of messages are in each other: `email` reads each in a call of its own.
+    """
+    try:
+        return message_from_bytes(data)
+    except RecursionError as error:
+        raise DocumentUnreadable(
+            "invalid_file", "Its messages are in each other, too deep to be read. Save the inner ones as files."
+        ) from error
 
 
 class _Reader:
@@ -130,7 +147,7 @@ class _Reader:
         format_, content = sniff(_read_bytes(part), name)
         if format_.kind == "email":
             inner = _Reader(self._limits, self._depth + 1)
-            inner.add(message_from_bytes(content.data), 1)
+            inner.add(_read_message(content.data), 1)
             return inner.writer.finish("message/rfc822")
         return format_.load_parser()(content, self._limits)
 

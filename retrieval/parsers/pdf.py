@@ -15,8 +15,9 @@ from retrieval.errors import DocumentUnreadable
 from retrieval.parsers.document_title import find_top_heading, pick_title
 from retrieval.parsers.ocr import Recogniser
 from retrieval.parsers.parsed import Block, FileContent, Heading, Parsed, ParseLimits
-from retrieval.parsers.pdf_forms import Entry, place_entry, read_entries
+from retrieval.parsers.pdf_forms import Entry, count_unread, place_entry, read_entries
 from retrieval.parsers.pdf_hidden import remove_hidden
+from retrieval.parsers.pdf_layers import Layers
 from retrieval.parsers.pdf_marks import restore_marks
 from retrieval.parsers.pdf_scan import find_pictures, read_pictures, read_scan
 from retrieval.parsers.pdf_tables import GAP, Cell, Word, arrange_rows
@@ -57,12 +58,15 @@ class _Line:
 
 @dataclass(frozen=True, slots=True)
 class _Page:
-    """`hidden` characters of it are in neither its text nor its lines; `entries` of forms have no label there."""
+    """`hidden` characters of it are in neither its text nor its lines; `entries` of forms have no label there, and
+    `unread` more of them were too many.
+    """
 
     text: str
     lines: list[_Line]
     hidden: int = 0
     entries: tuple[str, ...] = ()
+    unread: int = 0
 
 
 _Change = tuple[int, _Line]
@@ -87,8 +91,9 @@ def parse_pdf(content: FileContent, limits: ParseLimits) -> Parsed:
                 "invalid_file", f"The PDF has {len(document)} pages; the limit is {limits.pages}. Split it."
             )
         document.init_forms()
-        pages = [_read_page(document, number) for number in range(len(document))]
-        hidden = sum(page.hidden for page in pages)
+        layers = Layers()
+        pages = [_read_page(document, number, layers) for number in range(len(document))]
+        hidden, unread = sum(page.hidden for page in pages), sum(page.unread for page in pages)
         title = _read_title(document)
         silent = [number for number, page in enumerate(pages) if not page.text.strip()]
         if len(silent) == len(pages) and not any(page.entries for page in pages):
@@ -115,6 +120,8 @@ def parse_pdf(content: FileContent, limits: ParseLimits) -> Parsed:
     text = "\f".join(page.text for page in pages)
     if hidden:
         warnings = [*warnings, f"{hidden} characters of hidden text were left out."]
+    if unread:
+        warnings = [*warnings, f"{unread} annotations weren't read, since their pages have too many. Split the pages."]
     return Parsed(
         content.media_type,
         pick_title(title, find_top_heading(headings, text)),
@@ -219,15 +226,15 @@ def _open(data: bytes) -> pdfium.PdfDocument:
         ) from error
 
 
-def _read_page(document: pdfium.PdfDocument, number: int) -> _Page:
+def _read_page(document: pdfium.PdfDocument, number: int, layers: Layers) -> _Page:
     try:
         sheet = document[number]
-        hidden = remove_hidden(sheet)
+        hidden = remove_hidden(sheet, layers)
         layer = sheet.get_textpage()
         raw = _read_layer(layer)
         text = clean(_HYPHENATED.sub("", raw)).replace("\f", "\n").strip("\n")
         page = _write_entries(_Page(text, _find_lines(layer, raw, text)), list(read_entries(document, sheet)))
-        return replace(_write_rows(page), hidden=hidden)
+        return replace(_write_rows(page), hidden=hidden, unread=count_unread(sheet))
     except (pdfium.PdfiumError, ctypes.ArgumentError) as error:
         raise DocumentUnreadable(
             "invalid_file",

@@ -13,7 +13,7 @@ import pypdfium2.raw as pdfium_c
 from retrieval.parsers.pdf_tables import Cell, Word
 from retrieval.parsers.text import clean
 
-__all__ = ["Entry", "place_entry", "read_entries"]
+__all__ = ["Entry", "count_unread", "place_entry", "read_entries"]
 
 _UNSEEN = pdfium_c.FPDF_ANNOT_FLAG_HIDDEN | pdfium_c.FPDF_ANNOT_FLAG_NOVIEW
 _TICKED = (pdfium_c.FPDF_FORMFIELD_CHECKBOX, pdfium_c.FPDF_FORMFIELD_RADIOBUTTON)
@@ -59,6 +59,11 @@ def read_entries(document: pdfium.PdfDocument, page: pdfium.PdfPage) -> Iterator
         bottom, top = sorted((place.bottom, place.top))
         if text and min(right - left, top - bottom) >= _SMALLEST:
             yield Entry(text, name, left, bottom, right, top)
+
+
+def count_unread(page: pdfium.PdfPage) -> int:
+    """Count the fields and other annotations of a page that `read_entries` leaves out, since there are too many."""
+    return max(pdfium_c.FPDFPage_GetAnnotCount(page) - _MOST, 0)
 
 
 def _read_text(document: pdfium.PdfDocument, annotation: Any) -> str:

@@ -1,4 +1,4 @@
-"""Text of a PDF that no reader sees: drawn invisibly, in white on white, off the page, or too small."""
+"""Text of a PDF that no reader sees: drawn invisibly, in white on white, off the page, too small, or not at all."""
 
 import ctypes
 from collections.abc import Iterator
@@ -7,6 +7,8 @@ from typing import Any, cast
 
 import pypdfium2 as pdfium
 import pypdfium2.raw as pdfium_c
+
+from retrieval.parsers.pdf_layers import Layers
 
 __all__ = ["remove_hidden"]
 
@@ -19,17 +21,25 @@ _SCAN = 0.5  # of the page; invisible text on such a picture is what OCR read in
 _Bounds = tuple[float, float, float, float]
 
 
-def remove_hidden(page: pdfium.PdfPage) -> int:
+def remove_hidden(page: pdfium.PdfPage, layers: Layers) -> int:
     """Take the hidden text out of an open page, not out of its file; return its number of characters."""
     objects: list[Any] = list(cast("Any", page).get_objects(max_depth=1))
     texts = [one for one in objects if one.type == pdfium_c.FPDF_PAGEOBJ_TEXT]
     hidden = list(_find_hidden(page, texts, [one for one in objects if one.type != pdfium_c.FPDF_PAGEOBJ_TEXT]))
+    others = set(objects) - set(hidden)
+    hidden += layers.find_switched_off(page, objects, [one for one in objects if one in others and _has_words(one)])
     if not hidden:
         return 0
     before = _count(page)
     for one in hidden:
         page.remove_obj(one)
     return before - _count(page)
+
+
+def _has_words(shape: Any) -> bool:
+    if shape.type == pdfium_c.FPDF_PAGEOBJ_TEXT:
+        return pdfium_c.FPDFTextObj_GetTextRenderMode(shape) not in _INVISIBLE  # as what OCR read in a scan
+    return shape.type == pdfium_c.FPDF_PAGEOBJ_FORM
 
 
 def _find_hidden(page: pdfium.PdfPage, texts: list[Any], others: list[Any]) -> Iterator[Any]:

@@ -1,7 +1,8 @@
 """Memory over thousands of documents: `python -m tests.bench.memory [--pages 10000]`.
 
-Pages go into one store, with the embedder of tests, and after each thousand the resident memory of gateway, worker and
-retriever is printed, each with its own child processes.
+Pages go into one store, with the embedder of tests, and after each thousand the memory of gateway, worker and retriever
+is printed, each with its own child processes: what is theirs alone, and with the pages of files that they have mapped,
+which are the system's cache: it drops them when it needs the memory.
 """
 
 import argparse
@@ -17,17 +18,17 @@ from tests.bench.pages import write_page
 from tests.bench.promise import make_store, upload
 from tests.bench.stack import Stack, open_stack
 
-__all__ = ["measure"]
+__all__ = ["Sizes", "measure"]
 
 _MIB = 1024**2
 _PROCESSES = ("gateway", "worker", "retriever")
 
+Sizes = dict[str, tuple[float, float]]
 
-async def measure(
-    stack: Stack, pages: int, step: int, show: Callable[[int, dict[str, float]], None]
-) -> list[dict[str, float]]:
-    """Return the MiB of each process after each `step` pages, and show them then."""
-    sizes: list[dict[str, float]] = []
+
+async def measure(stack: Stack, pages: int, step: int, show: Callable[[int, Sizes], None]) -> list[Sizes]:
+    """Return the MiB of each process after each `step` pages, its own and with files, and show them then."""
+    sizes: list[Sizes] = []
     async with stack.client("reader") as client:
         store = await make_store(client, "handbook")
         for first in range(0, pages, step):
@@ -38,13 +39,15 @@ async def measure(
     return sizes
 
 
-def _read_size(stack: Stack, name: str) -> float:
+def _read_size(stack: Stack, name: str) -> tuple[float, float]:
     process = psutil.Process(stack.processes[name].pid)
-    return sum(one.memory_info().rss for one in (process, *process.children(recursive=True))) / _MIB
+    sizes = [one.memory_info() for one in (process, *process.children(recursive=True))]
+    return sum(size.rss - size.shared for size in sizes) / _MIB, sum(size.rss for size in sizes) / _MIB
 
 
-def _write_row(pages: int, sizes: dict[str, float]) -> None:
-    sys.stdout.write(f"| {pages:,} | {' | '.join(f'{sizes[name]:.0f} MiB' for name in _PROCESSES)} |\n")
+def _write_row(pages: int, sizes: Sizes) -> None:
+    row = " | ".join("{:.0f} MiB of {:.0f}".format(*sizes[name]) for name in _PROCESSES)
+    sys.stdout.write(f"| {pages:,} | {row} |\n")
     sys.stdout.flush()
 
 

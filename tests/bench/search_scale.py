@@ -3,7 +3,7 @@
 The embedded backend with made-up vectors, so without the embedder's time: dense and BM25, fused, within one store of
 one tenant at its index epoch, when the graph of what came so far has been built. Half of the points are the tenant
 that asks, the others are nine tenants' in equal parts; a second tenant, who has a thousand points at every size from
-20,000 on, shows what others' points cost.
+20,000 on, shows what others' points cost. All sizes are asked by turns: what else the machine does slows all alike.
 """
 
 import argparse
@@ -24,9 +24,9 @@ from retrieval.messages import SearchQuery
 from retrieval.visibility import OPEN, show_to_reader, show_to_search
 from tests.waiting import until
 
-__all__ = ["Seconds", "describe", "measure"]
+__all__ = ["DIMENSIONS", "ChunkSource", "Seconds", "describe", "measure"]
 
-_DIMENSIONS = 384
+DIMENSIONS = 384
 _TOPICS = 200
 _VOCABULARY = 20_000
 _WORDS = 50
@@ -45,19 +45,19 @@ Seconds = dict[tuple[int, str], list[tuple[float, float]]]
 """Of each search, and of the processor in it, by size and tenant."""
 
 
-class _Source:
+class ChunkSource:
     """Draws chunks of some topics: vectors near the topic's, words by their rank's frequency."""
 
     def __init__(self, seed: int = 0) -> None:
         self._random = random.Random(seed)
         self._numbers = np.random.default_rng(seed)
-        self._topics = self._numbers.normal(size=(_TOPICS, _DIMENSIONS))
+        self._topics = self._numbers.normal(size=(_TOPICS, DIMENSIONS))
         frequencies = 1 / np.arange(1, _VOCABULARY + 1)
         self._frequencies = np.cumsum(frequencies / frequencies.sum())
 
     def draw_vectors(self, count: int) -> list[list[float]]:
         topics = self._topics[self._numbers.integers(_TOPICS, size=count)]
-        vectors = topics + self._numbers.normal(size=(count, _DIMENSIONS))
+        vectors = topics + self._numbers.normal(size=(count, DIMENSIONS))
         return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).tolist()
 
     def draw_words(self, count: int) -> KeywordVector:
@@ -92,7 +92,7 @@ def _choose_tenant(number: int) -> str:
     return "small" if _SMALL_SINCE - 2 * _SMALL <= number < _SMALL_SINCE else f"other{number // 2 % _OTHERS}"
 
 
-async def _ask(backend: EmbeddedBackend, source: _Source, tenant: str, index_epoch: int) -> tuple[float, float]:
+async def _ask(backend: EmbeddedBackend, source: ChunkSource, tenant: str, index_epoch: int) -> tuple[float, float]:
     """Return the seconds of one search, and those of the processor."""
     query = SearchQuery(tenant=tenant, stores={f"vs-{tenant}": index_epoch}, text="", limit=5)
     (vector,), words = source.draw_vectors(1), source.draw_words(_QUESTION_WORDS)
@@ -106,35 +106,44 @@ async def _ask(backend: EmbeddedBackend, source: _Source, tenant: str, index_epo
 
 
 async def measure(folder: Path, sizes: list[int], searches: int) -> Seconds:
-    """Measure searches at each size."""
-    source = _Source()
-    backend = await asyncio.to_thread(EmbeddedBackend.open, folder / "index", _DIMENSIONS)
-    present = 0
-    seconds: Seconds = {}
+    """Measure searches at each size, by turns."""
+    backends = {size: EmbeddedBackend.open(folder / f"{size}", DIMENSIONS) for size in sorted(sizes)}
+    cases = [
+        (size, tenant)
+        for size in backends
+        for tenant in ("large", "small")
+        if tenant == "large" or size >= _SMALL_SINCE
+    ]
     try:
-        for size in sorted(sizes):
-            while present < size:
-                count = min(_BATCH, size - present)
-                await backend.upsert(source.draw_points(present, count))
-                present += count
-            await until(lambda: not backend.builds, _GRAPH_SECONDS)
-            for tenant in ("large", "small") if size >= _SMALL_SINCE else ("large",):
-                await _ask(backend, source, tenant, size)  # what has to be read from disk is read
-                seconds[size, tenant] = [await _ask(backend, source, tenant, size) for _ in range(searches)]
+        for size, backend in backends.items():
+            source = ChunkSource()
+            for first in range(0, size, _BATCH):
+                await backend.upsert(source.draw_points(first, min(_BATCH, size - first)))
+            await until(lambda backend=backend: not backend.builds, _GRAPH_SECONDS)
+        questions = ChunkSource(1)
+        for size, tenant in cases:
+            await _ask(backends[size], questions, tenant, size)  # what has to be read from disk is read
+        seconds: Seconds = {case: [] for case in cases}
+        for _ in range(searches):
+            for size, tenant in cases:
+                seconds[size, tenant].append(await _ask(backends[size], questions, tenant, size))
     finally:
-        await backend.close()
+        for backend in backends.values():
+            await backend.close()
     return seconds
 
 
 def describe(seconds: Seconds) -> str:
     """Write the figures as a table."""
-    lines = ["| chunks of all tenants | tenant | p50 | p95 | of the processor |", "|---|---|---|---|---|"]
+    lines = [
+        "| chunks of all tenants | tenant | p50 | p95 | of the processor: p50 | p95 |",
+        "|---|---|---|---|---|---|",
+    ]
     for (size, tenant), values in seconds.items():
         own = f"{tenant}, {size // 2 if tenant == 'large' else _SMALL:,} chunks"
-        waits, processor = ([value * 1000 for value in column] for column in zip(*values, strict=True))
-        median, worst = statistics.median(waits), statistics.quantiles(waits, n=20)[18]
-        used = statistics.median(processor)
-        lines.append(f"| {size:,} | {own} | {median:.1f} ms | {worst:.1f} ms | {used:.1f} ms |")
+        columns = [[value * 1000 for value in column] for column in zip(*values, strict=True)]
+        cells = [f for column in columns for f in (statistics.median(column), statistics.quantiles(column, n=20)[18])]
+        lines.append(f"| {size:,} | {own} | {' | '.join(f'{cell:.1f} ms' for cell in cells)} |")
     return "\n".join(lines)
 
 

@@ -5,7 +5,7 @@ import pytest
 from gateway.sources.page_key import make_key
 from gateway.sources.web_client import WebResponse, normalize
 from gateway.sources.web_list import SiteList, SitemapUnreadable, read_llms_txt, read_sitemap
-from gateway.sources.web_page import read_page, read_text
+from gateway.sources.web_page import read_page, read_text, write_utf8
 
 URL = "https://x.example/docs/a"
 
@@ -27,6 +27,26 @@ def answer(body: str | bytes, **headers: str) -> WebResponse:
 )
 def test_a_body_is_read_in_the_character_set_that_it_names(kind: str, body: bytes, text: str) -> None:
     assert read_text(answer(body, content_type=kind)) == text
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "document"),
+    [
+        ("text/html; charset=windows-1251", "<p>Цена 49".encode("cp1251"), "<p>Цена 49".encode()),
+        ("text/plain; charset=gb2312", "價格49".encode("gb18030"), "價格49".encode()),
+        ("text/html; charset=iso-8859-1", "<p>49 €".encode("cp1252"), "<p>49 €".encode()),
+        ("text/html; charset=utf-16", "<p>49 €".encode("utf-16"), "<p>49 €".encode("utf-16")),  # its mark says so
+        ("text/html; charset=iso-8859-1", "<p>49 €".encode(), "<p>49 €".encode()),
+        ("text/html; charset=koi8-r", b"<meta charset=cp1251>\xd6", b"<meta charset=cp1251>\xd6"),
+        ("text/html; charset=shift_jis", b"\x81", b"\x81"),
+        ("text/html; charset=punycode", b"\xd6-a", b"\xd6-a"),
+        ("text/html", b"\xd6", b"\xd6"),
+    ],
+)
+def test_a_text_is_kept_in_utf_8_where_only_the_header_says_its_character_set(
+    kind: str, body: bytes, document: bytes
+) -> None:
+    assert write_utf8(answer(body, content_type=kind)) == document
 
 
 def test_links_are_relative_to_the_first_base_and_each_is_there_once() -> None:

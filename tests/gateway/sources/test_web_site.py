@@ -61,6 +61,18 @@ async def test_links_are_followed_as_deep_as_asked_and_no_further(site: Site, vi
     assert len(site.asked) == len(set(site.asked))
 
 
+async def test_a_page_is_read_in_the_character_set_of_its_header_also_when_it_is_asked_for_again(
+    site: Site, visitor: Visitor
+) -> None:
+    site.pages["/"] = Page("<p>Цена 49".encode("cp1251"), "text/html; charset=windows-1251", headers={"ETag": '"1"'})
+    known = (await visitor.visit()).items
+    async with visitor.open() as reader:
+        for versions in ({}, known):
+            assert (await reader.scan(versions)).items == known
+            async with aclosing(reader.read("index.html")) as parts:
+                assert b"".join([part async for part in parts]).decode() == "<p>Цена 49"
+
+
 async def test_pages_beside_and_below_the_start_belong_and_others_do_not(site: Site, visitor: Visitor) -> None:
     site.html("/docs/", "Start", "a", "/blog", "sub/b")
     site.html("/docs/a", "A")

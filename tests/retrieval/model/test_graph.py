@@ -1,6 +1,7 @@
 """The graph of the embedded index: built beside changes and searches, and none of them is lost by it."""
 
 import asyncio
+import ctypes
 import random
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from retrieval.backends import KeywordVector, Point
 from retrieval.backends import embedded as embedded_module
 from retrieval.backends.embedded import EmbeddedBackend
 from retrieval.backends.graph import GraphNotBuilt, GraphPolicy, build_graph
+from retrieval.backends.protocol import KEYWORDS
 from retrieval.filter_expressions import Match
 from retrieval.visibility import OPEN, show_document, show_store
 from tests.waiting import until
@@ -86,6 +88,52 @@ async def test_what_changes_while_the_graph_is_built_stays_changed(
     assert count_inside(backend) >= 290
     assert sorted(str(one) for one in await backend.read(STORE, ("document", "text", "to"))) == expected
     assert await backend.read(STORE.narrow(Match("document", ("d7",))), ("document",)) == []
+    await backend.close()
+
+
+async def test_points_that_come_while_a_graph_is_built_get_one_without_being_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    building, written = asyncio.Event(), asyncio.Event()
+
+    async def build_and_wait(folder: Path, dimensions: int, policy: GraphPolicy) -> None:
+        building.set()
+        await written.wait()
+        await build_graph(folder, dimensions, policy)
+
+    monkeypatch.setattr(embedded_module, "build_graph", build_and_wait)
+    backend = EmbeddedBackend.open(tmp_path / "shard", DIMENSIONS, graph=POLICY)
+    await backend.upsert([make_point(n) for n in range(300)])
+    await building.wait()
+    await backend.upsert([make_point(n) for n in range(300, 900)])
+    written.set()
+    await until(lambda: not backend.builds, 60)
+    assert count_inside(backend) >= 900
+    await backend.close()
+
+
+async def test_the_words_of_a_built_index_are_in_a_file_and_not_on_the_heap(tmp_path: Path) -> None:
+    backend = EmbeddedBackend.open(tmp_path / "shard", DIMENSIONS, graph=POLICY)
+    await backend.upsert([make_point(n) for n in range(300)])
+    await until(lambda: not backend.builds, 60)
+    mapped = [line for line in Path("/proc/self/maps").read_text().splitlines() if f"{tmp_path}/" in line]
+    assert [line for line in mapped if f"vector_index-{KEYWORDS}/inverted_index" in line]
+    await backend.close()
+
+
+def read_private_bytes() -> int:
+    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("RssAnon:"))
+    return int(line.split()[1]) * 1024
+
+
+async def test_the_memory_of_the_index_before_is_given_back_when_a_built_one_takes_its_place(tmp_path: Path) -> None:
+    backend = EmbeddedBackend.open(tmp_path / "shard", DIMENSIONS, graph=GraphPolicy(least=12_000, kilobytes=8))
+    for first in range(0, 12_000, 1000):
+        await backend.upsert([make_point(n, text="words " * 100) for n in range(first, first + 1000)])
+    await until(lambda: not backend.builds, 120)
+    private = read_private_bytes()
+    ctypes.CDLL(None).malloc_trim(0)
+    assert private - read_private_bytes() < 4 * 1024**2
     await backend.close()
 
 

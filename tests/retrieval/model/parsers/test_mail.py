@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from retrieval.errors import DocumentUnreadable
 from retrieval.parsers.child import read_document
 from retrieval.parsers.parsed import Parsed, ParseLimits
 from retrieval.parsers.text import clean
@@ -255,3 +256,32 @@ def test_a_space_that_only_marks_a_wrapped_line_goes_where_the_message_says_so(d
     head = "From: a@example.com\nMIME-Version: 1.0\nSubject: a\n"
     message = f"{head}Content-Type: text/plain; format=flowed{delsp}\n\nA wrap \nped line.\n"
     assert read(message.encode()).text.endswith(f"\n\n{text}")
+
+
+def nest(depth: int) -> bytes:
+    """Write messages in each other."""
+    sent = b"From: a@example.com\nTo: b@example.com\nDate: Fri, 27 Nov 2026 00:00:00 +0000\nSubject: Forwarded\n"
+    return (sent + b"Content-Type: message/rfc822\n\n") * depth + b"From: a@example.com\nSubject: Innermost\n\nwords\n"
+
+
+def test_messages_too_deep_in_each_other_are_refused_with_the_reason() -> None:
+    with pytest.raises(DocumentUnreadable, match="in each other, too deep to be read"):
+        read(nest(3000))
+
+
+def test_a_message_too_deep_to_be_read_takes_no_other_of_its_mailbox_with_it() -> None:
+    line = b"From a@example.com Fri Nov 27 00:00:00 2026\n"
+    others = [make_message(subject).as_bytes() + b"\n" for subject in ("First", "Last")]
+    parsed = read(line + others[0] + line + nest(3000) + b"\n" + line + others[1], "a.mbox")
+    assert [heading.title for heading in parsed.headings] == ["First", "Last"]
+    assert [warning.partition(". ")[0] for warning in parsed.warnings] == ["A message was left out"]
+
+
+def test_what_is_told_of_a_document_is_bounded() -> None:
+    message = make_message("Many", "See below.")
+    for number in range(30):
+        message.add_attachment(b"\0\1", "application", "x-unknown", filename=f"{'n' * 600}{number}.bin")
+    warnings = read(message).warnings
+    assert len(warnings) == 20
+    assert max(map(len, warnings)) == 500
+    assert warnings[-1].startswith("11 more warnings")

@@ -72,6 +72,13 @@ def test_a_form_whose_only_text_is_filled_in_is_no_scan() -> None:
     assert parse_pdf(content, ParseLimits()).text == "Name: Ann"
 
 
+def test_annotations_beyond_those_that_are_read_are_told() -> None:
+    content = FileContent(make_pdf([LABELS], annotations=[NAME] * 2003), "application/pdf")
+    parsed = parse_pdf(content, ParseLimits())
+    assert parsed.text.count("Ingrid") == 2000
+    assert parsed.warnings == ["3 annotations weren't read, since their pages have too many. Split the pages."]
+
+
 def test_comments_are_left_out() -> None:
     assert read(b"<</Subtype/Text/Contents(a comment)/Rect[200 648 400 668]>>") == read()
 
