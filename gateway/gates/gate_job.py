@@ -146,13 +146,13 @@ class GateHandler:
             await self._freeze(claim, row, evidence)
         measurer = Measurer(interview, contestants, evidence, self._suite)
         try:
-            measured = await measurer.measure(inputs.rows, inputs.replies, options.canaries)
+            measurements = await measurer.measure(inputs.rows, inputs.replies, options.canaries)
         finally:
             await notes.save()
         failpoint("gate-measured")
-        measured = replace(measured, evals=await self._read_evals(claim.tenant, options))
+        measurements = replace(measurements, evals=await self._read_evals(claim.tenant, options))
         return await asyncio.to_thread(
-            make_report, measured, contestants, options.thresholds, row.source, inputs.learnt, inputs.unknown
+            make_report, measurements, contestants, options.thresholds, row.source, inputs.learnt, inputs.unknown
         )
 
     async def _read_evals(self, tenant: str, options: GateOptions) -> list[PairedRuns]:
