@@ -72,7 +72,7 @@ async def get_assistant(name: str, service: Reader) -> Assistant:
 
 @router.post("/{name}/releases", status_code=201)
 async def create_release(name: str, request: ReleaseCreate, service: Writer) -> CreatedRelease:
-    return await service.release(name, request)
+    return await service.create_release(name, request)
 
 
 @router.get("/{name}/releases")

@@ -133,7 +133,7 @@ class AssistantService:
         row = await self._assistants.get_by_name(name)
         return _assistant_schema(row, await self._rollouts.find_current(row.id))
 
-    async def release(self, name: str, request: ReleaseCreate) -> CreatedRelease:
+    async def create_release(self, name: str, request: ReleaseCreate) -> CreatedRelease:
         """Make the next release. It answers when its number is asked for (`name@7`) or a rollout names it.
 
         Raises:

@@ -131,7 +131,7 @@ class DiagnosisHandler:
             for strand, request in result.requests.items():
                 assert parts is not None
                 assistants = AssistantService(session, claim.tenant, parts)
-                releases[strand] = (await assistants.release(row.assistant, request)).release
+                releases[strand] = (await assistants.create_release(row.assistant, request)).release
                 await session.flush()
             row.done, row.report_digest, row.bytes = row.failures, artifact.digest, row.bytes + artifact.size
             row.strands, row.releases = result.report.strands, releases
