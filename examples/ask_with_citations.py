@@ -26,9 +26,9 @@ print(f"{QUESTION}\n  {message.content}\n")
 
 with httpx2.Client(base_url=URL, headers={"authorization": f"Bearer {KEY}"}) as api:
     for annotation in message.annotations or []:
-        cited = annotation.url_citation
-        mark = (message.content or "")[cited.start_index : cited.end_index]
-        passage = api.get(cited.url).json()  # a link of the gateway's, under the same key
+        citation = annotation.url_citation
+        mark = (message.content or "")[citation.start_index : citation.end_index]
+        passage = api.get(citation.url).json()  # a link of the gateway's, under the same key
         print(f"{mark} {passage['document_key']}, version {passage['version']}, score {passage['score']:.2f}:")
         print(f"    {passage['text']}")
     if not message.annotations:

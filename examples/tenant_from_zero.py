@@ -2,7 +2,7 @@
 
     BRAID_URL=http://127.0.0.1:8080 BRAID_KEY=<the administrator's key> python examples/tenant_from_zero.py [NAME]
 
-Six writes make everything that an application needs. The last line gives the tenant's own key, for the other examples.
+Seven writes make everything that an application needs. The last line gives the tenant's own key, for the others.
 """
 
 import os

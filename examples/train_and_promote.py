@@ -41,13 +41,13 @@ def ask() -> str:
 
 def follow(job: str) -> FineTuningJob:
     """Print the job's messages as they come, and of its steps every tenth; return it when it is over."""
-    printed: set[str] = set()
+    event_ids: set[str] = set()
     while True:
         state = client.fine_tuning.jobs.retrieve(job)
         for event in reversed(client.fine_tuning.jobs.list_events(job, limit=100).data):
-            if event.id not in printed and (event.type == "message" or "0/" in event.message):
+            if event.id not in event_ids and (event.type == "message" or "0/" in event.message):
                 print(f"  {event.message}")
-            printed.add(event.id)
+            event_ids.add(event.id)
         if state.status in ("succeeded", "failed", "cancelled"):
             return state
         time.sleep(1)

@@ -93,10 +93,10 @@ def find_variables(block: nodes.Block) -> set[str]:
 
 def prints_only(block: nodes.Block, name: str) -> bool:
     """Tell whether a block prints the value of one name, with nothing but blank space around it."""
-    printed = [
+    output_nodes = [
         node for output in block.body for node in (output.nodes if isinstance(output, nodes.Output) else [output])
     ]
-    words = [node for node in printed if not (isinstance(node, nodes.TemplateData) and not node.data.strip())]
+    words = [node for node in output_nodes if not (isinstance(node, nodes.TemplateData) and not node.data.strip())]
     return len(words) == 1 and isinstance(words[0], nodes.Name) and words[0].name == name
 
 
@@ -255,8 +255,8 @@ def _does_without(block: nodes.Block) -> bool:
     """Tell whether a block is an empty `instructions`: the client's text without words around it."""
     if block.name != "instructions":
         return False
-    printed = [node for output in block.body if isinstance(output, nodes.Output) for node in output.nodes]
-    blank = all(isinstance(node, nodes.TemplateData) and not node.data.strip() for node in printed)
+    output_nodes = [node for output in block.body if isinstance(output, nodes.Output) for node in output.nodes]
+    blank = all(isinstance(node, nodes.TemplateData) and not node.data.strip() for node in output_nodes)
     return blank and all(isinstance(node, nodes.Output) for node in block.body)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from retrieval.parsers.parsed import Block, Parsed
 
-__all__ = ["BlockMap", "Carried", "TokenOffsets"]
+__all__ = ["BlockMap", "RepeatedText", "TokenOffsets"]
 
 TokenOffsets = Callable[[str], Sequence[int]]
 """The character offset at which each token of a text starts, in order."""
@@ -17,14 +17,14 @@ _LINE = re.compile(r".*\n\s*")
 
 
 @dataclass(frozen=True, slots=True)
-class Carried:
+class RepeatedText:
     """A text that a piece repeats, and its size."""
 
     text: str = ""
     tokens: int = 0
 
 
-_NOTHING = Carried()
+_NOTHING = RepeatedText()
 
 
 class BlockMap:
@@ -39,8 +39,8 @@ class BlockMap:
         self._outer_starts = [block.start for block in self._outer]
         self._leaf_starts = [block.start for block in self._leaves]
         self._bodies = {_skip_line(parsed.text, heading.start) for heading in parsed.headings}
-        self._heads: dict[int, Carried] = {}
-        self._closings: dict[str, Carried] = {}
+        self._heads: dict[int, RepeatedText] = {}
+        self._closings: dict[str, RepeatedText] = {}
 
     def breaks(self, at: int) -> bool:
         """Tell whether a cut would be inside of a block."""
@@ -65,7 +65,7 @@ class BlockMap:
         place = bisect_left(self._outer_starts, at)
         return self._outer_starts[place : place + 1] == [at]
 
-    def find_opening(self, start: int) -> Carried:
+    def find_opening(self, start: int) -> RepeatedText:
         """Return what a piece that begins at `start` repeats of its block: the head, if it begins after that."""
         block = self._find_leaf(start)
         if block is None or not block.start < block.head <= start:
@@ -74,13 +74,13 @@ class BlockMap:
             self._heads[block.start] = self._measure(self._text[block.start : block.head].rstrip("\n"))
         return self._heads[block.start]
 
-    def find_closing(self, end: int) -> Carried:
+    def find_closing(self, end: int) -> RepeatedText:
         """Return what a piece that ends at `end` needs to be closed, if its block goes on."""
         block = self._find_leaf(end)
         if block is None or not block.closing:
             return _NOTHING
         if block.closing not in self._closings:
-            self._closings[block.closing] = Carried(block.closing, len(self._offsets(block.closing)))
+            self._closings[block.closing] = RepeatedText(block.closing, len(self._offsets(block.closing)))
         return self._closings[block.closing]
 
     def _find_leaf(self, at: int) -> Block | None:
@@ -90,14 +90,14 @@ class BlockMap:
         place = bisect_left(starts, at) - 1
         return blocks[place] if place >= 0 and at < blocks[place].end else None
 
-    def _measure(self, head: str) -> Carried:
+    def _measure(self, head: str) -> RepeatedText:
         """Measure a head, and cut one that would leave too little room for what it is the head of."""
         tokens = self._offsets(head)
         characters = _MOST_CHARACTERS
         if len(tokens) > self._most_tokens:
             characters = min(tokens[self._most_tokens], characters)
         head = head[:characters].rstrip()
-        return Carried(head, bisect_right(tokens, max(len(head) - 1, 0))) if head else _NOTHING
+        return RepeatedText(head, bisect_right(tokens, max(len(head) - 1, 0))) if head else _NOTHING
 
 
 def _skip_line(text: str, start: int) -> int:

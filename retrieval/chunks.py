@@ -5,7 +5,7 @@ from bisect import bisect_left
 from dataclasses import dataclass
 from itertools import pairwise
 
-from retrieval.blocks import BlockMap, Carried, TokenOffsets
+from retrieval.blocks import BlockMap, RepeatedText, TokenOffsets
 from retrieval.headlines import HeadlineMap
 from retrieval.parsers.parsed import Heading, Parsed
 
@@ -136,7 +136,7 @@ class _Ruler:
     def is_tiny(self, span: _Span, size: int) -> bool:
         return self.count_tokens(span) * _TINY <= size and (span[1] - span[0]) * _TINY <= _limit_characters(size)
 
-    def find_carried(self, span: _Span) -> tuple[Carried, Carried]:
+    def find_carried(self, span: _Span) -> tuple[RepeatedText, RepeatedText]:
         start, end = self.trim(span)
         return self.blocks.find_opening(start), self.blocks.find_closing(end)
 

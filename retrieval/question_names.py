@@ -156,8 +156,8 @@ def _count(text: str) -> Counter[str]:
 
 @lru_cache(maxsize=1024)
 def _compile(*words: str) -> re.Pattern[str]:
-    spelled = r"[ \t]+".join(map(re.escape, words))
-    return re.compile(rf"(?<!\w){spelled}(?!\w)", re.IGNORECASE)
+    spelling = r"[ \t]+".join(map(re.escape, words))
+    return re.compile(rf"(?<!\w){spelling}(?!\w)", re.IGNORECASE)
 
 
 @lru_cache(maxsize=1024)

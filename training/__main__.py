@@ -53,8 +53,8 @@ def _run_command(arguments: argparse.Namespace, lines: JsonLines) -> int:
         return _fail(lines, Failed(code=error.code, message=error.message, problems=error.problems))
     except Cancelled:
         return _fail(lines, Failed(code="cancelled", message="The run was cancelled by a signal, and made nothing."))
-    except PeerLost as lost:
-        tell(str(lost))
+    except PeerLost as error:
+        tell(str(error))
         return _LOST_STATUS
     except BrokenPipeError:
         tell("Nobody reads the events any more, so the run has ended.")

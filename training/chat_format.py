@@ -172,10 +172,10 @@ def _check_reply(template: ChatTemplate, format: ChatFormat, conversation: Messa
 
     reply = conversation[-1]["content"]
     turn = split_turn(render, conversation)
-    lead, printed, tail = turn.text.partition(reply)
+    lead, separator, tail = turn.text.partition(reply)
     if conversation[-2]["content"] not in turn.prompt:
         raise TemplateUnlearnable("leaves the last question out of the prompt")
-    if not printed:
+    if not separator:
         raise TemplateUnlearnable("doesn't print a reply as it is")
     if lead.strip() and not is_empty_thought(render, conversation, lead):
         raise TemplateUnlearnable(describe_lead(render, conversation, turn.prompt, lead))

@@ -16,7 +16,7 @@ import msgspec
 from training.assignment import Assignment, TrainedAdapters
 from training.errors import TrainingError
 from training.events import PAUSE_SIGNAL, Event, Failed, Paused
-from training.member import Membership, Trained
+from training.member import Membership, TrainingEnd
 from training.state import RunPaused
 
 __all__ = ["train_together"]
@@ -77,9 +77,9 @@ class _Watch:
         self._wants_pause = wants_pause
         self._can_pause = False
         self._failures: list[Failed] = []
-        self._end: Trained | Paused | None = None
+        self._end: TrainingEnd | Paused | None = None
         self._statuses: dict[int, int] = {}
-        self._decoder = msgspec.json.Decoder(Event | Trained)
+        self._decoder = msgspec.json.Decoder(Event | TrainingEnd)
 
     def follow(self) -> None:
         """Pass the leader's events on until all have ended, or one has and the others had time to say why."""
@@ -110,7 +110,7 @@ class _Watch:
         """Return what came of it, when all have ended; see `train_together`."""
         if isinstance(self._end, Paused):
             raise RunPaused(self._end.step)
-        if isinstance(self._end, Trained):
+        if isinstance(self._end, TrainingEnd):
             return self._end.result
         # What a process knows of itself goes before what it makes of the loss of another.
         self._failures.sort(key=lambda failed: failed.code == "internal")
@@ -122,7 +122,7 @@ class _Watch:
         event = self._decoder.decode(line)
         if isinstance(event, Failed):
             self._failures.append(event)
-        elif isinstance(event, Trained | Paused):
+        elif isinstance(event, TrainingEnd | Paused):
             self._end = event
         else:
             self._can_pause = True

@@ -54,8 +54,8 @@ def read_markers(directory: Path, find: Callable[[str], Set[str]]) -> tuple[str,
         return None  # of other formats of tokenizers, the files that we read list some of the tokens at most
     tokens, template = read_special_tokens(directory), ChatTemplate.read(directory)
     tags = select_tags(tokens.others)
-    printed = find("\n".join([template.source, *_render(template)]))
-    return tuple(sorted({text.strip() for text in tokens.texts | tags | printed} - {""}))
+    literals = find("\n".join([template.source, *_render(template)]))
+    return tuple(sorted({text.strip() for text in tokens.texts | tags | literals} - {""}))
 
 
 def select_tags(texts: Iterable[str]) -> set[str]:

@@ -18,7 +18,7 @@ from training.run_rows import read_run_rows
 from training.state import RunPaused, StateFile, StateKeeper
 from training.tokenization import RowTokenizer
 
-__all__ = ["MEMBER_ADVICE", "Membership", "Trained", "train_member"]
+__all__ = ["MEMBER_ADVICE", "Membership", "TrainingEnd", "train_member"]
 
 MEMBER_ADVICE = (
     "Ask for less in braid.recipe: micro_batch_tokens, or max_length, which leaves out the longest rows. The operator "
@@ -43,14 +43,14 @@ class Membership(msgspec.Struct, frozen=True, kw_only=True):
     parent: int
 
 
-class Trained(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="trained"):
+class TrainingEnd(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag="trained"):
     """The last line of the leader: the adapter's files are written."""
 
     result: TrainedAdapters
 
 
 def train_member(
-    membership: Membership, send: Callable[[Event | Trained], None], wants_pause: Callable[[], bool]
+    membership: Membership, send: Callable[[Event | TrainingEnd], None], wants_pause: Callable[[], bool]
 ) -> None:
     """Train as a member of a group. Only the leader sends anything, and writes files; it alone is told to pause.
 
@@ -77,7 +77,7 @@ def train_member(
         return
     group.leave()
     if group.leads:
-        send(Trained(result=result))
+        send(TrainingEnd(result=result))
 
 
 def _drop(_event: Event) -> None:

@@ -94,7 +94,7 @@ def forecast_memory(
     """
     packed = size.quantizable if quantized else 0
     weights = int(packed * _PACKED_BYTES) + (size.parameters - packed) * item_bytes
-    copies = size.inputs * (_FLOAT32 + (_FLOAT32 + 1 if dropout else 0)) + _FLOAT32 * rank * size.adapted
+    copies = size.inputs * (_FLOAT32 + (_FLOAT32 + 1 if dropout else 0)) + _FLOAT32 * rank * size.adapter_linears
     layer = copies + int(item_bytes * _SAVED_OUTPUTS * size.outputs) + _NORM_COPIES * size.hidden
     activations = size.layers * layer
     if gradient_checkpointing:

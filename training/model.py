@@ -193,16 +193,16 @@ def load_adapted(base_model: Path, adapter: Path, hardware: TrainingDevice) -> A
         task_type="CAUSAL_LM",
         inference_mode=True,
     )
-    adapted: Any = cast("Any", get_peft_model)(model, config)
-    _set_state(adapted, tensors)
-    return adapted
+    peft_model: Any = cast("Any", get_peft_model)(model, config)
+    _set_state(peft_model, tensors)
+    return peft_model
 
 
-def replace_weights(adapted: Any, base_model: Path, adapter: Path) -> None:
+def replace_weights(peft_model: Any, base_model: Path, adapter: Path) -> None:
     """Put the weights of another adapter of the same rank and targets on a model that `load_adapted` returned."""
     config = msgspec.json.decode((adapter / CONFIG_FILE).read_bytes(), type=dict[str, Any])
     modules = choose_modules(base_model, BaseShape.read(base_model), config["target_modules"])
-    _set_state(adapted, _read_tensors(adapter, modules))
+    _set_state(peft_model, _read_tensors(adapter, modules))
 
 
 def load_base(base_model: Path, hardware: TrainingDevice, *, quantized: bool = False) -> nn.Module:

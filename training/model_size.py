@@ -34,7 +34,7 @@ class ModelSize:
         inputs: Sum of the widths of the inputs of a layer's linears that have an adapter.
         outputs: Sum of the widths of the outputs of all linears of a layer.
         widest: The widest input or output in a layer.
-        adapted: Linears with an adapter in a layer, those that a token goes through.
+        adapter_linears: Linears with an adapter in a layer, those that a token goes through.
         adapter_width: Sum of inputs and outputs of every linear with an adapter in the model: times the rank these are
             the adapter's parameters.
         quantizable: Those of the parameters that a quantised base packs: of linears, but those of experts, which
@@ -49,7 +49,7 @@ class ModelSize:
     inputs: int
     outputs: int
     widest: int
-    adapted: int
+    adapter_linears: int
     adapter_width: int
     quantizable: int = 0
     largest_linear: int = 0
@@ -67,7 +67,7 @@ def read_model_size(directory: Path, base: BaseShape, target_modules: str | list
     largest = max(layers.values(), key=lambda linears: sum(out * width for out, width in linears.values()))
     active = _count_active_experts(directory)
     passed = _pass_one_token(largest, active)
-    adapted = [(name, shape) for name, shape in passed if _is_target(name, target_modules)]
+    targets = [(name, shape) for name, shape in passed if _is_target(name, target_modules)]
     packed = [out * width for name, (out, width) in base.linears.items() if not _EXPERT.search(name)]
     everywhere = [(name, shape) for linears in layers.values() for name, shape in linears.items()]
     return ModelSize(
@@ -75,10 +75,10 @@ def read_model_size(directory: Path, base: BaseShape, target_modules: str | list
         layers=len(layers),
         hidden=Counter(width for _, (_, width) in passed).most_common(1)[0][0],
         vocabulary=read_vocabulary_size(directory) or 0,
-        inputs=sum(width for _, (_, width) in adapted),
+        inputs=sum(width for _, (_, width) in targets),
         outputs=sum(out for _, (out, _) in passed),
         widest=max(max(shape) for _, shape in passed),
-        adapted=len(adapted),
+        adapter_linears=len(targets),
         adapter_width=sum(sum(shape) for name, shape in everywhere if _is_target(name, target_modules)),
         quantizable=sum(packed),
         largest_linear=max(packed, default=0),

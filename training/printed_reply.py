@@ -28,42 +28,42 @@ _MARK = re.compile(r"[<\[◁][^\s<>\[\]◁▷]+[>\]▷]")
 _SHOWN = 20
 
 
-def find_rest(printed: str, reply: str, empty_thought: str) -> str | None:
+def find_rest(output: str, reply: str, empty_thought: str) -> str | None:
     """Return what a template prints behind a reply; None where it changes the reply.
 
     White space around the reply may go, as may a thought before it, or the white space around that.
 
     Args:
-        printed: What the template prints for it.
+        output: What the template prints for it.
         reply: As it was given.
         empty_thought: See `training.thought`.
     """
-    printed, reply = printed.removeprefix(empty_thought).lstrip(), reply.strip()
-    if printed.startswith(reply):
-        return printed[len(reply) :]
+    output, reply = output.removeprefix(empty_thought).lstrip(), reply.strip()
+    if output.startswith(reply):
+        return output[len(reply) :]
     for end in _list_thoughts(reply, empty_thought):
         answer = reply[end:].strip()
-        for start in (0, _skip_thought(printed, reply[:end])):
-            if start is not None and printed.startswith(answer, start):
-                return printed[start + len(answer) :]
+        for start in (0, _skip_thought(output, reply[:end])):
+            if start is not None and output.startswith(answer, start):
+                return output[start + len(answer) :]
     return None
 
 
-def describe_change(printed: str, reply: str, *, empty_thought: str, tail: str = "") -> str:
+def describe_change(output: str, reply: str, *, empty_thought: str, tail: str = "") -> str:
     """Return how a template changes a reply, as the end of a sentence that begins with the template.
 
     Args:
-        printed: See `find_rest`.
+        output: See `find_rest`.
         reply: See there.
         empty_thought: See there.
         tail: What the template prints behind a reply that it doesn't change, where that is known.
     """
-    printed, reply, end = printed.removeprefix(empty_thought).strip(), reply.strip(), tail.strip()
-    left = printed.removesuffix(end).rstrip()
-    if end and left != printed and reply.startswith(left):
+    output, reply, end = output.removeprefix(empty_thought).strip(), reply.strip(), tail.strip()
+    left = output.removesuffix(end).rstrip()
+    if end and left != output and reply.startswith(left):
         return f"cuts a reply: nothing is left from {reply[len(left) :][:_SHOWN]!r} on, after {len(left)} characters"
-    at = next((at for at, (one, other) in enumerate(zip(printed, reply, strict=False)) if one != other), len(printed))
-    return f"changes a reply: it prints {printed[at:][:_SHOWN]!r} for {reply[at:][:_SHOWN]!r}"
+    at = next((at for at, (one, other) in enumerate(zip(output, reply, strict=False)) if one != other), len(output))
+    return f"changes a reply: it prints {output[at:][:_SHOWN]!r} for {reply[at:][:_SHOWN]!r}"
 
 
 def describe_addition(text: str) -> str | None:
@@ -84,13 +84,13 @@ def _list_thoughts(reply: str, empty_thought: str) -> Iterator[int]:
         yield from [one.end() for one in closings if is_pair(opening[0] + one[0])][:1]
 
 
-def _skip_thought(printed: str, thought: str) -> int | None:
+def _skip_thought(output: str, thought: str) -> int | None:
     """Return where a text goes on behind a thought, whatever white space is in it; None where it hasn't that."""
-    at = _skip_space(printed, 0)
+    at = _skip_space(output, 0)
     for character in re.sub(r"\s+", "", thought):
-        if printed[at : at + 1] != character:
+        if output[at : at + 1] != character:
             return None
-        at = _skip_space(printed, at + 1)
+        at = _skip_space(output, at + 1)
     return at
 
 

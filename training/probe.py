@@ -109,9 +109,9 @@ class Prober:
             self._loaded = adapter
         probes: list[Probe] = []
         for tokens, start in self._replies:
-            adapted, plain = self._score(tokens, start)
-            _check_finite(adapted, plain, "float32")
-            probes.append(Probe(tokens=tokens, start=start, logprobs=adapted, base_logprobs=plain))
+            with_adapter, plain = self._score(tokens, start)
+            _check_finite(with_adapter, plain, "float32")
+            probes.append(Probe(tokens=tokens, start=start, logprobs=with_adapter, base_logprobs=plain))
         if self._is_half:
             self._model = self._model.half()
             for tokens, start in self._replies:
@@ -123,18 +123,18 @@ class Prober:
         return probes
 
     def _score(self, tokens: list[int], start: int) -> tuple[list[float], list[float]]:
-        adapted = _score(self._model, tokens, start, self._hardware.device)
+        with_adapter = _score(self._model, tokens, start, self._hardware.device)
         with self._model.disable_adapter():
-            return adapted, _score(self._model, tokens, start, self._hardware.device)
+            return with_adapter, _score(self._model, tokens, start, self._hardware.device)
 
 
-def _check_finite(adapted: Sequence[float], plain: Sequence[float], dtype: str) -> None:
+def _check_finite(with_adapter: Sequence[float], plain: Sequence[float], dtype: str) -> None:
     if not all(map(math.isfinite, plain)):
         raise CheckpointUnreadable(
             f"The base model itself computes NaN or infinity in {dtype}. Its files are damaged, or it was made for "
             "bfloat16: fetch it again, or take a version in bfloat16."
         )
-    if not all(map(math.isfinite, adapted)):
+    if not all(map(math.isfinite, with_adapter)):
         raise TrainingError(
             "reference_not_finite",
             f"With the adapter the model computes NaN or infinity in {dtype}, and so would the engine, for everybody "

@@ -66,8 +66,8 @@ def describe_lead(render: Render, conversation: Messages, prompt: str, lead: str
 def _takes(render: Render, conversation: Messages, lead: str) -> bool:
     """Tell whether the template prints a thought in a member of its own within `lead`."""
     *history, reply = conversation
-    printed = _print_lead(render, [*history, {**reply, **dict.fromkeys(_MEMBERS, _THOUGHT)}], reply["content"])
-    return printed.count(_THOUGHT) == 1 and _squeeze(printed.replace(_THOUGHT, "")) == _squeeze(lead)
+    output = _print_lead(render, [*history, {**reply, **dict.fromkeys(_MEMBERS, _THOUGHT)}], reply["content"])
+    return output.count(_THOUGHT) == 1 and _squeeze(output.replace(_THOUGHT, "")) == _squeeze(lead)
 
 
 def _cuts(render: Render, conversation: Messages, opening: str, thoughts: Sequence[str]) -> bool:

@@ -186,12 +186,12 @@ class RowTokenizer:
             reply = self._encode_apart(through[len(before) :], prompt, self._decode(tokens))
         return prompt, reply[: self._find_end(reply, conversation[-1]["content"])]
 
-    def _check_printed(self, printed: str, reply: str) -> None:
+    def _check_printed(self, output: str, reply: str) -> None:
         """Raise if the template makes another reply of it: a template is known by a few, and a text may decide."""
         thought = self.format.empty_thought
-        rest = find_rest(printed, reply, thought)
+        rest = find_rest(output, reply, thought)
         if rest is None:
-            change = describe_change(printed, reply, empty_thought=thought)
+            change = describe_change(output, reply, empty_thought=thought)
         else:
             tokens = self._encode(rest)
             end = next((at for at, token in enumerate(tokens) if token in self._ends), 0)

@@ -162,10 +162,10 @@ def score_facts(facts: Sequence[RowFact], answer: str, *, documented: bool) -> f
 
 
 def _is_right(fact: RowFact, answer: TextValues) -> bool:
-    stated = answer.states(read_value(fact))
+    is_stated = answer.states(read_value(fact))
     if fact.place != "changed":
-        return stated
+        return is_stated
     present = TextValues.of(f"{fact.title}\n{fact.passage}")
     prefix = fact.readings[0].partition(":")[0]
     others = {reading for reading in answer.readings if reading.startswith(f"{prefix}:")}
-    return not stated and bool(others & present.readings)
+    return not is_stated and bool(others & present.readings)

@@ -89,17 +89,17 @@ def _compare(scores: Sequence[float], others: Sequence[float], comparisons: int)
     return estimate_mean_difference(scores, others, comparisons=comparisons) if len(scores) >= LEAST_ROWS else None
 
 
-def score_arms(measured: AdviceMeasurements, arms: Sequence[Arm]) -> AdviceScores:
+def score_arms(measurements: AdviceMeasurements, arms: Sequence[Arm]) -> AdviceScores:
     """Score every arm; at least `LEAST_ROWS` rows have to be there."""
-    rows = measured.rows
-    bounded = _is_bounded(measured.replies, [row.reply for row in rows])
+    rows = measurements.rows
+    bounded = _is_bounded(measurements.replies, [row.reply for row in rows])
     styles: dict[str, tuple[Scores, Scores, Scores]] = {}
     references: dict[bool, Sequence[float]] = {}
     rules = StyleRules(())
     for facts in sorted({arm.facts for arm in arms}):
         # Each setting has its own base to be told from: else passages and their marks would count as a voice.
         names = [arm.name for arm in arms if arm.facts == facts]
-        rules, scored, references[facts] = _score_style(measured, names, Arm("none", facts).name)
+        rules, scored, references[facts] = _score_style(measurements, names, Arm("none", facts).name)
         styles |= scored
     scores = {
         arm.name: ArmScores(
@@ -107,7 +107,8 @@ def score_arms(measured: AdviceMeasurements, arms: Sequence[Arm]) -> AdviceScore
                 **dict(zip(("style", "voice", "rules"), styles[arm.name], strict=True)),
                 "task": [_match(row, arm.name) if bounded else None for row in rows],
                 "facts": [
-                    score_facts(row.facts, row.answers[arm.name].text, documented=measured.documented) for row in rows
+                    score_facts(row.facts, row.answers[arm.name].text, documented=measurements.documented)
+                    for row in rows
                 ],
                 "supported": [row.answers[arm.name].supported for row in rows],
                 "abstains": [row.answers[arm.name].abstains for row in rows],
@@ -121,13 +122,13 @@ def score_arms(measured: AdviceMeasurements, arms: Sequence[Arm]) -> AdviceScore
 
 
 def _score_style(
-    measured: AdviceMeasurements, names: Sequence[str], base: str
+    measurements: AdviceMeasurements, names: Sequence[str], base: str
 ) -> tuple[StyleRules, dict[str, tuple[Scores, Scores, Scores]], Sequence[float]]:
     """Score voice and rules of some arms, and of the tenant's own replies."""
-    rows = measured.rows
+    rows = measurements.rows
     texts = {name: [_strip(row.answers[name].text) for row in rows] for name in names}
     replies = [_strip(row.reply) for row in rows]
-    rules = learn_rules([_strip(reply) for reply in measured.replies], texts[base])
+    rules = learn_rules([_strip(reply) for reply in measurements.replies], texts[base])
     masked = {name: [_mask(text) for text in some] for name, some in texts.items()}
     own = [_mask(text) for text in replies]
     voices = score_voices(own, masked[base], {**masked, "": own})

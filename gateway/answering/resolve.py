@@ -190,8 +190,8 @@ class Resolver:
         else:
             template = self._default if spec.retrieval is not None else None
         fingerprint = row.fingerprint
-        if (served := spec.as_served(self._base)) != spec:
-            fingerprint = served.fingerprint
+        if (present := spec.as_served(self._base)) != spec:
+            fingerprint = present.fingerprint
             _log.warning("release_answers_otherwise", release=name, made_as=row.fingerprint, fingerprint=fingerprint)
         adapter, knows_marks = spec.adapter.served_name if spec.adapter else None, False
         if spec.adapter is not None and template is None:

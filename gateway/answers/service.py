@@ -178,8 +178,8 @@ class AnswerService:
 
 def _read_counts(record: AnswerRecord, now: float) -> Counts:
     """Return whether a record's counts are known; a process that was killed left those unknown that are pending."""
-    ended = record.created + record.timings.total / 1000
-    over = now > ended + COUNT_SECONDS + _CLOCK_SECONDS
+    end = record.created + record.timings.total / 1000
+    over = now > end + COUNT_SECONDS + _CLOCK_SECONDS
     return "unknown" if record.counts == "pending" and over else record.counts
 
 

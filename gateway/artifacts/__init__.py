@@ -1,5 +1,5 @@
 """Content-addressed bytes: files and adapters."""
 
-from gateway.artifacts.folder import Artifacts, Stored
+from gateway.artifacts.folder import Artifacts, StoredBytes
 
-__all__ = ["Artifacts", "Stored"]
+__all__ = ["Artifacts", "StoredBytes"]

@@ -13,13 +13,13 @@ from pathlib import Path
 
 from gateway.artifacts.free_space import FreeSpace
 
-__all__ = ["Artifacts", "Stored"]
+__all__ = ["Artifacts", "StoredBytes"]
 
 _LINK_ATTEMPTS = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class StoredBytes:
     """Bytes that are in the artifacts: their SHA-256 as hex digits, and their number."""
 
     digest: str
@@ -40,7 +40,7 @@ class Artifacts:
         for name in ("files", "adapters", "incoming"):
             (root / name).mkdir(parents=True, exist_ok=True)
 
-    async def put(self, parts: AsyncIterator[bytes]) -> Stored:
+    async def put(self, parts: AsyncIterator[bytes]) -> StoredBytes:
         """Keep the bytes of `parts` from outside; a cut upload leaves nothing.
 
         Raises:
@@ -49,7 +49,7 @@ class Artifacts:
         await asyncio.to_thread(self.free_space.check)
         return await self._put(parts, self.free_space)
 
-    async def _put(self, parts: AsyncIterator[bytes], room: FreeSpace | None) -> Stored:
+    async def _put(self, parts: AsyncIterator[bytes], room: FreeSpace | None) -> StoredBytes:
         incoming = await asyncio.to_thread(_Incoming, self.root / "incoming", room)
         try:
             async for part in parts:
@@ -58,7 +58,7 @@ class Artifacts:
         finally:
             await asyncio.to_thread(incoming.close)
 
-    async def put_bytes(self, content: bytes) -> Stored:
+    async def put_bytes(self, content: bytes) -> StoredBytes:
         """Keep bytes of Braid's own that are in memory, such as the result of work that is done."""
 
         async def parts() -> AsyncIterator[bytes]:
@@ -66,11 +66,11 @@ class Artifacts:
 
         return await self._put(parts(), None)
 
-    async def put_path(self, path: Path) -> Stored:
+    async def put_path(self, path: Path) -> StoredBytes:
         """Keep a finished file, which nobody changes any more; without a copy where that can be."""
         return await asyncio.to_thread(self._put_path, path)
 
-    def _put_path(self, path: Path) -> Stored:
+    def _put_path(self, path: Path) -> StoredBytes:
         staging = Path(tempfile.mkdtemp(dir=self.root / "incoming"))
         try:
             _link(path, staging / "file")
@@ -83,7 +83,7 @@ class Artifacts:
             _sync(self.root / "files")
         finally:
             shutil.rmtree(staging, ignore_errors=True)
-        return Stored(digest, size)
+        return StoredBytes(digest, size)
 
     async def lend_file(self, digest: str, path: Path) -> None:
         """Put a file's bytes at a path where nothing is, for somebody who replaces and never changes them.
@@ -204,11 +204,11 @@ class _Incoming:
         self._size += len(part)
         self._file.write(part)
 
-    def keep(self, folder: Path) -> Stored:
+    def keep(self, folder: Path) -> StoredBytes:
         """Put the finished file under its digest."""
         self._file.flush()
         os.fsync(self._file.fileno())
-        artifact = Stored(self._digest.hexdigest(), self._size)
+        artifact = StoredBytes(self._digest.hexdigest(), self._size)
         os.utime(self._path)  # the same bytes may be there for long, and be about to be removed
         os.replace(self._path, folder / artifact.digest)
         _sync(folder)

@@ -49,23 +49,23 @@ async def check_fit(session: AsyncSession, tenant: str, spec: ReleaseSpec) -> li
 
 
 def _compare(learnt: RowPrompt, spec: ReleaseSpec) -> Iterator[ReleaseWarning]:
-    served = spec.prompt.digest if spec.prompt else spec.builtin_prompt if spec.retrieval else ""
+    digest = spec.prompt.digest if spec.prompt else spec.builtin_prompt if spec.retrieval else ""
     name = f"{spec.prompt.name}@{spec.prompt.version}" if spec.prompt else None
-    if served != learnt.digest:
+    if digest != learnt.digest:
         yield ReleaseWarning(
             code="prompt_differs",
             message=f"The adapter's rows were rendered with {_name(learnt.name, learnt.digest)}, and this release has "
-            f"{_name(name, served)}. It may follow the new words less well than those that it has learnt: compare the "
+            f"{_name(name, digest)}. It may follow the new words less well than those that it has learnt: compare the "
             "two, or train it again with braid.prompt.",
         )
-    elif served and learnt.builtin != spec.builtin_prompt:
+    elif digest and learnt.builtin != spec.builtin_prompt:
         yield ReleaseWarning(
             code="builtin_prompt_differs",
             message="The built-in prompt, whose blocks stand in for those that a prompt leaves out, has changed since "
             "the adapter was trained. Compare its answers, or train it again.",
         )
     names = sorted(name for name in learnt.variables | spec.variables if _differs(name, learnt, spec))
-    if names and served == learnt.digest:
+    if names and digest == learnt.digest:
         yield ReleaseWarning(
             code="variables_differ",
             message=f"The prompt's own names {', '.join(names)} have other values than the adapter's rows had.",

@@ -26,19 +26,19 @@ __all__ = ["router"]
 router = APIRouter(prefix="/api/assistants", tags=["assistants"], responses=declare_errors(404, 409))
 
 
-async def _served(state: CurrentState) -> ServedParts:
+async def _describe_parts(state: CurrentState) -> ServedParts:
     return ServedParts.of(state.base_model, state.base, await state.describe_retriever())
 
 
-Served = Annotated[ServedParts, Depends(_served)]
+CurrentParts = Annotated[ServedParts, Depends(_describe_parts)]
 
 
-def _writer(session: WriteSession, principal: ManageKey, served: Served) -> AssistantService:
-    return AssistantService(session, principal.tenant, served)
+def _writer(session: WriteSession, principal: ManageKey, parts: CurrentParts) -> AssistantService:
+    return AssistantService(session, principal.tenant, parts)
 
 
-def _reader(session: ReadSession, principal: ManageKey, served: Served) -> AssistantService:
-    return AssistantService(session, principal.tenant, served)
+def _reader(session: ReadSession, principal: ManageKey, parts: CurrentParts) -> AssistantService:
+    return AssistantService(session, principal.tenant, parts)
 
 
 def _rollouts(session: ReadSession, principal: ManageKey) -> RolloutService:
@@ -72,7 +72,7 @@ async def get_assistant(name: str, service: Reader) -> Assistant:
 
 @router.post("/{name}/releases", status_code=201)
 async def create_release(name: str, request: ReleaseCreate, service: Writer) -> CreatedRelease:
-    return await service.release(name, request)
+    return await service.create_release(name, request)
 
 
 @router.get("/{name}/releases")

@@ -106,16 +106,16 @@ async def list_users(session: AsyncSession, tenant: str, adapter: str) -> Sequen
 class AssistantService:
     """One tenant's assistants."""
 
-    def __init__(self, session: AsyncSession, tenant: str, served: ServedParts) -> None:
+    def __init__(self, session: AsyncSession, tenant: str, parts: ServedParts) -> None:
         self._session = session
         self._tenant = tenant
-        self._served = served
+        self._parts = parts
         self._assistants = AssistantRepository(session, tenant)
         self._releases = ReleaseRepository(session, tenant)
         self._rollouts = RolloutRepository(session, tenant)
 
     async def create(self, name: str) -> Assistant:
-        taken_name = name == self._served.base_model or await self._assistants.find_by_name(name) is not None
+        taken_name = name == self._parts.base_model or await self._assistants.find_by_name(name) is not None
         # A name of an adapter stays that of its bytes, also when it was deleted.
         if taken_name or (name.startswith("ft:") and await is_adapter(self._session, self._tenant, name)):
             raise Conflict(f"The name {name!r} is taken. Choose another.", param="name")
@@ -133,7 +133,7 @@ class AssistantService:
         row = await self._assistants.get_by_name(name)
         return _assistant_schema(row, await self._rollouts.find_current(row.id))
 
-    async def release(self, name: str, request: ReleaseCreate) -> CreatedRelease:
+    async def create_release(self, name: str, request: ReleaseCreate) -> CreatedRelease:
         """Make the next release. It answers when its number is asked for (`name@7`) or a rollout names it.
 
         Raises:
@@ -145,17 +145,17 @@ class AssistantService:
         self._check_known(retrieval)
         spec = ReleaseSpec(
             base_model=self._base(request.base_model),
-            base_digest=self._served.base_digest,
+            base_digest=self._parts.base_digest,
             adapter=await self._adapter(request.adapter),
             prompt=await self._prompt(request.prompt, request.variables),
             builtin_prompt=prompts.compile(prompts.DEFAULT).digest,
             retrieval=retrieval,
             sampling=request.sampling.model_dump(exclude_none=True),
             variables=request.variables,
-            chat_template=self._served.chat_template,
-            folds_system=self._served.folds_system,
-            markers=self._served.markers,
-            ranking=self._served.ranking if retrieval else "",
+            chat_template=self._parts.chat_template,
+            folds_system=self._parts.folds_system,
+            markers=self._parts.markers,
+            ranking=self._parts.ranking if retrieval else "",
             evidence=prompts.EVIDENCE_LAYOUT if retrieval else "",
         )
         warnings = await check_fit(self._session, self._tenant, spec)
@@ -188,12 +188,12 @@ class AssistantService:
 
     def _check_known(self, retrieval: RetrievalSpec | None) -> None:
         """Raise `Unavailable` rather than make a fingerprint that equal releases wouldn't share."""
-        if not self._served.base_digest:
+        if not self._parts.base_digest:
             raise Unavailable(
                 "Nobody has said yet which base model's weights the engines serve, and a release is tied to them. "
                 "Start 'braid up' or a worker with the base model (BRAID_BASE_MODEL) on this database, then try again."
             )
-        if retrieval is not None and not self._served.embedder:
+        if retrieval is not None and not self._parts.embedder:
             raise Unavailable(
                 "The retriever doesn't answer, so it isn't known which embedder the release would be tied to. Try "
                 "again when GET /readyz no longer names the retriever among `degraded`.",
@@ -201,11 +201,11 @@ class AssistantService:
             )
 
     def _base(self, name: str | None) -> str:
-        if name not in (None, self._served.base_model):
+        if name not in (None, self._parts.base_model):
             raise BadRequest(
-                f"The base model {name!r} isn't served here; {self._served.base_model!r} is.", param="base_model"
+                f"The base model {name!r} isn't served here; {self._parts.base_model!r} is.", param="base_model"
             )
-        return self._served.base_model
+        return self._parts.base_model
 
     async def _adapter(self, model: str | None) -> AdapterRef | None:
         return None if model is None else await get_adapter_ref(self._session, self._tenant, model)
@@ -228,7 +228,7 @@ class AssistantService:
             options.top_k,
             options.score_threshold,
             options.mode,
-            self._served.embedder,
+            self._parts.embedder,
             UNSET if options.filters is None else options.filters,
             options.least_probability or UNSET,
             options.rerank or UNSET,

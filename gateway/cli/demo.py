@@ -20,7 +20,7 @@ _Size = Annotated[_SizeName, typer.Option(help="full: two tenants, 32 questions;
 
 
 def demo(keep: _Keep = False, size: _Size = _FULL, home: Home = None, as_json: AsJson = False) -> None:
-    """Run the whole road: documents, adapters, five variants of asking, an edit, a swap."""
+    """Run the demo: documents, adapters, five variants of asking, an edit, a swap."""
     settings = settings_from(home=home)
     own = settings.model_copy(update={"home": settings.home.resolve() / "demo"})
     try:

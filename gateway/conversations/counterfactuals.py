@@ -141,10 +141,10 @@ def _rewrite(text: str, reading: str, other: str) -> str | None:
         return None  # two values would become one
     same = [value for value in values if reading in value.readings]
     for value in reversed(same):
-        spelled = rewrite_value(value, reading, other) if value.readings[0] == reading else None
-        if spelled is None:
+        spelling = rewrite_value(value, reading, other) if value.readings[0] == reading else None
+        if spelling is None:
             return None
-        text = f"{text[: value.start]}{spelled}{text[value.end :]}"
+        text = f"{text[: value.start]}{spelling}{text[value.end :]}"
     return text if not same or _has_others(text, values, reading, other) else None
 
 

@@ -142,8 +142,8 @@ class FactsLint:
                     return _to_fact(row, value, "index", passage)
         for document in documents[:_DOCUMENTS]:
             passage = by_document[document][0]
-            if stated := await self._find_earlier(passage, value, document):
-                return _to_fact(row, value, "changed", passage, stated=stated)
+            if stated_version := await self._find_earlier(passage, value, document):
+                return _to_fact(row, value, "changed", passage, stated_version=stated_version)
         if piece := await self._find_deleted(value, by_document, context):
             return _to_deleted_fact(row, value, piece)
         return _to_fact(row, value, "nowhere")
@@ -172,8 +172,8 @@ class FactsLint:
                 deleted = await self._index.read_deleted()
                 self._deleted = (await asyncio.to_thread(DeletedPieces.of, deleted.texts), deleted.unread)
         pieces = {one.source.document: one for one in reversed(self._deleted[0].list_stating(value))}  # the newest
-        stated = {document: [_to_passage(piece)] for document, piece in pieces.items()}
-        for document in _choose_documents(value, by_document | stated, context):
+        by_piece = {document: [_to_passage(piece)] for document, piece in pieces.items()}
+        for document in _choose_documents(value, by_document | by_piece, context):
             piece = pieces.get(document)
             if piece is None:
                 continue
@@ -284,7 +284,7 @@ def _read_words(text: str) -> set[str]:
 
 
 def _to_fact(
-    row: int, value: Value, place: FactClass, passage: DocumentPassage | None = None, *, stated: int = 0
+    row: int, value: Value, place: FactClass, passage: DocumentPassage | None = None, *, stated_version: int = 0
 ) -> RowFact:
     fact = RowFact(row, value.kind, value.text, value.readings, place)
     if passage is None:
@@ -295,7 +295,7 @@ def _to_fact(
         document=passage.document,
         key=passage.key,
         version=passage.version,
-        stated=stated or passage.version,
+        stated=stated_version or passage.version,
         title=passage.title,
         passage=passage.text,
     )

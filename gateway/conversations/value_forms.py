@@ -89,12 +89,12 @@ def _draw_signs(text: str, rng: random.Random) -> str:
     return "".join(rng.choice(pools[sign.isdigit()]) if sign.isascii() and sign.isalnum() else sign for sign in text)
 
 
-def _write_number(spelled: str, number: str) -> str:
+def _write_number(spelling: str, number: str) -> str:
     """Write a number as another one is written: with its signs between thousands, its point and its places."""
     whole, _, fraction = number.partition(".")
-    ending = re.search(r"[.,](\d{1,2})$", spelled)
-    point = ending[0][0] if ending else ("," if "," in spelled and "." in spelled else ".")
-    rest = spelled[: ending.start()] if ending else spelled
+    ending = re.search(r"[.,](\d{1,2})$", spelling)
+    point = ending[0][0] if ending else ("," if "," in spelling and "." in spelling else ".")
+    rest = spelling[: ending.start()] if ending else spelling
     separator = next((sign for sign in rest if not sign.isdigit()), "")
     if separator:
         whole = re.sub(r"(?<=\d)(?=(?:\d{3})+$)", separator, whole)
@@ -113,8 +113,8 @@ def _write_day(text: str, old: int, new: int) -> str | None:
         return None
     is_last = re.match(rf"\d{{4}}|\d{{1,2}}[ ]?[{MARKED}]", marked)  # as in 2026年2月3日 and 2月3日
     day = days[-1 if is_last else 0]
-    spelled = f"{new:02}" if day[0].startswith("0") else str(new)
-    return f"{text[: day.start()]}{spelled}{text[day.end() :]}"
+    digits = f"{new:02}" if day[0].startswith("0") else str(new)
+    return f"{text[: day.start()]}{digits}{text[day.end() :]}"
 
 
 def _write_signs(text: str, old: str, new: str) -> str | None:

@@ -46,7 +46,7 @@ class DemoAssistant:
     def name(self) -> str:
         return self.account.name
 
-    async def release(self, adapter: str | None) -> tuple[int, str]:
+    async def create_release(self, adapter: str | None) -> tuple[int, str]:
         """Make a release of documents, prompt and adapter (None: facts only); return its number and fingerprint."""
         body = {
             "adapter": adapter,

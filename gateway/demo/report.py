@@ -77,11 +77,11 @@ class Report(msgspec.Struct, frozen=True):
 def find_shortfalls(results: Mapping[str, VariantResult], promises: Promises) -> list[str]:
     """Return where "both" misses what the demo promises."""
     both, style, facts = results[BOTH], results[STYLE], results[FACTS]
-    cited = both.cited.value if both.cited else 0.0
+    cited_right = both.cited.value if both.cited else 0.0
     reached = {
         "style": (both.style.value, promises.style),
         "facts": (both.facts.value, promises.facts),
-        "citations": (cited, promises.cited),
+        "citations": (cited_right, promises.cited),
     }
     shortfalls = [
         f"{name}: {value:.2f}, and at least {least} is promised"

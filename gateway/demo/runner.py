@@ -96,7 +96,7 @@ async def run_steps(
             folder = settings.artifacts / "adapters" / digest
             second = await import_at_strength(first.account, folder, f"softer-{digest[:8]}", _STRENGTH)
             progress.tell(f"{first.name}: {second} is imported, proven and ready")
-            other = await first.release(second)
+            other = await first.create_release(second)
             with progress.line("requests") as line:
                 swap = await swap_under_load(first.account, first.variants[BOTH], fingerprints[first.name], other, line)
             progress.tell(swap.describe())
@@ -148,7 +148,7 @@ async def _prepare(account: TenantClient, base: str, size: DemoSize, progress: P
 
 async def _answer_from_documents(assistant: DemoAssistant, progress: Progress) -> FirstAnswer:
     """Release the documents without an adapter, and show what they alone make of the base model."""
-    number, _ = await assistant.release(None)
+    number, _ = await assistant.create_release(None)
     await promote(assistant.account, number)
     return await _show(assistant, FACTS, progress)
 
@@ -182,7 +182,7 @@ async def _release(assistant: DemoAssistant, adapter: TrainedAdapter, progress: 
     loaded = f"{model['loaded']['replicas']} of {model['loaded']['of']}"
     progress.tell(f"{name}: verdict passed: sha256 {adapter.digest[:16]}…, rank {adapter.rank}")
     progress.tell(f"{name}: hot-loaded and probed, status {model['status']}, loaded by {loaded} engines")
-    number, fingerprint = await assistant.release(adapter.model)
+    number, fingerprint = await assistant.create_release(adapter.model)
     rollout = await promote(assistant.account, number)
     progress.tell(
         f"{name}: release {assistant.account.assistant}@{number}, fingerprint {fingerprint}, promoted to all traffic "

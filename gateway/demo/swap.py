@@ -61,7 +61,7 @@ class _Load:
         self._account = account
         self._variant = variant
         self._stopped = False
-        self._ended = asyncio.Condition()
+        self._ends = asyncio.Condition()
         self.live: str | None = None
         """The one fingerprint that a request sent now may get; None while a change is under way."""
         self.changes = 0
@@ -79,8 +79,8 @@ class _Load:
 
     async def wait_for(self, count: int) -> None:
         """Return when so many requests have ended."""
-        async with self._ended:
-            await self._ended.wait_for(lambda: self.count >= count)
+        async with self._ends:
+            await self._ends.wait_for(lambda: self.count >= count)
 
     async def _ask(self, number: int) -> None:
         questions = self._account.tenant.questions
@@ -96,9 +96,9 @@ class _Load:
                 self.fingerprints[str(answer.fingerprint)] += 1
                 # During the next change a request may be answered by either release, though it was sent before.
                 self.late += live not in (None, answer.fingerprint) and changes == self.changes
-            async with self._ended:
+            async with self._ends:
                 self.count += 1
-                self._ended.notify_all()
+                self._ends.notify_all()
 
 
 async def swap_under_load(

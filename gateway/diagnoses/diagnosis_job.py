@@ -121,7 +121,7 @@ class DiagnosisHandler:
         """Keep the report, and make the releases in the same unit of work: a run after a kill makes none twice."""
         artifact = await self._parts.artifacts.put_bytes(msgspec.json.encode(result.report))
         failpoint("diagnosis-stored")
-        served = await self._describe_served() if result.requests else None
+        parts = await self._describe_served() if result.requests else None
         async with claim.begin() as session:
             row = succeed_subject(await DiagnosisRepository(session, claim.tenant).lock(claim.subject))
             if row is None:
@@ -129,9 +129,9 @@ class DiagnosisHandler:
                 return
             releases: dict[str, int] = {}
             for strand, request in result.requests.items():
-                assert served is not None
-                assistants = AssistantService(session, claim.tenant, served)
-                releases[strand] = (await assistants.release(row.assistant, request)).release
+                assert parts is not None
+                assistants = AssistantService(session, claim.tenant, parts)
+                releases[strand] = (await assistants.create_release(row.assistant, request)).release
                 await session.flush()
             row.done, row.report_digest, row.bytes = row.failures, artifact.digest, row.bytes + artifact.size
             row.strands, row.releases = result.report.strands, releases

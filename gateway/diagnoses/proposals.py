@@ -98,8 +98,8 @@ class ProposalMaker:
         """
         if answers_alike(self._release.target):
             failures = [*failures, *others]
-        measured = [(one, await self._measure(one, failures, passes)) for one in candidates]
-        return max(measured, key=lambda pair: (pair[1].proposed, _count_net(pair[1])))
+        trials = [(one, await self._measure(one, failures, passes)) for one in candidates]
+        return max(trials, key=lambda pair: (pair[1].proposed, _count_net(pair[1])))
 
     async def _measure(
         self,

@@ -115,17 +115,17 @@ async def measure(engine: Engine, desired: DesiredAdapter, listing: ModelListing
         EngineUnreachable: The engine computes no numbers for its own base model: it has to be restarted.
     """
     rows = [row for row in desired.probe if len(row.tokens) < listing.max_model_len] or desired.probe
-    adapted: list[float] = []
+    with_adapter: list[float] = []
     plain: list[float] = []
     for row in rows:
-        adapted += await _score(engine, desired.served_name, row)
+        with_adapter += await _score(engine, desired.served_name, row)
         plain += await _score(engine, listing.base_model, row)
     adapter = [score for row in rows for score in row.logprobs]
     base = [score for row in rows for score in row.base_logprobs]
     noise = _distance(plain, base)
     if not math.isfinite(noise):
         raise EngineUnreachable("the engine computes no numbers (NaN) for its own base model: restart it", "answer")
-    return ProbeResult(_distance(adapted, adapter), _distance(adapted, base), _distance(adapter, base), noise)
+    return ProbeResult(_distance(with_adapter, adapter), _distance(with_adapter, base), _distance(adapter, base), noise)
 
 
 async def _score(engine: Engine, name: str, row: Probe) -> list[float]:

@@ -73,7 +73,7 @@ async def ask(client: Client, variant: Variant, question: str, *, max_tokens: in
     }
     id = ""
     pieces: list[str] = []
-    cited: list[str] = []
+    keys: list[str] = []
     usage: dict[str, int] = {}
     fingerprint: str | None = None
     started = time.perf_counter()
@@ -84,7 +84,7 @@ async def ask(client: Client, variant: Variant, question: str, *, max_tokens: in
             fingerprint = event.get("system_fingerprint") or fingerprint
             usage = event.get("usage") or usage
             braid: dict[str, Any] = event.get("braid") or {}
-            cited += [source["document_key"] for source in braid.get("citations", [])]
+            keys += [source["document_key"] for source in braid.get("citations", [])]
             for choice in event["choices"]:
                 if text := choice["delta"].get("content"):
                     first = first or time.perf_counter() - started
@@ -93,7 +93,7 @@ async def ask(client: Client, variant: Variant, question: str, *, max_tokens: in
     return Answer(
         id=id,
         text="".join(pieces),
-        cited=cited,
+        cited=keys,
         fingerprint=fingerprint,
         prompt_tokens=usage["prompt_tokens"],
         answer_tokens=usage["completion_tokens"],

@@ -91,8 +91,8 @@ def read_date(match: re.Match[str]) -> tuple[str, ...]:
         if "day" not in fields:
             return (f"date:{year}-{month:02}",) if 1 <= month <= 12 else ()
         return _format(year, month, int(fields["day"]))
-    spelled = fields["month"].casefold()
-    month = next(number for number, names in enumerate(_MONTHS, 1) if re.fullmatch(names, spelled))
+    month_name = fields["month"].casefold()
+    month = next(number for number, names in enumerate(_MONTHS, 1) if re.fullmatch(names, month_name))
     return _format(year, month, int(fields["day"])) if fields.get("day") else (f"date:{year}-{month:02}",)
 
 

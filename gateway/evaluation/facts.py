@@ -33,7 +33,7 @@ UNITS = {
 }
 """The spellings of each unit, as a regular expression."""
 
-_UNIT_PATTERNS = [(re.compile(rf"(?<=\d)[\s-]*(?:{spelled})(?![a-z])"), f" {unit}") for unit, spelled in UNITS.items()]
+_UNIT_PATTERNS = [(re.compile(rf"(?<=\d)[\s-]*(?:{pattern})(?![a-z])"), f" {unit}") for unit, pattern in UNITS.items()]
 
 
 def normalize(text: str) -> str:
@@ -64,12 +64,12 @@ def score_facts(answer: str, accepted: Iterable[str], wrong: Iterable[str]) -> i
     return int(right and not any(states(answer, value) for value in wrong))
 
 
-def cites_only(cited: Sequence[str], expected: str) -> bool:
+def cites_only(citations: Sequence[str], expected: str) -> bool:
     """Tell whether an answer cites the expected document, and no other; the same one twice is fine.
 
     Where none is expected ("" for a question without an answer) it has to cite none.
     """
-    return set(cited) == ({expected} if expected else set())
+    return set(citations) == ({expected} if expected else set())
 
 
 def _format_pounds(match: re.Match[str]) -> str:

@@ -107,15 +107,15 @@ def score_citations(answer: str, passages: Sequence[str]) -> float | None:
     total = right = end = 0
     for marks in _MARKS.finditer(answer):
         numbers = [int(number) for number in re.findall(r"\d+", marks[0])]
-        cited = [evidence[number - 1] for number in numbers if 1 <= number <= len(evidence)]
+        sources = [evidence[number - 1] for number in numbers if 1 <= number <= len(evidence)]
         values = [
             value
             for value in list_values(_take_last_sentence(answer[end : marks.start()]))
             if any(one.states(value) for one in evidence)
         ]
         total += len(numbers)
-        if not values or any(one.states(value) for one in cited for value in values):
-            right += len(cited)
+        if not values or any(one.states(value) for one in sources for value in values):
+            right += len(sources)
         end = marks.end()
     return right / total if total else None
 

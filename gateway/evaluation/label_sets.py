@@ -83,9 +83,9 @@ def _find_qrels(folder: Path) -> Path:
 def _join(topics: Path, qrels: Path) -> list[LabelledQuestion]:
     texts = _read_queries(topics) if topics.suffix == ".jsonl" else _read_topics(topics)
     grades = _read_qrels(qrels)
-    if lost := [id for id in grades if id not in texts]:
+    if missing := [id for id in grades if id not in texts]:
         raise BadLabels(
-            f"{qrels.name} judges {len(lost)} questions that {topics.name} doesn't have, such as {lost[0]!r}. "
+            f"{qrels.name} judges {len(missing)} questions that {topics.name} doesn't have, such as {missing[0]!r}. "
             "Are they of the same collection?"
         )
     return [

@@ -91,14 +91,14 @@ _UNIT_PATTERNS = {unit: re.compile("|".join(some), re.IGNORECASE) for unit, some
 _CURRENCY_PATTERNS = {code: re.compile(some, re.IGNORECASE) for code, some in _CURRENCY_SPELLINGS.items()}
 
 
-def read_unit(spelled: str) -> str:
+def read_unit(spelling: str) -> str:
     """Return the unit of a spelling that `UNIT` matched."""
-    return next(unit for unit, pattern in _UNIT_PATTERNS.items() if pattern.fullmatch(spelled))
+    return next(unit for unit, pattern in _UNIT_PATTERNS.items() if pattern.fullmatch(spelling))
 
 
-def list_currencies(spelled: str) -> list[str]:
+def list_currencies(spelling: str) -> list[str]:
     """Return the codes of the currencies that a spelling which `CURRENCY` matched may mean."""
-    return [code for code, pattern in _CURRENCY_PATTERNS.items() if pattern.fullmatch(spelled)]
+    return [code for code, pattern in _CURRENCY_PATTERNS.items() if pattern.fullmatch(spelling)]
 
 
 def find_unit(unit: str, text: str) -> bool:

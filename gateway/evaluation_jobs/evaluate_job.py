@@ -92,15 +92,15 @@ class EvaluateHandler:
         artifact = await self._artifacts.put_bytes(msgspec.json.encode(report))
         failpoint("evaluation-stored")
         async with claim.begin() as session:
-            ended = succeed_subject(await EvaluationRepository(session, claim.tenant).lock(claim.subject))
-            if ended is None:
+            row = succeed_subject(await EvaluationRepository(session, claim.tenant).lock(claim.subject))
+            if row is None:
                 await collect_later(session, claim.tenant, [artifact.digest])
                 return
-            ended.done, ended.report_digest = ended.total, artifact.digest
-            ended.bytes += artifact.size
+            row.done, row.report_digest = row.total, artifact.digest
+            row.bytes += artifact.size
             if isinstance(report, CalibrationReport):
-                ended.source = report.source
-                await self._keep(session, ended, report)
+                row.source = report.source
+                await self._keep(session, row, report)
 
     async def record_end(self, session: AsyncSession, claim: Claim, outcome: Outcome) -> None:
         end_subject(await EvaluationRepository(session, claim.tenant).lock(claim.subject), outcome)

@@ -80,11 +80,11 @@ async def walk_bad_votes(
     once for each vote against it. With an `assistant` votes that are of another one's release alone are left out; one
     that prefers an answer over another is there still, since the other may be of any release.
     """
-    lost = FeedbackRow.preferred_over.is_not(None)
-    bad = or_(FeedbackRow.rating == "down", FeedbackRow.corrected_reply.is_not(None), lost)
+    beaten = FeedbackRow.preferred_over.is_not(None)
+    bad = or_(FeedbackRow.rating == "down", FeedbackRow.corrected_reply.is_not(None), beaten)
     where = [bad, FeedbackRow.updated_at >= since]
     if assistant is not None:
-        where.append(or_(_is_of(assistant), lost))
+        where.append(or_(_is_of(assistant), beaten))
     repository = FeedbackRepository(session, tenant)
     sizes, _ = await repository.choose_newest(*where, most=most, most_bytes=_MOST_BYTES)
     for ids in _slice(sizes):
@@ -220,8 +220,8 @@ def _slice(sizes: Sequence[tuple[str, int]]) -> Iterator[list[str]]:
 
 def _to_bad_votes(row: FeedbackRow) -> Iterator[BadVote]:
     if row.preferred_over is not None:
-        lost = (row.preferred_over, None, row.voter, row.reason, None, row.messages, row.other_reply)
-        yield BadVote(*lost, voted_at=row.updated_at)
+        members = (row.preferred_over, None, row.voter, row.reason, None, row.messages, row.other_reply)
+        yield BadVote(*members, voted_at=row.updated_at)
     if row.rating == "down" or row.corrected_reply is not None:
         own = (row.answer_id, row.release, row.voter, row.reason, row.corrected_reply, row.messages, row.reply)
         yield BadVote(*own, voted_at=row.updated_at)

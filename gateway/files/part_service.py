@@ -174,7 +174,7 @@ class UploadService:
         async with self._database.begin() as session:
             upload = await UploadRepository(session, self._tenant).get(upload_id, param="upload_id")
             if upload.status == "completed":
-                raise _ended(upload)
+                raise _refuse_change(upload)
             if upload.status == "pending":
                 upload = await UploadRepository(session, self._tenant).lock(upload_id) or upload
                 upload.status = "cancelled"
@@ -221,11 +221,11 @@ def _choose_parts(rows: Mapping[str, UploadPartRow], ids: Sequence[str], upload:
 
 def _check_pending(upload: UploadRow) -> UploadRow:
     if _status(upload) != "pending":
-        raise _ended(upload)
+        raise _refuse_change(upload)
     return upload
 
 
-def _ended(upload: UploadRow) -> BadRequest:
+def _refuse_change(upload: UploadRow) -> BadRequest:
     return BadRequest(
         f"The upload {upload.id!r} is {_status(upload)}, and only a pending one can be changed. Begin another.",
         param="upload_id",

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.adapters.service import AdapterRow
-from gateway.artifacts import Artifacts, Stored
+from gateway.artifacts import Artifacts, StoredBytes
 from gateway.conversations.checks import check_conversations
 from gateway.conversations.findings import Finding
 from gateway.conversations.formats import read_conversations
@@ -126,7 +126,7 @@ class TrainingFiles:
             _check, [self._artifacts.locate_file(digest) for digest in digests], choose_row_format(method)
         )
 
-    async def store(self, file: RenderedFile) -> Stored:
+    async def store(self, file: RenderedFile) -> StoredBytes:
         """Keep rendered rows in the artifacts; a row has to refer to them within the hour."""
         return await self._artifacts.put_bytes(file.content)
 

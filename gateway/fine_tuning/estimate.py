@@ -73,14 +73,14 @@ def estimate_training(recipe: Recipe, rows: int, size: int, earlier: Sequence[Tr
         other = statistics.median(one.other_seconds for one in earlier)
     steps, batches = recipe.count_steps(rows), math.ceil(rows / recipe.batch_size)
     tokens = round(size / token_bytes)
-    trained = round(tokens * min(recipe.epochs, steps / batches))
+    tokens_in_all = round(tokens * min(recipe.epochs, steps / batches))
     return TrainingFigures(
         rows=rows,
         tokens=tokens,
-        trained_tokens=trained,
+        trained_tokens=tokens_in_all,
         steps=steps,
         tokens_per_second=round(rate, 1),
-        seconds=round(trained / rate + other, 1),
+        seconds=round(tokens_in_all / rate + other, 1),
         other_seconds=round(other, 1),
         token_bytes=round(token_bytes, 3),
     )

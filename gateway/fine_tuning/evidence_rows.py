@@ -62,7 +62,7 @@ class GroundedRow:
         return [passage for place, passage in enumerate(passages) if place not in self.stating]
 
 
-def place_passages(row: GroundedRow, stated: Sequence[RowPassage], most: int, seed: int) -> GroundedRow:
+def place_passages(row: GroundedRow, stating: Sequence[RowPassage], most: int, seed: int) -> GroundedRow:
     """Return a row with the passages that were found for its question, and among them those that state its reply.
 
     Those that the search for the question didn't find go to places drawn by seed and row; for their sake the worst of
@@ -70,7 +70,7 @@ def place_passages(row: GroundedRow, stated: Sequence[RowPassage], most: int, se
     """
     passages = list(row.conversation.passages or ())
     room = most - len(row.stating)
-    missing = [passage for passage in dict.fromkeys(stated) if passage not in passages][: max(room, 0)]
+    missing = [passage for passage in dict.fromkeys(stating) if passage not in passages][: max(room, 0)]
     for place in range(len(passages) - 1, -1, -1):
         if len(passages) + len(missing) > most and place not in row.stating:
             del passages[place]

@@ -49,9 +49,9 @@ class ParityProof:
         with self._pool.pick(None) as lease:
             for prompt in tokenized.prompts:
                 body = self._make_body(conversations[prompt.row], tokenized.chat_template_kwargs)
-                served = await lease.engine.tokenize_prompt(self._pool.base_model or "", body)
-                if served != prompt.tokens:
-                    raise await self._refuse(lease.engine, prompt, served)
+                engine_tokens = await lease.engine.tokenize_prompt(self._pool.base_model or "", body)
+                if engine_tokens != prompt.tokens:
+                    raise await self._refuse(lease.engine, prompt, engine_tokens)
         return Parity(
             rows=[prompt.row for prompt in tokenized.prompts],
             equal=len(tokenized.prompts),
@@ -66,9 +66,9 @@ class ParityProof:
             body["chat_template_kwargs"] = chat_template_kwargs
         return msgspec.json.encode(body)
 
-    async def _refuse(self, engine: Engine, prompt: TokenizedPrompt, served: Sequence[int]) -> JobFailed:
-        place = _find_difference(prompt.tokens, served)
-        own, other = [await self._show(engine, tokens, place) for tokens in (prompt.tokens, served)]
+    async def _refuse(self, engine: Engine, prompt: TokenizedPrompt, engine_tokens: Sequence[int]) -> JobFailed:
+        place = _find_difference(prompt.tokens, engine_tokens)
+        own, other = [await self._show(engine, tokens, place) for tokens in (prompt.tokens, engine_tokens)]
         return JobFailed(
             "parity_failed",
             f"The prompt of row {prompt.row} isn't the one that the engine makes of the same request: its token "
@@ -97,7 +97,7 @@ def write_parity(folder: Path, manifest: Manifest, parity: Parity | None) -> Man
 
 def _find_difference(one: Sequence[int], other: Sequence[int]) -> int:
     pairs = enumerate(zip(one, other, strict=False))
-    return next((at for at, (own, served) in pairs if own != served), min(len(one), len(other)))
+    return next((at for at, (own, theirs) in pairs if own != theirs), min(len(one), len(other)))
 
 
 def _read_prompts(

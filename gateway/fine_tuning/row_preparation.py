@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from gateway.artifacts import Artifacts, Stored
+from gateway.artifacts import Artifacts, StoredBytes
 from gateway.conversations import Conversation
 from gateway.conversations.counterfactuals import Coverage, vary_rows
 from gateway.conversations.facts_lint import FactsLint
@@ -167,7 +167,7 @@ class RowPreparer:
     async def _keep(
         self,
         claim: Claim,
-        row_artifacts: Sequence[Stored],
+        row_artifacts: Sequence[StoredBytes],
         figures: EvidenceFigures,
         prompt_digest: str,
         notices: Sequence[_Event],
@@ -243,8 +243,8 @@ class _RowSearch:
             conversation = msgspec.structs.replace(conversation, passages=passages)
             facts = await self._lint.classify(conversation)
         row = GroundedRow.of(conversation, "searched")
-        stated = [RowPassage(fact.title or fact.key, fact.passage) for fact in facts if fact.place == "index"]
-        return place_passages(row, stated, self._top_k, self._seed)
+        stating = [RowPassage(fact.title or fact.key, fact.passage) for fact in facts if fact.place == "index"]
+        return place_passages(row, stating, self._top_k, self._seed)
 
 
 def _withhold(rows: Sequence[GroundedRow], options: EvidenceOptions, seed: int) -> list[GroundedRow]:

@@ -196,8 +196,8 @@ def _is_served_so(
     """
     if not any(message.role == "user" for message in before):
         return False
-    served = prompts.render_row(template, before, None, variables=variables, markers=markers)
-    return [_bare(message) for message in served] == [_bare(message) for message in rendered[: len(served)]]
+    request = prompts.render_row(template, before, None, variables=variables, markers=markers)
+    return [_bare(message) for message in request] == [_bare(message) for message in rendered[: len(request)]]
 
 
 def _bare(message: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from gateway import jobs
 from gateway.adapters.publish import refuse_undecided
 from gateway.adapters.service import read_chat_template_kwargs
-from gateway.artifacts import Stored
+from gateway.artifacts import StoredBytes
 from gateway.conversations.findings import Finding
 from gateway.engines.training_traits import TrainingTraits
 from gateway.errors import BadRequest
@@ -307,8 +307,8 @@ def _make_row(
     request: FineTuningJobCreate,
     base: str,
     hyperparameters: dict[str, Any],
-    artifact: Stored,
-    stored_validation: Stored | None,
+    artifact: StoredBytes,
+    stored_validation: StoredBytes | None,
     braid: dict[str, Any],
 ) -> FineTuningJobRow:
     return FineTuningJobRow(

@@ -30,7 +30,7 @@ from gateway.gates.measure import Measurer, count_questions
 from gateway.gates.report import GateReport, make_report
 from gateway.gates.repository import GateRepository
 from gateway.gates.row_evidence import RowEvidence, StoreEpochs
-from gateway.gates.service import release_rows
+from gateway.gates.service import drop_rows
 from gateway.gates.tables import GateRow
 from gateway.jobs import (
     Claim,
@@ -85,7 +85,7 @@ class GateHandler:
     async def record_end(self, session: AsyncSession, claim: Claim, outcome: Outcome) -> None:
         gate = await GateRepository(session, claim.tenant).lock(claim.subject)
         if gate is not None and end_subject(gate, outcome):
-            await collect_later(session, claim.tenant, release_rows(gate))
+            await collect_later(session, claim.tenant, drop_rows(gate))
 
     async def _begin(self, claim: Claim) -> GateRow | None:
         """Mark the gate as running; None when it has ended, or made room for another."""
@@ -146,13 +146,13 @@ class GateHandler:
             await self._freeze(claim, row, evidence)
         measurer = Measurer(interview, contestants, evidence, self._suite)
         try:
-            measured = await measurer.measure(inputs.rows, inputs.replies, options.canaries)
+            measurements = await measurer.measure(inputs.rows, inputs.replies, options.canaries)
         finally:
             await notes.save()
         failpoint("gate-measured")
-        measured = replace(measured, evals=await self._read_evals(claim.tenant, options))
+        measurements = replace(measurements, evals=await self._read_evals(claim.tenant, options))
         return await asyncio.to_thread(
-            make_report, measured, contestants, options.thresholds, row.source, inputs.learnt, inputs.unknown
+            make_report, measurements, contestants, options.thresholds, row.source, inputs.learnt, inputs.unknown
         )
 
     async def _read_evals(self, tenant: str, options: GateOptions) -> list[PairedRuns]:
@@ -203,7 +203,7 @@ class GateHandler:
                 await collect_later(session, claim.tenant, [artifact.digest])
                 return
             gate.done, gate.report_digest, gate.bytes = gate.total, artifact.digest, artifact.size
-            await collect_later(session, claim.tenant, release_rows(gate))
+            await collect_later(session, claim.tenant, drop_rows(gate))
             result = GateResult(
                 passed=report.passed,
                 decided_at=report.created_at,

@@ -32,33 +32,33 @@ class Judgement(msgspec.Struct, frozen=True):
     copied: CopiedRun
 
 
-def judge(measured: GateMeasurements, thresholds: Thresholds, against: str, base: str) -> Judgement:
+def judge(measurements: GateMeasurements, thresholds: Thresholds, against: str, base: str) -> Judgement:
     """Judge the figures; `against` and `base` are the names of what the candidate is compared with."""
-    rules = _learn_rules(measured)
-    copied = _find_copied(measured)
-    compared = against if measured.faithful_baseline == "current" else base
+    rules = _learn_rules(measurements)
+    copied = _find_copied(measurements)
+    compared = against if measurements.faithful_baseline == "current" else base
     checks = [
-        *judge_style(measured, rules, thresholds, against, base),
-        *_judge_faithfulness(measured, thresholds, compared),
-        *_judge_general(measured, thresholds, against),
-        *(_judge_eval(one, thresholds) for one in measured.evals),
-        *_judge_memory(measured, copied),
+        *judge_style(measurements, rules, thresholds, against, base),
+        *_judge_faithfulness(measurements, thresholds, compared),
+        *_judge_general(measurements, thresholds, against),
+        *(_judge_eval(one, thresholds) for one in measurements.evals),
+        *_judge_memory(measurements, copied),
     ]
     return Judgement(checks, rules, copied)
 
 
-def _learn_rules(measured: GateMeasurements) -> StyleRules:
+def _learn_rules(measurements: GateMeasurements) -> StyleRules:
     """Learn the rules of the held-out replies: by those that it has learnt an adapter of any voice would be right."""
-    return learn_rules([row.reply for row in measured.rows], [row.answers["base"] for row in measured.rows])
+    return learn_rules([row.reply for row in measurements.rows], [row.answers["base"] for row in measurements.rows])
 
 
-def _judge_faithfulness(measured: GateMeasurements, thresholds: Thresholds, against: str) -> list[Check]:
-    if not measured.judges_faithfulness:
+def _judge_faithfulness(measurements: GateMeasurements, thresholds: Thresholds, against: str) -> list[Check]:
+    if not measurements.judges_faithfulness:
         note = "The release searches for no documents, so that there is nothing to be faithful to."
         return [Check("faithfulness", "faithfulness", "faithfulness to passages", note=note)]
     pairs = [
-        (row.faithfulness["candidate"], row.faithfulness[measured.faithful_baseline])
-        for row in measured.rows
+        (row.faithfulness["candidate"], row.faithfulness[measurements.faithful_baseline])
+        for row in measurements.rows
         if row.faithfulness
     ]
     whole = decide(
@@ -73,18 +73,18 @@ def _judge_faithfulness(measured: GateMeasurements, thresholds: Thresholds, agai
             parts.append(show(name, "faithfulness", label, both, against))
         else:
             parts.append(_judge_loss(name, "faithfulness", label, both, thresholds, against))
-    return [whole, *parts, _judge_marks(measured, pairs, thresholds, against)]
+    return [whole, *parts, _judge_marks(measurements, pairs, thresholds, against)]
 
 
 def _judge_marks(
-    measured: GateMeasurements,
+    measurements: GateMeasurements,
     pairs: Sequence[tuple[FaithfulnessScore, FaithfulnessScore]],
     thresholds: Thresholds,
     against: str,
 ) -> Check:
     """Judge whether marks got lost: without any, none is wrong. It decides where the tenant's own replies have some."""
     name, label = "faithfulness.cites", "answers with a mark"
-    replies = [has_marks(row.reply) for row in measured.rows if row.faithfulness]
+    replies = [has_marks(row.reply) for row in measurements.rows if row.faithfulness]
     both = [(one.cites, other.cites) for one, other in pairs]
     if 2 * sum(replies) < len(replies):
         return show(name, "faithfulness", label, both, against)
@@ -107,18 +107,22 @@ def _judge_loss(
     return decide(name, part, label, scores, others, against, Bound(-thresholds.margin, "high"), unit)
 
 
-def _judge_general(measured: GateMeasurements, thresholds: Thresholds, against: str) -> list[Check]:
-    both = _pair(measured.suite)
-    neutral = [(one.per_token["candidate"], _take_other(one.per_token)) for one in measured.neutral]
+def _judge_general(measurements: GateMeasurements, thresholds: Thresholds, against: str) -> list[Check]:
+    both = _pair(measurements.suite)
+    neutral = [(one.per_token["candidate"], _take_other(one.per_token)) for one in measurements.neutral]
     bound = Bound(-thresholds.margin)
     return [
         decide(
-            *("general", "general", f"prompts of the base suite, of {measured.suite_prompts} that the base was asked"),
+            *(
+                "general",
+                "general",
+                f"prompts of the base suite, of {measurements.suite_prompts} that the base was asked",
+            ),
             *([one for one, _ in both], [other for _, other in both], against, bound, "prompts"),
         ),
-        _judge_kind(measured, "instructions", "instructions followed", thresholds, against),
-        _judge_kind(measured, "refusals", "refusals kept", thresholds, against),
-        *_judge_prompt(measured, bound, against),
+        _judge_kind(measurements, "instructions", "instructions followed", thresholds, against),
+        _judge_kind(measurements, "refusals", "refusals kept", thresholds, against),
+        *_judge_prompt(measurements, bound, against),
         decide(
             *("general.neutral", "general", "log-probability of neutral text per token"),
             *([one for one, _ in neutral], [other for _, other in neutral], against),
@@ -127,19 +131,19 @@ def _judge_general(measured: GateMeasurements, thresholds: Thresholds, against: 
     ]
 
 
-def _judge_kind(measured: GateMeasurements, kind: str, label: str, thresholds: Thresholds, against: str) -> Check:
-    pairs = _pair([one for one in measured.suite if one.kind == kind])
+def _judge_kind(measurements: GateMeasurements, kind: str, label: str, thresholds: Thresholds, against: str) -> Check:
+    pairs = _pair([one for one in measurements.suite if one.kind == kind])
     return _judge_loss(f"general.{kind}", "general", label, pairs, thresholds, against, "prompts")
 
 
-def _judge_prompt(measured: GateMeasurements, bound: Bound, against: str) -> list[Check]:
+def _judge_prompt(measurements: GateMeasurements, bound: Bound, against: str) -> list[Check]:
     """Judge what the release's own prompt leaves of the refusals; instructions it may narrow as its tenant likes.
 
     A small base refuses so little that no interval would tell: then nothing lost is enough, and a loss isn't.
     """
-    if not measured.judges_prompt:
+    if not measurements.judges_prompt:
         return []
-    pairs = _pair(measured.prompted)
+    pairs = _pair(measurements.prompted)
     name, label = "general.prompt", "refusals kept behind the release's own prompt"
     if len(pairs) < LEAST_ROWS and all(one >= other for one, other in pairs):
         note = f"The base refuses {len(pairs)} of the prompts, and none of these refusals is lost."
@@ -148,14 +152,14 @@ def _judge_prompt(measured: GateMeasurements, bound: Bound, against: str) -> lis
     return [decide(name, "general", label, scores, others, against, bound, "prompts")]
 
 
-def _judge_eval(measured: PairedRuns, thresholds: Thresholds) -> Check:
-    scores, others = [one for one, _ in measured.passes], [other for _, other in measured.passes]
-    label = f"rows of the eval {measured.name!r} that pass"
+def _judge_eval(runs: PairedRuns, thresholds: Thresholds) -> Check:
+    scores, others = [one for one, _ in runs.passes], [other for _, other in runs.passes]
+    label = f"rows of the eval {runs.name!r} that pass"
     bound = Bound(-thresholds.margin)
-    check = decide(f"evals.{measured.eval_id}", "evals", label, scores, others, measured.baseline_model, bound)
-    if not measured.unpaired:
+    check = decide(f"evals.{runs.eval_id}", "evals", label, scores, others, runs.baseline_model, bound)
+    if not runs.unpaired:
         return check
-    note = f"{measured.unpaired} rows are in one of the two runs only, and are left out. {check.note}".rstrip()
+    note = f"{runs.unpaired} rows are in one of the two runs only, and are left out. {check.note}".rstrip()
     return msgspec.structs.replace(check, note=note)
 
 
@@ -169,28 +173,28 @@ def _pair(suite: Sequence[SuiteMeasurement]) -> list[tuple[float, float]]:
     ]
 
 
-def _judge_memory(measured: GateMeasurements, copied: CopiedRun) -> list[Check]:
+def _judge_memory(measurements: GateMeasurements, copied: CopiedRun) -> list[Check]:
     checks = [
         Check("memorised.copied", "memorised", "longest run of words of a training reply", note=_describe(copied))
     ]
-    if measured.canaries:
-        answers = [row.answers["candidate"] for row in measured.rows] + measured.canary_answers
-        leaks = [canary for canary in measured.canaries if any(canary in answer for answer in answers)]
+    if measurements.canaries:
+        answers = [row.answers["candidate"] for row in measurements.rows] + measurements.canary_answers
+        leaks = [canary for canary in measurements.canaries if any(canary in answer for answer in answers)]
         checks.append(
             Check(
                 *("memorised.canaries", "memorised", "planted texts that an answer has"),
                 bound="none",
                 passed=not leaks,
-                note=f"{len(leaks)} of {len(measured.canaries)}, in {len(answers)} answers.",
+                note=f"{len(leaks)} of {len(measurements.canaries)}, in {len(answers)} answers.",
             )
         )
     return checks
 
 
-def _find_copied(measured: GateMeasurements) -> CopiedRun:
-    texts = LearntTexts(measured.learnt_replies)
+def _find_copied(measurements: GateMeasurements) -> CopiedRun:
+    texts = LearntTexts(measurements.learnt_replies)
     return max(
-        (texts.find_longest(row.answers["candidate"]) for row in measured.rows),
+        (texts.find_longest(row.answers["candidate"]) for row in measurements.rows),
         key=lambda run: run.words,
         default=CopiedRun(0, ""),
     )

@@ -65,14 +65,14 @@ class Measurer:
             JobCancelled: The gate's owner cancelled it.
         """
         numbered = list(enumerate(rows))
-        measured = await await_each(lambda one: self._measure_row(*one), numbered, at_once=_ROWS_AT_ONCE)
+        results = await await_each(lambda one: self._measure_row(*one), numbered, at_once=_ROWS_AT_ONCE)
         suite = await await_each(self._ask_suite, self._suite.prompt)
         refusals = [prompt for prompt, one in zip(self._suite.prompt, suite, strict=True) if one and prompt.refuses]
         prompted = refusals if self._contestants.has_own_prompt else []
         candidate = self._contestants.candidate.target
         return GateMeasurements(
-            rows=[one for one in measured if one is not None],
-            skipped=[row.number for row, one in zip(rows, measured, strict=True) if one is None],
+            rows=[one for one in results if one is not None],
+            skipped=[row.number for row, one in zip(rows, results, strict=True) if one is None],
             suite=[one for one in suite if one is not None],
             suite_prompts=len(self._suite.prompt),
             prompted=await await_each(self._ask_prompted, prompted),

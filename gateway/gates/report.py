@@ -74,7 +74,7 @@ class GateReport(msgspec.Struct, frozen=True):
 
 
 def make_report(
-    measured: GateMeasurements,
+    measurements: GateMeasurements,
     contestants: Contestants,
     thresholds: Thresholds,
     source: str,
@@ -82,7 +82,7 @@ def make_report(
     unknown: Sequence[str],
 ) -> GateReport:
     """Judge a gate's figures and write them down; `learnt` and `unknown` are as in `GateReport`."""
-    judgement = judge(measured, thresholds, contestants.baseline.label, contestants.base.label)
+    judgement = judge(measurements, thresholds, contestants.baseline.label, contestants.base.label)
     failed = [check.name for check in judgement.checks if check.passed is False]
     return GateReport(
         kind="gate",
@@ -92,17 +92,19 @@ def make_report(
         base=contestants.base.label,
         created_at=int(time.time()),
         source=source,
-        rows=len(measured.rows),
-        skipped=measured.skipped,
+        rows=len(measurements.rows),
+        skipped=measurements.skipped,
         learnt=list(learnt),
-        index_epochs=gather_epochs(row.index_epochs for row in measured.rows),
+        index_epochs=gather_epochs(row.index_epochs for row in measurements.rows),
         thresholds=thresholds,
         passed=not failed,
         failed=failed,
         checks=judgement.checks,
         rules={rule.name: rule.reason for rule in judgement.rules.rules},
         lost=list(
-            dict.fromkeys(one.prompt for one in (*measured.suite, *measured.prompted) if not one.passed["candidate"])
+            dict.fromkeys(
+                one.prompt for one in (*measurements.suite, *measurements.prompted) if not one.passed["candidate"]
+            )
         ),
         copied=judgement.copied.text,
         examples=[
@@ -111,12 +113,12 @@ def make_report(
                 row.question[:_CHARACTERS],
                 row.reply[:_CHARACTERS],
                 {name: answer[:_CHARACTERS] for name, answer in row.answers.items()},
-                judgement.rules.list_broken(row.answers["candidate"]) if measured.judges_style else [],
+                judgement.rules.list_broken(row.answers["candidate"]) if measurements.judges_style else [],
             )
-            for row in measured.rows
+            for row in measurements.rows
         ],
         unknown=list(unknown),
         undecided=[check.name for check in judgement.checks if check.outcome == "undecided"],
-        canaries=len(measured.canaries),
-        evals=[one.eval_id for one in measured.evals],
+        canaries=len(measurements.canaries),
+        evals=[one.eval_id for one in measurements.evals],
     )

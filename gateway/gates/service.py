@@ -34,7 +34,7 @@ from gateway.gates.schemas import Gate, GateCreate, GateError
 from gateway.gates.tables import GateRow
 from gateway.ids import new_id
 
-__all__ = ["GATE", "GateService", "delete_old_gates", "release_rows"]
+__all__ = ["GATE", "GateService", "delete_old_gates", "drop_rows"]
 
 GATE = "gate"
 _MOST_QUEUED = 20
@@ -145,7 +145,7 @@ class GateService:
             if gate.status in jobs.ENDED or gate.job_id is None:
                 raise BadRequest(f"The gate of {name}@{number} has {gate.status} already.", code="job_ended")
             await jobs.cancel_subject(session, gate)
-            await collect_later(session, self._tenant, release_rows(gate))
+            await collect_later(session, self._tenant, drop_rows(gate))
             return await self._describe(session, gate, release, name)
 
     async def _read(self, name: str, number: int) -> GateRow:
@@ -210,7 +210,7 @@ class GateService:
                 code="gate_running",
             )
         await collect_later(
-            session, self._tenant, [*release_rows(old), *([old.report_digest] if old.report_digest else [])]
+            session, self._tenant, [*drop_rows(old), *([old.report_digest] if old.report_digest else [])]
         )
         await gates.delete(old)
         await session.flush()
@@ -222,7 +222,7 @@ class GateService:
         return max(others, key=lambda stage: stage.weight).release if others else None
 
 
-def release_rows(row: GateRow) -> list[str]:
+def drop_rows(row: GateRow) -> list[str]:
     """Let go of the rows that a gate was made of; return the digests, to be collected."""
     digests = [digest for digest in (row.rows_digest, row.training_digest) if digest is not None]
     row.rows_digest = row.training_digest = None

@@ -19,27 +19,27 @@ _RULES = "share of the learnt rules kept"
 
 
 def judge_style(
-    measured: GateMeasurements, rules: StyleRules, thresholds: Thresholds, against: str, base: str
+    measurements: GateMeasurements, rules: StyleRules, thresholds: Thresholds, against: str, base: str
 ) -> list[Check]:
     """Hold the candidate's style against the base's, and against the current release's where that has an adapter."""
-    if not measured.judges_style and not measured.compares_style:
+    if not measurements.judges_style and not measurements.compares_style:
         note = "The release has no adapter, so that its style is the base model's."
         return [Check("style", "style", "style", note=note)]
-    voices, shares = _score_answers(measured, rules)
+    voices, shares = _score_answers(measurements, rules)
     checks: list[Check] = []
-    if measured.judges_style:
-        checks += _judge_gain(measured, base)
+    if measurements.judges_style:
+        checks += _judge_gain(measurements, base)
         checks += _compare_answers(voices, shares, "base", "", base, Bound(0.0, "high"))
-        checks += judge_likeness(measured.rows)
-    if measured.compares_style:
+        checks += judge_likeness(measurements.rows)
+    if measurements.compares_style:
         bound = Bound(-thresholds.margin, "high")
-        checks += _compare_likelihood(measured, against, bound)
+        checks += _compare_likelihood(measurements, against, bound)
         checks += _compare_answers(voices, shares, "current", "_kept", against, bound)
     return checks
 
 
-def _judge_gain(measured: GateMeasurements, base: str) -> list[Check]:
-    scored = [row for row in measured.rows if row.controls]
+def _judge_gain(measurements: GateMeasurements, base: str) -> list[Check]:
+    scored = [row for row in measurements.rows if row.controls]
     gains = [row.likelihoods["candidate"].per_token - row.likelihoods["base"].per_token for row in scored]
     controls = [row.controls["candidate"].per_token - row.controls["base"].per_token for row in scored]
     label, other = "gain of the replies' log-probability per token", "made-up tenants' replies"
@@ -68,20 +68,20 @@ def judge_likeness(rows: Sequence[RowMeasurement]) -> list[Check]:
     return [decide(name, "style", label, likeness["candidate"], halfway, against, Bound(0.0, "high"))]
 
 
-def _compare_likelihood(measured: GateMeasurements, against: str, bound: Bound) -> list[Check]:
+def _compare_likelihood(measurements: GateMeasurements, against: str, bound: Bound) -> list[Check]:
     """Compare how likely the replies are: an adapter with half of the style that serves is still above the base."""
-    scored = [row.likelihoods for row in measured.rows if "current" in row.likelihoods]
+    scored = [row.likelihoods for row in measurements.rows if "current" in row.likelihoods]
     own, others = ([one[name].per_token for one in scored] for name in ("candidate", "current"))
     label = "log-probability of the replies per token"
     return [decide("style.likelihood_kept", "style", label, own, others, against, bound)]
 
 
 def _score_answers(
-    measured: GateMeasurements, rules: StyleRules
+    measurements: GateMeasurements, rules: StyleRules
 ) -> tuple[Mapping[str, Sequence[float]], Mapping[str, Sequence[float]]]:
     """Score what is written, whatever likelihoods say: by contestant, the voice and the rules."""
-    rows = measured.rows
-    names = ["candidate", "base", *(["current"] if measured.compares_style else [])]
+    rows = measurements.rows
+    names = ["candidate", "base", *(["current"] if measurements.compares_style else [])]
     answers = {name: [row.answers[name] for row in rows] for name in names}
     enough = len(rows) >= LEAST_ROWS
     voices = score_voices([row.reply for row in rows], answers["base"], answers) if enough else {}

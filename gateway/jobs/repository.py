@@ -123,11 +123,11 @@ async def list_claimable(
 
 async def list_ended(session: AsyncSession, ids: Collection[str]) -> set[str]:
     """Return those of the jobs, of any tenants, that have ended: whoever waits for one has looked it up as its own."""
-    ended: set[str] = set()
+    job_ids: set[str] = set()
     for some in cut_slices(ids):
         query = select(JobRow.id).where(JobRow.id.in_(some), JobRow.status.in_(ENDED))
-        ended.update((await session.scalars(query)).all())
-    return ended
+        job_ids.update((await session.scalars(query)).all())
+    return job_ids
 
 
 async def take(session: AsyncSession, row: JobRow, worker: str, now: float, lease_seconds: float) -> bool:

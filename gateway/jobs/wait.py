@@ -57,14 +57,14 @@ class _Poller:
 
     async def wait(self, job_id: str) -> None:
         loop = asyncio.get_running_loop()
-        ended, self._newest = loop.create_future(), loop.time()
-        self._waiting[job_id].add(ended)
+        end, self._newest = loop.create_future(), loop.time()
+        self._waiting[job_id].add(end)
         if self._task is None:
             self._task = asyncio.create_task(self._poll())
         try:
-            await ended
+            await end
         finally:
-            self._waiting[job_id].discard(ended)
+            self._waiting[job_id].discard(end)
             if not self._waiting[job_id]:
                 del self._waiting[job_id]
             if not self._waiting:
@@ -92,12 +92,12 @@ class _Poller:
             await self._sleep()
             try:
                 async with self._database.read() as session:
-                    ended = await list_ended(session, self._waiting)
+                    job_ids = await list_ended(session, self._waiting)
             except Exception:
                 # Whoever waits has a time of their own, and asks once more when it is over.
                 _log.exception("awaited_jobs_unknown")
                 continue
-            self.end(ended)
+            self.end(job_ids)
 
 
 _pollers: WeakKeyDictionary[Database, _Poller] = WeakKeyDictionary()

@@ -57,11 +57,11 @@ async def _import_eval(
     item_schema, has_sample = schema
     criteria: list[dict[str, Any]] = []
     for criterion in cast("list[dict[str, Any]]", one.get("testing_criteria") or []):
-        adapted = _adapt(criterion, find_grader)
-        if isinstance(adapted, str):
-            report.note("evals", id, name, f"the criterion {criterion.get('name')!r} isn't taken: {adapted}")
+        ours = _adapt(criterion, find_grader)
+        if isinstance(ours, str):
+            report.note("evals", id, name, f"the criterion {criterion.get('name')!r} isn't taken: {ours}")
         else:
-            criteria.append(adapted)
+            criteria.append(ours)
     if not criteria:
         report.omit("evals", id, name, "none of its criteria can be graded here")
         return False

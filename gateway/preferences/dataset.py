@@ -118,8 +118,8 @@ def check_prompts(pairs: Sequence[PreferencePair], form: PromptForm) -> tuple[li
     checked: list[PreferencePair] = []
     for pair, line in zip(pairs, rendered.splitlines(), strict=True):
         messages = msgspec.json.decode(line)["input"]["messages"]
-        served = digest_prompt(fold_system(messages) if form.folds_system else messages)
-        if pair.prompt in (None, served):
+        digest = digest_prompt(fold_system(messages) if form.folds_system else messages)
+        if pair.prompt in (None, digest):
             checked.append(pair)
     return checked, Counter({"different_prompt": len(pairs) - len(checked)})
 

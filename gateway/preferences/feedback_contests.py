@@ -135,14 +135,14 @@ def _against(answers: Mapping[str, _Answer], first: str, second: str) -> Contest
     one, other = answers[first], answers[second]
     keys = one.keys | other.keys | one.choosing_keys.get(second, set()) | other.choosing_keys.get(first, set())
     if len(one.ratings) >= len(other.ratings):
-        won, lost, ties = _count_votes(one, other, one.beaten.get(second, ()), other.beaten.get(first, ()))
+        wins, losses, ties = _count_votes(one, other, one.beaten.get(second, ()), other.beaten.get(first, ()))
     else:
-        lost, won, ties = _count_votes(other, one, other.beaten.get(first, ()), one.beaten.get(second, ()))
+        losses, wins, ties = _count_votes(other, one, other.beaten.get(first, ()), one.beaten.get(second, ()))
     return Contest(
         messages=one.messages or (),
         replies=(one.text or "", other.text or ""),
         answers=(first, second),
-        votes=(won, lost, ties),
+        votes=(wins, losses, ties),
         keys=len(keys),
         fault=_find_fault(one, other),
     )
@@ -171,11 +171,11 @@ def _count_votes(one: _Answer, other: _Answer, preferred: Sequence[str], beaten:
     choices.subtract(beaten)
     opinions |= choices
     counted = Counter(one.ratings.get(voter) for voter in opinions)
-    won, lost = one.up - counted[1], one.down - counted[-1]
+    wins, losses = one.up - counted[1], one.down - counted[-1]
     for opinion in opinions.values():
-        won += opinion > 0
-        lost += opinion < 0
-    return won, lost, sum(not opinion for opinion in opinions.values())
+        wins += opinion > 0
+        losses += opinion < 0
+    return wins, losses, sum(not opinion for opinion in opinions.values())
 
 
 def _list_corrections(id: str, answer: _Answer) -> list[Contest]:

@@ -154,16 +154,16 @@ class Child:
         healthy = 0.0
         try:
             self._state = ChildState("starting", before, attempts, process.pid)
-            ended = await self._until_ready(process)
-            if ended is None:
+            reason = await self._until_ready(process)
+            if reason is None:
                 since = loop.time()
                 self._state = ChildState("ready", "", attempts, process.pid)
                 _log.info("child_ready", child=self.name, pid=process.pid)
-                ended = _how(await self._wait(process))
+                reason = _how(await self._wait(process))
                 healthy = loop.time() - since
         finally:
             await self._end(process)
-        return await asyncio.to_thread(self._with_log_tail, ended, start), healthy
+        return await asyncio.to_thread(self._with_log_tail, reason, start), healthy
 
     async def _wait(self, process: asyncio.subprocess.Process) -> int:
         """Wait for the end of the child, and keep its log from growing for ever meanwhile."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from gateway.artifacts import Artifacts, Stored
+from gateway.artifacts import Artifacts, StoredBytes
 from gateway.errors import BraidError, InsufficientStorage, blur
 from gateway.ids import new_id
 from gateway.jobs import Claim, JobCancelled, JobDelayed, JobFailed, Outcome, enqueue_once, failpoint
@@ -200,7 +200,7 @@ def _attributes(source: SourceRow, url: str | None) -> dict[str, Any]:
 
 
 async def _note_put(
-    session: AsyncSession, source: SourceRow, key: str, version: str, artifact: Stored, progress: tuple[int, int]
+    session: AsyncSession, source: SourceRow, key: str, version: str, artifact: StoredBytes, progress: tuple[int, int]
 ) -> None:
     row = await _item(session, source.tenant_id, source.id, key)
     row.version, row.digest = version, artifact.digest

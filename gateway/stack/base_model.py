@@ -27,7 +27,7 @@ _PACKAGED_ALIASES = ("HuggingFaceTB/SmolLM2-135M-Instruct",)
 _HEARTBEAT_SECONDS = 10.0
 
 
-class _Made(msgspec.Struct):
+class _Checkpoint(msgspec.Struct):
     directory: str
 
 
@@ -135,7 +135,7 @@ def _directory(answer: bytes, status: int | None, log: Path) -> str:
     last = answer.strip().rpartition(b"\n")[2]
     try:
         if status == 0:
-            return msgspec.json.decode(last, type=_Made).directory
+            return msgspec.json.decode(last, type=_Checkpoint).directory
         reason = msgspec.json.decode(last, type=_Failed).message
     except msgspec.MsgspecError:
         reason = f"The program that makes it ended with status {status}."

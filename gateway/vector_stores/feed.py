@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from gateway.artifacts.folder import Stored
+from gateway.artifacts.folder import StoredBytes
 from gateway.tenants.storage import TenantStorage
 from gateway.vector_stores.document_service import name_file
 from gateway.vector_stores.repository import DocumentRepository, StoreRepository
@@ -41,7 +41,7 @@ async def put_fed(
     tenant: str,
     store_id: str,
     key: str,
-    artifact: Stored,
+    artifact: StoredBytes,
     *,
     attributes: dict[str, Any],
     present: RetrieverInfo | None,

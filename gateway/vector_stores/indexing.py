@@ -18,7 +18,7 @@ from gateway.vector_stores.tables import DocumentRow, DocumentVersionRow, StoreR
 from retrieval.client import IndexChanged, Retriever, RetrieverError, RetrieverUnavailable, StaleWriter
 from retrieval.messages import IngestProgress, IngestRequest, IngestResult, RetrieverInfo, Writer
 
-__all__ = ["REPLAY_SECONDS", "Indexer", "StoreTurn", "Written", "publish", "settle"]
+__all__ = ["REPLAY_SECONDS", "Indexer", "IngestedVersion", "StoreTurn", "publish", "settle"]
 
 _log = structlog.get_logger()
 
@@ -53,7 +53,7 @@ class StoreTurn:
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class IngestedVersion:
     """An ingest for a store's next index epoch; `mirror` is the same in the second index, None where it isn't there."""
 
     result: IngestResult
@@ -150,7 +150,9 @@ class Indexer:
             await settle(session, row, writer.index, adopted=adopted)
         return row
 
-    async def write(self, claim: Claim, turn: StoreTurn, document: DocumentRow, version: DocumentVersionRow) -> Written:
+    async def write(
+        self, claim: Claim, turn: StoreTurn, document: DocumentRow, version: DocumentVersionRow
+    ) -> IngestedVersion:
         """Write a version's points for the next index epoch, which nobody reads yet.
 
         Raises:
@@ -166,14 +168,14 @@ class Indexer:
             raise RuntimeError(f"the retriever went away while it read the document: {error}") from error
         failpoint(f"{claim.kind}-written")
         if turn.mirror is None:
-            return Written(result)
+            return IngestedVersion(result)
         try:
             mirror = await self._ingest(claim, turn, turn.mirror, document, version)
         except RetrieverError as error:
             _log.warning("second_index_not_written", store=turn.store.id, reason=str(error))
-            return Written(result)
+            return IngestedVersion(result)
         failpoint(f"{claim.kind}-mirrored")
-        return Written(result, mirror)
+        return IngestedVersion(result, mirror)
 
     async def copy(self, claim: Claim, turn: StoreTurn, document: DocumentRow, version: DocumentVersionRow) -> str:
         """Write a live version's points to the second index alone, for the next index epoch; return its chunker.
@@ -281,7 +283,7 @@ async def settle(session: AsyncSession, store: StoreRow, index_identity: str, *,
 
 
 async def publish(
-    session: AsyncSession, turn: StoreTurn, document: DocumentRow, version: DocumentVersionRow, outcome: Written
+    session: AsyncSession, turn: StoreTurn, document: DocumentRow, version: DocumentVersionRow, outcome: IngestedVersion
 ) -> int:
     """Move the store to the index epoch that was written, and return the oldest one that can still be read.
 

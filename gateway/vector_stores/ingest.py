@@ -4,7 +4,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.artifacts import Artifacts
 from gateway.jobs import Claim, JobCancelled, JobFailed, Outcome, failpoint
-from gateway.vector_stores.indexing import Indexer, StoreTurn, Written, publish
+from gateway.vector_stores.indexing import Indexer, IngestedVersion, StoreTurn, publish
 from gateway.vector_stores.repository import DocumentRepository, VersionRepository
 from gateway.vector_stores.tables import DocumentRow, DocumentVersionRow
 from retrieval.client import DocumentUnreadable, Retriever
@@ -72,7 +72,7 @@ async def _find(session: AsyncSession, claim: Claim) -> tuple[DocumentRow, Docum
     return document, version
 
 
-async def _publish(claim: Claim, turn: StoreTurn, outcome: Written) -> int:
+async def _publish(claim: Claim, turn: StoreTurn, outcome: IngestedVersion) -> int:
     """Let readers see the version: one commit, refused if another worker has the job by now."""
     async with claim.begin() as session:
         work = await _find(session, claim)

@@ -32,8 +32,8 @@ async def find_past_questions(database: Database, store: StoreRow) -> list[tuple
             records = await list_citing_records(session, store.tenant_id, _RECORDS_AT_ONCE, after)
         for record in records:
             text = _text_of(record)
-            cited = (one.document_id for one in record.passages if one.cited and one.vector_store_id == store.id)
-            documents = sorted({keys[id] for id in cited if id in keys})
+            ids = (one.document_id for one in record.passages if one.cited and one.vector_store_id == store.id)
+            documents = sorted({keys[id] for id in ids if id in keys})
             if text and documents and len(questions) < _QUESTIONS:
                 questions.setdefault(text, documents)
         if len(records) < _RECORDS_AT_ONCE or len(questions) == _QUESTIONS:

@@ -104,7 +104,7 @@ class DocumentFrequencies:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _find(self, corpus: Visibility) -> _Counts:
-        key = Visibility(corpus.tenant, _forget_index_epochs(corpus.within))
+        key = Visibility(corpus.tenant, _without_index_epochs(corpus.within))
         counts = self._corpora.get(key)
         if counts is None or (counts.exact and counts.corpus != corpus):
             return await asyncio.shield(self._count(key, corpus, Priority.QUERY))
@@ -141,14 +141,14 @@ class DocumentFrequencies:
         return counts
 
 
-def _forget_index_epochs(condition: Condition) -> Condition:
+def _without_index_epochs(condition: Condition) -> Condition:
     """Return a reader's condition without index epochs: the same for each state of the same stores."""
     match condition:
         case All():
             others = tuple(part for part in list_parts(condition) if not isinstance(part, Between))
-            return All(tuple(_forget_index_epochs(part) for part in others)) if others else condition
+            return All(tuple(_without_index_epochs(part) for part in others)) if others else condition
         case AnyOf(parts):
-            return AnyOf(tuple(_forget_index_epochs(part) for part in parts))
+            return AnyOf(tuple(_without_index_epochs(part) for part in parts))
         case _:
             return condition
 

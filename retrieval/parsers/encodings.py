@@ -13,7 +13,7 @@ from retrieval.parsers.double_byte import find_double_byte
 from retrieval.parsers.iso2022_jp import decode_iso2022_jp
 from retrieval.parsers.single_byte import find_single_byte
 
-__all__ = ["Decoded", "decode_as", "decode_declared", "decode_legacy", "decode_unicode", "is_text"]
+__all__ = ["DecodedText", "decode_as", "decode_declared", "decode_legacy", "decode_unicode", "is_text"]
 
 _BYTE_ORDER_MARKS = (
     (b"\xef\xbb\xbf", "utf-8"),
@@ -70,7 +70,7 @@ _WORD = re.compile(rb"[A-Za-z\x80-\xff]+")
 
 
 @dataclass(frozen=True, slots=True)
-class Decoded:
+class DecodedText:
     """A text; `encoding` is named where it was a guess or a declaration, `warning` says what was lost, if anything."""
 
     text: str
@@ -83,7 +83,7 @@ def is_text(data: bytes) -> bool:
     return _CONTROL.search(data) is None
 
 
-def decode_unicode(data: bytes) -> Decoded | None:
+def decode_unicode(data: bytes) -> DecodedText | None:
     """Decode what has a byte order mark or is UTF-8, if need be with a few broken characters; None for all else.
 
     Broken characters are an accident if there are at least three sound ones beyond ASCII for each, or if at most 1 % of
@@ -105,7 +105,7 @@ def decode_unicode(data: bytes) -> Decoded | None:
     if sound <= _CHANCE and _MIXED_WORD.search(text):
         return None
     if sound >= _SOUND * broken:
-        return Decoded(text, "", _warn_of(broken, "utf-8"))
+        return DecodedText(text, "", _warn_of(broken, "utf-8"))
     return decode_as(data, "utf-8", declared=False) if sound >= broken and broken <= len(data) * _BAD_SHARE else None
 
 
@@ -117,7 +117,7 @@ def _is_hz(data: bytes) -> bool:
     return len(pairs) == data.count(b"~{") and common * 2 > len(first)
 
 
-def _decode_unmarked_utf16(data: bytes) -> Decoded | None:
+def _decode_unmarked_utf16(data: bytes) -> DecodedText | None:
     """Decode UTF-16 without its mark, which Latin text shows by a zero in every other byte."""
     for encoding, zeros, others in (("utf-16-le", data[1::2], data[::2]), ("utf-16-be", data[::2], data[1::2])):
         if zeros.count(0) * 2 > len(zeros) and not others.count(0) and len(data) % 2 == 0:
@@ -126,7 +126,7 @@ def _decode_unmarked_utf16(data: bytes) -> Decoded | None:
     return None
 
 
-def decode_as(data: bytes, encoding: str, *, declared: bool = True) -> Decoded | None:
+def decode_as(data: bytes, encoding: str, *, declared: bool = True) -> DecodedText | None:
     """Decode in one encoding, with at most 1 % of broken characters, which become U+FFFD; None where that fails."""
     try:
         text = decode_iso2022_jp(data) if encoding in _JAPANESE_MAIL else data.decode(encoding, "replace")
@@ -135,7 +135,7 @@ def decode_as(data: bytes, encoding: str, *, declared: bool = True) -> Decoded |
     broken = _count_broken(text, data)
     if broken > max(len(data) * _BAD_SHARE, 1) or (broken and len(text) <= broken):
         return None
-    return Decoded(text, encoding if declared else "", _warn_of(broken, encoding))
+    return DecodedText(text, encoding if declared else "", _warn_of(broken, encoding))
 
 
 def _warn_of(broken: int, encoding: str) -> str:
@@ -144,14 +144,14 @@ def _warn_of(broken: int, encoding: str) -> str:
     return f"{broken} characters aren't valid {encoding} and stand as U+FFFD. Check the file where it was made."
 
 
-def decode_declared(data: bytes, label: str) -> Decoded | None:
+def decode_declared(data: bytes, label: str) -> DecodedText | None:
     """Decode as a page or a mail declares, with at most 1 % of broken characters; None where that fails."""
     encoding = find_encoding(label)
     decoding = decode_as(data, encoding) if encoding is not None else None
     return replace(decoding, encoding=label.lower()) if decoding is not None else None
 
 
-def decode_legacy(data: bytes) -> Decoded:
+def decode_legacy(data: bytes) -> DecodedText:
     """Recognise an older encoding by the language that it would give.
 
     Raises:
@@ -161,7 +161,7 @@ def decode_legacy(data: bytes) -> Decoded:
     for encoding in _rank_encodings(sample):
         decoding = decode_as(data, encoding)
         if decoding is not None and not (decoding.warning and len(data) * _BAD_SHARE < 1):
-            return Decoded(decoding.text, _NAMES.get(encoding, encoding.replace("_", "-")), decoding.warning)
+            return DecodedText(decoding.text, _NAMES.get(encoding, encoding.replace("_", "-")), decoding.warning)
     raise DocumentUnreadable(
         "invalid_file",
         "The text is in an older encoding that can't be recognised for sure. Save it as UTF-8, then upload it again.",

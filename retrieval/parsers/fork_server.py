@@ -18,7 +18,7 @@ from types import FrameType
 import msgspec
 
 from retrieval.parsers.child import run
-from retrieval.parsers.forked_children import DESCRIPTORS, LONGEST_MESSAGE, Ended, Kill, Start
+from retrieval.parsers.forked_children import DESCRIPTORS, LONGEST_MESSAGE, ChildExit, Kill, Start
 from retrieval.parsers.formats import FORMATS, PLAIN_TEXT
 
 __all__ = ["main"]
@@ -69,7 +69,7 @@ def _reap(channel: socket.socket, children: dict[int, int]) -> None:
         pid, status = os.waitpid(-1, os.WNOHANG)
         if not pid:
             return
-        channel.send(msgspec.msgpack.encode(Ended(children.pop(pid), os.waitstatus_to_exitcode(status))))
+        channel.send(msgspec.msgpack.encode(ChildExit(children.pop(pid), os.waitstatus_to_exitcode(status))))
 
 
 def _fork(start: Start, channel: socket.socket, descriptors: Sequence[int]) -> int:

@@ -15,7 +15,7 @@ __all__ = [
     "CHILD_ENVIRONMENT",
     "DESCRIPTORS",
     "LONGEST_MESSAGE",
-    "Ended",
+    "ChildExit",
     "ForkedChild",
     "ForkedChildren",
     "Kill",
@@ -47,7 +47,7 @@ class Kill(msgspec.Struct, tag="kill", frozen=True):
     number: int
 
 
-class Ended(msgspec.Struct, tag="ended", frozen=True):
+class ChildExit(msgspec.Struct, tag="ended", frozen=True):
     """A child's exit status, or the negative number of the signal that ended it."""
 
     number: int
@@ -64,12 +64,12 @@ class ForkedChild:
 
     @property
     def returncode(self) -> int | None:
-        ended = self._server.ended[self._number]
-        return ended.result() if ended.done() else None
+        future = self._server.exits[self._number]
+        return future.result() if future.done() else None
 
     @property
     def has_ended(self) -> bool:
-        return self._server.ended[self._number].done()
+        return self._server.exits[self._number].done()
 
     async def communicate(self) -> tuple[bytes, bytes]:
         try:
@@ -81,7 +81,7 @@ class ForkedChild:
         return output.result(), errors.result()
 
     async def wait(self) -> int | None:
-        return await asyncio.shield(self._server.ended[self._number])
+        return await asyncio.shield(self._server.exits[self._number])
 
     def kill(self) -> None:
         """Kill the child and its own children."""
@@ -90,7 +90,7 @@ class ForkedChild:
     def close(self) -> None:
         for pipe in self._pipes:
             pipe.close()
-        self._server.ended.pop(self._number, None)
+        self._server.exits.pop(self._number, None)
 
 
 class ForkedChildren:
@@ -124,7 +124,7 @@ class _Server:
     """The process that forks, at the other end of `channel`."""
 
     def __init__(self, process: asyncio.subprocess.Process, channel: socket.socket) -> None:
-        self.ended: dict[int, asyncio.Future[int | None]] = {}
+        self.exits: dict[int, asyncio.Future[int | None]] = {}
         self.is_dead = False
         self._process = process
         self._channel = channel
@@ -152,7 +152,7 @@ class _Server:
     async def fork(self, document: BinaryIO, filename: str, limits: ParseLimits) -> ForkedChild:
         self._number += 1
         number = self._number
-        self.ended[number] = asyncio.get_running_loop().create_future()
+        self.exits[number] = asyncio.get_running_loop().create_future()
         output, output_end = os.pipe()
         errors, errors_end = os.pipe()
         child = ForkedChild(self, number, os.fdopen(output, "rb"), os.fdopen(errors, "rb"))
@@ -187,10 +187,10 @@ class _Server:
         if not message:
             self._die()
             return
-        ended = msgspec.msgpack.decode(message, type=Ended)
-        future = self.ended.get(ended.number)
+        child_exit = msgspec.msgpack.decode(message, type=ChildExit)
+        future = self.exits.get(child_exit.number)
         if future is not None and not future.done():
-            future.set_result(ended.status)
+            future.set_result(child_exit.status)
 
     def _die(self) -> None:
         """Let nobody wait for what will not be heard any more."""
@@ -198,7 +198,7 @@ class _Server:
             return
         self.is_dead = True
         asyncio.get_running_loop().remove_reader(self._channel)
-        for future in self.ended.values():
+        for future in self.exits.values():
             if not future.done():
                 future.set_result(None)
 

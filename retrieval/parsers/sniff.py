@@ -8,7 +8,7 @@ import puremagic
 from retrieval.errors import DocumentUnreadable
 from retrieval.parsers.charset_labels import extends_ascii, find_encoding
 from retrieval.parsers.document_format import DocumentFormat
-from retrieval.parsers.encodings import Decoded, decode_declared, decode_legacy, decode_unicode, is_text
+from retrieval.parsers.encodings import DecodedText, decode_declared, decode_legacy, decode_unicode, is_text
 from retrieval.parsers.formats import (
     ACCEPTED,
     FORMATS,
@@ -89,7 +89,7 @@ def sniff(data: bytes, filename: str) -> tuple[DocumentFormat, FileContent]:
     return format_, FileContent(data, media_type, decoding.text, decoding.warning)
 
 
-def _decode_text(data: bytes, filename: str) -> Decoded:
+def _decode_text(data: bytes, filename: str) -> DecodedText:
     if (decoding := decode_unicode(data)) is not None:
         return decoding
     if not is_text(data):
@@ -97,7 +97,7 @@ def _decode_text(data: bytes, filename: str) -> Decoded:
     return _decode_as_declared(data, filename) or decode_legacy(data)
 
 
-def _decode_as_declared(data: bytes, filename: str) -> Decoded | None:
+def _decode_as_declared(data: bytes, filename: str) -> DecodedText | None:
     """Decode as a page itself says (`<meta charset=…>`, `<?xml … encoding=…?>`), if it does and that works."""
     match = _XML_ENCODING.match(data)
     if match is None and find_text_format(data[:_HEAD].decode("latin-1"), filename).kind == "html":

@@ -12,10 +12,12 @@ PARTICIPLES = frozenset(
     {
         *("said", "held", "kept", "made", "asked", "given", "found", "wanted", "shown", "taken", "stored", "told"),
         *("decoded", "known", "done", "chosen", "seen", "gone", "sent", "opened", "named", "written", "removed"),
+        *("spelled", "adapted", "stated", "printed", "measured", "served", "cited", "lost", "trained"),
+        *("carried", "ended"),
     }
 )
-# Members with these names are the API's and the tables': `done` of `total`.
-PUBLIC_MEMBERS = frozenset({"done"})
+# Members with these names are those of the API, of tables, and of reports: `done` of `total`.
+PUBLIC_MEMBERS = frozenset({"done", "cited", "lost", "stated"})
 PLACES_OF_TRAINING = ("training/", "gateway/fine_tuning/", "gateway/adapters/", "gateway/demo/")
 VAGUE = re.compile(r"(^|_)(utils?|helpers?|misc|common|stuff|things?|impl|logic|various)(_|$)")
 VAGUE_NOUN = re.compile(r"(^|_)(manager|core|shared|tools?)(_|$)")
@@ -27,9 +29,12 @@ CUT_SHORT = re.compile(r"(^|_)(cant|dont|doesnt|didnt|isnt|arent|wasnt|wont|hasn
 
 
 def participles(module: Module) -> set[str]:
-    """Variables, parameters, attributes and functions whose whole name is a participle."""
+    """Variables, parameters, attributes, functions and classes whose whole name is a participle."""
     names = [*_variables(module), *(name for name in _members(module) if name not in PUBLIC_MEMBERS)]
-    return {f"{module.path}:{name}" for name in names if name.strip("_") in PARTICIPLES}
+    classes = (node.name for node in module.nodes(ast.ClassDef))
+    found = {name for name in names if name.strip("_") in PARTICIPLES}
+    found |= {name for name in classes if _snake(name).strip("_") in PARTICIPLES}
+    return {f"{module.path}:{name}" for name in found}
 
 
 def bare_epochs(module: Module) -> set[str]:

@@ -2,7 +2,10 @@
 
 import ast
 import re
+from collections import Counter
 from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -163,12 +166,49 @@ def test_every_metric_is_documented() -> None:
     assert named("operating.md", r"^\| `(braid_\w+)(?:\{[\w,]+\})?` \|") == there
 
 
+def pages() -> list[Path]:
+    folders = (ROOT / "examples", ROOT / ".github", ROOT / "deploy")
+    return [*ROOT.glob("*.md"), *DOCS.rglob("*.md"), *(page for folder in folders for page in folder.rglob("*.md"))]
+
+
+def broken_links(page: Path) -> set[str]:
+    """Links of a page to files that aren't there, and to headings that a file doesn't have."""
+    broken: set[str] = set()
+    for target, anchor in re.findall(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]*))?\)", _leave_out_code(page.read_text())):
+        file = page.parent / target if target else page
+        if not file.exists() or (anchor and anchor not in anchors(file)):
+            broken.add(f"{page.name} → {target}#{anchor}" if anchor else f"{page.name} → {target}")
+    return broken
+
+
+@cache
+def anchors(page: Path) -> set[str]:
+    """Return the anchors of a page's headings, as GitHub makes them."""
+    counts: Counter[str] = Counter()
+    names: set[str] = set()
+    for heading in re.findall(r"^#+ +(.*?) *$", _leave_out_code(page.read_text()), re.MULTILINE):
+        text = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", heading).lower()
+        name = re.sub(r"[^\w\- ]", "", text).replace(" ", "-")
+        names.add(f"{name}-{counts[name]}" if counts[name] else name)
+        counts[name] += 1
+    return names
+
+
+def _leave_out_code(text: str) -> str:
+    """Leave out blocks of code, whose comments look like headings."""
+    return re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
+
+
 def test_links_between_documents_lead_somewhere() -> None:
-    pages = [*ROOT.glob("*.md"), *DOCS.rglob("*.md"), *(ROOT / "examples").glob("*.md")]
-    broken = [
-        f"{page.relative_to(ROOT)} → {target}"
-        for page in pages
-        for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text())
-        if not (page.parent / target).exists()
-    ]
-    assert not broken
+    assert set().union(*map(broken_links, pages())) == set()
+
+
+def test_a_link_to_no_file_or_heading_is_seen(tmp_path: Path) -> None:
+    (tmp_path / "other.md").write_text("# Two words, `code` & more\n\n## Same\n\n## Same\n\n```sh\n# no heading\n```\n")
+    page = tmp_path / "page.md"
+    page.write_text(
+        "# Own\n[a](#own) [b](other.md#two-words-code--more) [c](other.md#same-1) [d](https://example.com/#x)\n"
+        "[e](#none) [f](other.md#same-2) [g](none.md) [h](other.md#no-heading)\n"
+    )
+    broken = {"#none", "other.md#same-2", "none.md", "other.md#no-heading"}
+    assert broken_links(page) == {f"page.md → {link}" for link in broken}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.architecture import function_names
+from tests.architecture import function_names, rules
 from tests.architecture.ruled import RULES, Rule, breaches
 from tests.architecture.source import Module
 
@@ -22,6 +22,18 @@ def test_every_exception_is_still_needed(rule: Rule) -> None:
 @EACH
 def test_the_check_sees_what_breaks_the_rule(rule: Rule) -> None:
     assert rule.check(rule.broken)
+
+
+def test_a_class_is_no_participle_either() -> None:
+    assert rules.participles(Module.of("class _Stored: ...\nclass StoredBytes: ...\n")) == {
+        "gateway/example.py:_Stored"
+    }
+
+
+def test_a_member_of_the_api_may_be_a_participle() -> None:
+    text = "class Passage:\n    cited: bool\n    spelled: str\n"
+    assert rules.participles(Module.of(text)) == {"gateway/example.py:spelled"}
+    assert rules.participles(Module.of(f"{text}cited = 1\n")) > {"gateway/example.py:spelled"}
 
 
 def test_every_verb_of_the_list_begins_a_name() -> None:

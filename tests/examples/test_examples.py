@@ -1,5 +1,6 @@
 """The examples, run as their readers run them: as programs, one after the other, with what the first one printed."""
 
+import ast
 import asyncio
 import os
 import re
@@ -14,6 +15,8 @@ from tests.gateway.conftest import ADMIN_KEY, Gateway
 
 EXAMPLES = ROOT / "examples"
 ORDER = ("tenant_from_zero", "ask_with_citations", "stream", "documents", "train_and_promote", "swap_under_load")
+NEEDS = ("httpx2", "openai")
+NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight")
 
 
 def reply(chat: Chat) -> str:
@@ -61,6 +64,20 @@ def test_every_example_is_run_and_listed() -> None:
     programs = {path.stem for path in EXAMPLES.glob("*.py")}
     assert programs == set(ORDER)
     assert programs == set(re.findall(r"\[(\w+)\.py\]", (EXAMPLES / "README.md").read_text()))
+
+
+def test_the_page_counts_what_the_programs_need_and_write() -> None:
+    page = (EXAMPLES / "README.md").read_text()
+    programs = [path.read_text() for path in EXAMPLES.glob("*.py")]
+    needs = {
+        name: sum(f"\nimport {name}\n" in text or f"\nfrom {name} " in text for text in programs) for name in NEEDS
+    }
+    assert f"{NUMBERS[needs['httpx2']].capitalize()} need `httpx2`, {NUMBERS[needs['openai']]} `openai`;" in page
+    first = (EXAMPLES / "tenant_from_zero.py").read_text()
+    calls = [ast.unparse(node.func) for node in ast.walk(ast.parse(first)) if isinstance(node, ast.Call)]
+    writes = NUMBERS[calls.count("post") + calls.count("api.put")]
+    assert f"in {writes} writes" in page
+    assert f"{writes.capitalize()} writes" in first
 
 
 @pytest.mark.parametrize("name", ORDER)

@@ -85,6 +85,8 @@ def test_a_score_lies_between_its_two_parts_whatever_else_was_found(
     parts: list[tuple[float, float]], unrelated: float
 ) -> None:
     candidates = [candidate(str(number), *part) for number, part in enumerate(parts)]
-    for score, one in fuse(candidates, limit=len(parts), threshold=None, unrelated=unrelated):
+    ranking = fuse(candidates, limit=len(parts), threshold=None, unrelated=unrelated)
+    assert len(ranking) == len(parts)
+    for score, one in ranking:
         part, other = sorted((measure_closeness(one.dense, unrelated), one.keyword))
         assert part - 1e-9 <= score <= other + 1e-9

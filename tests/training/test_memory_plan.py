@@ -18,7 +18,7 @@ QWEN_7B = ModelSize(
     inputs=6 * 3584 + 18_944,
     outputs=2 * 3584 + 2 * 512 + 2 * 18_944 + 3584,
     widest=18_944,
-    adapted=7,
+    adapter_linears=7,
     adapter_width=28 * (2 * 7168 + 2 * 4096 + 3 * 22_528),
 )
 

@@ -15,7 +15,7 @@ _SIGNS = {Level.OK: "ok     ", Level.WARNING: "warning", Level.BROKEN: "broken "
 
 
 def doctor(home: Home = None, port: Port = None, as_json: AsJson = False) -> None:
-    """Check machine, environments, model, engine and ports, and print the fix for what is wrong."""
+    """Check machine, environments, model, engine, ports, index and documents, and print the fix for what is wrong."""
     findings = [machine.check_python(), machine.check_cores(), machine.check_memory()]
     try:
         settings = load_settings({"home": home, "port": port})

@@ -1,6 +1,7 @@
 """Braid's parts: packages, the model environment, base model, engine."""
 
 import asyncio
+import importlib.metadata
 import importlib.util
 from pathlib import Path
 
@@ -36,7 +37,8 @@ def check_gateway() -> CheckResult:
     missing = [name for name in _GATEWAY_MODULES if importlib.util.find_spec(name) is None]
     if missing:
         return CheckResult.broken("gateway", f"Packages are missing: {', '.join(missing)}.", "Run: make env")
-    return CheckResult.ok("gateway", "all packages are there")
+    version = importlib.metadata.version("braid-gateway")
+    return CheckResult.ok("gateway", f"Braid {version}, all packages are there")
 
 
 def check_model_environment(python: Path) -> CheckResult:

@@ -13,8 +13,8 @@ LOCKS = ROOT / "deploy/locks"
 NAMES = sorted(file.name for file in LOCKS.iterdir())
 BUILT_LISTS = {
     "gateway.txt": ("gateway", "test", "dev"),
-    "model-cpu.txt": ("model", "test"),
-    "model-cuda.txt": ("model", "test"),
+    "model-cpu.txt": ("model", "quantization", "test"),
+    "model-cuda.txt": ("model", "quantization", "test"),
 }
 
 

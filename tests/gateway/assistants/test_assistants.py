@@ -212,7 +212,7 @@ async def test_while_nobody_knows_the_bases_weights_no_release_is_made(
         tenant = (await session.scalars(select(TenantRow.id).where(TenantRow.name == "kestrel"))).one()
         service = AssistantService(session, tenant, served)
         with pytest.raises(Unavailable, match="BRAID_BASE_MODEL"):
-            await service.release("support", ReleaseCreate())
+            await service.create_release("support", ReleaseCreate())
 
 
 @pytest.mark.parametrize(

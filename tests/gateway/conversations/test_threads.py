@@ -92,7 +92,9 @@ def test_a_card_is_cut_from_its_writers_messages_alone() -> None:
 
 def test_cards_are_told_by_all_threads_and_customers_keep_theirs() -> None:
     threads = [Thread(n, f"t{n}", [user(f"Why?\n\n{CARD}"), agent(f"So {n}.\n\n{CARD}")]) for n in (1, 2, 3)]
-    for one in join_threads(threads).conversations:
+    conversations = join_threads(threads).conversations
+    assert len(conversations) == 3
+    for one in conversations:
         question, reply = one.messages
         assert ("+44" in question.text, "+44" in reply.text) == (True, False)
 

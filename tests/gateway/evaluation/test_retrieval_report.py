@@ -74,7 +74,9 @@ def test_abstention_is_by_the_probability_of_an_answer_unless_a_score_is_asked_f
     likely: tuple[float, float] | None, limits: dict[str, float], abstained: str
 ) -> None:
     report = make_report("q.csv", "handbook", [("only", make_results(1, likely=likely))], **limits)
-    for figures in report.configurations[0].halves.values():
+    halves = report.configurations[0].halves
+    assert len(halves) == 2
+    for figures in halves.values():
         assert figures.abstention is not None
         numbers = {"none": 0, "all": figures.questions, "unanswerable": figures.questions - figures.answerable}
         assert figures.abstention.abstained == numbers[abstained]

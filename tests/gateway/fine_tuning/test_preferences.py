@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gateway.artifacts import Stored
+from gateway.artifacts import StoredBytes
 from gateway.fine_tuning.dataset import TrainingFiles
 from gateway.fine_tuning.rows import RenderedFile, RowsUnusable, render_preferences, render_rows
 from gateway.settings import Settings
@@ -112,7 +112,7 @@ async def test_a_style_is_learnt_first_and_preferences_afterwards(
 
     store = TrainingFiles.store
 
-    async def write_beside(files: TrainingFiles, file: RenderedFile) -> Stored:
+    async def write_beside(files: TrainingFiles, file: RenderedFile) -> StoredBytes:
         """Write as another tenant would while rows are rendered and stored."""
         async with asyncio.timeout(2):
             assert (await other.post("/v1/vector_stores", json={"name": "beside"})).status_code == 200

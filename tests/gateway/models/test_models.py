@@ -29,6 +29,7 @@ async def test_the_base_model_is_everybodys(client: httpx2.AsyncClient) -> None:
 async def test_every_listed_id_is_found_encoded_or_not(client: httpx2.AsyncClient) -> None:
     await client.post("/api/assistants", json={"name": "support"})
     models = (await client.get("/v1/models")).json()["data"]
+    assert "support" in {model["id"] for model in models}
     for model in models:
         encoded = "".join(f"%{byte:02X}" for byte in model["id"].encode())
         for id in (model["id"], encoded):

@@ -69,7 +69,7 @@ def test_the_plan_counts_packed_weights(base_model: Path) -> None:
         **shape,
         parameters=7_615_000_000,
         widest=18_944,
-        adapted=7,
+        adapter_linears=7,
         adapter_width=2_500_000,
         quantizable=6_525_000_000,
         largest_linear=3584 * 18_944,

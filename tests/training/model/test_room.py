@@ -20,7 +20,7 @@ SIZE = ModelSize(
     inputs=40_000,
     outputs=50_000,
     widest=18_944,
-    adapted=7,
+    adapter_linears=7,
     adapter_width=2_500_000,
 )
 DEMAND = Demand(SIZE, Recipe(), lambda tokens: Load(max(tokens, 700), max(tokens, 700) // 3))

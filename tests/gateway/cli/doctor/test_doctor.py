@@ -1,4 +1,5 @@
 import asyncio
+import importlib.metadata
 import json
 import socket
 import stat
@@ -63,6 +64,12 @@ def test_a_taken_admin_port_is_worth_a_warning(tmp_path: Path) -> None:
         finding = machine.check_ports(Settings(home=tmp_path, engine_urls=("http://elsewhere",), **ports))
     assert finding.level is Level.WARNING
     assert "BRAID_ADMIN_PORT" in finding.fix
+
+
+def test_the_gateway_check_says_the_version() -> None:
+    finding = parts.check_gateway()
+    assert finding.level is Level.OK
+    assert f"Braid {importlib.metadata.version('braid-gateway')}," in finding.message
 
 
 def test_a_missing_model_environment_names_the_make_target(tmp_path: Path) -> None:

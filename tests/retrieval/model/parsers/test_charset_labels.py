@@ -74,10 +74,8 @@ def test_a_label_means_all_that_programs_write_under_it(label: str, data: bytes,
             assert read(head.encode() + rest, "a.eml") == f"# a\n\nFrom: a@example.com\n\n{text}"
 
 
-@pytest.mark.parametrize(("label", "data", "text"), TABLE)
+@pytest.mark.parametrize(("label", "data", "text"), [row for row in TABLE if row[0] != "us-ascii"])
 def test_words_of_a_header_are_by_the_same_labels(label: str, data: bytes, text: str) -> None:
-    if label == "us-ascii":
-        return
     subject = f"=?{label}?B?{base64.b64encode(data).decode()}?="
     mail = f"From: a@example.com\nSubject: {subject}\nMIME-Version: 1.0\n\nbody"
     assert read(mail.encode(), "a.eml").startswith(f"# {text}\n\n")

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from retrieval.errors import DocumentUnreadable
 from retrieval.parsers.child import read_document
-from retrieval.parsers.encodings import Decoded, decode_legacy, decode_unicode
+from retrieval.parsers.encodings import DecodedText, decode_legacy, decode_unicode
 from retrieval.parsers.parsed import Parsed, ParseLimits
 
 pytestmark = pytest.mark.model
@@ -32,7 +32,7 @@ SENTENCES = {
 PAIRS = [(sentence, encoding) for sentence, encodings in SENTENCES.values() for encoding in encodings.split()]
 
 
-def decode(data: bytes) -> Decoded:
+def decode(data: bytes) -> DecodedText:
     return decode_unicode(data) or decode_legacy(data)
 
 
@@ -57,7 +57,7 @@ def read(data: bytes, name: str = "a.txt") -> Parsed:
     ],
 )
 def test_an_encoding_is_recognised(data: bytes, text: str, encoding: str) -> None:
-    assert decode(data) == Decoded(text, encoding)
+    assert decode(data) == DecodedText(text, encoding)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@ import re
 from html import escape
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from retrieval.errors import DocumentUnreadable
@@ -208,8 +208,7 @@ def test_a_regular_grid_comes_back_whatever_is_in_its_cells(
         texts[row][column] = "in ner x"
     rows = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in cells)
     page = parse(f"<p>before</p><table>{rows}</table><p>after")
-    if long:  # A heading with the text of a page under it is the layout of one.
-        return
+    assume(not long)  # a heading with the text of a page under it is the layout of one
     filled = [row for row in texts if any(row)]
     lines = page.text.removeprefix("before").removesuffix("after").strip().split("\n") if filled else []
     read = [[cell.strip().removeprefix("- ").rstrip("-").strip() for cell in line.split("|")] for line in lines]
