@@ -26,7 +26,7 @@ from gateway.chat.routes import SCHEMAS as CHAT_SCHEMAS
 from gateway.chat.routes import router as chat
 from gateway.comparisons.routes import SCHEMAS as COMPARISON_SCHEMAS
 from gateway.comparisons.routes import router as comparisons
-from gateway.db import is_disk_full
+from gateway.db import explain_full_disk, is_disk_full
 from gateway.diagnoses.routes import SCHEMAS as DIAGNOSIS_SCHEMAS
 from gateway.diagnoses.routes import router as diagnoses
 from gateway.embeddings.routes import router as embeddings
@@ -34,7 +34,6 @@ from gateway.errors import (
     BadRequest,
     BraidError,
     Conflict,
-    InsufficientStorage,
     Internal,
     Unavailable,
     UnsupportedEncoding,
@@ -312,12 +311,7 @@ async def _out_of_range(_request: Request, error: Exception) -> Response:
 async def _database_down(_request: Request, error: Exception) -> Response:
     _log.error("database_unavailable", reason=str(error))
     if is_disk_full(error):
-        return _respond(
-            InsufficientStorage(
-                "The disk of the server's database is full, so nothing can be written until its operator has freed "
-                "some; answers go on. Try again later."
-            )
-        )
+        return _respond(explain_full_disk())
     return _respond(Unavailable("The database can't be used now. Try again.", code="database_unavailable"))
 
 

@@ -13,6 +13,11 @@ _NO_TOOLS = (
     "can name a parser (BRAID_ENGINE_OPTIONS=--tool-call-parser …)."
 )
 _PROMPT_SIZE = re.compile(r"\bcontains (?P<size>(?:at least )?\d+ (?:input )?(?:tokens|characters))")
+# The last is of a prompt that fills the context to its last token: what is left for the answer is none.
+_OVERFLOW = re.compile(
+    r"\bmodel's maximum context length\b|\blonger than the maximum model length\b"
+    r"|\bmax_tokens must be at least 1, got 0\b"
+)
 _ANSWER_SIZE = re.compile(r"\bmax_(?:completion_)?tokens=(?P<size>\d+) .*\bmax_model_len\b")
 _FINDING = re.compile(r"""'msg': (?P<quote>['"])(?P<words>.*?)(?P=quote)(?:, '|\})""")
 _PARAMETER = re.compile(r"\s*\(parameter=.*\)$", re.DOTALL)
@@ -40,7 +45,7 @@ def explain_refusal(error: EngineRefused, context: int) -> BraidError:
             f"you asked for {answer['size']} tokens of an answer. Ask for fewer, or leave the limit out",
             param="max_tokens",
         )
-    if "context length" in reason or "context_length" in reason:
+    if _OVERFLOW.search(reason):
         prompt = _PROMPT_SIZE.search(reason)
         size = prompt["size"].replace("input ", "") if prompt is not None else "more"
         return explain_overflow(context, f"your messages have {size}. Send fewer messages, or shorter ones")

@@ -14,7 +14,7 @@ from gateway.answers.partial_text import join_texts
 from gateway.answers.record import AnswerRecord, Counts, UncountedAnswer
 from gateway.answers.repository import AnswerRepository
 from gateway.answers.tables import AnswerRow
-from gateway.db import Database
+from gateway.db import Database, is_disk_full
 from gateway.engines import EngineError
 from gateway.engines.token_counter import TokenCounter
 from gateway.metrics import Metrics
@@ -29,6 +29,7 @@ COUNT_SECONDS: Final = 30.0
 _MAX_WAITING = 1_000  # each may hold a prompt and the events of an answer
 _WORKERS = 4
 _BATCH_SECONDS = 0.05
+_RETRY_SECONDS = 0.5
 _CLOSING_SECONDS = 1.0
 
 
@@ -175,19 +176,32 @@ class AnswerCounts:
             await asyncio.sleep(_BATCH_SECONDS)
             while not self._results.empty():
                 batch.append(self._results.get_nowait())
-            await self._write(batch)
+            while True:
+                error = await self._try(batch)
+                if error is None or not is_disk_full(error):
+                    break
+                await asyncio.sleep(_RETRY_SECONDS)
+            self._end(batch, error)
 
     async def _write(self, batch: Sequence[WaitingRecord]) -> None:
+        self._end(batch, await self._try(batch))
+
+    async def _try(self, batch: Sequence[WaitingRecord]) -> Exception | None:
+        """Write a batch; return the error by which that failed, None where it didn't."""
         try:
             async with self._database.begin(counted=False) as session:
                 for waiting in batch:
                     answers = AnswerRepository(session, waiting.tenant)
                     await answers.update_rows(AnswerRow.id == waiting.record.id, record=waiting.record)
         except Exception as error:  # as above
+            return error
+        return None
+
+    def _end(self, batch: Sequence[WaitingRecord], error: Exception | None) -> None:
+        if error is not None:
             _log.warning("answer_counts_not_written", answers=len(batch), reason=f"{type(error).__name__}: {error}")
-        finally:
-            for waiting in batch:
-                self._note_closed(waiting)
+        for waiting in batch:
+            self._note_closed(waiting)
 
     async def _count(self, waiting: WaitingRecord) -> str:
         """Count as far as an engine is there for it, and return the reason why that isn't everything, or ""."""

@@ -56,6 +56,8 @@ class AnswerLog:
         self._metrics = metrics
         self._queue: asyncio.Queue[WaitingRecord] = asyncio.Queue(max_waiting)
         metrics.read_from("braid_answer_records_waiting", lambda: {(): float(self._accepted - self._settled)})
+        self.disk_is_full = False
+        """Whether records wait because the database's disk is full; then nobody has to wait for them."""
         self._flush_seconds = flush_seconds
         self._accepted = 0
         self._settled = 0
@@ -98,10 +100,12 @@ class AnswerLog:
     async def flush(self) -> bool:
         """Wait until every record that was put so far has been written or dropped, for some seconds at most.
 
-        Later records aren't waited for, nor are counts. Returns whether it is so.
+        Later records aren't waited for, nor are counts. Returns whether it is so, on a full disk at once.
         """
         if self._settled >= self._accepted:
             return True
+        if self.disk_is_full:
+            return False
         flushed = asyncio.get_running_loop().create_future()
         self._flushes.append((self._accepted, flushed))
         try:
@@ -110,6 +114,13 @@ class AnswerLog:
         except TimeoutError:
             return False
         return True
+
+    async def close(self) -> None:
+        """Wait for what is left as `flush` does, and tell of what is lost; call it while `run` still does."""
+        if not await self.flush():
+            lost = self._accepted - self._settled
+            self._metrics.records_dropped.inc(lost)
+            _log.error("answer_records_lost", records=lost, reason="the process stopped before they could be written")
 
     def _end_flushes(self) -> None:
         for accepted, flushed in self._flushes:
@@ -121,7 +132,8 @@ class AnswerLog:
         """Write a batch as soon as the database takes it; a record that it refuses though it is writable is lost."""
         refusals = 0
         while (error := await self._try(batch)) is not None:
-            if is_disk_full(error) or not await self._database.is_writable():
+            self.disk_is_full = is_disk_full(error)
+            if self.disk_is_full or not await self._database.is_writable():
                 await asyncio.sleep(_RETRY_SECONDS)
                 continue
             refusals += 1
@@ -134,6 +146,7 @@ class AnswerLog:
                 self._metrics.records_dropped.inc()
                 _log.error("answer_record_lost", answer=batch[0].record.id, reason=f"{type(error).__name__}: {error}")
                 return
+        self.disk_is_full = False
         await self._touch_stores(batch)
 
     async def _try(self, batch: Sequence[WaitingRecord]) -> Exception | None:

@@ -13,7 +13,7 @@ from gateway.answers.record import AnswerRecord, CitedPassage, Counts
 from gateway.answers.repository import AnswerDocumentRepository, AnswerName, AnswerRepository, delete_answers
 from gateway.answers.schemas import DocumentAnswer, DocumentAnswerList
 from gateway.answers.tables import AnswerDocumentRow, AnswerRow
-from gateway.db import cut_slices
+from gateway.db import cut_slices, explain_full_disk
 from gateway.errors import NotFound, Unavailable
 from gateway.pages import PageRequest
 from gateway.tenants.service import keeps_cited_text
@@ -55,9 +55,12 @@ async def flush_records(log: AnswerLog) -> None:
     """Wait until the records of all answers so far are written: a client may name one the moment it has the answer.
 
     Raises:
+        InsufficientStorage: The database's disk is full.
         Unavailable: The database takes no writes now.
     """
     if not await log.flush():
+        if log.disk_is_full:
+            raise explain_full_disk()
         raise Unavailable(
             "Records of answers wait to be written: the database takes no writes now. Try again.",
             code="database_unavailable",

@@ -69,7 +69,7 @@ async def open_answering(
         await stack.enter_async_context(running(counts.run()))
         await stack.enter_async_context(running(answers.run()))
         stack.push_async_callback(counts.close)
-        stack.push_async_callback(answers.flush)
+        stack.push_async_callback(answers.close)
         stack.push_async_callback(drain.finish, 0.0)  # what is cut settles first, else its record would come too late
         service = AnsweringService(
             database, pool, reconciler, retriever, counter, answers, metrics, drain, decider, traits=traits

@@ -1,7 +1,7 @@
 """The database: engine and unit of work, the declarative base, the tenant-scoped repository base."""
 
 from gateway.db.base import Base, Owned
-from gateway.db.database import Database, find_sqlite_file, is_disk_full, lock, open_database
+from gateway.db.database import Database, explain_full_disk, find_sqlite_file, is_disk_full, lock, open_database
 from gateway.db.recent import Recent
 from gateway.db.repository import Page, Repository, cut_slices, read_page, take_fitting
 
@@ -13,6 +13,7 @@ __all__ = [
     "Recent",
     "Repository",
     "cut_slices",
+    "explain_full_disk",
     "find_sqlite_file",
     "is_disk_full",
     "lock",

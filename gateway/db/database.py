@@ -17,8 +17,17 @@ from sqlalchemy.exc import DataError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
 from gateway.db.sqlite_connection import SqliteConnection
+from gateway.errors import InsufficientStorage
 
-__all__ = ["Database", "find_sqlite_file", "is_disk_full", "lock", "lock_connection", "open_database"]
+__all__ = [
+    "Database",
+    "explain_full_disk",
+    "find_sqlite_file",
+    "is_disk_full",
+    "lock",
+    "lock_connection",
+    "open_database",
+]
 
 # A server that is gone without a word is noticed within seconds: by connecting, and on connections that wait.
 _CONNECTING = {
@@ -28,6 +37,7 @@ _CONNECTING = {
 
 _CLOSING_SECONDS = 2.0
 _DISK_FULL = "53100"  # PostgreSQL's
+_SQLITE_FULL = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE)
 
 
 class Database:
@@ -68,10 +78,20 @@ class Database:
 
 
 def is_disk_full(error: BaseException) -> bool:
-    """Tell whether a statement failed because the database's disk is full, whatever was to be written."""
+    """Tell whether a statement failed because the database's disk takes nothing more, whatever was to be written.
+
+    It is full, or its owner's quota is; SQLite tells that one like a disk that fails.
+    """
     cause = getattr(error, "orig", None)
-    full = getattr(cause, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
-    return full or getattr(cause, "sqlstate", None) == _DISK_FULL
+    return getattr(cause, "sqlite_errorcode", None) in _SQLITE_FULL or getattr(cause, "sqlstate", None) == _DISK_FULL
+
+
+def explain_full_disk() -> InsufficientStorage:
+    """Return the error for who would write to a database whose disk is full."""
+    return InsufficientStorage(
+        "The disk of the server's database takes nothing more: it is full, or over a quota. Nothing can be written "
+        "until its operator has freed some; answers go on. Try again later."
+    )
 
 
 @asynccontextmanager

@@ -231,7 +231,9 @@ class BoundedProtocol(JoinedProtocol):
         """End the connection, with an answer where none is being written."""
         self._refusal = error
         cycle = cast("RequestResponseCycle | None", self.cycle)
-        if cycle is None or (cycle.response_complete if self._in_head else not cycle.response_started):
+        if self._running is not None and not self._running.response_complete and self._running is not cycle:
+            self.transport.close()  # the answer to a request before this one is being written
+        elif cycle is None or (cycle.response_complete if self._in_head else not cycle.response_started):
             body, request = error.encode_body(), new_request_id()
             self.transport.write(STATUS_LINE[error.status] + _HEAD % (len(body), request.encode()) + body)
             state: State | None = self.app_state.get("braid")

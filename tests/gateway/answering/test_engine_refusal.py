@@ -59,6 +59,27 @@ def test_the_size_of_a_prompt_is_told_in_any_of_the_engine_s_units(size: int, le
     assert (error.code, error.param) == ("context_length_exceeded", "messages")
 
 
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "max_tokens must be at least 1, got 0. (parameter=max_tokens, value=0)",
+        "The decoder prompt (length 8192) plus the number of requested output tokens (at least 1) is longer than the "
+        "maximum model length of 8192. Make sure that `max_model_len` is no smaller than the number of text tokens.",
+    ],
+)
+def test_a_prompt_that_leaves_no_room_for_an_answer_is_too_long(reason: str) -> None:
+    error = explain_refusal(EngineRefused(400, reason, "BadRequestError", "max_tokens"), CONTEXT)
+    assert (error.code, error.param) == ("context_length_exceeded", "messages")
+    assert "max_model_len" not in error.message
+
+
+def test_a_schema_with_the_words_of_an_overflow_is_none() -> None:
+    words = 'Failed to transform json schema into a grammar: property "context_length" is unsupported'
+    error = explain_refusal(EngineRefused(400, words, "BadRequestError", None), CONTEXT)
+    assert (error.code, error.param) == ("engine_refused", "response_format")
+    assert words in error.message
+
+
 @given(st.text(max_size=200), st.sampled_from([None, "top_logprobs", "body.reasoning_effort"]))
 def test_whatever_an_engine_says_becomes_an_error_without_its_own_places(reason: str, param: str | None) -> None:
     error = explain_refusal(EngineRefused(400, f"{reason} (parameter={param}, value=[1])", None, param), CONTEXT)

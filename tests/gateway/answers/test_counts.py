@@ -1,13 +1,17 @@
 import asyncio
 import json
+import sqlite3
 import time
 from typing import Any
 
 import msgspec
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 
+from gateway.answers import counts
 from gateway.answers.record import UncountedAnswer
+from gateway.answers.repository import AnswerRepository
 from gateway.db import Database
 from prompts import Segment
 from tests.gateway.answers.steps import Log
@@ -173,6 +177,27 @@ async def test_what_a_killed_process_was_counting_is_unknown_after_a_while(log: 
         recent, old = log.put(segments=SEGMENTS), log.put(segments=SEGMENTS, created=7)
         assert await log.log.flush()
     assert [(await log.read(id)).counts for id in (recent, old)] == ["pending", "unknown"]
+
+
+async def test_counts_wait_for_a_database_whose_disk_is_full(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    full = sqlite3.OperationalError("database or disk is full")
+    full.sqlite_errorcode = sqlite3.SQLITE_FULL
+    refusals = iter([OperationalError("UPDATE", None, full)] * 2)
+    update = AnswerRepository.update_rows
+
+    async def refuse_twice(self: AnswerRepository, *conditions: Any, **values: Any) -> Any:
+        for refusal in refusals:
+            raise refusal
+        return await update(self, *conditions, **values)
+
+    monkeypatch.setattr(AnswerRepository, "update_rows", refuse_twice)
+    monkeypatch.setattr(counts, "_RETRY_SECONDS", 0.01)
+    log.counter.seconds = 0.2
+    async with log.writing():
+        id = log.put(segments=SEGMENTS)
+        await log.wait_for_counts()
+    assert (await log.read(id)).counts == "known"
+    assert next(refusals, None) is None
 
 
 async def test_counts_that_cannot_be_written_end_no_worker(log: Log) -> None:

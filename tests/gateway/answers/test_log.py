@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 from sqlalchemy import event, text
+from structlog.testing import capture_logs
 
+from gateway.answers.service import flush_records
 from gateway.db import Database
-from gateway.errors import NotFound
+from gateway.errors import InsufficientStorage, NotFound
 from tests.gateway.answers.steps import Log
 from tests.gateway.full_disk import full
 from tests.waiting import until
@@ -157,11 +159,35 @@ async def test_records_wait_for_a_database_whose_disk_is_full(log: Log, number: 
     async with log.writing():
         with full(log.database):
             ids = [log.put(usage=large) for _ in range(number)]
-            assert not await log.log.flush()
+            await until(lambda: log.log.disk_is_full)
+            started = asyncio.get_running_loop().time()
+            with pytest.raises(InsufficientStorage):
+                await flush_records(log.log)
+            assert asyncio.get_running_loop().time() - started < 0.5  # half of what a flush waits for a locked one
         await until(lambda: log.log._settled == number)
         for id in ids:
             assert (await log.read(id)).usage == large
     assert log.dropped == 0
+
+
+async def test_records_that_a_process_takes_with_it_are_counted_and_told(log: Log) -> None:
+    async with log.writing():
+        with capture_logs() as lines, full(log.database):
+            for _ in range(3):
+                log.put(usage={"filler": "x" * 100_000})
+            await until(lambda: log.log.disk_is_full)
+            await log.log.close()
+    assert log.dropped == 3
+    assert [line["records"] for line in lines if line["event"] == "answer_records_lost"] == [3]
+
+
+async def test_a_close_with_nothing_left_loses_nothing(log: Log) -> None:
+    async with log.writing():
+        id = log.put()
+        with capture_logs() as lines:
+            await log.log.close()
+    assert (await log.read(id)).id == id
+    assert (log.dropped, lines) == (0, [])
 
 
 @pytest.mark.usefixtures("impatient")

@@ -1,6 +1,6 @@
 """What a client reads while the disk of the database is full: what is the matter, and not that it may try at once."""
 
-from sqlite3 import SQLITE_BUSY, SQLITE_FULL
+from sqlite3 import SQLITE_BUSY, SQLITE_FULL, SQLITE_IOERR_READ, SQLITE_IOERR_WRITE
 from typing import Any
 
 import pytest
@@ -19,8 +19,9 @@ async def test_a_full_disk_is_told_to_who_writes_and_answers_go_on(gateway: Gate
     with full(gateway.state.database):
         refused = await client.post("/api/prompts", json=PROMPT)
         assert (refused.status_code, refused.json()["error"]["code"]) == (507, "disk_full")
-        assert "disk of the server's database is full" in refused.json()["error"]["message"]
-        assert (await client.post("/v1/chat/completions", json=ASK)).status_code == 200
+        assert "disk of the server's database takes nothing more" in refused.json()["error"]["message"]
+        answer = await client.post("/v1/chat/completions", json=ASK | {"metadata": {"note": "x" * 500}})
+        assert answer.status_code == 200
     assert (await client.post("/api/prompts", json=PROMPT)).status_code == 201
 
 
@@ -28,6 +29,8 @@ async def test_a_full_disk_is_told_to_who_writes_and_answers_go_on(gateway: Gate
     ("members", "is_full"),
     [
         ({"sqlite_errorcode": SQLITE_FULL}, True),
+        ({"sqlite_errorcode": SQLITE_IOERR_WRITE}, True),  # a quota
+        ({"sqlite_errorcode": SQLITE_IOERR_READ}, False),
         ({"sqlite_errorcode": SQLITE_BUSY}, False),
         ({"sqlstate": "53100"}, True),
         ({"sqlstate": "53300"}, False),

@@ -273,3 +273,24 @@ async def test_what_a_client_sent_last_is_not_kept_in_memory() -> None:
     data = b"GET /v1/models HTTP/1.1\r\nhost: here\r\n\r\n"
     protocol.data_received(data)
     assert not any(value is data for value in vars(protocol).values())
+
+
+async def test_nothing_is_written_into_a_running_answer_for_a_bad_request_behind_it() -> None:
+    begun, go = asyncio.Event(), asyncio.Event()
+
+    async def stream(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"one", "more_body": True})
+        begun.set()
+        await go.wait()
+        await send({"type": "http.response.body", "body": b"two"})
+
+    protocol, wire = connect(what=stream)
+    protocol.data_received(b"GET / HTTP/1.1\r\nhost: here\r\n\r\n")
+    await begun.wait()
+    chunked = b"POST / HTTP/1.1\r\nhost: here\r\ntransfer-encoding: chunked\r\n\r\n"
+    protocol.data_received(chunked + b"no number\r\n")
+    go.set()
+    await until(lambda: wire.closed)
+    assert b"".join(wire.pieces).count(b"HTTP/1.1 ") == 1
+    protocol.connection_lost(None)
