@@ -118,9 +118,11 @@ class AnswerLog:
     async def close(self) -> None:
         """Wait for what is left as `flush` does, and tell of what is lost; call it while `run` still does."""
         if not await self.flush():
-            lost = self._accepted - self._settled
-            self._metrics.records_dropped.inc(lost)
-            _log.error("answer_records_lost", records=lost, reason="the process stopped before they could be written")
+            records = self._accepted - self._settled
+            self._metrics.records_dropped.inc(records)
+            _log.error(
+                "answer_records_lost", records=records, reason="the process stopped before they could be written"
+            )
 
     def _end_flushes(self) -> None:
         for accepted, flushed in self._flushes:

@@ -19,7 +19,7 @@ _BYTES = 4 << 20
 _MOST_LINKS = 10_000
 _CHARSET = re.compile(r"charset=[\"']?([\w.:-]+)", re.IGNORECASE)
 _OWN_CHARSET = re.compile(
-    rb"<meta\b[^>]{0,300}?charset|<\?xml\b[^>]{0,300}?encoding|\A(?:\xff\xfe|\xfe\xff)", re.IGNORECASE
+    rb"<meta\b[^>]{0,300}?charset\s*=\s*[\"']?[\w-]|<\?xml\b[^>]{0,300}?encoding|\A(?:\xff\xfe|\xfe\xff)", re.IGNORECASE
 )
 _HEAD_BYTES = 4096
 _CODECS = re.compile(r"ascii|utf-(?:8|16|32)|iso8859-|cp\d|koi8-|mac-|tis-|gb|big5|euc_|shift_jis|iso2022_|hz|johab")
@@ -69,11 +69,12 @@ def write_utf8(answer: WebResponse) -> bytes:
     encoding = find_encoding(charset[1]) if charset else None
     if encoding is None or not _CODECS.match(encoding) or _OWN_CHARSET.search(answer.body, 0, _HEAD_BYTES):
         return answer.body
-    try:
-        answer.body.decode()
-    except UnicodeDecodeError:
-        with suppress(UnicodeDecodeError):
-            return answer.body.decode(encoding).encode()
+    with suppress(UnicodeDecodeError):
+        if b"\0" not in answer.body:  # which UTF-16 is full of
+            answer.body.decode()
+            return answer.body
+    with suppress(UnicodeDecodeError):
+        return answer.body.decode(encoding).encode()
     return answer.body
 
 

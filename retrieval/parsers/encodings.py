@@ -23,7 +23,6 @@ _BYTE_ORDER_MARKS = (
     (b"\xfe\xff", "utf-16-be"),
 )
 _JAPANESE_MAIL = ("iso2022_jp", "iso2022_jp_1", "iso2022_jp_ext")
-_HZ = re.compile(rb"~\{((?:[\x21-\x77][\x21-\x7e])+)~\}")
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
 _HIGH = bytes(range(0x80, 0x100))
 _ASCII = bytes(range(0x80))
@@ -97,8 +96,6 @@ def decode_unicode(data: bytes) -> DecodedText | None:
         return _decode_unmarked_utf16(data)
     if b"\x1b$" in data and (japanese := decode_as(data, "iso2022_jp")) is not None:
         return japanese
-    if b"~{" in data and _is_hz(data) and (chinese := decode_as(data, "hz")) is not None:
-        return chinese
     text = data.decode("utf-8", "replace")
     broken = _count_broken(text, data)
     sound = len(text) - len(data.translate(None, _HIGH)) - broken
@@ -107,14 +104,6 @@ def decode_unicode(data: bytes) -> DecodedText | None:
     if sound >= _SOUND * broken:
         return DecodedText(text, "", _warn_of(broken, "utf-8"))
     return decode_as(data, "utf-8", declared=False) if sound >= broken and broken <= len(data) * _BAD_SHARE else None
-
-
-def _is_hz(data: bytes) -> bool:
-    """Tell whether whatever looks like HZ is: pairs of ASCII for Chinese characters, most of them common ones."""
-    pairs = _HZ.findall(data)
-    first = b"".join(pairs)[::2]
-    common = sum(0x30 <= byte <= 0x57 for byte in first)
-    return len(pairs) == data.count(b"~{") and common * 2 > len(first)
 
 
 def _decode_unmarked_utf16(data: bytes) -> DecodedText | None:

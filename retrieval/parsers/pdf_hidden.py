@@ -16,6 +16,7 @@ _INVISIBLE = (pdfium_c.FPDF_TEXTRENDERMODE_INVISIBLE, pdfium_c.FPDF_TEXTRENDERMO
 _FILLED = (pdfium_c.FPDF_TEXTRENDERMODE_FILL, pdfium_c.FPDF_TEXTRENDERMODE_FILL_CLIP)
 _WHITE = 250  # of 255, in each colour
 _SMALLEST = 1.0  # size of type, in points
+_DEEPEST = 8  # forms in forms whose words are looked for
 _SCAN = 0.5  # of the page; invisible text on such a picture is what OCR read in it
 
 _Bounds = tuple[float, float, float, float]
@@ -37,9 +38,20 @@ def remove_hidden(page: pdfium.PdfPage, layers: Layers) -> int:
 
 
 def _has_words(shape: Any) -> bool:
-    if shape.type == pdfium_c.FPDF_PAGEOBJ_TEXT:
-        return pdfium_c.FPDFTextObj_GetTextRenderMode(shape) not in _INVISIBLE  # as what OCR read in a scan
-    return shape.type == pdfium_c.FPDF_PAGEOBJ_FORM
+    return _draws_words(shape.raw, _DEEPEST)
+
+
+def _draws_words(shape: Any, depth: int) -> bool:
+    """Tell whether an object or a form's part has words that are seen, unlike those that OCR puts behind a scan."""
+    kind = pdfium_c.FPDFPageObj_GetType(shape)
+    if kind == pdfium_c.FPDF_PAGEOBJ_TEXT:
+        return pdfium_c.FPDFTextObj_GetTextRenderMode(shape) not in _INVISIBLE
+    if kind != pdfium_c.FPDF_PAGEOBJ_FORM or not depth:
+        return False
+    parts = (
+        pdfium_c.FPDFFormObj_GetObject(shape, number) for number in range(pdfium_c.FPDFFormObj_CountObjects(shape))
+    )
+    return any(_draws_words(part, depth - 1) for part in parts)
 
 
 def _find_hidden(page: pdfium.PdfPage, texts: list[Any], others: list[Any]) -> Iterator[Any]:

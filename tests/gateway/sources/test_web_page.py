@@ -36,7 +36,13 @@ def test_a_body_is_read_in_the_character_set_that_it_names(kind: str, body: byte
         ("text/plain; charset=gb2312", "價格49".encode("gb18030"), "價格49".encode()),
         ("text/html; charset=iso-8859-1", "<p>49 €".encode("cp1252"), "<p>49 €".encode()),
         ("text/html; charset=utf-16", "<p>49 €".encode("utf-16"), "<p>49 €".encode("utf-16")),  # its mark says so
+        ("text/html; charset=utf-16le", "<p>Цена 49".encode("utf-16-le"), "<p>Цена 49".encode()),
         ("text/html; charset=iso-8859-1", "<p>49 €".encode(), "<p>49 €".encode()),
+        (
+            "text/html; charset=windows-1251",
+            '<meta name=a content="charset tables">Цена'.encode("cp1251"),
+            '<meta name=a content="charset tables">Цена'.encode(),
+        ),
         ("text/html; charset=koi8-r", b"<meta charset=cp1251>\xd6", b"<meta charset=cp1251>\xd6"),
         ("text/html; charset=shift_jis", b"\x81", b"\x81"),
         ("text/html; charset=punycode", b"\xd6-a", b"\xd6-a"),

@@ -23,21 +23,23 @@ def make_pdf(
     trailer: bytes = b"",
     annotations: Sequence[bytes] = (),
     layers: Sequence[bool] = (),
+    form: str = "",
 ) -> bytes:
     """Make a PDF with one line of text per page, or with the lines from `make_page`; each has the annotations.
 
-    The layers, which are on or off, are `/L0`, `/L1` and so on in pages.
+    The layers, which are on or off, are `/L0`, `/L1` and so on in pages; the drawing of a form is `/X` there.
     """
     kids = b" ".join(b"%d 0 R" % (4 + 2 * n) for n in range(len(pages)))
     first = 4 + 2 * len(pages)
     references = b" ".join(b"%d 0 R" % (first + n) for n in range(len(annotations)))
-    form = b"/AcroForm<</Fields[%s]/DR<</Font<</F1 3 0 R>>>>>>" % references if annotations else b""
+    fields = b"/AcroForm<</Fields[%s]/DR<</Font<</F1 3 0 R>>>>>>" % references if annotations else b""
     groups = [b"%d 0 R" % (first + len(annotations) + n) for n in range(len(layers))]
     off = b" ".join(group for group, is_on in zip(groups, layers, strict=True) if not is_on)
-    form += b"/OCProperties<</OCGs[%s]/D<</OFF[%s]>>>>" % (b" ".join(groups), off) if layers else b""
+    fields += b"/OCProperties<</OCGs[%s]/D<</OFF[%s]>>>>" % (b" ".join(groups), off) if layers else b""
+    drawn = b"/XObject<</X %d 0 R>>" % (first + len(annotations) + len(layers)) if form else b""
     names = b"".join(b"/L%d %s" % (n, group) for n, group in enumerate(groups))
     objects = [
-        b"<</Type/Catalog/Pages 2 0 R%s>>" % form,
+        b"<</Type/Catalog/Pages 2 0 R%s>>" % fields,
         b"<</Type/Pages/Kids[%s]/Count %d>>" % (kids, len(pages)),
         b"<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>",
     ]
@@ -46,11 +48,15 @@ def make_pdf(
         stream = f"BT {drawing} ET".encode("latin-1")
         objects.append(
             b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]/Annots[%s]/Contents %d 0 R"
-            b"/Resources<</Font<</F1 3 0 R>>/Properties<<%s>>>>>>" % (references, 5 + 2 * n, names)
+            b"/Resources<</Font<</F1 3 0 R>>/Properties<<%s>>%s>>>>" % (references, 5 + 2 * n, names, drawn)
         )
         objects.append(b"<</Length %d>>stream\n%s\nendstream" % (len(stream), stream))
     objects += annotations
     objects += [b"<</Type/OCG/Name(Layer)>>" for _ in layers]
+    if form:
+        content = f"BT {form} ET".encode("latin-1")
+        kind = b"/Type/XObject/Subtype/Form/BBox[0 0 595 842]/Resources<</Font<</F1 3 0 R>>>>"
+        objects.append(b"<<%s/Length %d>>stream\n%s\nendstream" % (kind, len(content), content))
     if extra:
         objects.append(extra)
     data, offsets = b"%PDF-1.7\n", list[int]()

@@ -146,6 +146,14 @@ def test_a_body_without_a_charset_is_recognised_or_left_out_with_a_warning() -> 
     assert "body can't be read" in parsed.warnings[0]
 
 
+@pytest.mark.parametrize("charset", ["hz-gb-2312", "utf-7"])
+def test_a_body_of_seven_bits_is_read_where_it_says_in_which(charset: str) -> None:
+    text = "水壶K2的保修期为十九个月"
+    head = "From: a@example.org\r\nDate: Mon, 2 Jan 2006 15:04:05 +0000\r\nMIME-Version: 1.0\r\n"
+    kind = f"Content-Type: text/plain; charset={charset}\r\n\r\n"
+    assert text in read((head + kind).encode() + text.encode(charset.removesuffix("-gb-2312"))).text
+
+
 def test_headers_that_may_be_somebodys_words_are_kept_and_those_of_programs_are_not() -> None:
     head = (
         "Received: from a by b\nX-Mailer: x\nFrom: a@example.com\nPrice: 49\nMIME-Version: 1.0\nDKIM-Signature: v=1\n"

@@ -33,6 +33,20 @@ def test_text_on_layers_that_are_on_is_read_as_all_other() -> None:
     assert (parsed.text, parsed.warnings) == ("Dogs are free.\nAdults pay 12.\nCats are not.", [])
 
 
+FORM = "ET /OC /L0 BDC /X Do EMC BT"
+
+
+@pytest.mark.parametrize(
+    ("mode", "is_on", "text"), [(0, True, "Adults pay 12."), (3, True, "Adults pay 12."), (0, False, "")]
+)
+def test_a_form_on_a_layer_is_left_out_where_it_is_off(mode: int, is_on: bool, text: str) -> None:
+    """Words that OCR put behind a scan are drawn by nobody, whether their layer is on or off."""
+    form = f"/F1 12 Tf {mode} Tr {ENGLISH}"
+    data = make_pdf([f"/F1 12 Tf {SHOWN} {FORM}"], layers=[is_on], form=form)
+    parsed = parse_pdf(FileContent(data, "application/pdf"), ParseLimits())
+    assert parsed.text.splitlines() == ["Dogs are free.", *text.splitlines()]
+
+
 def test_a_layer_within_one_that_is_off_is_off() -> None:
     parsed = read(f"{SHOWN} /OC /L0 BDC {on(1, ENGLISH)} EMC", False, True)
     assert parsed.text == "Dogs are free."
