@@ -1,6 +1,6 @@
 import asyncio
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.engines.stream import Stream
@@ -35,6 +35,7 @@ async def read(stream: Stream, parts: list[bytes], turns: int = 0) -> None:
 TURNS = st.integers(0, 3)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.booleans(), TURNS)), TURNS)
 def test_whoever_takes_a_part_the_order_stays(parts: list[tuple[bool, int]], busy: int) -> None:
     """Parts are one byte each, taken by the listener or not, and followed by some turns of the event loop."""
