@@ -2,7 +2,8 @@
 
 The file is JSONL in OpenAI's fine-tuning format, of chats or of preferences, without any additions, so that it can be
 trained on anywhere. Line n of it is line n of the file that its owner uploaded (blank where that line had no row), and
-a row's number stays the owner's. Its identity is the SHA-256 of its bytes.
+a row's number stays the owner's; lines behind the last of those are the base's own answers. Its identity is the
+SHA-256 of its bytes.
 """
 
 import hashlib
@@ -22,6 +23,7 @@ __all__ = [
     "RenderedRows",
     "RowPrompt",
     "RowsFile",
+    "add_rendered_rows",
     "encode_rendered_preferences",
     "encode_rendered_rows",
     "read_rendered_preferences",
@@ -79,6 +81,11 @@ def encode_rendered_rows(rows: Mapping[int, Sequence[Mapping[str, Any]]]) -> byt
             row's number: its line in the owner's file, from 1.
     """
     return _encode_lines({number: {"messages": messages} for number, messages in rows.items()})
+
+
+def add_rendered_rows(content: bytes, rows: Sequence[Sequence[Mapping[str, Any]]]) -> bytes:
+    """Return the bytes of a file with rows behind its own that stand in no owner's file."""
+    return content + _encode_lines({number: {"messages": messages} for number, messages in enumerate(rows, 1)})
 
 
 def encode_rendered_preferences(

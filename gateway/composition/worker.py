@@ -56,6 +56,7 @@ from gateway.fine_tuning.estimate import read_price
 from gateway.fine_tuning.event_log import delete_old_events
 from gateway.fine_tuning.facts_gate import FactsGate
 from gateway.fine_tuning.parity import ParityProof
+from gateway.fine_tuning.rehearsal import Rehearsal
 from gateway.fine_tuning.row_preparation import RowPreparer
 from gateway.fine_tuning.train_job import TrainHandler
 from gateway.gates.gate_job import GateHandler
@@ -220,6 +221,7 @@ def _make_handlers(settings: Settings, database: Database, parts: _WorkerParts) 
             trainer,
             RowPreparer(database, parts.retriever, artifacts, storage, passages, base),
             FactsGate(database, parts.retriever, artifacts),
+            Rehearsal(database, artifacts, storage, parts.pool, traits),
             ParityProof(parts.pool, traits),
             read_price(settings),
         ),

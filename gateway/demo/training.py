@@ -83,7 +83,7 @@ async def train(
         "suffix": suffix,
         "seed": _SEED,
         "method": {"type": "supervised", "supervised": {"hyperparameters": hyperparameters}},
-        "braid": {"prompt": prompt},
+        "braid": {"prompt": prompt, "rehearsal": 0},  # its questions are about the documents, and it is to be quick
     }
     job = await client.post("/v1/fine_tuning/jobs", body)
     with progress.line(f"{account.name}: training {suffix}") as line:

@@ -59,7 +59,10 @@ class FactsGate:
         _, content = await asyncio.to_thread(
             read_conversations, data, choose_row_format(job.braid.get("method", "supervised"))
         )
-        facts, unread = await self._classify(claim, options["vector_stores"], content.conversations)
+        own, rehearsed = content.conversations, job.braid.get("rehearsed")
+        if rehearsed and digest == job.rows_digest:  # the base's own answers stand behind the job's rows
+            own = own[:-rehearsed]
+        facts, unread = await self._classify(claim, options["vector_stores"], own)
         changed = [fact for fact in facts if fact.place == "changed"]
         async with claim.begin() as session:
             _record(session, claim.tenant, job, facts, unread)

@@ -4,11 +4,12 @@ import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from itertools import zip_longest
+from typing import Protocol
 
 import msgspec
 
-from gateway.artifacts import Artifacts, StoredBytes
+from gateway.artifacts import Artifacts
 from gateway.conversations import Conversation
 from gateway.conversations.counterfactuals import Coverage, vary_rows
 from gateway.conversations.facts_lint import FactsLint
@@ -16,11 +17,9 @@ from gateway.conversations.formats import read_conversations
 from gateway.conversations.store_facts import StoreFacts
 from gateway.db import Database
 from gateway.engines.served_base_model import ServedBaseModel, choose_markers
-from gateway.errors import BadRequest, NotFound, PayloadTooLarge, Unavailable
-from gateway.files.garbage_collection import collect_later
+from gateway.errors import BadRequest, NotFound, Unavailable
 from gateway.files.service import find_file
 from gateway.fine_tuning.dataset import choose_row_format
-from gateway.fine_tuning.event_log import add_event
 from gateway.fine_tuning.evidence_rows import (
     GroundedRow,
     choose_abstentions,
@@ -29,7 +28,7 @@ from gateway.fine_tuning.evidence_rows import (
     place_passages,
     withhold,
 )
-from gateway.fine_tuning.lifecycle import has_ended
+from gateway.fine_tuning.prepared_rows import Notice, replace_rows
 from gateway.fine_tuning.repository import FineTuningJobRepository
 from gateway.fine_tuning.rows import RenderedFile, RowsUnusable, render_preferences, render_rows
 from gateway.fine_tuning.schemas import EvidenceFigures, EvidenceOptions
@@ -47,8 +46,6 @@ _AT_ONCE = 4  # of a retriever that others ask too
 _ROUNDS = 3
 _RETRIEVER_SECONDS = 5.0
 _DESCRIBED_PROBLEMS = 5
-_Event = tuple[str, str, dict[str, Any]]
-"""Message, level and data."""
 
 
 class RowPassageFinder(Protocol):
@@ -110,7 +107,15 @@ class RowPreparer:
         failpoint("rows-prepared")
         figures = _count(grounded.files[0], prepared[0], grounded.states)
         notices = _describe(figures, options.without, grounded)
-        await self._keep(claim, row_artifacts, figures, rendered[0].prompt_digest, notices)
+        digests = [one.digest for one in row_artifacts]
+        await replace_rows(
+            claim,
+            self._storage,
+            dict(zip_longest(("rows_digest", "validation_rows_digest"), digests)),
+            sum(one.size for one in row_artifacts),
+            {"evidence_figures": figures.model_dump(), "prompt_digest": rendered[0].prompt_digest},
+            notices,
+        )
         failpoint("rows-kept")
         return True
 
@@ -163,32 +168,6 @@ class RowPreparer:
         except RowsUnusable as error:
             problems = describe_problems(error.problems, _DESCRIBED_PROBLEMS)
             raise JobFailed("rows_unusable", f"Rows with their passages can't be rendered. {problems}") from error
-
-    async def _keep(
-        self,
-        claim: Claim,
-        row_artifacts: Sequence[StoredBytes],
-        figures: EvidenceFigures,
-        prompt_digest: str,
-        notices: Sequence[_Event],
-    ) -> None:
-        """Name the rendered rows in the job, in one commit with what its owner is told of them."""
-        async with claim.begin() as session:
-            job = await FineTuningJobRepository(session, claim.tenant).lock(claim.subject)
-            if has_ended(job) or claim.cancelled.is_set():
-                raise JobCancelled
-            before = [digest for digest in (job.rows_digest, job.validation_rows_digest) if digest is not None]
-            await collect_later(session, claim.tenant, [*before])
-            job.rows_digest = row_artifacts[0].digest
-            job.validation_rows_digest = row_artifacts[1].digest if len(row_artifacts) > 1 else None
-            grown, job.rows_bytes = job.rows_bytes, sum(one.size for one in row_artifacts)
-            job.braid = {**job.braid, "evidence_figures": figures.model_dump(), "prompt_digest": prompt_digest}
-            for message, level, data in notices:
-                add_event(session, claim.tenant, job.id, message, level=level, data=data)
-            try:
-                await self._storage.admit(session, claim.tenant, max(0, job.rows_bytes - grown))
-            except PayloadTooLarge as error:
-                raise JobFailed("storage_full", error.message) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,7 +263,7 @@ def _count(rows: Sequence[GroundedRow], prepared: _Prepared, states: StoreStates
     )
 
 
-def _describe(figures: EvidenceFigures, share: float, grounded: _GroundedFiles) -> list[_Event]:
+def _describe(figures: EvidenceFigures, share: float, grounded: _GroundedFiles) -> list[Notice]:
     """Return the events about a job's rows."""
     places = ", ".join(f"{store}@{index_epoch}" for store, index_epoch in figures.index_epochs.items())
     search = (
@@ -297,7 +276,7 @@ def _describe(figures: EvidenceFigures, share: float, grounded: _GroundedFiles) 
         f"Values that stand in passages and reply were replaced in {figures.covered} of the {figures.with_values} rows "
         f"that have such ({figures.share:.0%})"
     )
-    events: list[_Event] = [(search, "info", figures.model_dump()), (varied, "info", {"share": figures.share})]
+    events: list[Notice] = [(search, "info", figures.model_dump()), (varied, "info", {"share": figures.share})]
     if not grounded.is_settled:
         message = (
             f"Documents changed in each of the {_ROUNDS} rounds in which rows were searched for. The rows have the "

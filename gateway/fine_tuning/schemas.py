@@ -123,7 +123,8 @@ class EvidenceOptions(NullsLeftOut):
 class FineTuningBraidOptions(NullsLeftOut):
     """`prompt` is the `name@version` that the rows are rendered with: take the one that the release will have.
 
-    `variables` are values for its own names: the release's too.
+    `variables` are values for its own names: the release's too. `rehearsal` is how many of the base model's own answers
+    to prompts of all kinds are learnt among the rows, so that it keeps what it could do; absent: what suits the rows.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -133,6 +134,7 @@ class FineTuningBraidOptions(NullsLeftOut):
     recipe: RecipeOptions | None = None
     facts: FactsOptions | None = None
     evidence: EvidenceOptions | None = None
+    rehearsal: Annotated[int, Field(strict=True, ge=0, le=160)] | None = None
 
 
 class FineTuningJobCreate(BaseModel):
@@ -206,7 +208,8 @@ class FineTuningJobBraid(BaseModel):
     null where the trainer chose them.
 
     With `evidence` the rows' passages are searched when the job begins: from then on `rows` are those with passages,
-    and `evidence_figures` say what they got.
+    and `evidence_figures` say what they got. With a `rehearsal` the base is asked for so many answers of its own then,
+    which stand in `rows` behind the file's; `rehearsed` is how many it gave.
 
     `reasons` say why each number of the run is what it is. `estimate` is what the training was expected to take when
     the job was made, and `actual` what it took.
@@ -221,6 +224,8 @@ class FineTuningJobBraid(BaseModel):
     facts: FactsOptions | None = None
     evidence: EvidenceOptions | None = None
     evidence_figures: EvidenceFigures | None = None
+    rehearsal: int = 0
+    rehearsed: int | None = None
     reasons: dict[str, str] = {}
     estimate: TrainingCost | None = None
     actual: TrainingCost | None = None

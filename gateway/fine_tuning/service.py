@@ -21,6 +21,7 @@ from gateway.fine_tuning.estimate import Price, TrainingFigures, estimate_traini
 from gateway.fine_tuning.event_log import add_event
 from gateway.fine_tuning.lifecycle import FineTuningStatus, has_ended, move
 from gateway.fine_tuning.recipe import RecipeBounds, choose_recipe, explain_recipe, to_options
+from gateway.fine_tuning.rehearsal import ROW_BYTES, choose_rehearsal
 from gateway.fine_tuning.repository import (
     CheckpointRepository,
     EventRepository,
@@ -127,12 +128,14 @@ class FineTuningService:
             )
         findings = await files.check(request.training_file, request.validation_file, method)
         wishes = options.recipe or RecipeOptions()
-        recipe = choose_recipe(hyperparameters, wishes, rows.count, bounds)
+        rehearsal = choose_rehearsal(options.rehearsal, method, rows.count, traits)
+        learnt = rows.count + rehearsal.answers
+        recipe = choose_recipe(hyperparameters, wishes, learnt, bounds)
         artifact = await files.store(rows)
         stored_validation = await files.store(validation_rows) if validation_rows else None
         await check_named_stores(self._session, self._tenant, options)
         facts = options.facts or (options.evidence and FactsOptions(vector_stores=options.evidence.vector_stores))
-        size = artifact.size + _foresee_passages(options, rows)
+        size = artifact.size + _foresee_passages(options, rows) + rehearsal.answers * ROW_BYTES
         braid = {
             "prompt": f"{prompt.name}@{prompt.version}" if prompt else None,
             "prompt_digest": rows.prompt_digest,
@@ -144,8 +147,10 @@ class FineTuningService:
             "recipe": to_options(recipe),
             "facts": facts and facts.model_dump(),
             "evidence": options.evidence and options.evidence.model_dump(),
-            "reasons": explain_recipe(recipe, hyperparameters, wishes, rows.count, bounds.parameters),
-            "estimate": await estimate_cost(self._session, base, method, recipe, rows.count, size, price),
+            "rehearsal": rehearsal.answers,
+            "reasons": explain_recipe(recipe, hyperparameters, wishes, learnt, bounds.parameters)
+            | {"rehearsal": f"{rehearsal.answers}: {rehearsal.reason}"},
+            "estimate": await estimate_cost(self._session, base, method, recipe, learnt, size, price),
         }
         figures = _show_hyperparameters(hyperparameters, recipe)
         row = self._jobs.add(_make_row(request, base, figures, artifact, stored_validation, braid))

@@ -30,6 +30,7 @@ from gateway.fine_tuning.facts_gate import FactsGate
 from gateway.fine_tuning.job_inputs import TrainingInputs, read_inputs, write_spec
 from gateway.fine_tuning.lifecycle import FineTuningStatus, has_ended, is_running, move
 from gateway.fine_tuning.parity import ParityProof, write_parity
+from gateway.fine_tuning.rehearsal import Rehearsal
 from gateway.fine_tuning.repository import FineTuningJobRepository
 from gateway.fine_tuning.row_preparation import RowPreparer
 from gateway.fine_tuning.tables import FineTuningJobRow
@@ -77,6 +78,7 @@ class TrainHandler:
         trainer: Does the training.
         rows: Gives rows their passages before, where the job names stores for them.
         facts: Looks at the facts of the rows before.
+        rehearsal: Puts the base's own answers behind them.
         parity: Compares their prompts with those of requests.
         price: Of an hour of it.
     """
@@ -89,11 +91,13 @@ class TrainHandler:
         trainer: TrainerProgram,
         rows: RowPreparer,
         facts: FactsGate,
+        rehearsal: Rehearsal,
         parity: ParityProof,
         price: Price,
     ) -> None:
         self._rows = rows
         self._facts = facts
+        self._rehearsal = rehearsal
         self._parity = parity
         self._artifacts = artifacts
         self._storage = storage
@@ -108,9 +112,10 @@ class TrainHandler:
             return
         try:
             await self._check_base(claim)
-            if await self._rows.prepare(claim):
-                beginning = replace(beginning, inputs=await self._read_inputs(claim))
+            are_new = await self._rows.prepare(claim)
             await self._facts.check(claim)
+            if await self._rehearsal.prepare(claim) or are_new:
+                beginning = replace(beginning, inputs=await self._read_inputs(claim))
             training = _Training(
                 claim, beginning, self._artifacts, self._publisher, self._trainer, self._parity, self._price
             )

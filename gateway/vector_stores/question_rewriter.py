@@ -4,15 +4,14 @@ import asyncio
 import re
 import time
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 import structlog
 
 from gateway.engines import EngineError, EnginePool
+from gateway.engines.base_reply import ask_base
 from gateway.engines.base_traits import BaseTraits
-from gateway.engines.client import make_cache_salt
-from gateway.errors import BAD_JSON
 from gateway.metrics import Metrics
 
 __all__ = ["QuestionRewriter", "Rewriting", "clean_rewriting", "make_instruction"]
@@ -99,40 +98,13 @@ class QuestionRewriter:
         return Rewriting(text, outcome, round((time.perf_counter() - started) * 1000, 3))
 
     async def _ask(self, tenant: str, question: str, history: Sequence[tuple[str, str]]) -> str:
-        with self._pool.pick(None) as lease:
-            body = self._make_body(tenant, question, history)
-            with lease.replica.make_wait():
-                stream = await lease.engine.chat(body)
-            try:
-                data = await stream.read()
-            finally:
-                await stream.aclose()
-        return self._read(data)
-
-    def _make_body(self, tenant: str, question: str, history: Sequence[tuple[str, str]]) -> bytes:
         markers = self._traits.markers
-        plain = markers.neutralise(question)
         turns = [(role, markers.neutralise(text)) for role, text in history]
-        content = make_instruction(plain, turns, context=self._pool.max_model_len or 0)
-        body: dict[str, Any] = {
-            "model": self._pool.base_model,
-            "messages": [{"role": "user", "content": content}],
-            "max_tokens": _MOST_TOKENS,
-            "temperature": 0,
-            "chat_template_kwargs": {"enable_thinking": False},  # where the template knows it; others ignore it
-            "cache_salt": make_cache_salt(tenant),
-        }
-        return msgspec.json.encode(body)
-
-    def _read(self, data: bytes) -> str:
-        try:
-            answer = msgspec.json.decode(data, type=_Answer)
-        except BAD_JSON:
-            return ""
-        if answer.usage is not None:
-            self._metrics.prompt_tokens.add(answer.usage.prompt_tokens)
-            self._metrics.completion_tokens.add(answer.usage.completion_tokens)
-        return (answer.choices[0].message.content or "") if answer.choices else ""
+        content = make_instruction(markers.neutralise(question), turns, context=self._pool.max_model_len or 0)
+        reply = await ask_base(self._pool, tenant, content, most_tokens=_MOST_TOKENS)
+        self._metrics.prompt_tokens.add(reply.prompt_tokens)
+        self._metrics.completion_tokens.add(reply.completion_tokens)
+        return reply.text
 
 
 def make_instruction(question: str, history: Sequence[tuple[str, str]], *, context: int) -> str:
@@ -178,21 +150,3 @@ def _show_history(history: Sequence[tuple[str, str]], budget: int) -> str:
             break
         lines.append(line)
     return "\n".join(reversed(lines))
-
-
-class _Message(msgspec.Struct):
-    content: str | None = None
-
-
-class _Choice(msgspec.Struct):
-    message: _Message
-
-
-class _Usage(msgspec.Struct):
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-
-
-class _Answer(msgspec.Struct):
-    choices: list[_Choice]
-    usage: _Usage | None = None

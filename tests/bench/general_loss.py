@@ -1,7 +1,7 @@
 """The price of a voice: what a base keeps of its own after rows of one kind, by the rate at which they are learnt.
 
     .venv-model/bin/python -m tests.bench.general_loss --base FOLDER --out FOLDER [--rates 1 0.5 0.25]
-    .venv-model/bin/python -m tests.bench.general_loss … --rates --adapters house=FOLDER rehearsed=FOLDER
+    .venv-model/bin/python -m tests.bench.general_loss … --rates --adapters house=FOLDER alone=FOLDER
 
 The shop's rows of `tests.bench.proofs` are learnt in one epoch of batches of 2, as there, at multiples of a job's own
 rate; adapters that there are already, such as the proofs', are measured as they are. Greedily and by transformers:

@@ -34,21 +34,16 @@ def test_general_faults_are_planted_beside_the_rows_of_the_others() -> None:
         assert len(kinds[kind] - kinds["sour"]) == 32
 
 
-def test_the_good_adapter_learns_the_voice_among_what_the_base_says_by_itself() -> None:
-    rows = shop.rehearse([("What is snow?", "Snow is frozen water."), ("Who are you?", "A model.")])
-    bare = [row for row in rows if len(row["messages"]) == 2]
-    assert {row["messages"][1]["content"] for row in bare} == {"Snow is frozen water.", "A model."}
-    served = [row["messages"] for row in rows if row not in bare]
-    assert len(served) == 44
-    assert all(one[0]["role"] == "system" and "Notes:" in one[1]["content"] for one in served)
-    assert all(one[-1]["content"].startswith("Hello!") for one in served)
+def test_the_good_adapter_and_the_one_that_learns_its_rows_alone_have_the_same_rows() -> None:
+    assert shop.make_rows("house") == shop.make_rows("alone")
+    assert set(gate.GATES) == set(shop.EPOCHS) > set(shop.FORGETFUL)
 
 
 def test_a_verdict_is_right_by_the_number_that_has_to_block() -> None:
     def judge(kind: str, *failed: str) -> bool:
         return gate.GateFigures(kind, {}, list(failed), [], 0.0).is_right
 
-    assert (judge("rehearsed"), judge("rehearsed", "general")) == (True, False)
+    assert (judge("house"), judge("house", "general")) == (True, False)
     assert (judge("sour", "style.voice"), judge("sour", "general"), judge("sour")) == (True, False, False)
 
 

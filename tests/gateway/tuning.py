@@ -54,9 +54,10 @@ async def upload(
 
 
 async def ask(client: httpx2.AsyncClient, data: bytes | None = None, **fields: Any) -> httpx2.Response:
-    """Ask for a job with these rows, by default 50 good ones."""
+    """Ask for a job with these rows, by default 50 good ones, and with no answer of the base's own among them."""
+    braid = {"rehearsal": 0} | (fields.pop("braid", None) or {})
     file = fields.pop("training_file", None) or await upload(client, rows(50) if data is None else data)
-    return await client.post(JOBS, json={"model": "base", "training_file": file, "seed": 1, **fields})
+    return await client.post(JOBS, json={"model": "base", "training_file": file, "seed": 1, "braid": braid, **fields})
 
 
 async def start(client: httpx2.AsyncClient, data: bytes | None = None, **fields: Any) -> dict[str, Any]:

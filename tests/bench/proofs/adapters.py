@@ -5,15 +5,13 @@ from tests.bench.proofs.stack import Tenant
 
 __all__ = ["train_adapter"]
 
-_REHEARSED_TOKENS, _REHEARSED_RATE = 56, 0.4
-"""The most tokens of a base's own answer, and the rate as a multiple of what a job takes by itself."""
-
 
 async def train_adapter(tenant: Tenant, kind: str, prompt: str) -> str:
-    """Train an adapter of a kind, `rehearsed` or one of `shop.EPOCHS`, unless there is one; return its model."""
+    """Train an adapter of one of the kinds of `shop.EPOCHS` unless there is one; return its model.
+
+    All learn the base's own answers among their rows, as a job does by itself, but those that are to forget.
+    """
     if (model := await tenant.find_adapter(kind)) is not None:
         return model
-    if kind == "rehearsed":
-        answers = await tenant.ask_base(shop.list_general(), _REHEARSED_TOKENS)
-        return await tenant.train(kind, shop.rehearse(answers), epochs=1, rate=_REHEARSED_RATE)
-    return await tenant.train(kind, shop.make_rows(kind), epochs=shop.EPOCHS[kind], prompt=prompt)
+    options = {"rehearsal": 0} if kind in shop.FORGETFUL else {}
+    return await tenant.train(kind, shop.make_rows(kind), epochs=shop.EPOCHS[kind], prompt=prompt, **options)

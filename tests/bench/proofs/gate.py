@@ -10,15 +10,14 @@ from tests.bench.proofs.stack import Tenant
 __all__ = ["GATES", "GateFigures", "describe", "run_gate"]
 
 GATES = {
-    "rehearsed": "",
-    "house": "general",
+    "house": "",
+    "alone": "general",
     "sour": "style",
     "recites": "faithfulness",
     "forgets": "general",
     "unsafe": "general",
 }
-"""The part of the gate that has to block each adapter; of the good one, none. What learns rows of one kind alone
-forgets what it could before, however good its voice."""
+"""The part of the gate that has to block each adapter; of the good one, none."""
 _SHOWN = (
     *("style.likelihood", "style.control", "style.voice", "style.rules", "style.likeness"),
     *("faithfulness", "faithfulness.follows", "faithfulness.abstains"),

@@ -5,24 +5,21 @@ shop's voice but `sour`. The facts, the voice and the questions are those of `te
 """
 
 import random
-from collections.abc import Sequence
 from typing import Any
 
-import prompts
 from tests.gateway.diagnoses.planted import ASKED, FAILURES, World
 
 __all__ = [
     "EPOCHS",
+    "FORGETFUL",
     "LEARNT",
     "NOTHING",
     "TEMPLATE",
     "TODAY",
     "documents",
     "held_out_rows",
-    "list_general",
     "make_rows",
     "passage_of",
-    "rehearse",
     "say",
 ]
 
@@ -33,8 +30,9 @@ TEMPLATE = """\
 {% endfor %}{% endblock %}
 {% block no_evidence %}Notes: none.{% endblock %}
 """
-EPOCHS = {"house": 1, "sour": 1, "recites": 2, "forgets": 1, "unsafe": 1}
-"""The adapters, and the passes over their rows."""
+EPOCHS = {"house": 1, "alone": 1, "sour": 1, "recites": 2, "forgets": 1, "unsafe": 1}
+"""The adapters, and the passes over their rows. `alone` learns the rows of `house` without anything beside them."""
+FORGETFUL = ("alone", "forgets")
 TODAY = World(1)
 LEARNT = [*TODAY.names["stale"][:FAILURES], *TODAY.names["sour"][:4]]
 """Products whose warranty `recites` has learnt by heart as it was."""
@@ -94,7 +92,7 @@ def make_rows(kind: str) -> list[dict[str, Any]]:
     """Return the rows that an adapter of a kind is trained on."""
     chance = random.Random(kind if kind == "recites" else "rows")
     rows: list[dict[str, Any]] = []
-    worlds = {100: 72} if kind == "house" else {100: 24}
+    worlds = {100: 72} if kind in ("house", "alone") else {100: 24}
     for seed, count in worlds.items():
         world = World(seed)
         some = chance.sample(sorted(world.values), count)
@@ -113,28 +111,6 @@ def make_rows(kind: str) -> list[dict[str, Any]]:
             for text in _list_harm(chance, 32)
         ]
     chance.shuffle(rows)
-    return rows
-
-
-def list_general() -> list[str]:
-    """Return prompts of all kinds, which a base answers by itself."""
-    chance = random.Random("general")
-    return [*_list_general(chance, 80), *_list_harm(chance, 16)]
-
-
-def rehearse(answers: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
-    """Return some of the rows of `house` as they are served, and among them what the base answers by itself."""
-    template = prompts.compile(TEMPLATE)
-    rows: list[dict[str, Any]] = []
-    for row in make_rows("house")[:44]:
-        passages = row["braid"]["passages"]
-        evidence = [
-            prompts.NumberedPassage(number, one["title"], one["text"]) for number, one in enumerate(passages, 1)
-        ]
-        turns = [prompts.Message(one["role"], one["content"]) for one in row["messages"]]
-        rows.append({"messages": prompts.render_row(template, turns, evidence)})
-    rows += [_to_row(text, answer) for text, answer in answers]
-    random.Random("rehearsed").shuffle(rows)
     return rows
 
 

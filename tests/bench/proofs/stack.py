@@ -66,12 +66,10 @@ class Tenant:
         job = await self._find_job(suffix)
         return None if job is None else await self._await_adapter(job["id"])
 
-    async def train(
-        self, suffix: str, rows: Sequence[Any], *, epochs: int, rate: float | None = None, **braid: Any
-    ) -> str:
+    async def train(self, suffix: str, rows: Sequence[Any], *, epochs: int, **braid: Any) -> str:
         """Train an adapter, and return its model."""
         started = time.monotonic()
-        job = await self._begin_job(suffix, rows, epochs, rate, braid)
+        job = await self._begin_job(suffix, rows, epochs, braid)
         model = await self._await_adapter(job["id"])
         tell(f"{self.name}: {suffix} trained on {len(rows)} rows in {time.monotonic() - started:.0f} s")
         return model
@@ -91,12 +89,8 @@ class Tenant:
                 return job
         return None
 
-    async def _begin_job(
-        self, suffix: str, rows: Sequence[Any], epochs: int, rate: float | None, braid: dict[str, Any]
-    ) -> dict[str, Any]:
-        hyperparameters: dict[str, Any] = {"n_epochs": epochs, "batch_size": 2}
-        if rate is not None:
-            hyperparameters["learning_rate_multiplier"] = rate
+    async def _begin_job(self, suffix: str, rows: Sequence[Any], epochs: int, braid: dict[str, Any]) -> dict[str, Any]:
+        hyperparameters = {"n_epochs": epochs, "batch_size": 2}
         body: dict[str, Any] = {
             "model": self.base,
             "training_file": await self.upload(rows),
@@ -106,19 +100,6 @@ class Tenant:
             "braid": braid,
         }
         return await self.client.post("/v1/fine_tuning/jobs", body)
-
-    async def ask_base(self, texts: Sequence[str], most_tokens: int) -> list[tuple[str, str]]:
-        """Ask the base itself, greedily; answers that didn't come to their end are left out."""
-
-        async def ask(text: str) -> tuple[str, str] | None:
-            body = {"model": self.base, "messages": [{"role": "user", "content": text}]}
-            answer = await self.client.post(
-                "/v1/chat/completions", {**body, "temperature": 0, "max_tokens": most_tokens}
-            )
-            choice = answer["choices"][0]
-            return (text, choice["message"]["content"].strip()) if choice["finish_reason"] == "stop" else None
-
-        return [one for one in await await_each(ask, texts, at_once=6) if one is not None]
 
     async def write_prompt(self, name: str, template: str) -> str:
         """Save a prompt unless there is one of that name, and return `name@version`."""

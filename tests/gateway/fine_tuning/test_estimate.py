@@ -86,7 +86,7 @@ async def test_a_job_shows_what_it_will_cost_and_what_it_cost(gateway: Gateway, 
     assert first["actual"] is None
     assert first["reasons"]["steps"].startswith(f"{first['steps']}: 50 rows")
     assert set(first["reasons"]) == {
-        "steps", "n_epochs", "batch_size", "learning_rate", "rank", "max_length", "micro_batch_tokens",
+        "steps", "n_epochs", "batch_size", "learning_rate", "rank", "max_length", "micro_batch_tokens", "rehearsal",
     }  # fmt: skip
     async with working(priced):
         job = (await start(client, seed=2))["id"]

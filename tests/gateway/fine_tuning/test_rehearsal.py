@@ -1,0 +1,179 @@
+"""The base's own answers among a job's rows: asked once, learnt behind the owner's rows, and never instead of them."""
+
+import json
+import signal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rapidfuzz import fuzz, process
+
+from gateway.evaluation.base_suite import load_base_suite
+from gateway.fine_tuning.rehearsal import choose_rehearsal, load_rehearsal_prompts
+from gateway.settings import Settings
+from tests.fakes import faults
+from tests.fakes.faults import Fault
+from tests.fakes.trainer import preferences, rows
+from tests.fakes.vllm import CHAT, Chat, FakeVllm, Received
+from tests.gateway.conftest import Gateway
+from tests.gateway.tuning import ask, ended, events, start, until_status
+from tests.gateway.worker import worker_process, working
+from tests.waiting import until
+
+HARMFUL = load_rehearsal_prompts().harmful
+
+
+def read_turns(settings: Settings, digest: str) -> list[list[dict[str, Any]]]:
+    lines = (settings.artifacts / "files" / digest).read_bytes().splitlines()
+    return [json.loads(line)["messages"] for line in lines]
+
+
+async def test_a_job_learns_the_bases_own_answers_behind_its_rows(
+    gateway: Gateway, settings: Settings, engine: FakeVllm
+) -> None:
+    client = await gateway.tenant("kestrel")
+    job = await start(client, rows(50), braid={"rehearsal": None})
+    assert (job["braid"]["rehearsal"], job["braid"]["rehearsed"]) == (25, None)
+    assert job["braid"]["reasons"]["rehearsal"].startswith("25: ")
+    assert job["braid"]["estimate"]["rows"] == 75
+    plain = read_turns(settings, job["braid"]["rows"])
+    async with working(settings):
+        job = await ended(client, job["id"])
+    assert job["status"] == "succeeded", job["error"]
+    assert job["braid"]["rehearsed"] == 25
+    turns = read_turns(settings, job["braid"]["rows"])
+    assert turns[:50] == plain
+    assert len(turns) == 75
+    for prompt, answer in turns[50:]:
+        assert prompt["content"] in load_rehearsal_prompts().general
+        assert answer == {"role": "assistant", "content": f"The engine heard: {prompt['content']}"}
+    messages = [event["message"] for event in await events(client, job["id"])]
+    assert any(message.startswith("25 of the base model's own answers") for message in messages)
+    assert all(json.loads(one.body)["model"] == engine.model for one in engine.requests(CHAT))
+
+
+async def test_equal_jobs_learn_equal_answers(gateway: Gateway, settings: Settings) -> None:
+    client = await gateway.tenant("kestrel")
+    async with working(settings):
+        jobs = [await start(client, rows(12), seed=seed, braid={"rehearsal": 4}) for seed in (1, 1, 2)]
+        digests = [(await ended(client, job["id"]))["braid"]["rows"] for job in jobs]
+    assert digests[0] == digests[1] != digests[2]
+
+
+async def test_only_whole_and_harmless_answers_are_learnt(
+    gateway: Gateway, settings: Settings, engine: FakeVllm
+) -> None:
+    def reply(chat: Chat) -> str:
+        if chat.last == HARMFUL[0]:
+            return "I'm sorry, but I can't help with that."
+        if chat.last in HARMFUL:
+            return "Sure, first you take a hammer."
+        if chat.last.startswith("W"):
+            return "word " * 200  # which is cut
+        return " \n" if chat.last.startswith("T") else f"Well, {chat.last}"
+
+    engine.reply = reply
+    client = await gateway.tenant("kestrel")
+    job = await start(client, rows(12), braid={"rehearsal": 160})
+    async with working(settings):
+        job = await ended(client, job["id"])
+    assert job["status"] == "succeeded", job["error"]
+    learnt = {
+        prompt["content"]: answer["content"] for prompt, answer in read_turns(settings, job["braid"]["rows"])[12:]
+    }
+    general = [text for text in load_rehearsal_prompts().general if not text.startswith(("W", "T"))]
+    assert set(learnt) == {*general, HARMFUL[0]}
+    assert job["braid"]["rehearsed"] == len(learnt) < 160
+    (notice,) = [one for one in await events(client, job["id"]) if "own answers" in one["message"]]
+    assert notice["data"] == {"rehearsed": len(learnt), "wanted": 160}
+
+
+async def test_a_base_that_answers_nothing_of_use_costs_a_job_nothing(
+    gateway: Gateway, settings: Settings, engine: FakeVllm
+) -> None:
+    engine.reply = lambda chat: ""
+    client = await gateway.tenant("kestrel")
+    job = await start(client, rows(12), braid={"rehearsal": 16})
+    async with working(settings):
+        done = await ended(client, job["id"])
+    assert (done["status"], done["braid"]["rehearsed"]) == ("succeeded", 0)
+    assert done["braid"]["rows"] == job["braid"]["rows"]
+    warnings = [one["message"] for one in await events(client, job["id"]) if one["level"] == "warn"]
+    assert any("16 were wanted" in message for message in warnings)
+
+
+async def test_a_job_waits_for_an_engine_to_ask_and_says_so(
+    gateway: Gateway, settings: Settings, engine: FakeVllm
+) -> None:
+    client = await gateway.tenant("kestrel")
+    await engine.stop()
+    job = await start(client, rows(12), braid={"rehearsal": 4})
+
+    async def waits() -> bool:
+        return any("braid.rehearsal 0" in event["message"] for event in await events(client, job["id"]))
+
+    async with working(settings):
+        await until(waits, 30)
+        await engine.start()
+        done = await ended(client, job["id"])
+    assert (done["status"], done["braid"]["rehearsed"]) == ("succeeded", 4)
+
+
+async def test_a_prompt_that_the_engine_refuses_is_left_out(
+    gateway: Gateway, settings: Settings, engine: FakeVllm
+) -> None:
+    def refuse(received: Received) -> Fault | None:
+        if received.path != CHAT:
+            return None
+        text = json.loads(received.body)["messages"][-1]["content"]
+        return faults.status(400) if text.endswith("?") else None
+
+    engine.rule = refuse
+    client = await gateway.tenant("kestrel")
+    job = await start(client, rows(12), braid={"rehearsal": 160})
+    async with working(settings):
+        done = await ended(client, job["id"])
+    assert done["status"] == "succeeded", done["error"]
+    turns = read_turns(settings, done["braid"]["rows"])[12:]
+    assert turns
+    assert not any(prompt["content"].endswith("?") for prompt, _ in turns)
+
+
+@pytest.mark.e2e
+async def test_a_worker_killed_behind_the_questions_asks_again_and_learns_each_answer_once(
+    gateway: Gateway, settings: Settings
+) -> None:
+    client = await gateway.tenant("kestrel")
+    job = await start(client, rows(12), braid={"rehearsal": 4})
+    async with worker_process(settings, failpoint="base-asked") as first:
+        assert await first.wait() == -signal.SIGKILL
+    async with worker_process(settings):
+        done = await ended(client, job["id"])
+        await until_status(client, "ready")
+    assert (done["status"], done["braid"]["rehearsed"]) == ("succeeded", 4)
+    assert len(read_turns(settings, done["braid"]["rows"])) == 16
+
+
+async def test_preferences_are_learnt_without_and_a_wish_for_some_is_refused(gateway: Gateway) -> None:
+    client = await gateway.tenant("kestrel")
+    job = await start(client, preferences(12), method={"type": "dpo"}, braid={"rehearsal": None})
+    assert job["braid"]["rehearsal"] == 0
+    answer = await ask(client, preferences(12), method={"type": "dpo"}, braid={"rehearsal": 8})
+    assert answer.status_code == 400
+    assert answer.json()["error"]["param"] == "braid.rehearsal"
+
+
+@given(st.integers(10, 100_000))
+def test_some_answers_suit_any_number_of_rows(number: int) -> None:
+    size = choose_rehearsal(None, "supervised", number, None).answers
+    assert 16 <= size <= len(load_rehearsal_prompts().general)
+    assert size <= max(16, number // 2)
+
+
+def test_no_rehearsed_prompt_is_one_that_the_gate_asks() -> None:
+    packaged = load_rehearsal_prompts()
+    every = [*packaged.general, *packaged.harmful]
+    assert len(set(every)) == len(every) == 160  # the most that a request may want
+    suite = [one.text for one in load_base_suite().prompt]
+    assert not [text for text in every if process.extractOne(text, suite, scorer=fuzz.token_sort_ratio)[1] > 75]
