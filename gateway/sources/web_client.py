@@ -20,9 +20,9 @@ __all__ = [
     "RedirectForbidden",
     "WebClient",
     "WebResponse",
+    "expand_gzip",
     "normalize",
     "open_web_client",
-    "unpack_gzip",
 ]
 
 AGENT = "braid"
@@ -83,7 +83,7 @@ def normalize(url: str, base: str = "") -> str | None:
     return urlunsplit(SplitResult(parts.scheme, place, path, quote(parts.query, safe="=&%/?:@!$'()*+,;~-._[]"), ""))
 
 
-def unpack_gzip(body: bytes, most_bytes: int) -> bytes:
+def expand_gzip(body: bytes, most_bytes: int) -> bytes:
     """Unpack bytes that are packed by gzip.
 
     Raises:
@@ -192,7 +192,7 @@ def _decode(body: bytes, coding: str) -> bytes:
     if coding not in _GZIP:
         raise ItemUnreadable("It came compressed, which wasn't asked for.")
     try:
-        return unpack_gzip(body, _MOST_BYTES)
+        return expand_gzip(body, _MOST_BYTES)
     except ValueError:
         raise ItemUnreadable(f"It came compressed, and is broken or larger than {_MOST_BYTES >> 20} MB.") from None
 

@@ -9,7 +9,7 @@ from xml.parsers import expat
 
 from protego import Protego
 
-from gateway.sources.web_client import AGENT, WebResponse, normalize, unpack_gzip
+from gateway.sources.web_client import AGENT, WebResponse, expand_gzip, normalize
 from gateway.sources.web_page import LONGEST_URL, read_text
 
 __all__ = ["MOST_URLS", "SiteList", "SitemapUnreadable", "read_llms_txt", "read_robots", "read_sitemap"]
@@ -50,7 +50,7 @@ def read_sitemap(answer: WebResponse) -> SiteList:
     sitemap = _Sitemap()
     try:
         body = answer.body
-        sitemap.parse(unpack_gzip(body, _XML_BYTES) if body.startswith(_GZIP) else body)
+        sitemap.parse(expand_gzip(body, _XML_BYTES) if body.startswith(_GZIP) else body)
     except (expat.ExpatError, ValueError, LookupError):
         raise SitemapUnreadable from None
     places = sitemap.places[:MOST_URLS]

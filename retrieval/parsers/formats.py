@@ -88,6 +88,12 @@ FORMATS = (
         marks=re.compile(r"^(?:#{1,6}[ \t]+\S|={3,}[ \t]*$|-{3,}[ \t]*$|```|[*+-][ \t]+\[)", re.M),
     ),
     DocumentFormat(
+        kind="rst",
+        label="reStructuredText",
+        media_types={".rst": "text/x-rst", ".rest": "text/x-rst"},
+        parser="retrieval.parsers.restructured_text:parse_restructured_text",
+    ),
+    DocumentFormat(
         kind="html",
         label="HTML",
         media_types={".html": "text/html", ".htm": "text/html", ".xhtml": "text/html"},
