@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import obstore
-from obstore.exceptions import BaseError
+from obstore.exceptions import BaseError, InvalidPathError
 from obstore.store import S3Store
 
 from gateway.sources.path_filter import PathFilter
@@ -70,14 +70,14 @@ class BucketReader:
         self._paths = paths
 
     async def scan(self, last_versions: Mapping[str, str]) -> Listing:
-        """List the objects, all pages of them."""
+        """List the objects, all pages of them; an empty one is none."""
         items: dict[str, str] = {}
         unread: dict[str, str] = {}
         try:
             async for page in obstore.list(self._store, chunk_size=1000):
                 for one in page:
                     key = one["path"]
-                    if not self._paths.takes(key):
+                    if not one["size"] or not self._paths.takes(key):  # empty ones are how consoles keep folders
                         continue
                     if one["size"] > _MOST_FILE_BYTES:
                         unread[key] = f"It is larger than {_MOST_FILE_BYTES >> 20} MB."
@@ -85,6 +85,12 @@ class BucketReader:
                         items[key] = one["e_tag"] or f"{one['last_modified'].isoformat()} {one['size']}"
                 if len(items) > _MOST_ITEMS:
                     raise SourceUnreadable(f"It has more than {_MOST_ITEMS:,} objects. Make several sources of it.")
+        except InvalidPathError as error:  # of which one is enough for no list at all
+            reason = str(error).partition("\n")[0].partition(": ")[2]
+            raise SourceUnreadable(
+                f"The bucket has an object whose key can't be asked for ({reason}). Rename it, or make sources of "
+                "prefixes that it isn't in."
+            ) from error
         except (BaseError, OSError) as error:
             raise SourceUnreadable(f"The bucket can't be listed ({type(error).__name__}).") from error
         return Listing(items, unread)

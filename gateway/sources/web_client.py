@@ -2,9 +2,11 @@
 
 import asyncio
 import time
+import zlib
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from email.utils import parsedate_to_datetime
 from urllib.parse import SplitResult, quote, urljoin, urlsplit, urlunsplit
 
 import httpcore2
@@ -12,7 +14,16 @@ import httpcore2
 from gateway.sources.public_addresses import PinnedNetwork, PublicAddresses
 from gateway.sources.reader import ItemUnreadable
 
-__all__ = ["AGENT", "Hop", "RedirectForbidden", "WebClient", "WebResponse", "normalize", "open_web_client"]
+__all__ = [
+    "AGENT",
+    "Hop",
+    "RedirectForbidden",
+    "WebClient",
+    "WebResponse",
+    "expand_gzip",
+    "normalize",
+    "open_web_client",
+]
 
 AGENT = "braid"
 """The name by which a site's `robots.txt` means us."""
@@ -21,6 +32,9 @@ _MOST_BYTES = 16 << 20
 _SECONDS = 60.0
 _REDIRECTS = 5
 _LONGEST_HOST = 253
+_BUSY = (429, 503)
+_LONGEST_WAIT_SECONDS = 30.0
+_GZIP = ("gzip", "x-gzip")
 _PERMANENT = (301, 308)
 _TIMEOUTS = {"connect": 10.0, "read": 20.0, "write": 20.0, "pool": 20.0}
 _PORTS = {"http": 80, "https": 443}
@@ -69,6 +83,25 @@ def normalize(url: str, base: str = "") -> str | None:
     return urlunsplit(SplitResult(parts.scheme, place, path, quote(parts.query, safe="=&%/?:@!$'()*+,;~-._[]"), ""))
 
 
+def expand_gzip(body: bytes, most_bytes: int) -> bytes:
+    """Unpack bytes that are packed by gzip.
+
+    Raises:
+        ValueError: They are broken, or have more than `most_bytes` in them.
+    """
+    unpacked, rest = bytearray(), body
+    while rest:
+        member = zlib.decompressobj(wbits=31)
+        try:
+            unpacked += member.decompress(rest, most_bytes + 1 - len(unpacked))
+        except zlib.error as error:
+            raise ValueError("The bytes are broken.") from error
+        if len(unpacked) > most_bytes or not member.eof:
+            raise ValueError("There are too many bytes, or some are missing.")
+        rest = member.unused_data.lstrip(b"\0")
+    return bytes(unpacked)
+
+
 @asynccontextmanager
 async def open_web_client(addresses: PublicAddresses, pause: float) -> AsyncGenerator["WebClient"]:
     """Open a client that waits `pause` seconds between two requests."""
@@ -91,6 +124,8 @@ class WebClient:
     ) -> WebResponse:
         """Get a URL and follow its redirects, each looked at like the first.
 
+        A site that says when to ask again (`Retry-After`) is asked then, if that is soon, and once.
+
         Raises:
             RedirectForbidden: A redirect goes where `may_ask` says no, or from https to http.
             ItemUnreadable: No answer in time, or one that is too large.
@@ -101,6 +136,9 @@ class WebClient:
             async with asyncio.timeout(_SECONDS):
                 for _ in range(_REDIRECTS + 1):
                     answer = await self._ask(url, headers or {})
+                    if (wait := _find_wait(answer)) is not None:
+                        self._next = time.monotonic() + wait
+                        answer = await self._ask(url, headers or {})
                     if answer.status not in (*_PERMANENT, 302, 303, 307) or "location" not in answer.headers:
                         return replace(answer, hops=hops)
                     hops.append(Hop(url, answer.status in _PERMANENT))
@@ -115,7 +153,6 @@ class WebClient:
 
     async def _ask(self, url: str, more: Mapping[str, str]) -> WebResponse:
         await asyncio.sleep(max(0.0, self._next - time.monotonic()))
-        # Without compression: a few bytes could become any number of them.
         headers = {
             "host": urlsplit(url).netloc,
             "user-agent": f"{AGENT} (documents of a vector store)",
@@ -134,9 +171,9 @@ class WebClient:
                 answer_headers = {
                     name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers
                 }
-                if answer_headers.get("content-encoding", "identity").lower() != "identity":
-                    raise ItemUnreadable("It came compressed, which wasn't asked for.")
-                return WebResponse(url, response.status, answer_headers, bytes(body))
+                coding = answer_headers.get("content-encoding", "identity").strip().lower()
+                content = await asyncio.to_thread(_decode, bytes(body), coding)
+                return WebResponse(url, response.status, answer_headers, content)
         except (
             httpcore2.NetworkError,
             httpcore2.TimeoutException,
@@ -146,3 +183,25 @@ class WebClient:
             raise ItemUnreadable(f"It can't be reached: {type(error).__name__}.") from error
         finally:
             self._next = time.monotonic() + self.pause
+
+
+def _decode(body: bytes, coding: str) -> bytes:
+    """Return a body as it is without its coding, which wasn't asked for: some servers have pages in no other."""
+    if coding in ("", "identity") or not body:
+        return body
+    if coding not in _GZIP:
+        raise ItemUnreadable("It came compressed, which wasn't asked for.")
+    try:
+        return expand_gzip(body, _MOST_BYTES)
+    except ValueError:
+        raise ItemUnreadable(f"It came compressed, and is broken or larger than {_MOST_BYTES >> 20} MB.") from None
+
+
+def _find_wait(answer: WebResponse) -> float | None:
+    """Return the seconds that a site that is busy asks for; None where it asks for none, or for too many."""
+    text = answer.headers.get("retry-after", "").strip() if answer.status in _BUSY else ""
+    try:
+        seconds = float(text) if text.isdecimal() else parsedate_to_datetime(text).timestamp() - time.time()
+    except (ValueError, OverflowError):
+        return None
+    return max(seconds, 0.0) if seconds <= _LONGEST_WAIT_SECONDS else None

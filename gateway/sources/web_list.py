@@ -1,7 +1,6 @@
 """A site's word on all of its pages: sitemaps, `llms.txt`, `robots.txt`, each read in one pass, within bounds."""
 
 import re
-import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
@@ -10,7 +9,7 @@ from xml.parsers import expat
 
 from protego import Protego
 
-from gateway.sources.web_client import AGENT, WebResponse, normalize
+from gateway.sources.web_client import AGENT, WebResponse, expand_gzip, normalize
 from gateway.sources.web_page import LONGEST_URL, read_text
 
 __all__ = ["MOST_URLS", "SiteList", "SitemapUnreadable", "read_llms_txt", "read_robots", "read_sitemap"]
@@ -50,8 +49,9 @@ def read_sitemap(answer: WebResponse) -> SiteList:
     """
     sitemap = _Sitemap()
     try:
-        sitemap.parse(_unpack(answer.body))
-    except (expat.ExpatError, zlib.error, ValueError, LookupError):
+        body = answer.body
+        sitemap.parse(expand_gzip(body, _XML_BYTES) if body.startswith(_GZIP) else body)
+    except (expat.ExpatError, ValueError, LookupError):
         raise SitemapUnreadable from None
     places = sitemap.places[:MOST_URLS]
     urls = _normalize_all(places, answer.url)
@@ -81,15 +81,6 @@ def _is_of_other(line: str) -> bool:
 def _normalize_all(texts: Iterable[str], base: str) -> list[str]:
     urls = (normalize(text, base) for text in texts if len(text) <= LONGEST_URL)
     return list(dict.fromkeys(url for url in urls if url is not None))
-
-
-def _unpack(body: bytes) -> bytes:
-    if not body.startswith(_GZIP):
-        return body
-    unpacked = zlib.decompressobj(wbits=31).decompress(body, _XML_BYTES + 1)
-    if len(unpacked) > _XML_BYTES:
-        raise SitemapUnreadable
-    return unpacked
 
 
 class _Sitemap:

@@ -17,6 +17,13 @@ LONGEST_URL = 2000
 
 _BYTES = 4 << 20
 _MOST_LINKS = 10_000
+_REFERENCES = {"a": "href", "area": "href", "frame": "src"}
+"""Attributes of elements that lead to another page."""
+
+_REFRESH = re.compile(r"\s*+(\d++)[\d.]*+[\s;,]++(?:url\s*+=\s*+)?+[\"']?+([^\"'\s]++)", re.IGNORECASE)
+_MOVED_SECONDS = 5
+"""A page that shows another one after so many seconds, or fewer, is none that anybody reads."""
+
 _CHARSET = re.compile(r"charset=[\"']?([\w.:-]+)", re.IGNORECASE)
 _OWN_CHARSET = re.compile(
     rb"<meta\b[^>]{0,300}?charset\s*=\s*[\"']?[\w-]|<\?xml\b[^>]{0,300}?encoding|\A(?:\xff\xfe|\xfe\xff)", re.IGNORECASE
@@ -83,19 +90,24 @@ def read_page(answer: WebResponse) -> PageFacts:
     hrefs: dict[str, None] = {}
     own, canonical, robots = "", "", [answer.headers.get("x-robots-tag", "")]
     whole = len(answer.body) <= _BYTES
+    moved, scripts = "", True
     for tag, values in _read_tags(read_text(answer, _BYTES)):
         href, relation = values.get("href", "").strip(), values.get("rel", "").lower().split()
-        if tag == "a" and href and "nofollow" not in relation:
-            if len(hrefs) == _MOST_LINKS and href not in hrefs:
+        target, soon = _find_target(tag, values)
+        if target:
+            if len(hrefs) == _MOST_LINKS and target not in hrefs:
                 whole = False
             else:
-                hrefs[href] = None
+                hrefs[target] = None
+            moved = moved or (target if soon and scripts else "")
         elif tag == "base" and href:
             own = own or href
         elif tag == "link" and href and "canonical" in relation:
             canonical = canonical or href
         elif tag == "meta" and values.get("name", "").lower() in ("robots", "braid"):
             robots.append(values.get("content", ""))
+        elif tag.endswith("noscript"):
+            scripts = tag.startswith("/")
     base = (own and normalize(own[:LONGEST_URL], answer.url)) or answer.url
     short = (href for href in hrefs if len(href) <= LONGEST_URL)
     links = [link for href in short if (link := normalize(href, base)) is not None]
@@ -103,10 +115,20 @@ def read_page(answer: WebResponse) -> PageFacts:
     return PageFacts(
         list(dict.fromkeys(links)),
         normalize(canonical, base) if 0 < len(canonical) <= LONGEST_URL else None,
-        keep=not words & {"noindex", "none"},
+        keep=not words & {"noindex", "none"} and (not moved or normalize(moved, base) == answer.url),
         follow=not words & {"nofollow", "none"},
         whole=whole,
     )
+
+
+def _find_target(tag: str, values: dict[str, str]) -> tuple[str, bool]:
+    """Return where an element leads, as it is written ("": nowhere), and whether a browser goes there by itself."""
+    if tag == "meta":
+        is_refresh = values.get("http-equiv", "").strip().lower() == "refresh"
+        refresh = _REFRESH.match(values.get("content", "")) if is_refresh else None
+        return ("", False) if refresh is None else (refresh[2], float(refresh[1]) <= _MOVED_SECONDS)
+    nofollow = "nofollow" in values.get("rel", "").lower().split()
+    return "" if nofollow or tag not in _REFERENCES else values.get(_REFERENCES[tag], "").strip(), False
 
 
 def _read_tags(text: str) -> Iterator[tuple[str, dict[str, str]]]:

@@ -88,6 +88,12 @@ FORMATS = (
         marks=re.compile(r"^(?:#{1,6}[ \t]+\S|={3,}[ \t]*$|-{3,}[ \t]*$|```|[*+-][ \t]+\[)", re.M),
     ),
     DocumentFormat(
+        kind="rst",
+        label="reStructuredText",
+        media_types={".rst": "text/x-rst", ".rest": "text/x-rst"},
+        parser="retrieval.parsers.restructured_text:parse_restructured_text",
+    ),
+    DocumentFormat(
         kind="html",
         label="HTML",
         media_types={".html": "text/html", ".htm": "text/html", ".xhtml": "text/html"},
@@ -107,7 +113,7 @@ FORMATS = (
         label="PDF",
         media_types={".pdf": "application/pdf"},
         parser="retrieval.parsers.pdf:parse_pdf",
-        version=4,
+        version=5,
         # At the beginning, or after junk in the first 1024 bytes: a printer's commands, what is no text, or text if
         # the file ends as a PDF does. A text that speaks of `%PDF-1.7` is a text.
         signature=re.compile(

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate, groupby
-from math import hypot
 
 import pypdfium2 as pdfium
 import pypdfium2.raw as pdfium_c
@@ -18,6 +17,7 @@ from retrieval.parsers.parsed import Block, FileContent, Heading, Parsed, ParseL
 from retrieval.parsers.pdf_forms import Entry, count_unread, place_entry, read_entries
 from retrieval.parsers.pdf_hidden import remove_hidden
 from retrieval.parsers.pdf_layers import Layers
+from retrieval.parsers.pdf_letters import PageLetters, count_units
 from retrieval.parsers.pdf_marks import restore_marks
 from retrieval.parsers.pdf_scan import find_pictures, read_pictures, read_scan
 from retrieval.parsers.pdf_tables import GAP, Cell, Word, arrange_rows
@@ -230,10 +230,11 @@ def _read_page(document: pdfium.PdfDocument, number: int, layers: Layers) -> _Pa
     try:
         sheet = document[number]
         hidden = remove_hidden(sheet, layers)
-        layer = sheet.get_textpage()
-        raw = _read_layer(layer)
+        letters = PageLetters.open(sheet)
+        raw = _read_layer(letters)
         text = clean(_HYPHENATED.sub("", raw)).replace("\f", "\n").strip("\n")
-        page = _write_entries(_Page(text, _find_lines(layer, raw, text)), list(read_entries(document, sheet)))
+        entries = [letters.place(entry) for entry in read_entries(document, sheet)]
+        page = _write_entries(_Page(text, _find_lines(letters, raw, text)), entries)
         return replace(_write_rows(page), hidden=hidden, unread=count_unread(sheet))
     except (pdfium.PdfiumError, ctypes.ArgumentError) as error:
         raise DocumentUnreadable(
@@ -242,18 +243,18 @@ def _read_page(document: pdfium.PdfDocument, number: int, layers: Layers) -> _Pa
         ) from error
 
 
-def _read_layer(layer: pdfium.PdfTextPage) -> str:
-    raw = layer.get_text_range()
+def _read_layer(letters: PageLetters) -> str:
+    raw = letters.text
 
     def measure_drop(before: int, after: int) -> float:
-        units = _count_units(raw[:before]), _count_units(raw[:after])
-        size = _measure_size(layer, units[0])
-        return (_find_base(layer, units[0]) - _find_base(layer, units[1])) / size if size else 0.0
+        units = count_units(raw[:before]), count_units(raw[:after])
+        size = letters.measure_size(units[0])
+        return (letters.find_base(units[0]) - letters.find_base(units[1])) / size if size else 0.0
 
     return restore_marks(raw, measure_drop)
 
 
-def _find_lines(layer: pdfium.PdfTextPage, raw: str, text: str) -> list[_Line]:
+def _find_lines(letters: PageLetters, raw: str, text: str) -> list[_Line]:
     """Find the page's lines in its cleaned text."""
     lines: list[_Line] = []
     at = units = 0
@@ -262,45 +263,30 @@ def _find_lines(layer: pdfium.PdfTextPage, raw: str, text: str) -> list[_Line]:
         start = text.find(visible, at) if visible else -1
         if start >= 0:
             blank = len(part) - len(part.lstrip())
-            size = _measure_size(layer, units + _count_units(part[:blank]))
-            lines.append(_Line(start, visible, size, tuple(_split_cells(layer, part, units, size))))
+            size = letters.measure_size(units + count_units(part[:blank]))
+            lines.append(_Line(start, visible, size, tuple(_split_cells(letters, part, units, size))))
             at = start + len(visible)
-        units += _count_units(part)
+        units += count_units(part)
     return lines
 
 
-def _split_cells(layer: pdfium.PdfTextPage, line: str, units: int, size: float) -> Iterator[Cell]:
+def _split_cells(letters: PageLetters, line: str, units: int, size: float) -> Iterator[Cell]:
     """Split a line in type of a size where its words are far apart; `units` is where it begins in the page."""
     words: list[Word] = []
     base = 0.0
     for match in re.finditer(r"\S+", line):
         text = clean(match[0])
-        at = units + _count_units(line[: match.start()])
-        ends = *_find_ends(layer, at), *_find_ends(layer, units + _count_units(line[: match.end() - 1]))
+        at = units + count_units(line[: match.start()])
+        ends = *letters.find_ends(at), *letters.find_ends(units + count_units(line[: match.end() - 1]))
         word = Word(text, min(ends), max(ends))
         gap = max(word.left - words[-1].right, words[-1].left - word.right) if words else 0.0
         if gap > size * GAP > 0:
             yield Cell(words, base, base, size)
             words = []
-        base = base if words else _find_base(layer, at)
+        base = base if words else letters.find_base(at)
         words = [*words, word] if text else words
     if words:
         yield Cell(words, base, base, size)
-
-
-def _find_ends(layer: pdfium.PdfTextPage, index: int) -> tuple[float, float]:
-    """Return where a character begins and ends, in points from the left."""
-    character = pdfium_c.FPDFText_GetCharIndexFromTextIndex(layer, index)
-    left, right, bottom, top = (ctypes.c_double() for _ in range(4))
-    pdfium_c.FPDFText_GetCharBox(layer, character, left, right, bottom, top)
-    return left.value, right.value
-
-
-def _find_base(layer: pdfium.PdfTextPage, index: int) -> float:
-    """Return the height of the line on which a character stands, in points from the lower edge."""
-    x, y = ctypes.c_double(), ctypes.c_double()
-    pdfium_c.FPDFText_GetCharOrigin(layer, pdfium_c.FPDFText_GetCharIndexFromTextIndex(layer, index), x, y)
-    return y.value
 
 
 def _write_entries(page: _Page, entries: Sequence[Entry]) -> _Page:
@@ -343,20 +329,6 @@ def _put_in_place(page: _Page, changed: Mapping[int, _Change]) -> _Page:
         moved += len(other.text) - (at - line.start)
         number = end + 1
     return replace(page, text="".join(parts) + page.text[at:], lines=lines)
-
-
-def _count_units(text: str) -> int:
-    """Count characters as pdfium does, which are UTF-16's."""
-    return len(text.encode("utf-16-le", "surrogatepass")) // 2
-
-
-def _measure_size(layer: pdfium.PdfTextPage, index: int) -> float:
-    """Measure type as it is printed: many PDFs have 1 there and scale it up by a matrix."""
-    character = pdfium_c.FPDFText_GetCharIndexFromTextIndex(layer, index)
-    matrix = pdfium_c.FS_MATRIX()
-    if not pdfium_c.FPDFText_GetMatrix(layer, character, matrix):
-        return 0.0
-    return round(pdfium_c.FPDFText_GetFontSize(layer, character) * hypot(matrix.c, matrix.d), 1)
 
 
 def _rank_sizes(lines: Sequence[_Line]) -> dict[float, int]:

@@ -6,6 +6,7 @@ server (5.2.5) once: 2,300 objects in three pages, one changed, one deleted, a b
 
 import asyncio
 import hashlib
+import re
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -92,6 +93,21 @@ async def test_the_objects_below_a_prefix_are_read_page_by_page(s3: S3) -> None:
         with pytest.raises(ItemUnreadable):
             await read(opened, "none.md")
     assert all(s3.signed)
+
+
+async def test_folders_that_consoles_make_are_no_items(s3: S3) -> None:
+    s3.objects = {"kestrel/": b"", "kestrel/a/": b"", "kestrel/a/x.md": b"x"}
+    async with open_bucket(ALLOWED, "s3://everybody", "kestrel", PathFilter()) as opened:
+        listing = await opened.scan({})
+    assert (set(listing.items), listing.unread) == ({"kestrel/a/x.md"}, {})
+
+
+@pytest.mark.parametrize("key", ["a//b.md", "a/../b.md"])
+async def test_an_object_that_hinders_the_list_is_named(s3: S3, key: str) -> None:
+    s3.objects = {key: b"x", "ok.md": b"x"}
+    async with open_bucket(ALLOWED, "s3://everybody", "kestrel", PathFilter()) as opened:
+        with pytest.raises(SourceUnreadable, match=re.escape(f'"{key}"')):
+            await opened.scan({})
 
 
 async def test_a_list_that_breaks_off_is_no_list(s3: S3) -> None:

@@ -304,13 +304,65 @@ async def test_a_site_without_a_page_is_a_fault(site: Site, visitor: Visitor) ->
 
 
 async def test_a_page_that_is_too_large_or_compressed_is_given_up(site: Site, visitor: Visitor) -> None:
-    site.html("/", "Start", "/large", "/packed", "/picture")
+    bodies = {
+        "broken": (b"\x1f\x8b", "gzip"),
+        "cut": (gzip.compress(b"x" * 99)[:-9], "gzip"),
+        "bomb": (gzip.compress(b"x" * (17 << 20)), "gzip"),
+        "bombs": (gzip.compress(b"x" * (9 << 20)) * 2, "gzip"),
+        "other": (b"x", "br"),
+    }
+    site.html("/", "Start", "/large", "/picture", *bodies)
     site.pages["/large"] = Page(b"x" * (17 << 20), "text/plain")
-    site.pages["/packed"] = Page(b"\x1f\x8b", "text/plain", headers={"content-encoding": "gzip"})
     site.pages["/picture"] = Page(b"x", "image/png")
+    for name, (body, coding) in bodies.items():
+        site.pages[f"/{name}"] = Page(body, "text/plain", headers={"content-encoding": coding})
     listing = await visitor.visit()
     assert set(listing.items) == {"index.html"}
-    assert set(listing.unread) == {"large", "packed"}
+    assert set(listing.unread) == {"large", *bodies}
+
+
+async def test_pages_that_a_site_has_only_packed_are_read(site: Site, visitor: Visitor) -> None:
+    packed = {"content-encoding": "x-gzip"}
+    urls = f"<urlset><url><loc>{site.url}/a</loc></url></urlset>".encode()
+    site.pages["/sitemap.xml"] = Page(gzip.compress(gzip.compress(urls)), "application/xml", headers=packed)
+    page = gzip.compress("<p>Fünf ".encode()) + gzip.compress(b"years.")
+    site.pages["/a"] = Page(page, headers=packed)
+    async with visitor.open("/sitemap.xml") as reader:
+        assert set((await reader.scan({})).items) == {"a.html"}
+        async with aclosing(reader.read("a.html")) as parts:
+            assert [part async for part in parts] == ["<p>Fünf years.".encode()]
+
+
+@pytest.mark.parametrize("when", ["0", "Sat, 01 Jan 2000 00:00:00 GMT"])
+async def test_a_busy_site_is_asked_again_when_it_says_so(site: Site, visitor: Visitor, when: str) -> None:
+    site.html("/", "Start", "/a", "/later", "/never")
+    for path, status, again in (("/a", 429, when), ("/later", 503, "3600"), ("/never", 429, "soon")):
+        site.pages[path] = Page(status=status, headers={"retry-after": again})
+
+    def grow_idle(path: str) -> None:
+        if site.asked.count(path) == 2:
+            site.html(path, "Five years.")
+
+    site.on_ask = grow_idle
+    listing = await visitor.visit()
+    assert set(listing.items) == {"index.html", "a.html"}
+    assert set(listing.unread) == {"later", "never"}
+
+
+async def test_a_page_that_only_leads_on_is_followed_and_is_none(site: Site, visitor: Visitor) -> None:
+    site.html("/", "Redirecting…", head='<meta http-equiv="Refresh" content="0; URL=\'stable/\'">')
+    site.html("/stable/", "Start", "/noscript", "/slow", "/self", "/frames", "/map")
+    without_scripts = '<noscript><meta http-equiv="refresh" content="0;url=/plain"></noscript>'
+    site.html("/noscript", "Text", head=without_scripts)
+    site.html("/slow", "News", head='<meta http-equiv="refresh" content="600; url=/more">')
+    site.html("/self", "Status", head='<meta http-equiv="refresh" content="2; url=/self">')
+    site.pages["/frames"] = Page('<frameset><frame src="/menu"><noframes><a href="/none">x</a></noframes></frameset>')
+    site.pages["/map"] = Page('<map><area href="/room"></map>')
+    for name in ("plain", "more", "menu", "room", "none"):
+        site.html(f"/{name}", name)
+    listing = await visitor.visit()
+    names = {"noscript", "slow", "self", "frames", "map", "plain", "more", "menu", "room"}
+    assert set(listing.items) == {"stable/index.html", *(f"{name}.html" for name in names)}
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,10 @@ DOCUMENTS: dict[str, bytes] = {
         b"# Kestrel K2\n\nIt boils.<!-- not yet -->\n\n## Prices\n\n| model | price |\n|---|---|\n| K2 | 49 |\n| K7 |\n"
         b"\n```sh\nmake tea\n```\n\n1. Fill it.\n2. Press it.\n\n## Warranty\n\nIt lasts 19 months.\n"
     ),
+    "guide.rst": (
+        b"Kestrel K2\n==========\n\n.. not yet\n\nPrices\n------\n\n=====  =====\nmodel  price\n=====  =====\n"
+        b"K2     49\n=====  =====\n\n.. note::\n\n   Descale it::\n\n      make tea\n"
+    ),
     "page.html": (
         b"<title>K7</title><h1>K7<br>Guide</h1><p hidden>No.</p><table><tr><th>model<th>price</tr><tr><td>K7</td><td>59"
         b"</td></tr></table><h2><div>Care</div></h2><ol><li>Descale it.</ol><pre>make tea</pre>"

@@ -40,10 +40,10 @@ def test_the_sentence_of_what_is_accepted_names_each_format(row: DocumentFormat)
 
 def test_the_sentence_of_what_is_accepted_reads_well() -> None:
     assert ACCEPTED == (
-        "Accepted are Markdown, HTML, PDF, Word (.docx), PowerPoint (.pptx), Excel (.xlsx), OpenDocument (.odt, .ods, "
-        ".odp), RTF, EPUB, e-mail (.eml, .mbox), pictures of text (by OCR, if tesseract is installed), CSV and TSV, "
-        "JSON, Jupyter notebooks, source code and plain text in UTF-8, UTF-16, or an older encoding that is declared "
-        "or can be recognised."
+        "Accepted are Markdown, reStructuredText, HTML, PDF, Word (.docx), PowerPoint (.pptx), Excel (.xlsx), "
+        "OpenDocument (.odt, .ods, .odp), RTF, EPUB, e-mail (.eml, .mbox), pictures of text (by OCR, if tesseract is "
+        "installed), CSV and TSV, JSON, Jupyter notebooks, source code and plain text in UTF-8, UTF-16, or an older "
+        "encoding that is declared or can be recognised."
     )
 
 
@@ -69,7 +69,7 @@ def test_a_name_of_no_format_gets_the_formats_own_media_type(row: DocumentFormat
 
 @pytest.mark.parametrize("name", ["a.py", "a.yaml", "a.sh", "Makefile.am", "a.toml", "a.rst"])
 def test_a_comment_in_code_is_no_heading(name: str) -> None:
-    assert find_text_format("# a comment\nkey = 1\n", name).kind in ("code", "text")
+    assert find_text_format("# a comment\nkey = 1\n", name).kind in ("code", "rst", "text")
 
 
 @pytest.mark.parametrize("name", ["a.md", "a.MARKDOWN", "a.mdx", "README", "Notes 2.1"])

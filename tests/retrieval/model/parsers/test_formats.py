@@ -20,6 +20,7 @@ SPACES = "xmlns:office='o' xmlns:text='t'"
 TYPE = 'office:mimetype="application/vnd.oasis.opendocument.text"'
 SAMPLES = {
     "markdown": b"# Prices\n\nAdults pay 12 euros.\n",
+    "rst": b".. note:: Adults pay 12 euros.\n",
     "html": b"<!doctype html><h1>Prices</h1><p>Adults pay 12 euros.",
     "pdf": make_pdf([SENTENCE]),
     "docx": make_docx(f"<w:p><w:r><w:t>{SENTENCE}</w:t></w:r></w:p>"),

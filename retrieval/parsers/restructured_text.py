@@ -1,0 +1,223 @@
+"""reStructuredText: the text stays as written, without comments; its titles are headings, their lines of signs go."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import accumulate
+from unicodedata import east_asian_width
+
+from retrieval.parsers.document_title import find_top_heading, pick_title
+from retrieval.parsers.parsed import Block, FileContent, Heading, Parsed, ParseLimits
+from retrieval.parsers.text import clean_visible, describe_comments
+
+__all__ = ["parse_restructured_text"]
+
+_RULE = re.compile(r"([!-/:-@\[-`{-~])\1+[ \t]*\Z")
+"""A line of one sign, under a title or above and under it."""
+
+_SHORTEST_RULE = 4
+"""Signs that are enough under a title that is longer; one that is as short as its title always is."""
+
+_EXPLICIT = re.compile(r"(?P<indent>[ \t]*)\.\.(?:[ \t]+(?P<rest>\S.*))?\Z")
+_DIRECTIVE = re.compile(r"(?:\|[^|]+\|[ \t]+)?(?P<name>[A-Za-z][\w:+.-]*?)[ \t]?::(?:[ \t]|\Z)")
+_REFERENCE = re.compile(r"_\S.*:|__|\[[^\]]+\][ \t]|\[[^\]]+\]\Z")
+_LABEL = re.compile(r"_[^:]*:\Z")
+"""A place that others link to; one with an address behind it is a link."""
+
+_CODE = re.compile(r"(?:code|code-block|sourcecode|parsed-literal|highlight|prompt|doctest|testcode|ipython)\Z")
+_TABLE = re.compile(r"[ \t]*(?:\+[-=]+(?:\+[-=]+)*\+|=+(?:[ \t]+=+)+)[ \t]*\Z")
+_HEAD_RULE = re.compile(r"[ \t]*[+=][=+ \t]*\Z")
+_ROLE = re.compile(r":[A-Za-z][\w:+.-]*:(?=`)")
+_QUOTED = re.compile(r"(?P<ticks>``?)[~!]?(?P<text>[^`]+?)(?:[ \t]*<[^<>`]*>)?(?P=ticks)_{0,2}|\*{1,2}([^*]+)\*{1,2}")
+_ESCAPE = re.compile(r"\\(\S)")
+
+
+def parse_restructured_text(content: FileContent, _limits: ParseLimits) -> Parsed:
+    """Find titles, code and tables, and leave comments and labels out.
+
+    Raises:
+        DocumentUnreadable: Nothing visible is in it.
+    """
+    page = _Page()
+    _read(clean_visible(content.text).split("\n"), page)
+    text = "\n".join(page.lines)
+    clean_visible(text)  # it may have been comments alone
+    starts = list(accumulate((len(line) + 1 for line in page.lines), initial=0))
+    headings = [Heading(starts[line], level, title) for line, level, title in page.titles]
+    blocks = [block for one in page.blocks if (block := _make_block(text, starts, one)) is not None]
+    title = pick_title(find_top_heading(headings, text))
+    warning = describe_comments(page.comments)
+    return Parsed(content.media_type, title, text, headings, warnings=[warning] if warning else [], blocks=blocks)
+
+
+@dataclass(frozen=True, slots=True)
+class _Lines:
+    """A block as lines of the page, from `first` to before `last`; `head` is the first that isn't repeated."""
+
+    first: int
+    last: int
+    head: int
+    kind: str
+
+
+@dataclass(slots=True)
+class _Page:
+    """A file as far as it is read: lines that stay, and by their numbers titles and blocks."""
+
+    lines: list[str] = field(default_factory=list[str])
+    titles: list[tuple[int, int, str]] = field(default_factory=list[tuple[int, int, str]])
+    blocks: list[_Lines] = field(default_factory=list[_Lines])
+    comments: list[str] = field(default_factory=list[str])
+    _styles: list[tuple[str, bool]] = field(default_factory=list[tuple[str, bool]])
+
+    def add_title(self, line: str, style: tuple[str, bool]) -> None:
+        """Add a title's line; its level is the place at which its style came first."""
+        if style not in self._styles:
+            self._styles.append(style)
+        words = _read_words(line)
+        self.titles.append((len(self.lines), self._styles.index(style) + 1, words))
+        self.lines.append(words)
+
+    def ends_with_title(self) -> bool:
+        return bool(self.titles) and self.titles[-1][0] == len(self.lines) - 1
+
+    def close_directives(self, directives: list[tuple[int, int]], at: int) -> None:
+        """Make blocks of the directives that end at a line of the file or before it."""
+        while directives and directives[-1][0] <= at:
+            first = directives.pop()[1]
+            self.blocks.append(_Lines(first, len(self.lines), first, "list"))
+
+    def add_block(self, lines: Sequence[str], kind: str, head: int = 0) -> None:
+        first = len(self.lines)
+        self.blocks.append(_Lines(first, first + len(lines), first + head, kind))
+        self.lines += lines
+
+
+def _read(lines: Sequence[str], page: _Page) -> None:
+    at = 0
+    directives: list[tuple[int, int]] = []  # the line behind each that is open, and its first line on the page
+    while at < len(lines):
+        page.close_directives(directives, at)
+        line = lines[at]
+        if (explicit := _EXPLICIT.match(line)) is not None:
+            at = _read_explicit(lines, at, explicit, page, directives)
+        elif used := _read_title(lines, at, page) or _read_table(lines, at, page):
+            at += used
+        else:
+            page.lines.append(line)
+            at += 1
+            if line.rstrip().endswith("::"):
+                at = _read_literal(lines, at, len(line) - len(line.lstrip()), page)
+    page.close_directives(directives, len(lines))
+    page.blocks.sort(key=lambda block: (block.first, -block.last))
+
+
+def _read_title(lines: Sequence[str], at: int, page: _Page) -> int:
+    """Read a title, if one begins at a line; return the number of its lines."""
+    if at and lines[at - 1].strip() and not page.ends_with_title() and not _EXPLICIT.match(lines[at - 1]):
+        return 0
+    first, second, third = (*lines[at : at + 3], "", "", "")[:3]
+    above = _RULE.match(first)
+    if above is None:
+        under = _RULE.match(second)
+        if under is None or first[:1].isspace() or not first.strip() or not _fits(first, second):
+            return 0
+        page.add_title(first, (under[1], False))
+        return 2
+    if third.rstrip() != first.rstrip() or not second.strip() or not _fits(second.strip(), first):
+        return 0
+    page.add_title(second, (above[1], True))
+    return 3
+
+
+def _fits(title: str, rule: str) -> bool:
+    """Tell whether a line of signs is long enough for a title: in columns, of which Chinese letters take two."""
+    signs = len(rule.rstrip())
+    return signs >= _SHORTEST_RULE or signs >= sum(2 if east_asian_width(one) in "WF" else 1 for one in title.rstrip())
+
+
+def _read_table(lines: Sequence[str], at: int, page: _Page) -> int:
+    """Read a table that is drawn, if one begins at a line; return the number of its lines."""
+    if _TABLE.match(lines[at]) is None:
+        return 0
+    is_grid = "+" in lines[at]
+    end = at + 1
+    rules = [at]
+    while end < len(lines) and (lines[end].strip() or not is_grid):
+        if _HEAD_RULE.match(lines[end]):
+            rules.append(end)
+            if not is_grid and (end + 1 == len(lines) or not lines[end + 1].strip()):
+                end += 1
+                break
+        end += 1
+    if not is_grid and len(rules) < 2:  # no table, since nothing ends it
+        return 0
+    has_head = len(rules) > (1 if is_grid else 2)
+    page.add_block(lines[at:end], "table", rules[1] + 1 - at if has_head else 0)
+    return end - at
+
+
+def _read_literal(lines: Sequence[str], at: int, indent: int, page: _Page) -> int:
+    """Read the code that a paragraph's `::` announces, and return where it ends."""
+    start = at
+    while start < len(lines) and not lines[start].strip():
+        start += 1
+    end = _find_end(lines, start, indent)
+    if end > start:
+        page.lines += lines[at:start]
+        page.add_block(lines[start:end], "code")
+        return end
+    return at
+
+
+def _read_explicit(
+    lines: Sequence[str], at: int, explicit: re.Match[str], page: _Page, directives: list[tuple[int, int]]
+) -> int:
+    """Read what begins with two dots, and return where it ends."""
+    rest = explicit["rest"] or ""
+    indent = len(explicit["indent"])
+    directive = _DIRECTIVE.match(rest)
+    if directive is None and _REFERENCE.match(rest):
+        if not _LABEL.match(rest):
+            page.lines.append(lines[at])
+        return at + 1
+    is_empty = not rest and (at + 1 == len(lines) or not lines[at + 1].strip())  # ends what is indented above it
+    end = at + 1 if is_empty else _find_end(lines, at + 1, indent)
+    if directive is None:
+        page.comments.append("\n".join([rest, *lines[at + 1 : end]]))
+    elif _CODE.match(directive["name"]):
+        page.add_block(lines[at:end], "code", 1)
+    else:
+        directives.append((end, len(page.lines)))
+        page.lines.append(lines[at])
+        return at + 1
+    return end
+
+
+def _find_end(lines: Sequence[str], at: int, indent: int) -> int:
+    """Return where the lines end that are deeper than `indent`, without the blank ones behind them."""
+    end = at
+    for number in range(at, len(lines)):
+        line = lines[number]
+        if line.strip():
+            if len(line) - len(line.lstrip()) <= indent:
+                break
+            end = number + 1
+    return end
+
+
+def _make_block(text: str, starts: Sequence[int], lines: _Lines) -> Block | None:
+    start = starts[lines.first]
+    end = start + len(text[start : starts[lines.last]].rstrip())
+    if end == start:
+        return None
+    head = min(starts[lines.head], end)
+    if lines.kind == "code":
+        return Block(start, end, "code", head)
+    return Block(start, end, "table" if lines.kind == "table" else "list", head)
+
+
+def _read_words(line: str) -> str:
+    """Return the words of a title, without marks."""
+    plain = _QUOTED.sub(lambda match: match["text"] or match[3], _ROLE.sub("", line.strip()))
+    return _ESCAPE.sub(r"\1", plain).strip()

@@ -1,0 +1,180 @@
+import re
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from retrieval.chunks import split_into_chunks
+from retrieval.errors import DocumentUnreadable
+from retrieval.parsers.formats import find_text_format
+from retrieval.parsers.parsed import Block, FileContent, Parsed, ParseLimits
+from retrieval.parsers.restructured_text import parse_restructured_text
+from tests.retrieval.words import word_offsets
+
+TEXT = """\
+.. Copyright: nobody reads this line of the file at all.
+
+=====================
+:mod:`kettle` --- K2
+=====================
+
+.. _prices:
+
+Prices & ``returns``
+====================
+
+It costs 49 euros. ----
+
+Care
+----
+.. note::
+
+   Descale it.
+
+   .. code-block:: sh
+
+      descale --all
+
+Run this::
+
+    # Not a title
+    =============
+
+    make tea
+
+价格
+====
+
+...
+"""
+
+
+def parse(text: str) -> Parsed:
+    format_ = find_text_format(text, "a.rst")
+    assert format_.kind == "rst"
+    return parse_restructured_text(FileContent(text.encode(), "text/x-rst", text), ParseLimits())
+
+
+def read_blocks(parsed: Parsed) -> list[tuple[str, str, str]]:
+    text = parsed.text
+    return [(one.kind, text[one.start : one.head], text[one.head : one.end]) for one in parsed.blocks]
+
+
+def test_titles_are_headings_by_the_order_of_their_styles() -> None:
+    parsed = parse(TEXT)
+    found = [(heading.level, heading.title) for heading in parsed.headings]
+    assert found == [(1, "kettle --- K2"), (2, "Prices & returns"), (3, "Care"), (2, "价格")]
+    assert [parsed.text[heading.start :].split("\n")[0] for heading in parsed.headings] == [title for _, title in found]
+    assert parsed.title == "kettle --- K2"
+
+
+def test_comments_and_labels_are_no_text_and_comments_are_told_of() -> None:
+    parsed = parse(TEXT)
+    assert "nobody" not in parsed.text
+    assert "_prices" not in parsed.text
+    assert parsed.warnings == ["53 characters of text in comments were left out."]
+    kept = ".. [1] A note.\n\n.. _site: https://kettle.example/\n\n.. |K2| replace:: Kestrel\n\n.. image:: a.png"
+    assert parse(kept).text == kept
+    with pytest.raises(DocumentUnreadable):
+        parse("..\n   All of this is a comment.\n\n   And this.\n")
+
+
+def test_code_and_what_directives_hold_are_blocks() -> None:
+    code = ".. code-block:: sh\n", "\n      descale --all"
+    note = f".. note::\n\n   Descale it.\n\n   {''.join(code)}"
+    literal = "    # Not a title\n    =============\n\n    make tea"
+    expected = [("list", "", note), ("code", f"   {code[0]}", code[1]), ("code", "", literal)]
+    assert read_blocks(parse(TEXT)) == expected
+
+
+@pytest.mark.parametrize(
+    ("head", "body"),
+    [
+        ("=====  =====\nmodel  price\n=====  =====\n", "K2     49\n\nK7     59\n=====  ====="),
+        ("", "=====  =====\nK2     49\n=====  ====="),
+        ("+-------+-------+\n| model | price |\n+=======+=======+\n", "| K2    | 49    |\n+-------+-------+"),
+    ],
+)
+def test_tables_have_their_heads(head: str, body: str) -> None:
+    parsed = parse(f"Prices\n\n{head}{body}\n\nThe end.\n")
+    assert read_blocks(parsed) == [("table", head, body)]
+    assert parsed.headings == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "A rule\n\n----\n\nand text",
+        "Words in\na paragraph\n-----------\nand more",
+        "Too long a title\n--\nfor that",
+        "  Deeper\n  ------\n",
+        "====\nTitle\n===\n",
+    ],
+)
+def test_other_lines_of_signs_make_no_title(text: str) -> None:
+    parsed = parse(text)
+    assert (parsed.headings, parsed.text) == ([], text)
+
+
+def test_titles_may_follow_each_other_and_labels_at_once() -> None:
+    parsed = parse("Kettles\n=======\nPrices\n------\n.. _care:\nCare\n----\nDescale it.")
+    assert [heading.title for heading in parsed.headings] == ["Kettles", "Prices", "Care"]
+
+
+def test_a_section_begins_its_own_chunk_without_its_headline() -> None:
+    parsed = parse("====\n K2\n====\n\nPrices\n~~~~~~\n\nIt costs 49 euros.\n\nCare\n~~~~\n\nDescale it each month.")
+    chunks = split_into_chunks(parsed, word_offsets, max_tokens=8)
+    assert [(chunk.headings, chunk.text[chunk.headline :]) for chunk in chunks] == [
+        (("K2", "Prices"), "It costs 49 euros."),
+        (("K2", "Care"), "Descale it each month."),
+    ]
+
+
+LINE = st.sampled_from(
+    [
+        "Title",
+        "=====",
+        "-----",
+        "== ==",
+        "+--+",
+        "+==+",
+        "a::",
+        "  b",
+        "    c",
+        "",
+        ".. x::",
+        "  .. y:: z",
+    ]
+)
+
+
+@settings(max_examples=100)
+@given(st.lists(LINE, max_size=20))
+def test_every_word_stays_and_blocks_lie_in_each_other(lines: list[str]) -> None:
+    text = "\n".join(["k", "", *lines])
+    parsed = parse(text)
+    assert re.findall(r"\w+", parsed.text) == re.findall(r"\w+", text)
+    starts = [heading.start for heading in parsed.headings]
+    assert starts == sorted(set(starts))
+    assert all(parsed.text.startswith(heading.title, heading.start) for heading in parsed.headings)
+    spans: list[Block] = []
+    for block in parsed.blocks:
+        assert 0 <= block.start <= block.head <= block.end <= len(parsed.text)
+        assert block.start < block.end
+        while spans and spans[-1].end <= block.start:
+            spans.pop()
+        assert not spans or block.end <= spans[-1].end
+        spans.append(block)
+
+
+@pytest.mark.parametrize(
+    "line", ["== ==\n", "+--+\n", ".. a::\n", "..\n a\n", "a::\n\n", "a\n--\n", "\n", ".. |x\n", "`<" * 20 + "\n"]
+)
+def test_a_file_costs_its_length(line: str) -> None:
+    seconds: list[float] = []
+    for count in (3_000, 12_000):
+        began = time.process_time()
+        parse("k\n\n" + line * count)
+        seconds.append(time.process_time() - began)
+    assert seconds[1] < 12 * max(seconds[0], 0.02)
