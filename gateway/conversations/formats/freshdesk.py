@@ -46,7 +46,7 @@ def _to_post(reply: Record, requester: str) -> Post:
 
 def _read_text(record: Record, name: str) -> str:
     """Return a text: `body_text` beside the HTML `body`, or of version 1 `body` beside `body_html`."""
-    html, given = as_text(record.get(name)), as_text(record.get(f"{name}_text"))
+    html, plain = as_text(record.get(name)), as_text(record.get(f"{name}_text"))
     if older := as_text(record.get(f"{name}_html")):
-        html, given = older, html
-    return choose_text("" if "freshdesk_quote" in html else given, html) or given
+        html, plain = older, html
+    return choose_text("" if "freshdesk_quote" in html else plain, html) or plain
