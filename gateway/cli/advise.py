@@ -15,7 +15,7 @@ from gateway.cli.bulk_add import BulkAdd
 from gateway.cli.docs import name_documents
 from gateway.cli.measurement import await_measurement
 from gateway.cli.named_store import get_or_make_store, get_store
-from gateway.cli.options import AsJson, Home, Key, Url, find_connection
+from gateway.cli.options import AsJson, Home, Key, Url, check_output_file, find_connection
 from gateway.client import Client
 from gateway.client.documents import WAIT_SECONDS
 from gateway.evaluation.estimate import Estimate
@@ -51,7 +51,9 @@ _Variables = Annotated[
     typer.Option("--variable", help="NAME=VALUE for a name of the prompt's own; VALUE may be JSON. Repeatable."),
 ]
 _Rows = Annotated[int, typer.Option(help="The most conversations that are asked, each in every way.", min=10, max=500)]
-_Page = Annotated[Path | None, typer.Option(help="Write the report as one HTML page with plots, too.")]
+_Page = Annotated[
+    Path | None, typer.Option(callback=check_output_file, help="Write the report as one HTML page with plots, too.")
+]
 
 
 def advise(

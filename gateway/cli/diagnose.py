@@ -9,7 +9,7 @@ import typer
 
 from gateway.assistants.release import split_release
 from gateway.cli.measurement import await_measurement
-from gateway.cli.options import AsJson, Home, Key, Url, find_connection
+from gateway.cli.options import AsJson, Home, Key, Url, check_output_folder, find_connection
 from gateway.client import Client
 from gateway.diagnoses.diagnosis_page import render_page
 from gateway.diagnoses.report import DiagnosisReport
@@ -24,16 +24,23 @@ _Model = Annotated[
 ]
 _Failures = Annotated[
     Path | None,
-    typer.Option(help="A .jsonl of failures: question or messages, reference or expected, answer_id.", exists=True),
+    typer.Option(
+        help="A .jsonl of failures: question or messages, reference or expected, answer_id.",
+        exists=True,
+        dir_okay=False,
+    ),
 ]
 _Passes = Annotated[
-    Path | None, typer.Option(help="A .jsonl of the same with answers that passed, which must stay right.", exists=True)
+    Path | None,
+    typer.Option(
+        help="A .jsonl of the same with answers that passed, which must stay right.", exists=True, dir_okay=False
+    ),
 ]
 _Run = Annotated[str | None, typer.Option(help="A run of an eval: EVAL_ID/RUN_ID.")]
 _Gate = Annotated[str | None, typer.Option(help="The gate of a release: desk@7.")]
 _Samples = Annotated[int, typer.Option(help="Answers to each variant of a failure.", min=3, max=9)]
 _NoProposals = Annotated[bool, typer.Option("--no-proposals", help="Make no releases that mend the failures.")]
-_Out = Annotated[Path, typer.Option(help="Folder for report.json and report.html.")]
+_Out = Annotated[Path, typer.Option(callback=check_output_folder, help="Folder for report.json and report.html.")]
 
 
 def diagnose(

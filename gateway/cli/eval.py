@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli.options import AsJson, Home, Key, Url, find_connection
+from gateway.cli.options import AsJson, Home, Key, Url, check_output_folder, find_connection
 from gateway.client import Client
 from gateway.client.documents import WAIT_SECONDS
 from gateway.evaluation.label_sets import CorpusDocument, read_corpus, read_questions
@@ -64,7 +64,7 @@ _ReportHalf = Annotated[bool, typer.Option("--report-half", help="Ask only the h
 _AddCorpus = Annotated[
     bool, typer.Option("--add-corpus", help="First put the corpus.jsonl of BEIR's folder into the store.")
 ]
-_Out = Annotated[Path, typer.Option(help="Folder for report.json and report.html.")]
+_Out = Annotated[Path, typer.Option(callback=check_output_folder, help="Folder for report.json and report.html.")]
 
 
 @evaluations.callback()

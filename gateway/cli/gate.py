@@ -12,7 +12,7 @@ import typer
 from gateway.assistants.gate_verdict import MARGIN
 from gateway.assistants.release import split_release
 from gateway.cli.measurement import await_measurement
-from gateway.cli.options import AsJson, Home, Key, Url, find_connection
+from gateway.cli.options import AsJson, Home, Key, Url, check_output_file, find_connection
 from gateway.client import Client, GatewayError
 from gateway.evaluation.estimate import Estimate
 from gateway.gates.checks import Check
@@ -48,7 +48,9 @@ _EvalRuns = Annotated[
     list[str] | None,
     typer.Option(help="RUN:BASELINE, completed runs of one eval that asked the release and what serves; repeatable."),
 ]
-_Page = Annotated[Path | None, typer.Option(help="Write the report as a page with pictures to this file.")]
+_Page = Annotated[
+    Path | None, typer.Option(callback=check_output_file, help="Write the report as a page with pictures to this file.")
+]
 
 
 def gate(

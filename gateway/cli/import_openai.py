@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli.options import AsJson, Home, Key, Url, find_connection
+from gateway.cli.options import AsJson, Home, Key, Url, check_output_folder, find_connection
 from gateway.client import Client
 from gateway.evaluation.estimate import Estimate
 from gateway.openai_import.destination import Destination
@@ -31,7 +31,7 @@ _OPENAI = "https://api.openai.com/v1"
 _LISTED = 20
 _REQUEST_SECONDS = 600.0  # a rollout waits until engines have loaded the adapter
 
-_Folder = Annotated[Path, typer.Argument(help="The export; with --live it is filled first.")]
+_Folder = Annotated[Path, typer.Argument(help="The export; with --live it is filled first.", file_okay=False)]
 _Live = Annotated[
     bool, typer.Option("--live", help="First read what OpenAI lists, with the key in OPENAI_API_KEY, into the folder.")
 ]
@@ -105,7 +105,7 @@ async def _download(folder: Path) -> list[str]:
     key = os.environ.get("OPENAI_API_KEY")
     if not key:
         raise CommandError("--live takes a key of OpenAI's from OPENAI_API_KEY, which isn't set.", Exit.USAGE)
-    folder.mkdir(parents=True, exist_ok=True)
+    check_output_folder(folder).mkdir(parents=True, exist_ok=True)
     lines = _Lines()
     try:
         async with HostedApi(os.environ.get("OPENAI_BASE_URL") or _OPENAI, key) as api:

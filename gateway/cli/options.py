@@ -10,7 +10,18 @@ from gateway.client import Profile
 from gateway.settings import Settings, SettingsError, load_settings
 from gateway.terminal import CommandError, Exit
 
-__all__ = ["AsJson", "Home", "Host", "Key", "Port", "Url", "find_connection", "settings_from"]
+__all__ = [
+    "AsJson",
+    "Home",
+    "Host",
+    "Key",
+    "Port",
+    "Url",
+    "check_output_file",
+    "check_output_folder",
+    "find_connection",
+    "settings_from",
+]
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Home = Annotated[Path | None, typer.Option(help="Folder for state (BRAID_HOME; default .braid).")]
@@ -20,6 +31,31 @@ Url = Annotated[
     str | None, typer.Option(help="The gateway (BRAID_URL; default: what 'braid up' left on this machine).")
 ]
 Key = Annotated[str | None, typer.Option(help="API key (BRAID_KEY; default: what 'braid up' left on this machine).")]
+
+
+def check_output_file(path: Path | None) -> Path | None:
+    """Refuse a file that can't be written, before the work whose result it is to have."""
+    if path is not None and path.is_dir():
+        raise typer.BadParameter(f"{path} is a folder.")
+    if path is not None:
+        _check_writable(path if path.exists() else path.parent)
+    return path
+
+
+def check_output_folder(path: Path) -> Path:
+    """Refuse a folder that can be neither written nor made, before the work whose results it is to have."""
+    nearest = next(one for one in (path, *path.parents) if one.exists())
+    if not nearest.is_dir():
+        raise typer.BadParameter(f"{nearest} is a file.")
+    _check_writable(nearest)
+    return path
+
+
+def _check_writable(path: Path) -> None:
+    if not path.exists():
+        raise typer.BadParameter(f"There is no folder {path}.")
+    if not os.access(path, os.W_OK):
+        raise typer.BadParameter(f"{path} can't be written.")
 
 
 def settings_from(**flags: Any) -> Settings:

@@ -10,7 +10,7 @@ import msgspec
 import typer
 
 from gateway.cli.named_store import get_store
-from gateway.cli.options import AsJson, Home, Key, Url, find_connection
+from gateway.cli.options import AsJson, Home, Key, Url, check_output_file, find_connection
 from gateway.cli.styles_stale import list_stale
 from gateway.cli.styles_write import write
 from gateway.client import Client
@@ -44,7 +44,8 @@ _Map = Annotated[
     ),
 ]
 _Validation = Annotated[
-    Path | None, typer.Option(help="Conversations kept for validation, of the same format.", exists=True)
+    Path | None,
+    typer.Option(help="Conversations kept for validation, of the same format.", exists=True, dir_okay=False),
 ]
 _MaxLength = Annotated[int, typer.Option(help="The most tokens of a row, about.", min=64)]
 _Store = Annotated[
@@ -52,7 +53,7 @@ _Store = Annotated[
 ]
 _FactStore = Annotated[str, typer.Option("--store", help="Id or name of the vector store.")]
 _Strict = Annotated[bool, typer.Option("--strict", help="Fail for warnings too.")]
-_Out = Annotated[Path, typer.Option("--out", "-o", help="The file of JSONL to write.")]
+_Out = Annotated[Path, typer.Option("--out", "-o", callback=check_output_file, help="The file of JSONL to write.")]
 _Region = Annotated[
     str | None, typer.Option(help="Country of phone numbers without a country code, by its two letters, such as US.")
 ]

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from gateway.cli.named_store import get_store
-from gateway.cli.options import AsJson, Home, Key, Url, find_connection
+from gateway.cli.options import AsJson, Home, Key, Url, check_output_file, find_connection
 from gateway.client import Client
 from gateway.conversations import Conversation, UnusableFile, encode_conversations
 from gateway.conversations.formats import read_conversations
@@ -21,11 +21,13 @@ __all__ = ["write"]
 _Examples = Annotated[
     Path,
     typer.Argument(
-        help="A few conversations in the style, of any format that 'braid styles check' reads.", exists=True
+        help="A few conversations in the style, of any format that 'braid styles check' reads.",
+        exists=True,
+        dir_okay=False,
     ),
 ]
 _Store = Annotated[str, typer.Option("--store", help="Id or name of the vector store with the documents.")]
-_Out = Annotated[Path, typer.Option("--out", "-o", help="The file of JSONL to write.")]
+_Out = Annotated[Path, typer.Option("--out", "-o", callback=check_output_file, help="The file of JSONL to write.")]
 _Guide = Annotated[Path | None, typer.Option(help="A file with the style in words.", exists=True, dir_okay=False)]
 _Rows = Annotated[int, typer.Option(help="The most rows.", min=1, max=2000)]
 _BestOf = Annotated[int, typer.Option(help="Replies of which the best is kept.", min=1, max=16)]

@@ -15,6 +15,7 @@ _HEADER = re.compile(
     r"(?im)^[ \t>]*(?:"
     r"On\b.{6,200}?\bwrote:"
     r"|(?:Am|Den)\b.{6,200}?\b(?:schrieb|skrev)\b.{0,120}?:"
+    r"|Am\b.{6,200}?\bhat\b.{1,120}?\bgeschrieben\s*:"
     r"|Le\b.{6,200}?\ba écrit\s*:"
     r"|El\b.{6,200}?\bescribió\s*:"
     r"|Il\b.{6,200}?\bha scritto\s*:"
@@ -23,6 +24,11 @@ _HEADER = re.compile(
     r")[ \t]*$"
 )
 """The line above what is quoted, in the words of Gmail, Apple Mail and Thunderbird; `_is_attribution` has the rest."""
+
+_ADDRESSED = re.compile(
+    r"(?m)^(?=[^\n]{8,200}[:\uff1a][ \t]*$)(?=[^\n]*\b\d{1,2}[:.]\d{2}\b)[^\n>]*<[\w.+-]+@[\w.-]+>[^\n]*$"
+)
+"""The same in whatever language: a time, an address between brackets, and a colon; quoted lines follow."""
 
 _ADDRESS = re.compile(r"[\w.+-]+@[\w-]+\.\w")
 _CLOCK = re.compile(r"\b\d{1,2}[:h]\d{2}\b|\bkl\. ?\d")
@@ -36,7 +42,8 @@ _DIVIDER = re.compile(
 """Outlook's line above what is quoted, and that of ticket systems which ask, in a few words, to write above it."""
 
 _FIELD = re.compile(r"[ \t]*\*?(\w[\w-]{0,12})\*?[ \t]?:(.*)")
-_FROM = re.compile(r"(?im)^[ \t]*\*?(?:from|von|de|da|van)\*?[ \t]?:")
+_FROM = re.compile(r"(?im)^(?:[ \t]*_{5,}\s*\n)?(?P<first>[ \t]*\*?(?:from|von|de|da|van)\*?[ \t]?:)")
+"""The first field, and the line that Outlook on the web draws above it."""
 _FIELDS: Mapping[str, str] = {
     **dict.fromkeys(("from", "von", "de", "da", "van"), "from"),
     **dict.fromkeys("sent date gesendet datum envoyé enviado inviato data fecha verzonden".split(), "date"),
@@ -65,9 +72,24 @@ _DEVICE = re.compile(
 
 _CARD_LINES, _CARD_WIDTH = 12, 100
 _CONTACT = re.compile(
-    r"[\w.+-]+@[\w-]+\.\w|https?://|\bwww\.|(?:\+|\b0)\d[\d ()/.-]{6,}\d|(?i:\b(?:tel|phone|fax)\b\W)"
+    r"[\w.+-]+@[\w-]+\.\w|https?://|\bwww\.|(?:\+|\b0)\d[\d ()/.-]{6,}\d|\(\d{2,3}\) ?\d{3,5}-\d{4}\b"
+    r"|(?i:\b(?:tel|phone|fax)\b\W)"
 )
+_CLOSING = re.compile(
+    r"(?i)\b(?:grüßen|grüße|gruß|grüssen|grüsse|gruss|regards|wishes|sincerely|cordialement|salutations|saludos?"
+    r"|atentamente|saluti|groet|groeten|atenciosamente|cumprimentos|hilsen|hälsningar)\b"
+)
+"""Words of a mail's last greeting, in the languages whose writers put no comma behind it, and in some others."""
+
+_NOTICE = re.compile(
+    r"(?i)(?=.*\b(?:e-?mail|message|nachricht|courriel|correo|mensaje|messaggio|bericht|mensagem))"
+    r".*\b(?:confiden[ct]i|vertraulich|riservat|vertrouwelijk)"
+)
+"""The first line of the words about secrecy that a company's mail server puts below a card."""
+
+_PROSE_WORDS = 4
 _LEAST_COPIES = 3
+_ENDING_LINES = 24
 
 
 def strip_mail(text: str, earlier: str = "") -> str:
@@ -100,7 +122,8 @@ def _find_quote(text: str) -> tuple[str, tuple[int, int] | None]:
     if (header := next(headers, None)) is not None:
         text = unwrapped
     dividers = (match.span() for match in _DIVIDER.finditer(text))
-    spans = filter(None, (header, next(dividers, None), next(_find_fields(text), None)))
+    addressed = (match.span() for match in _ADDRESSED.finditer(text) if _find_next(text[match.end() :]))
+    spans = filter(None, (header, next(dividers, None), next(addressed, None), next(_find_fields(text), None)))
     return text, min(spans, default=None)
 
 
@@ -120,8 +143,8 @@ def _find_fields(text: str) -> Iterator[tuple[int, int]]:
     """Yield the fields of quoted mails: sender and date, with an address and one more, or receiver and subject."""
     for match in _FROM.finditer(text):
         names: set[str] = set()
-        end = match.start()
-        block = text[match.start() :].split("\n", _MOST_FIELDS)[:_MOST_FIELDS]
+        end = match.start("first")
+        block = text[match.start("first") :].split("\n", _MOST_FIELDS)[:_MOST_FIELDS]
         for line in block:
             field = _FIELD.match(line)
             name = field and _FIELDS.get(field[1].casefold())
@@ -156,7 +179,7 @@ def _unwrap(text: str) -> str:
     """Join a header that a mail program broke into two lines."""
     return re.sub(
         r"(?im)^([ \t>]*(?:On|Am|Le|El|Il|Em|Op|Den)\b[^\n]{6,120}\d[^\n]{0,80})\n(?![ \t]*\n)([^\n]{0,120}"
-        r"(?:wrote|schrieb|a écrit|escribió|ha scritto|escreveu|schreef|skrev)[^\n]{0,60}:)[ \t]*$",
+        r"(?:wrote|schrieb|geschrieben|a écrit|escribió|ha scritto|escreveu|schreef|skrev)[^\n]{0,60}:)[ \t]*$",
         r"\1 \2",
         text,
     )
@@ -179,23 +202,23 @@ def find_signature(messages: Sequence[str]) -> tuple[str, ...]:
     """Return the lines that one writer's messages end with and that are a card: with a number or an address in them.
 
     Lines are a card where half of the messages, and three at least, end with them. Closing words and the name in the
-    line after them aren't part of it. Empty where there is no card.
+    line after them aren't part of it; a notice about secrecy is, to its end. Empty where there is no card.
     """
     endings: Counter[tuple[str, ...]] = Counter()
     for message in messages:
         lines = _get_lines(message)
-        for length in range(1, min(len(lines), _CARD_LINES + 1)):  # never a whole message
+        for length in range(1, min(len(lines), _ENDING_LINES + 1)):  # never a whole message
             endings[tuple(lines[-length:])] += 1
     enough = max(_LEAST_COPIES, len(messages) / 2)
     common = max((ending for ending, count in endings.items() if count >= enough), key=len, default=())
-    if not any(map(_CONTACT.search, common)):
+    own = next((index for index, line in enumerate(common) if _NOTICE.match(line)), len(common))
+    first = next((index for index, line in enumerate(common[:own]) if _CONTACT.search(line)), own)
+    if first == len(common):
         return ()
-    first = next(index for index, line in enumerate(common) if _CONTACT.search(line))
     closing = [index for index, line in enumerate(common[: first + 1]) if _is_closing(line)]
     start = min(closing[-1] + 2, first) if closing else first
-    card = common[start:]
     # Prose that ends each message, such as "Write to help@example.com any time.", is style.
-    return () if any(len(line) > _CARD_WIDTH or line.endswith(("?", "!", ".")) for line in card) else card
+    return () if any(map(_is_prose, common[start:own])) else common[start:]
 
 
 def cut_signature(message: str, card: Sequence[str]) -> str:
@@ -215,4 +238,14 @@ def _get_lines(message: str) -> list[str]:
 
 def _is_closing(line: str) -> bool:
     """Tell whether a line is closing words, such as "Kind regards,"; a name follows them."""
-    return line.endswith(",") and len(line.split()) <= 4
+    words = len(line.split())
+    return (line.endswith(",") and words <= 4) or (words <= 6 and bool(_CLOSING.search(line)))
+
+
+def _is_prose(line: str) -> bool:
+    """Tell whether a line of a card is a sentence; `Kestrel B.V.` is none."""
+    return (
+        len(line) > _CARD_WIDTH
+        or line.endswith(("?", "!"))
+        or (line.endswith(".") and len(line.split()) > _PROSE_WORDS)
+    )

@@ -5,23 +5,34 @@ from calendar import monthrange
 
 from gateway.evaluation.unspaced_scripts import mark_letters
 
-__all__ = ["DATE_PATTERNS", "TIME_PATTERNS", "imply_date", "names_weekday", "read_date", "read_time"]
+__all__ = [
+    "DATE_PATTERNS",
+    "MONTH",
+    "TIME_PATTERNS",
+    "imply_date",
+    "names_weekday",
+    "read_date",
+    "read_short_date",
+    "read_time",
+]
 
 _MONTHS = (
-    "jan(?:uary|uar|\\.)?|janvier|enero|gennaio|januari",
-    "feb(?:ruary|ruar|\\.)?|février|febrero|febbraio|februari",
-    "mar(?:ch|\\.)?|märz|mars|marzo|maart",
+    "jan(?:uary|uar|\\.)?|janvier|enero|gennaio|januari|janeiro",
+    "feb(?:ruary|ruar|\\.)?|février|febrero|febbraio|februari|fevereiro",
+    "mar(?:ch|\\.)?|märz|mars|marzo|maart|março",
     "apr(?:il|\\.)?|avril|abril|aprile",
-    "may|mai|mayo|maggio|mei",
-    "june?|juni|juin|junio|giugno",
-    "july?|juli|juillet|julio|luglio",
+    "may|mai|mayo|maggio|mei|maio",
+    "june?|juni|juin|junio|giugno|junho",
+    "july?|juli|juillet|julio|luglio|julho",
     "aug(?:ust|\\.)?|août|agosto|augustus",
-    "sep(?:t(?:ember)?|\\.)?\\.?|septembre|septiembre|settembre",
-    "oct(?:ober|\\.)?|oktober|octobre|octubre|ottobre",
-    "nov(?:ember|\\.)?|novembre|noviembre",
-    "dec(?:ember|\\.)?|dezember|dez\\.?|décembre|diciembre|dicembre",
+    "sep(?:t(?:ember)?|\\.)?\\.?|septembre|septiembre|settembre|setembro",
+    "oct(?:ober|\\.)?|oktober|octobre|octubre|ottobre|outubro",
+    "nov(?:ember|\\.)?|novembre|noviembre|novembro",
+    "dec(?:ember|\\.)?|dezember|dez\\.?|décembre|diciembre|dicembre|dezembro",
 )
-_MONTH = "|".join(_MONTHS)
+MONTH = "|".join(_MONTHS)
+"""A month's name, in any case."""
+
 _WEEKDAY = re.compile(
     r"(?i)\b(?:mon|tues|wednes|thurs|fri|satur|sun)days?\b|\b(?:mon|tue|wed|thu|fri|sat|sun)\b"
     r"|\b(?:montag|dienstag|mittwoch|donnerstag|freitag|samstag|sonnabend|sonntag)s?\b"
@@ -47,14 +58,15 @@ DATE_PATTERNS = (
     re.compile(rf"(?<![\w.,/-])(?P<day>{_DAY})\.[ ]?(?P<number>\d{{1,2}})\.[ ]?(?P<year>{_YEAR})?(?![\w])"),
     re.compile(rf"(?<![\w.,/-])(?P<one>{_DAY})(?P<sign>[/-])(?P<two>{_DAY})(?P=sign)(?P<year>{_YEAR})(?![\w/-])"),
     re.compile(
-        rf"(?i)(?<![\w.,/])(?P<day>{_DAY})(?:st|nd|rd|th|\.)?[ ](?:of[ ]|de[ ])?(?P<month>{_MONTH})(?![a-zà-ü])"
+        rf"(?i)(?<![\w.,/])(?P<day>{_DAY})(?:st|nd|rd|th|er|[.º])?[ ](?:of[ ]|de[ ])?(?P<month>{MONTH})(?![a-zà-ü])"
         rf"(?:,?[ ](?:de[ ])?(?P<year>{_YEAR}))?(?!\d)"
     ),
     re.compile(
-        rf"(?i)(?<![\w.])(?P<month>{_MONTH})[ ](?:the[ ])?(?P<day>{_DAY})(?:st|nd|rd|th)?"
+        rf"(?i)(?<![\w.])(?P<month>{MONTH})[ ](?:the[ ])?(?P<day>{_DAY})(?:st|nd|rd|th)?"
         rf"(?:,?[ ](?P<year>{_YEAR}))?(?![\d:.]*\d|\w)"
     ),
-    re.compile(rf"(?i)(?<![\w.])(?P<month>{_MONTH})[ ](?P<year>{_YEAR})(?!\w)"),
+    re.compile(rf"(?i)(?<![\w.,/-])(?P<day>{_DAY})-(?P<month>{MONTH})-(?P<year>{_YEAR})(?![\w-])"),
+    re.compile(rf"(?i)(?<![\w.])(?P<month>{MONTH})[ ](?:de[ ])?(?P<year>{_YEAR})(?!\w)"),
 )
 """The day first where a number may be either: then both readings count."""
 
@@ -69,6 +81,10 @@ TIME_PATTERNS = (
     re.compile(rf"(?:{_HALVES}[ ]?)?(?<![\w.:])(?P<hour>\d{{1,2}})[ ]?(?:{mark_letters(_CLOCK)})"),
     re.compile(rf"{_HALVES}[ ]?(?P<hour>\d{{1,2}}):(?P<minute>[0-5]\d)(?!\w|:\d)"),
     re.compile(r"(?i)(?<![\w.:])(?P<hour>\d{1,2})(?:[:.](?P<minute>[0-5]\d))?[ ]?(?P<half>[ap])\.?m\b\.?"),
+    re.compile(
+        r"(?i)(?<![\w.,:])(?P<hour>\d{1,2})(?:[:.](?P<minute>[0-5]\d))?"
+        r"(?=[ ]?(?:-|–|bis)[ ]?\d{1,2}(?:[:.][0-5]\d)?[ ]?uhr\b)"
+    ),
     re.compile(r"(?i)(?<![\w.:])(?P<hour>\d{1,2})[:.](?P<minute>[0-5]\d)[ ]?(?:uhr|h|o'clock)(?!\w)"),
     re.compile(r"(?i)(?<![\w.,:])(?P<hour>\d{1,2})[ ]?h[ ]?(?P<minute>[0-5]\d)(?!\w|[.,:]\d|[ ]?min)"),
     re.compile(r"(?<![\w.:])(?P<hour>\d{1,2}):(?P<minute>[0-5]\d)(?!\w|:\d)"),
@@ -94,6 +110,12 @@ def read_date(match: re.Match[str]) -> tuple[str, ...]:
     month_name = fields["month"].casefold()
     month = next(number for number, names in enumerate(_MONTHS, 1) if re.fullmatch(names, month_name))
     return _format(year, month, int(fields["day"])) if fields.get("day") else (f"date:{year}-{month:02}",)
+
+
+def read_short_date(text: str) -> tuple[str, ...]:
+    """Return the date of `31.3.26`; nothing if there is none."""
+    match = re.fullmatch(r"(\d{1,2})\.(\d{1,2})\.(\d\d)", text)
+    return _format(f"20{match[3]}", int(match[2]), int(match[1])) if match else ()
 
 
 def read_time(match: re.Match[str]) -> tuple[str, ...]:

@@ -30,7 +30,9 @@ _ROUGHLY = "".join(rf"(?<!\b{word} )" for word in ("under", "over", "about", "ar
 
 MONEY_PATTERNS = (
     re.compile(rf"(?i)(?<![\w£€$¥₩฿₹])(?P<currency>{CURRENCY})[ \u00a0]?(?P<number>{NUMBER}){_SCALE}(?![\w]|[.,]\d)"),
-    re.compile(rf"(?i)(?<![\w.,:/])(?P<number>{NUMBER}){_SCALE}[ \u00a0-]?(?P<currency>{CURRENCY})(?![\w])"),
+    re.compile(
+        rf"(?i)(?<![\w.,:/])(?P<number>{NUMBER})(?:,(?:--?|–))?{_SCALE}[ \u00a0-]?(?P<currency>{CURRENCY})(?![\w])"
+    ),
     re.compile(rf"(?i)(?<![\w-])(?=[aefnostz]){_ROUGHLY}(?P<words>{NUMBER_WORDS})[ -](?P<currency>{CURRENCY})(?![\w])"),
     re.compile(r"(?i)(?<![\w.,:/])(?P<number>\d+)(?P<pence>p|[ ]pence|[ ]?ct|[ ]cents?)(?!\w)"),
 )
@@ -81,7 +83,7 @@ def read_money(match: re.Match[str], notation: Notation) -> tuple[str, ...]:
 def read_quantity(match: re.Match[str], notation: Notation) -> tuple[str, ...]:
     """Return `quantity:24 month`; of a range `quantity:3-5 day`, which only the same range supports.
 
-    Years are months too, and weeks days.
+    Years are months too, and weeks days. `9h` is a time as well.
     """
     fields = match.groupdict()
     unit = read_unit(fields["unit"])
@@ -101,6 +103,8 @@ def read_quantity(match: re.Match[str], notation: Notation) -> tuple[str, ...]:
         if unit in _PARTS and all(number.isdigit() for number in numbers):
             part, times = _PARTS[unit]
             readings.append(f"quantity:{'-'.join(str(int(number) * times) for number in numbers)} {part}")
+    if re.fullmatch(r"(?:1?\d|2[0-3])[ ]?h", match[0]):
+        readings.append(f"time:{firsts[0]:0>2}:00")  # `de 9h à 17h30`
     return tuple(readings)
 
 

@@ -33,10 +33,11 @@ _CURRENCIES = {
 
 _MORE_UNITS = {
     "year": "years?|yrs?|jahre?n?|ans?|años?|anni|anno|年间?|年間|년간?|ปี",
-    "month": "monate?n?|mois|meses|mes|[个個箇ヶケか]月间?間?|カ月間?|ヵ月間?|개월간?|달간?|เดือน",
-    "week": "wochen?|semaines?|semanas?|周(?!年)|星期|[週礼禮][間拜]?|주간?|สัปดาห์",
-    "day": "tage?n?|jours?|días?|天|日[间間]?(?![本元])|일간?|วัน",
-    "hour": "stunden?|heures?|horas?|[个個]?小[时時]|時間|시간|ชั่วโมง",
+    "month": "monate?n?|mois|meses|mes|mesi|mese|maanden?|[个個箇ヶケか]月间?間?|カ月間?|ヵ月間?|개월간?|달간?|เดือน",
+    "week": "wochen?|semaines?|semanas?|settimana|settimane|weken|周(?!年)|星期|[週礼禮][間拜]?|주간?|สัปดาห์",
+    "day": "tage?n?|werktage?n?|arbeitstage?n?|kalendertage?n?|jours?|días?|dias?|giorno|giorni|dagen|天"
+    "|日[间間]?(?![本元])|일간?|วัน",
+    "hour": "stunden?|heures?|horas?|ore|uur|[个個]?小[时時]|時間|시간|ชั่วโมง",
     "minute": "分[钟鐘間]?|분간?|นาที",
     "second": "秒[钟鐘間]?|초|วินาที",
     "gigabyte": "gb|gigabytes?",
@@ -55,7 +56,7 @@ _MORE_UNITS = {
     "volt": "v|volts?|伏特?|ボルト|볼트",
     "celsius": "°c|℃|degrees? celsius|grad|[摄攝]氏度",
     "seat": "seats?|users?|people|persons?|personen|人(?![民气気])|名|명|คน",
-    "percent": "percent|prozent|pour cent|パーセント|퍼센트|เปอร์เซ็นต์",
+    "percent": "percent|prozent|pour cent|por ciento|por cento|per cento|procent|pct|パーセント|퍼센트|เปอร์เซ็นต์",
 }
 _SMALL_LETTERS = ("g", "h", "m")
 """Units that are no capitals, as which they say something else: `5G`, `10M`."""

@@ -10,7 +10,15 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from gateway.evaluation.calendar_values import DATE_PATTERNS, TIME_PATTERNS, imply_date, read_date, read_time
+from gateway.evaluation.calendar_values import (
+    DATE_PATTERNS,
+    MONTH,
+    TIME_PATTERNS,
+    imply_date,
+    read_date,
+    read_short_date,
+    read_time,
+)
 from gateway.evaluation.number_notation import Notation
 from gateway.evaluation.number_values import (
     MONEY_PATTERNS,
@@ -49,7 +57,7 @@ class Value:
 _NO_FACTS = re.compile(
     rf"(?im)^[ \t]*(?:\d{{1,2}}[、．](?!\d)|\d{{1,2}}\.(?=[{MARKED}]))"  # a place in a list, without a space
     + mark_letters(r"|(?:步[骤驟]|ステップ|手順|ขั้นตอนที่)[ ]?\d{1,2}|第[ ]?\d{1,3}|\d{1,3}(?:番目|번째|단계|째)")
-    + r"|^[ \t]*(?:[-*•][ \t]*)?\(?\d{1,2}[.):](?=\s)"  # with one
+    + rf"|^[ \t]*(?:[-*•][ \t]*)?\(?\d{{1,2}}(?:[):]|\.(?![ ](?:{MONTH})(?![a-zà-ü])))(?=\s)"  # with one
     r"|\[\d+(?:[ ]?[,;–-][ ]?\d+)*\]"  # a citation
     r"|\b(?:steps?|parts?|chapters?|sections?|points?|items?|options?|figures?|pages?|questions?|lines?|rows?|no\.|schritte?"
     r"|punkte?|étapes?|pasos?)[ ]#?\d{1,3}(?:(?:[ ]?(?:,|and|und|et|y|to|–|-)[ ]?)\d{1,3})*"
@@ -61,21 +69,31 @@ _NO_FACTS = re.compile(
     r"|\b\d[ -](?:in)[ -]\d\b"
 )
 _ORDINALS = re.compile(
-    r"(?i)(?<![\d#])\d{1,3}(?:st|nd|rd|th|er|ère|ème)\b" + mark_letters(r"|(?<!\d)\d{1,2}[月월](?!\d)")
+    r"(?i)(?<![\d#])\d{1,3}(?:(?:st|nd|rd|th|er|ère|ème)\b|\.?[ºª])"
+    r"|(?:(?<=\b(?:im|zu) )|(?<=\b(?:de[rmn]|die|das|zu[rm]) )|(?<=\bbeim ))\d{1,2}\.(?=[ ][^\W\d_])"
+    + mark_letters(r"|(?<!\d)\d{1,2}[月월](?!\d)")
 )
 """And months alone. Looked for once dates are found, which have them too."""
 
 _NO_ADDRESS = rf"\s<>\"'()\[\]、。「」『』【】《》，；：！？…{MARKED}"
 _URL = re.compile(rf"(?i)\b(?:https?://|www\.)[^{_NO_ADDRESS}]*[^{_NO_ADDRESS}.,;:!?]")
 _EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]+@(?:[\w-]+\.)+[a-zA-Z]{2,}")
+_PRE = r"(?:-(?:alpha|beta|rc|pre|dev)[.-]?\d*)?"
 _VERSION = re.compile(
-    r"(?i)\bv\d+(?:\.\d+)*(?:-\w+)?\b"
-    r"|(?:(?<=\bversion )|(?<=\bfirmware )|(?<=\bbuild ))\d+(?:\.\d+)*\b|(?<=\brelease )\d+(?:\.\d+)+\b"
-    r"|(?<![\w.,])(?!\d{1,3}(?:\.\d{3})+(?![\w.]|,\d{3}))\d+\.\d+\.\d+(?:\.\d+)*(?!\w|[.,]\d)"  # not 1.000.000
+    r"(?i)\bv\d+(?:\.\d+)*(?:[a-z]|-\w+(?:\.\d+)*)?\b"
+    rf"|(?:(?<=\bversion )|(?<=\bfirmware )|(?<=\bbuild ))\d+(?:\.\d+)*(?:[a-z]\b|{_PRE}\b)"
+    r"|(?<=\brelease )\d+(?:\.\d+)+\b"
+    r"|(?<![\w.,])(?!\d{1,3}(?:\.\d{3})+(?![\w.]|,\d{3}))"  # not 1.000.000
+    rf"\d+\.\d+\.\d+(?:\.\d+)*{_PRE}(?!\w|[.,]\d)"
 )
-_PHONE = re.compile(r"(?<![\w.,/+#-])(?<!\d )(?:\+\d{1,3}|\(?0\d{1,5}\)?)(?:[ /()-]{1,2}\d{2,8}){1,5}(?![\w]|[.,:]\d)")
+_PHONE = re.compile(
+    r"(?<![\w.,/+#-])(?<!\d )(?:(?=[+(]?(?:[ /()-]{0,3}\d){6})"
+    r"(?:\+\d{1,3}(?:[ ]?\(0\)[ ]?\d{2,8})?|\(?0\d{1,5}\)?)(?:[ /()-]{1,2}\d{2,8}){1,5}"
+    r"|(?:\(\d{3}\)[ ]?|\d{3}-)\d{3}-\d{4})(?![\w]|[.,:]\d|-\d)"
+)
 _CODE = re.compile(
     r"(?<![\w/.@-])(?:#\d{3,}(?!\w)"
+    r"|[A-Z]{2}\d\d(?:[ ][A-Z0-9]{4}){2,7}(?:[ ][A-Z0-9]{1,3})?(?![\w-])"  # an IBAN
     r"|(?=[A-Z0-9-]*[A-Z])(?=[A-Z0-9-]*\d)[A-Z0-9]+(?:-[A-Z0-9]+)*(?![\w-])"
     r"|(?=\w*_)(?=\w*[A-Z])[A-Z0-9]+(?:_[A-Z0-9]+)+(?!\w))"
 )
@@ -149,9 +167,9 @@ def _blank(match: re.Match[str]) -> str:
     return "~" * len(match[0])
 
 
-def _find_by(pattern: re.Pattern[str], read: Callable[[str], str]) -> _Finder:
+def _find_by(pattern: re.Pattern[str], read: Callable[[str], tuple[str, ...]]) -> _Finder:
     return lambda text, _notation: (
-        (match.start(), match.end(), (read(match[0]),)) for match in pattern.finditer(text) if "~" not in match[0]
+        (match.start(), match.end(), read(match[0])) for match in pattern.finditer(text) if "~" not in match[0]
     )
 
 
@@ -175,20 +193,29 @@ def _find_all(
     return find
 
 
-def _read_url(text: str) -> str:
+def _read_url(text: str) -> tuple[str, ...]:
     address = re.sub(r"^(?:https?://)?(?:www\.)?", "", text.casefold())
-    return f"url:{address.rstrip('/')}"
+    return (f"url:{address.rstrip('/')}",)
+
+
+def _read_version(text: str) -> tuple[str, ...]:
+    """Return `version:2.1.0`; of `31.3.26` the date as well."""
+    return (f"version:{text.casefold().removeprefix('v')}", *read_short_date(text))
+
+
+def _read_phone(text: str) -> tuple[str, ...]:
+    return (f"phone:{re.sub(r'[^+0-9]', '', text.replace('(0)', ''))}",)
 
 
 _FINDERS: dict[Kind, _Finder] = {
     "url": _find_by(_URL, _read_url),
-    "e-mail": _find_by(_EMAIL, lambda text: f"e-mail:{text.casefold()}"),
+    "e-mail": _find_by(_EMAIL, lambda text: (f"e-mail:{text.casefold()}",)),
     "date": _find_dated(DATE_PATTERNS, read_date),
     "time": _find_dated(TIME_PATTERNS, read_time),
     "money": _find_all(MONEY_PATTERNS, read_money),
-    "version": _find_by(_VERSION, lambda text: f"version:{text.casefold().removeprefix('v')}"),
-    "phone": _find_by(_PHONE, lambda text: f"phone:{re.sub(r'[^+0-9]', '', text)}"),
+    "version": _find_by(_VERSION, _read_version),
+    "phone": _find_by(_PHONE, _read_phone),
     "quantity": _find_all(QUANTITY_PATTERNS, read_quantity),
-    "code": _find_by(_CODE, lambda text: f"code:{text.casefold().lstrip('#')}"),
+    "code": _find_by(_CODE, lambda text: (f"code:{text.casefold().lstrip('#').replace(' ', '')}",)),
     "number": _find_all(NUMBER_PATTERNS, read_number),
 }

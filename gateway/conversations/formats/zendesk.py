@@ -1,5 +1,6 @@
 """Zendesk's tickets with their comments, as its export and its API have them."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any
@@ -14,13 +15,20 @@ _SIDES: Mapping[str, Side] = {"agent": "assistant", "admin": "assistant", "end-u
 _SYSTEM = "-1"
 """The author of what Zendesk itself writes."""
 
+_MERGED = re.compile(
+    r"(?s)Requests? #.{1,400}? (?:was|were) closed and merged into this request"
+    r"|This request was closed and merged into request #"
+)
+"""The words that Zendesk puts into both tickets, in its agents' names, when they are merged."""
+
 
 def read_zendesk(text: str) -> Import:
     """Read tickets with `comments`; a ticket alone has its `description`, which nobody answers.
 
     A comment is its ticket's requester's, and else of whom the file says so anywhere: by a role, of `users` beside the
     tickets or in a comment, or for an agent by a private comment, by a ticket that is assigned to them, or by one that
-    they submitted for somebody else. `public: false` is an internal note.
+    they submitted for somebody else. `public: false` is an internal note. Records of calls and of merged tickets are
+    nobody's words, in whoever's name Zendesk writes them.
     """
     records, problems = read_records(text, ("tickets", "results", "requests"))
     tickets = [(number, {**ticket, **as_dict(ticket.get("ticket"))}) for number, ticket in records]
@@ -69,8 +77,8 @@ def _find_id(record: Record, name: str) -> str:
 def _to_post(comment: Record, requester: str, sides: Mapping[str, Side]) -> Post:
     author = _find_id(comment, "author")
     side: Side | None = "user" if author and author == requester else sides.get(author, "unknown")
-    if author == _SYSTEM:
+    text = choose_text(as_text(comment.get("plain_body")), as_text(comment.get("html_body")))
+    text = text or as_text(comment.get("body"))  # Markdown, with the links of pictures
+    if author == _SYSTEM or comment.get("type") == "VoiceComment" or _MERGED.match(text):
         side = None
-    plain = as_text(comment.get("plain_body")) or as_text(comment.get("body"))
-    text = choose_text(plain, as_text(comment.get("html_body")))
     return Post(side, text, author, as_time(comment.get("created_at")), internal=comment.get("public") is False)

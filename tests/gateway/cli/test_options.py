@@ -5,6 +5,7 @@ import pytest
 from gateway.cli.options import find_connection, settings_from
 from gateway.client import Profile
 from gateway.terminal import CommandError, Exit
+from tests.gateway.cli.commands import run
 
 
 @pytest.fixture(autouse=True)
@@ -41,3 +42,55 @@ def test_a_wrong_setting_is_a_usage_error(monkeypatch: pytest.MonkeyPatch) -> No
     with pytest.raises(CommandError, match="BRAID_PORT") as caught:
         settings_from()
     assert caught.value.exit is Exit.USAGE
+
+
+GATEWAY = ("--url", "http://127.0.0.1:9", "--key", "x")  # nobody is there, and nobody is asked
+FILES = (
+    ("styles", "convert", "rows.jsonl", "--out"),
+    ("styles", "rewrite", "rows.jsonl", "--store", "docs", *GATEWAY, "--out"),
+    ("styles", "write", "rows.jsonl", "--store", "docs", *GATEWAY, "--out"),
+    ("advise", "--data", "rows.jsonl", *GATEWAY, "--page"),
+    ("gate", "desk@1", *GATEWAY, "--page"),
+)
+FOLDERS = (
+    ("eval", "retrieval", "--store", "docs", "--questions", "rows.jsonl", *GATEWAY, "--out"),
+    ("diagnose", "desk@1", *GATEWAY, "--out"),
+    ("import", "openai", "--live"),
+)
+
+
+@pytest.mark.parametrize(
+    ("command", "place", "reason"),
+    [
+        *((command, "nowhere/report", "no folder nowhere") for command in FILES),
+        *((command, "folder", "folder is a folder") for command in FILES),
+        *((command, "rows.jsonl/report", "rows.jsonl is a file") for command in FOLDERS),
+    ],
+)
+async def test_a_place_that_cannot_be_written_is_told_before_the_work(
+    command: tuple[str, ...], place: str, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "folder").mkdir()
+    row = '{"messages": [{"role": "user", "content": "How?"}, {"role": "assistant", "content": "So."}]}'
+    (tmp_path / "rows.jsonl").write_text(row)
+    monkeypatch.setenv("OPENAI_API_KEY", "x")
+    done = await run(*command, place)
+    assert done.exit_code == Exit.USAGE, done.output
+    assert reason in " ".join(done.stderr.replace("\u2502", " ").split())
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("styles", "check", "rows.jsonl", "--validation", "folder"),
+        ("styles", "write", "folder", "--store", "docs", "--out", "x", *GATEWAY),
+        ("diagnose", "desk@1", "--failures", "folder", *GATEWAY),
+        ("import", "openai", "rows.jsonl", *GATEWAY),
+    ],
+)
+async def test_a_folder_is_no_file_and_a_file_no_folder(command: tuple[str, ...], tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "rows.jsonl").write_text("{}")
+    done = await run(*command)
+    assert done.exit_code == Exit.USAGE, done.output
+    assert "Traceback" not in done.output

@@ -13,6 +13,10 @@ QUOTES = {
     "Thunderbird": "Le 02/02/2026 à 09:15, Ben a écrit :\n> Où est-ce ?",
     "Outlook": "-----Original Message-----\nFrom: Ben\nSent: Monday\nTo: Help\n\nWhere is it?",
     "Outlook, new": "From: Ben <ben@example.com>\nSent: Monday, 2 February 2026 09:15\nTo: Help\n\nWhere is it?",
+    "Outlook on the web": "____________________\nFrom: Ben <ben@example.com>\nSent: Monday\nTo: Help\n\nWhere?",
+    "Outlook for Mac, German": "Am Montag, 2. Februar 2026, 09:15 hat Ben <ben@example.com> geschrieben:\n\nWo ist es?",
+    "Gmail, Polish": "pon., 2 lut 2026 o 09:15 Ben <ben@example.com> napisał(a):\n\n> Gdzie?",
+    "Gmail, Japanese": "2026年2月2日(月) 9:15 Ben <ben@example.com>:\n\n> どこ?",
     "Zendesk": "##- Please type your reply above this line -##\n\nYour request (7) has been updated.",
 }
 
@@ -43,6 +47,9 @@ def test_answers_between_quoted_lines_stay() -> None:
         "Your booking is confirmed:\nFrom: London Euston\nDate: 12 May 2026\nTo: York\nHave a nice trip!",
         "Look for a mail like this:\nFrom: help@kestrel.example\nDate: today\nand open it.",
         "Please open\n> Settings > Network\nand turn it on.",
+        "At 9:15 write to Ben <ben@example.com>:\nhe knows.",
+        "Am Montag um 9:15 hat Ben uns geschrieben: es ist da.",
+        "Name\n________________\nFrom: London",
         "Opening hours\n##---------------##\nNine to five.",
     ],
 )
@@ -131,10 +138,36 @@ def test_a_card_is_what_messages_have_in_common_and_has_an_address() -> None:
 
 
 @pytest.mark.parametrize(
-    "ending", ["Kind regards,\nAnna", "Write to help@kestrel.example any time.", "The Kestrel team\nhappy to help"]
+    "ending",
+    [
+        "Kind regards,\nAnna",
+        "Warm regards to all\nAnna",
+        "We answer each message.\nAsk us!",
+        "Write to help@kestrel.example any time.",
+        "The Kestrel team\nhappy to help",
+    ],
 )
 def test_a_sign_off_that_is_style_is_no_card(ending: str) -> None:
     assert find_signature([f"Answer {number}.\n\n{ending}" for number in range(5)]) == ()
+
+
+NOTICE = "This e-mail and its attachments are confidential and meant for the addressee alone. Delete it otherwise."
+
+
+@pytest.mark.parametrize(
+    ("above", "card"),
+    [
+        ("Mit freundlichen Grüßen\nAnna Weber", "Kundenservice\nKestrel GmbH\n12345 Berlin\nTel.: +49 30 1234567"),
+        ("Kind regards\nAnna Smith", "Customer Care\n(415) 555-0100"),
+        ("Met vriendelijke groet,\nJan", "Kestrel B.V.\n020-1234567"),
+        ("Kind regards,\nAnna", f"Support\n+44 20 7946 0000\n{NOTICE}"),
+        ("Kind regards,\nAnna", f"Support\n{NOTICE}\nThank you."),
+        ("Viele Grüße\nAnna", "Support\nDiese E-Mail kann vertrauliche\nDaten enthalten."),
+    ],
+)
+def test_a_card_is_told_from_what_stands_before_it_in_any_language(above: str, card: str) -> None:
+    messages = [f"Answer {number}.\n\n{above}\n{card}" for number in range(3)]
+    assert find_signature(messages) == tuple(card.split("\n"))
 
 
 def test_two_messages_are_too_few_for_a_card() -> None:

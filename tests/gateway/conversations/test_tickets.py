@@ -291,3 +291,72 @@ def test_a_ticket_of_zendesk_without_its_comments_has_its_description_alone() ->
     content = read([ticket], "zendesk")
     assert content.conversations == []
     assert content.omitted == {"customers' last words": 1}
+
+
+MERGES = (
+    'Request #8 "Kettle" was closed and merged into this request. Last comment in request #8:\n\nHello?',
+    "Requests #8, #9 were closed and merged into this request.",
+    'This request was closed and merged into request #8 "Kettle".',
+)
+
+
+@pytest.mark.parametrize("notice", [*({"plain_body": text} for text in MERGES), {"type": "VoiceComment"}])
+def test_zendesks_records_in_an_agents_name_are_nobodys_voice(notice: dict[str, Any]) -> None:
+    ticket = zendesk(1, "It is on its way.")
+    made = {"author_id": 9, "plain_body": "Call from: +1 (415) 555-0100", "created_at": "2026-01-01T11:30:00Z"}
+    ticket["comments"].append({**made, "public": True, **notice})
+    content = read([ticket], "zendesk")
+    (one,) = content.conversations
+    assert one.replies == ["It is on its way."]
+    assert content.omitted["messages of bots"] == 1
+
+
+def test_zendesks_markdown_is_the_last_choice() -> None:
+    ticket = zendesk(1, "")
+    picture = "![](https://kestrel.zendesk.com/attachments/token/x/?name=a.png)\n\nPress **red**."
+    html = '<p><img src="https://kestrel.zendesk.com/attachments/token/x/?name=a.png"></p><p>Press <b>red</b>.</p>'
+    ticket["comments"][0].update(body=picture, html_body=html, plain_body=None)
+    assert read([ticket], "zendesk").conversations[0].replies == ["Press red."]
+    del ticket["comments"][0]["html_body"]
+    assert read([ticket], "zendesk").conversations[0].replies == [picture]
+
+
+def test_intercoms_own_bot_and_redacted_parts_are_nobodys_voice() -> None:
+    record = intercom(1, "It is on its way.")
+    parts = record["conversation_parts"]["conversation_parts"]
+    part = {"part_type": "comment", "created_at": 1400857491}
+    operator = {"type": "admin", "id": "274", "email": "operator+abcd1234@intercom.io"}
+    parts.append({**part, "body": "<p>You'll get replies here.</p>", "author": operator})
+    deleted = "<p><i>This message was deleted</i></p>"
+    parts.append({**part, "body": deleted, "author": {"type": "admin", "id": "9"}, "redacted": True})
+    (one,) = read([record], "intercom").conversations
+    assert one.replies == ["It is on its way."]
+
+
+def test_freshdesks_quotes_are_told_by_its_html() -> None:
+    ticket = freshdesk(1, "It is on its way.  On Thu, Jan 1 2026 at 10:00 Ben wrote: Where is it?")
+    quote = "<div class='freshdesk_quote'><blockquote>On Thu, Jan 1 2026 at 10:00 Ben wrote:<br>Where is it?"
+    ticket["conversations"][1]["body"] = f"<div>It is on its way.</div>{quote}</blockquote></div>"
+    assert read([ticket], "freshdesk").conversations[0].replies == ["It is on its way."]
+    ticket["conversations"][1]["body"] = f"{quote}</blockquote></div>"
+    (reply,) = read([ticket], "freshdesk").conversations[0].replies
+    assert reply.startswith("It is on its way."), "a message that is nothing else stays"
+
+
+def test_a_ticket_of_freshdesk_that_an_agent_began_is_read_and_not_learnt() -> None:
+    ticket = {**freshdesk(1, "All right."), "source": 10, "responder_id": 9}
+    ticket["conversations"][0].update(body_text="Please don't.", incoming=True, private=False)
+    (one,) = read([ticket], "freshdesk").conversations
+    assert [(message.role, message.weight) for message in one.messages] == [
+        ("assistant", 0),
+        ("user", None),
+        ("assistant", None),
+    ]
+
+
+def test_freshdesks_older_texts_have_their_lines() -> None:
+    note = {"body": "Hello Ben,\n\nit ships today.", "body_html": "<div>Hello Ben,</div>", "incoming": False}
+    ticket = {"display_id": 7, "description": "Hello,\nwhere is it?", "description_html": "<div>Hello</div>"}
+    export = [{"helpdesk_ticket": {**ticket, "notes": [{"note": note}]}}]
+    (one,) = read(export, "freshdesk").conversations
+    assert [message.text for message in one.messages] == ["Hello,\nwhere is it?", "Hello Ben,\n\nit ships today."]

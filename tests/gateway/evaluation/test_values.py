@@ -24,6 +24,9 @@ from gateway.evaluation.values import TextValues, find_values
         (("https://www.x.example/a/", "http://x.example/a"), "url:x.example/a"),
         (("a@b.example", "A@B.example"), "e-mail:a@b.example"),
         (("+44 20 7946 0018", "+44 (20) 7946-0018"), "phone:+442079460018"),
+        (("+44 (0)20 7946 0018", "+44 (0) 20 7946 0018"), "phone:+442079460018"),
+        (("(415) 555-0100", "415-555-0100"), "phone:4155550100"),
+        (("DE89 3704 0044 0532 0130 00", "DE89370400440532013000"), "code:de89370400440532013000"),
         (("1,000", "1000", "1'000"), "number:1000"),
         (("1980円", "1,980 yen", "￥1980", "１，９８０円", "JPY 1980"), "money:JPY 1980"),
         (("3万元", "30,000元", "CNY 30000", "3万块钱", "30000人民币"), "money:CNY 30000"),
@@ -55,13 +58,22 @@ from gateway.evaluation.values import TextValues, find_values
         (("5 mil euros", "5 Tsd. Euro", "5 Tausend Euro", "5.000 €"), "money:EUR 5000"),
         (("19h30", "19 h 30", "19.30 Uhr", "19H30", "7:30 pm"), "time:19:30"),
         (("12-03-2026", "12/03/2026", "12.03.2026"), "date:2026-03-12"),
+        (("31.3.26", "31.03.2026", "31-Mar-2026", "31 de março de 2026", "31. März 2026"), "date:2026-03-31"),
+        (("1er janvier 2026", "1º de enero de 2026", "1st of January 2026"), "date:2026-01-01"),
+        (("março de 2026", "marzo de 2026", "March 2026"), "date:2026-03"),
+        (("49,- €", "€ 49", "49,-€", "49,– EUR"), "money:EUR 49"),
+        (("2.1.0-beta.2", "v2.1.0-beta.2", "version 2.1.0-beta.2"), "version:2.1.0-beta.2"),
+        (("firmware 4.0.1b", "v4.0.1b"), None),
+        (("5 bis 7 Werktage", "5-7 Arbeitstage", "5-7 dagen", "5-7 giorni"), "quantity:5-7 day"),
+        (("9h", "9 Uhr", "9h00"), "time:09:00"),
+        (("20 por ciento", "20 pct", "20%"), "quantity:20 percent"),
         (("12-03-2026", "12/03/2026", "03-12-2026"), "date:2026-12-03"),
     ],
 )
 def test_values_have_one_spelling(spellings: tuple[str, ...], reading: str | None) -> None:
     for spelled in spellings:
         (value,) = find_values(f"It is {spelled}, we say.")
-        assert value.text == spelled.removeprefix("version ")
+        assert value.text == spelled.removeprefix("version ").removeprefix("firmware ")
         assert reading is None or reading in value.readings
 
 
@@ -268,6 +280,32 @@ def test_a_date_that_can_be_read_in_two_ways_is_stated_by_either(evidence: str) 
     assert not TextValues.of("on 4 March 2026").states(value)
 
 
-@pytest.mark.parametrize("text", ["one day soon", "1. First", "see step 3", "as in [2]", "24/7", "the 3rd time", "#1"])
+def test_both_hours_of_a_span_are_times() -> None:
+    for text in ("von 9 bis 17 Uhr", "9-17 Uhr", "von 9:00 bis 17:00 Uhr"):
+        assert [value.readings for value in find_values(text)] == [("time:09:00",), ("time:17:00",)]
+
+
+def test_a_date_that_begins_a_line_is_no_place_in_a_list() -> None:
+    (value,) = find_values("31. März 2026: die Preise steigen")
+    assert value.readings == ("date:2026-03-31",)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "one day soon",
+        "im 2. Versuch",
+        "die 3. Wahl",
+        "la 2.ª vez",
+        "le 1er essai",
+        "03/26",
+        "1. First",
+        "see step 3",
+        "as in [2]",
+        "24/7",
+        "the 3rd time",
+        "#1",
+    ],
+)
 def test_numbers_that_say_nothing_are_no_values(text: str) -> None:
     assert find_values(text) == []
