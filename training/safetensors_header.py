@@ -10,7 +10,7 @@ import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, BinaryIO, cast
+from typing import Annotated, Any, BinaryIO, cast
 
 import msgspec
 
@@ -99,10 +99,15 @@ def _reject_duplicates(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     return entries
 
 
+_Size = Annotated[int, msgspec.Meta(ge=0, le=1 << 48)]
+
+
 class _Entry(msgspec.Struct, forbid_unknown_fields=True):
+    """An entry of the header. Its bounds are beyond any file's: numbers without one take hours to multiply."""
+
     dtype: str
-    shape: tuple[int, ...]
-    data_offsets: tuple[int, int]
+    shape: Annotated[tuple[_Size, ...], msgspec.Meta(max_length=16)]
+    data_offsets: tuple[_Size, _Size]
 
 
 def _read_entry(name: str, entry: Any, data_start: int) -> Tensor:
@@ -114,7 +119,7 @@ def _read_entry(name: str, entry: Any, data_start: int) -> Tensor:
         raise HeaderInvalid(f"{name[:200]!r} has the unknown type {fields.dtype[:20]!r}")
     begin, end = fields.data_offsets
     expected = math.prod(fields.shape) * ITEM_BYTES[fields.dtype]
-    if min(begin, end, *fields.shape) < 0 or end - begin != expected:
+    if end - begin != expected:
         raise HeaderInvalid(f"the shape of {name[:200]!r} wants {expected} bytes, and its offsets give {end - begin}")
     return Tensor(name, fields.dtype, fields.shape, data_start + begin, data_start + end)
 

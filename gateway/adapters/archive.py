@@ -3,9 +3,12 @@
     python -m gateway.adapters.archive ARCHIVE FOLDER
 
 The importer runs it as that program, so that a file which makes the reader take all memory ends only this process.
-Exit status 0: both files are in FOLDER. 1: refused, and stdout says why.
+Exit status 0: both files are in FOLDER. 1: refused, and stdout says why. 2: this machine couldn't, for the reason on
+stdout, such as a full disk.
 """
 
+import errno
+import lzma
 import resource
 import stat
 import sys
@@ -23,6 +26,10 @@ _MAX_MEMBERS = 1_000
 _MEMORY = 256 << 20
 _CPU_SECONDS = 300
 _PART = 1 << 20
+_UNREADABLE = (
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError, NotImplementedError, UnicodeError
+)  # fmt: skip
+"""What zipfile raises for damage; RuntimeError is for a password, NotImplementedError for an unknown compression."""
 _MAC_FOLDER = "__MACOSX"  # what a Mac knows of the files beside it
 
 
@@ -42,8 +49,9 @@ def extract(archive: Path, folder: Path) -> None:
     try:
         with zipfile.ZipFile(archive) as zip_file:
             _take(zip_file, folder)
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
-        # zipfile says RuntimeError for a password and NotImplementedError for an unknown compression
+    except (*_UNREADABLE, OSError) as error:
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):  # those two are of damage, too
+            raise
         raise ArchiveRefused(
             f"The file can't be unpacked ({error}). Pack the adapter's folder as a plain .zip, without a password."
         ) from error
@@ -116,6 +124,9 @@ def main(arguments: list[str]) -> int:
     except ArchiveRefused as refused:
         sys.stdout.write(str(refused))
         return 1
+    except OSError as error:
+        sys.stdout.write(error.strerror or type(error).__name__)
+        return 2
     return 0
 
 

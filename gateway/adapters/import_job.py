@@ -90,8 +90,11 @@ class _Upload:
         async with open_program(command, BARE.take(os.environ), errors=work / "unpack.log") as program:
             output = await program.read_output(_REASON_BYTES)
             status = await program.wait()
+        words = output.decode(errors="replace")
+        if status == 2:
+            raise OSError(f"the archive couldn't be unpacked: {words}")  # which another attempt may do
         if status != 0:
-            reason = output.decode(errors="replace") or "Unpacking it takes more memory or time than is allowed."
+            reason = words or "Unpacking it takes more memory or time than is allowed."
             raise AdapterRefused(reason)
         return folder
 

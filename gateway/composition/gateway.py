@@ -84,7 +84,7 @@ async def open_state(settings: Settings) -> AsyncGenerator[State]:
                 FileUses: FileUses(delete_documents_of),
                 CitedDocuments: CitedDocuments(find_live),
                 Figures: figures,
-                RemoteParts: RemoteParts(database, retriever),
+                RemoteParts: RemoteParts(database, retriever, lambda: answering.answers.disk_is_full),
                 EventStreams: EventStreams(database, drain),
                 ClosedBookPlaces: ClosedBookPlaces(),
             },

@@ -3,6 +3,7 @@
 import asyncio
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -56,12 +57,24 @@ class Readiness:
         return {"ready": self.ready, "degraded": self.degraded, "parts": reasons}
 
 
-class RemoteParts:
-    """The database and the retriever, which have to be asked: once per second, however many want to know."""
+_FULL = PartReadiness(False, "its disk takes nothing more: answers go on, and their records wait until there is room")
 
-    def __init__(self, database: Database, retriever: Retriever) -> None:
+
+class RemoteParts:
+    """The database and the retriever, which have to be asked: once per second, however many want to know.
+
+    Args:
+        database: Asked for a number.
+        retriever: Asked what it is.
+        records_wait: Tells whether answers' records wait because the database's disk is full.
+    """
+
+    def __init__(
+        self, database: Database, retriever: Retriever, records_wait: Callable[[], bool] = lambda: False
+    ) -> None:
         self._database = database
         self._retriever = retriever
+        self._records_wait = records_wait
         self._parts: dict[str, PartReadiness] = {}
         self._checked_at = -math.inf
         self._checking = asyncio.Lock()
@@ -74,6 +87,8 @@ class RemoteParts:
                 parts = await await_each(lambda check: check(), checks)
                 self._parts = dict(zip(("database", "retriever"), parts, strict=True))
                 self._checked_at = time.monotonic()
+        if self._parts["database"].ready and self._records_wait():
+            return self._parts | {"database": _FULL}
         return self._parts
 
 

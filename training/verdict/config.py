@@ -1,7 +1,6 @@
 """The adapter's `adapter_config.json`: only the features that engines apply as they were trained are let through."""
 
 import math
-import re
 from collections.abc import Collection
 from typing import Any
 
@@ -16,7 +15,7 @@ MAX_SCALE = 100.0
 
 _ANY_VALUE = frozenset(
     {
-        "auto_mapping", "base_model_name_or_path", "corda_config", "eva_config", "exclude_modules", "inference_mode",
+        "auto_mapping", "base_model_name_or_path", "corda_config", "eva_config", "inference_mode",
         "layers_pattern", "layers_to_transform", "loftq_config", "lora_dropout", "lora_dtype", "lora_ga_config",
         "lorap_emb_lr", "lorap_lr_ratio", "megatron_core", "peft_version", "qalora_group_size", "revision",
         "runtime_config", "task_type",
@@ -43,10 +42,6 @@ _PATTERNS = frozenset({"rank_pattern", "alpha_pattern"})
 on the time: one that goes back and forth for hours would stop the engine that serves everybody."""
 
 
-_CACHED = re.compile(r"(?:^|/)models--[^/]*?--([^/]+)/snapshots/[^/]+$")
-"""The folder in which the hub's cache has `acme/tiny`: `models--acme--tiny/snapshots/0a1b…`."""
-
-
 class AdapterConfig(msgspec.Struct, frozen=True):
     """The keys that are applied.
 
@@ -61,6 +56,7 @@ class AdapterConfig(msgspec.Struct, frozen=True):
     target_modules: list[str] | str | None = None
     base_model_name_or_path: str | None = None
     bias: str = "none"
+    exclude_modules: list[str] | str | None = None
     use_rslora: bool = False
     init_lora_weights: bool | str | None = True
 
@@ -74,9 +70,17 @@ class AdapterConfig(msgspec.Struct, frozen=True):
 
         A text says nothing against a module: it stands for all, or is a pattern, which isn't evaluated.
         """
-        if not isinstance(self.target_modules, list):
-            return bool(self.target_modules)
-        return any(module == name or module.endswith(f".{name}") for name in self.target_modules)
+        return _names(self.target_modules, module)
+
+    def excludes(self, module: str) -> bool:
+        """Tell whether `exclude_modules`, which goes before `target_modules`, may name a module; see `targets`."""
+        return _names(self.exclude_modules, module)
+
+
+def _names(names: list[str] | str | None, module: str) -> bool:
+    if not isinstance(names, list):
+        return bool(names)
+    return any(module == name or module.endswith(f".{name}") for name in names)
 
 
 _OF_MLX = (
@@ -89,7 +93,8 @@ _APPLIED = frozenset(AdapterConfig.__struct_fields__)
 def read_config(text: bytes) -> AdapterConfig | Reason:
     """Read the config, or say why it is none."""
     try:
-        return msgspec.json.decode(text, type=AdapterConfig)
+        # By way of all entries, so that one which can't be read is found here, whether it is applied or not.
+        return msgspec.convert(msgspec.json.decode(text, type=dict[str, Any]), AdapterConfig)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         if b'"fine_tune_type"' in text and b'"peft_type"' not in text:
             return Reason("config_invalid", _OF_MLX)
@@ -127,9 +132,10 @@ def describe_base_name(config: AdapterConfig, base_names: Collection[str]) -> li
 
 def _last_name(name: str) -> str:
     """Return the last part of a base's name. Trainers write what they were given: often a path, or a hub's cache."""
-    path = name.replace("\\", "/").rstrip("/")
-    cached = _CACHED.search(path)
-    return cached[1] if cached else path.rpartition("/")[2]
+    parts = name.replace("\\", "/").rstrip("/").split("/")
+    if parts[-2:-1] == ["snapshots"] and parts[-3:-2] and parts[-3].startswith("models--"):
+        return parts[-3].split("--", 2)[-1]  # the hub's cache has `acme/tiny` as `models--acme--tiny/snapshots/0a1b…`
+    return parts[-1]
 
 
 def _check_features(config: AdapterConfig, text: bytes) -> list[Reason]:

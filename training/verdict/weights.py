@@ -112,12 +112,15 @@ def _find_contradictions(modules: list[str], config: AdapterConfig, base: BaseSh
     unnamed = [module for module in modules if not config.targets(module)]
     if not isinstance(config.target_modules, list):
         return unnamed
-    # PEFT writes the names that it was given, also those that the base doesn't have; these do no harm.
+    # PEFT writes the names that it was given, also those that the base doesn't have or that it left out on request;
+    # these do no harm.
     weightless = [
         name
         for name in config.target_modules
         if not any(module == name or module.endswith(f".{name}") for module in modules)
-        and any(linear == name or linear.endswith(f".{name}") for linear in base.linears)
+        and any(
+            (linear == name or linear.endswith(f".{name}")) and not config.excludes(linear) for linear in base.linears
+        )
     ]
     return unnamed + weightless
 

@@ -8,6 +8,8 @@ from typing import Any
 import httpx2
 import pytest
 
+from gateway.adapters import import_job
+from gateway.processes import open_program
 from gateway.settings import Settings
 from tests.fakes.peft import write_adapter
 from tests.fakes.vllm import FakeVllm
@@ -125,6 +127,24 @@ async def test_an_upload_that_is_no_archive_is_refused(gateway: Gateway, setting
         done = await settled(client, adapter["id"])
     assert done["status"] == "refused"
     assert "can't be unpacked" in done["reason"]
+
+
+async def test_an_upload_that_finds_no_room_to_be_unpacked_is_tried_again(
+    gateway: Gateway, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commands: list[tuple[str, ...]] = []
+
+    def open_full(command: tuple[str, ...], *arguments: Any, **options: Any) -> Any:
+        commands.append(command)
+        full = ("sh", "-c", "printf 'No space left on device'; exit 2")
+        return open_program(full if len(commands) == 1 else command, *arguments, **options)
+
+    monkeypatch.setattr(import_job, "open_program", open_full)
+    client = await gateway.tenant("kestrel")
+    adapter = await start_import(client, packed(tmp_path / "peft"))
+    async with working(settings):
+        done = await settled(client, adapter["id"])
+    assert (done["status"], len(commands)) == ("ready", 2)
 
 
 async def test_an_upload_that_is_gone_is_said_to_be(gateway: Gateway, settings: Settings, tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from retrieval.client import Retriever
 from tests.fakes.passages import FakePassages
 from tests.fakes.vllm import FakeVllm
 from tests.gateway.conftest import Gateway, running
+from tests.gateway.full_disk import full
 from tests.waiting import until
 
 
@@ -65,6 +66,22 @@ async def test_a_missing_retriever_is_named_without_its_address(gateway: Gateway
     assert "doesn't answer" in answer.json()["parts"]["retriever"]
     assert str(settings.retriever_socket) not in answer.text
     assert (await get(gateway, "/healthz")).json() == {"status": "ok"}
+
+
+async def test_a_full_disk_of_the_database_is_named_while_records_wait_for_it(
+    gateway: Gateway, passages: FakePassages
+) -> None:
+    client = await gateway.tenant("kestrel")
+    question = {"model": "base", "messages": [{"role": "user", "content": "Hi"}], "metadata": {"note": "x" * 500}}
+    with full(gateway.state.database):
+        async with asyncio.timeout(20):
+            while not (body := (await get(gateway, "/readyz")).json())["degraded"]:
+                assert (await client.post("/v1/chat/completions", json=question)).status_code == 200
+        assert (body["ready"], body["degraded"]) == (True, ["database"])
+        assert "its disk takes nothing more" in body["parts"]["database"]
+    async with asyncio.timeout(20):
+        while (await get(gateway, "/readyz")).json()["degraded"]:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
 
 
 async def test_an_engine_that_computes_no_numbers_is_named_and_goes_on(

@@ -2,6 +2,7 @@ import dataclasses
 import json
 import os
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -323,6 +324,20 @@ def test_a_broken_config_is_refused(tmp_path: Path, base: BaseShape, content: by
     assert codes(adapter, base) == {"config_invalid"}
 
 
+@pytest.mark.parametrize("entry", [b'"x": "\xff"', b'"\xff": 1', b'"x": 1e999', b'"x": ' + b"9" * 5000])
+def test_a_config_with_an_entry_that_cannot_be_read_is_refused(tmp_path: Path, base: BaseShape, entry: bytes) -> None:
+    config = write_adapter(tmp_path / "a") / "adapter_config.json"
+    config.write_bytes(config.read_bytes()[:-1] + b", " + entry + b"}")
+    assert codes(config.parent, base) == {"config_invalid"}
+
+
+def test_a_base_with_an_endless_name_takes_no_time(tmp_path: Path, base: BaseShape) -> None:
+    adapter = write_adapter(tmp_path / "a", base_model_name_or_path="models--" + "--" * 200_000)
+    started = time.process_time()
+    assert judge(adapter, base, max_rank=16, base_names=("acme/tiny",)).ok
+    assert time.process_time() - started < 5  # an expression that goes back and forth takes hours
+
+
 def test_an_endless_config_is_not_read_to_its_end(tmp_path: Path, base: BaseShape) -> None:
     adapter = write_adapter(tmp_path / "a")
     with (adapter / "adapter_config.json").open("ab") as file:
@@ -340,6 +355,8 @@ def test_an_endless_config_is_not_read_to_its_end(tmp_path: Path, base: BaseShap
         (1 << 62).to_bytes(8, "little") + b"{}",
         (64 << 20).to_bytes(8, "little") + b" " * (65 << 20),
         with_header(b"{" * 1000),
+        with_header(b'{"a":{"dtype":"F32","shape":[%b],"data_offsets":[0,0]}}' % b",".join([b"9" * 4000] * 4000)),
+        with_header(b'{"a":{"dtype":"F32","shape":[%b],"data_offsets":[0,0]}}' % b",".join([b"65536"] * 2_000_000)),
     ],
 )
 def test_weights_that_are_no_sound_safetensors_are_refused(tmp_path: Path, base: BaseShape, content: bytes) -> None:

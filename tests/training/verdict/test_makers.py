@@ -61,7 +61,8 @@ REGEX = r"(?:.*?(?:language|text).*?(?:self_attn|mlp).*?(?:q_proj|up_proj|down_p
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> BaseShape:
-    return write_base(tmp_path_factory.mktemp("base") / "tiny")
+    more = {f"model.layers.{layer}.self_attn.o_proj.weight": (8, 8) for layer in range(2)}
+    return write_base(tmp_path_factory.mktemp("base") / "tiny", more=more)
 
 
 @pytest.mark.parametrize(
@@ -75,8 +76,21 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> BaseShape:
         {**NEWEST_PEFT, "init_lora_weights": "eva", "eva_config": {"rho": 2}},
         {**NEWEST_PEFT, "init_lora_weights": "mica"},
         {**UNSLOTH, "target_modules": REGEX},
+        {**NEWEST_PEFT, "target_modules": ["q_proj", "up_proj", "down_proj", "o_proj"], "exclude_modules": ["o_proj"]},
+        {**NEWEST_PEFT, "target_modules": ["q_proj", "up_proj", "down_proj", "o_proj"], "exclude_modules": ".*o_proj"},
     ],
-    ids=["PEFT 0.21", "PEFT 0.2", "Unsloth", "Axolotl", "LLaMA-Factory", "EVA", "MiCA", "Unsloth on a base that sees"],
+    ids=[
+        "PEFT 0.21",
+        "PEFT 0.2",
+        "Unsloth",
+        "Axolotl",
+        "LLaMA-Factory",
+        "EVA",
+        "MiCA",
+        "Unsloth on a base that sees",
+        "names left out",
+        "a pattern left out",
+    ],
 )
 @pytest.mark.case("adapter-weight-names")
 def test_an_adapter_of_another_maker_is_taken(tmp_path: Path, base: BaseShape, config: dict[str, Any]) -> None:
@@ -146,6 +160,7 @@ def test_weights_under_names_that_the_engine_would_pass_over_are_named(
         "D:\\models\\tiny\\",
         "/root/.cache/huggingface/hub/models--acme--tiny/snapshots/0a1b2c",
         "models--acme--tiny/snapshots/0a1b2c/",
+        "C:\\hub\\models--tiny\\snapshots\\0a1b2c",
         "/data/tiny/",
         "acme/tiny",
     ],
