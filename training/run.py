@@ -227,8 +227,8 @@ def _adopt_start(recipe: Recipe, start: Path, base: BaseShape) -> Recipe:
         message = f"The adapter to start from has the rank {config.r}, and the recipe {recipe.rank}. Give it the same."
         raise TrainingError("start_unusable", message)
     targets = config.target_modules
-    if not isinstance(targets, list):  # a pattern isn't evaluated; what it chose has its weights
-        targets = "all-linear" if targets == "all-linear" else verdict.modules
+    if config.exclude_modules or not isinstance(targets, list):  # nobody evaluates a pattern
+        targets = "all-linear" if targets == "all-linear" and not config.exclude_modules else verdict.modules
     # One scale, however its config writes it.
     return msgspec.structs.replace(recipe, alpha=config.scale * config.r, target_modules=targets)
 

@@ -46,7 +46,7 @@ def verdict(base_model: Path, adapter: Path) -> Verdict:
     "changes",
     [{}, {"use_rslora": True}, {"target_modules": ["q_proj", "v_proj"]}, {"init_lora_weights": "gaussian"},
      {"layers_to_transform": [1], "target_modules": ["q_proj"]}, {"exclude_modules": ["lm_head"]},
-     {"target_modules": r".*\.q_proj"}, {"init_lora_weights": "mica"}],
+     {"target_modules": r".*\.q_proj"}, {"init_lora_weights": "mica"}, {"exclude_modules": ["k_proj"]}],
 )  # fmt: skip
 def test_a_plain_lora_of_peft_passes(base_model: Path, tmp_path: Path, changes: dict[str, Any]) -> None:
     result = verdict(base_model, save(base_model, tmp_path / "a", lora(**changes)))
@@ -105,6 +105,11 @@ def test_a_pattern_that_takes_hours_is_evaluated_by_nobody(base_model: Path, tmp
     assert {name.rpartition(".")[2] for name in adapted} == {"q_proj"}
     start = _adopt_start(Recipe(rank=8), adapter, BaseShape.read(base_model))
     assert start.target_modules == ["q_proj"]
+
+
+def test_what_an_adapter_leaves_out_is_not_trained_on_from_there(base_model: Path, tmp_path: Path) -> None:
+    adapter = save(base_model, tmp_path / "a", lora(target_modules=["q_proj", "k_proj"], exclude_modules=["k_proj"]))
+    assert _adopt_start(Recipe(rank=8), adapter, BaseShape.read(base_model)).target_modules == ["q_proj"]
 
 
 def test_an_adapter_of_another_method_is_refused(base_model: Path, tmp_path: Path) -> None:
