@@ -206,7 +206,7 @@ class ComparisonService:
         total: int,
     ) -> ComparisonRow:
         comparisons = ComparisonRepository(session, self._tenant)
-        if await comparisons.count() >= MOST_COMPARISONS:
+        if await comparisons.count_rows() >= MOST_COMPARISONS:
             raise TooManyRequests(
                 f"You have {MOST_COMPARISONS} comparisons, the most that a tenant may have. Delete those that aren't "
                 "needed.",
