@@ -76,11 +76,11 @@ async def test_a_row_is_locked_and_counted_as_it_is_now_and_for_its_tenant_only(
         Files(session, "a").add(row("f1", 1))
     async with database.begin() as session:
         files = Files(session, "a")
-        assert (await files.get("f1")).filename == "f"
+        loaded = await files.get("f1")
         await files.update_rows(filename="g")
         locked = await files.lock("f1")
-        assert locked is not None
-        assert locked.filename == "g"
+        assert locked is loaded
+        assert loaded.filename == "g"
         assert await Files(session, "b").lock("f1") is None
         counts = [await files.count_rows(), await files.count_rows(FileRow.filename == "f")]
         assert [*counts, await Files(session, "b").count_rows()] == [1, 0, 0]
