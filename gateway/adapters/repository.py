@@ -83,12 +83,12 @@ class AdapterRepository(Repository[AdapterRow]):
     async def lock_ready(self, model: str) -> AdapterRow | None:
         """Find an adapter that may answer requests, and keep it so until the unit of work ends."""
         where = (AdapterRow.model == model, AdapterRow.status == AdapterStatus.READY.value)
-        return (await self.session.scalars(self.select_for_update(*where))).one_or_none()
+        return await self.lock_one(*where)
 
     async def lock_deletable(self, model: str) -> AdapterRow | None:
         """Find an adapter that its owner may delete, and keep it so until the unit of work ends."""
         where = (AdapterRow.model == model, AdapterRow.status.in_(_DELETABLE))
-        return (await self.session.scalars(self.select_for_update(*where))).one_or_none()
+        return await self.lock_one(*where)
 
     async def lock_checkpoints(self, adapter: AdapterRow) -> Sequence[AdapterRow]:
         """List the checkpoints of an adapter's own training that may be deleted; a checkpoint has none."""

@@ -10,10 +10,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from gateway.answers.counts import COUNT_SECONDS
 from gateway.answers.log import AnswerLog
 from gateway.answers.record import AnswerRecord, CitedPassage, Counts
-from gateway.answers.repository import AnswerDocumentRepository, AnswerName, AnswerRepository, delete_answers
+from gateway.answers.repository import AnswerDocumentRepository, AnswerName, AnswerRepository
 from gateway.answers.schemas import DocumentAnswer, DocumentAnswerList
 from gateway.answers.tables import AnswerDocumentRow, AnswerRow
-from gateway.db import cut_slices, explain_full_disk
+from gateway.db import cut_slices, delete_before, explain_full_disk
 from gateway.errors import NotFound, Unavailable
 from gateway.pages import PageRequest
 from gateway.tenants.service import keeps_cited_text
@@ -35,7 +35,7 @@ _CLOCK_SECONDS = 30.0
 
 async def delete_old_answers(session: AsyncSession, before: int, limit: int) -> int:
     """Delete at most `limit` records of any tenant from before a Unix time, and return the number."""
-    return await delete_answers(session, before, limit)
+    return await delete_before(session, AnswerRow.created_at, before, limit)
 
 
 async def list_citing_records(

@@ -159,7 +159,7 @@ def _to_line(arm: ArmFigures, report: AdviceReport) -> tuple[str, ...]:
 
 
 def _format(estimate: Estimate | None) -> str:
-    return "–" if estimate is None else f"{estimate.value:.2f} ({estimate.low:.2f}–{estimate.high:.2f})"
+    return "–" if estimate is None else str(estimate)
 
 
 def _say_words(report: AdviceReport) -> None:

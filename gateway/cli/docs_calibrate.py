@@ -117,7 +117,7 @@ def _to_line(name: str, abstention: Abstention, refused: Estimate | None) -> tup
 
 
 def _format(estimate: Estimate | None) -> str:
-    return "–" if estimate is None else f"{estimate.value:.2f} ({estimate.low:.2f}–{estimate.high:.2f})"
+    return "–" if estimate is None else str(estimate)
 
 
 def _describe_outcome(report: CalibrationReport) -> str:

@@ -1,12 +1,12 @@
 from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
-from typing import Any, cast
+from typing import cast
 
-from sqlalchemy import CursorResult, delete, func, select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.comparisons.tables import ComparisonItemRow, ComparisonRow, ComparisonVoteRow
-from gateway.db import Repository, cut_slices, take_fitting
+from gateway.db import Repository, cut_slices, delete_listed, take_fitting
 
 __all__ = ["ComparisonItemRepository", "ComparisonRepository", "ComparisonVoteRepository", "delete_comparisons"]
 
@@ -14,13 +14,6 @@ __all__ = ["ComparisonItemRepository", "ComparisonRepository", "ComparisonVoteRe
 class ComparisonRepository(Repository[ComparisonRow]):
     table = ComparisonRow
     noun = "comparison"
-
-    async def lock(self, id: str) -> ComparisonRow | None:
-        """Find a comparison as it is now, and keep others from changing it until the unit of work ends."""
-        return (await self.session.scalars(self.select_for_update(ComparisonRow.id == id))).one_or_none()
-
-    async def count(self) -> int:
-        return await self.session.scalar(self.select().with_only_columns(func.count())) or 0
 
 
 class ComparisonItemRepository(Repository[ComparisonItemRow]):
@@ -60,12 +53,10 @@ class ComparisonVoteRepository(Repository[ComparisonVoteRow]):
 
     async def lock_of(self, item_id: str, voter: str) -> ComparisonVoteRow | None:
         """Find a voter's vote on an item, and keep others from changing it until the unit of work ends."""
-        query = self.select_for_update(ComparisonVoteRow.item_id == item_id, ComparisonVoteRow.voter == voter)
-        return (await self.session.scalars(query)).one_or_none()
+        return await self.lock_one(ComparisonVoteRow.item_id == item_id, ComparisonVoteRow.voter == voter)
 
     async def count_of(self, item_id: str) -> int:
-        query = self.select(ComparisonVoteRow.item_id == item_id).with_only_columns(func.count())
-        return await self.session.scalar(query) or 0
+        return await self.count_rows(ComparisonVoteRow.item_id == item_id)
 
     async def count_by_item(self, comparison_id: str) -> dict[str, Counter[str]]:
         """Count the votes for `a`, `b` and `tie` on each item of a comparison, by its id."""
@@ -83,11 +74,11 @@ class ComparisonVoteRepository(Repository[ComparisonVoteRow]):
 
     async def choose_corrections(self, comparison_id: str, most: int, most_characters: int) -> tuple[list[str], int]:
         """Return the ids of the newest votes with corrections, as many as fit, and the number of the others."""
-        query = self.select(
-            ComparisonVoteRow.comparison_id == comparison_id, ComparisonVoteRow.corrected_reply.is_not(None)
+        where = (ComparisonVoteRow.comparison_id == comparison_id, ComparisonVoteRow.corrected_reply.is_not(None))
+        total = await self.count_rows(*where)
+        sizes = self.select(*where).with_only_columns(
+            ComparisonVoteRow.id, func.length(ComparisonVoteRow.corrected_reply)
         )
-        total = await self.session.scalar(query.with_only_columns(func.count())) or 0
-        sizes = query.with_only_columns(ComparisonVoteRow.id, func.length(ComparisonVoteRow.corrected_reply))
         newest = sizes.order_by(ComparisonVoteRow.created_at.desc(), ComparisonVoteRow.id.desc()).limit(most)
         ids = take_fitting(cast("list[tuple[str, int]]", (await self.session.execute(newest)).all()), most_characters)
         return ids, total - len(ids)
@@ -116,6 +107,5 @@ async def delete_comparisons(session: AsyncSession, before: int, limit: int) -> 
     for table, of in ((votes, votes.comparison_id), (items, items.comparison_id), (ComparisonRow, ComparisonRow.id)):
         if deleted < limit:
             some = select(table.id).where(of.in_(ids)).limit(limit - deleted)
-            statement = delete(table).where(table.id.in_(some)).execution_options(synchronize_session=False)
-            deleted += cast(CursorResult[Any], await session.execute(statement)).rowcount
+            deleted += await delete_listed(session, table, some)
     return deleted

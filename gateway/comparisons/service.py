@@ -157,7 +157,7 @@ class ComparisonService:
         async with self._database.begin() as session:
             row = await get_comparison(session, self._tenant, id)
             if row.status in jobs.ENDED or row.job_id is None:
-                raise BadRequest(f"The comparison {id} has {row.status} already.", code="job_ended")
+                raise BadRequest(f"The comparison {id} has ended already ({row.status}).", code="job_ended")
             await jobs.cancel_subject(session, row)
             return _to_schema(row)
 
@@ -206,7 +206,7 @@ class ComparisonService:
         total: int,
     ) -> ComparisonRow:
         comparisons = ComparisonRepository(session, self._tenant)
-        if await comparisons.count() >= MOST_COMPARISONS:
+        if await comparisons.count_rows() >= MOST_COMPARISONS:
             raise TooManyRequests(
                 f"You have {MOST_COMPARISONS} comparisons, the most that a tenant may have. Delete those that aren't "
                 "needed.",

@@ -3,7 +3,15 @@
 from gateway.db.base import Base, Owned
 from gateway.db.database import Database, explain_full_disk, find_sqlite_file, is_disk_full, lock, open_database
 from gateway.db.recent import Recent
-from gateway.db.repository import Page, Repository, cut_slices, read_page, take_fitting
+from gateway.db.repository import (
+    Page,
+    Repository,
+    cut_slices,
+    delete_before,
+    delete_listed,
+    read_page,
+    take_fitting,
+)
 
 __all__ = [
     "Base",
@@ -13,6 +21,8 @@ __all__ = [
     "Recent",
     "Repository",
     "cut_slices",
+    "delete_before",
+    "delete_listed",
     "explain_full_disk",
     "find_sqlite_file",
     "is_disk_full",

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Generic, TypeVar, cast
 
-from sqlalchemy import ColumnElement, CursorResult, Select, delete, insert, select, tuple_, update
+from sqlalchemy import ColumnElement, CursorResult, Select, delete, func, insert, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.sql.base import ExecutableOption
@@ -12,7 +12,7 @@ from gateway.db.base import Owned
 from gateway.errors import BadRequest, NotFound
 from gateway.ids import seconds_of
 
-__all__ = ["Page", "Repository", "cut_slices", "read_page", "take_fitting"]
+__all__ = ["Page", "Repository", "cut_slices", "delete_before", "delete_listed", "read_page", "take_fitting"]
 
 Row = TypeVar("Row", bound=Owned)
 Item = TypeVar("Item")
@@ -76,6 +76,18 @@ async def read_page(
     return Page(rows[::-1] if backward else rows, has_more)
 
 
+async def delete_before(session: AsyncSession, time: InstrumentedAttribute[Any], before: int, limit: int) -> int:
+    """Delete at most `limit` rows of all tenants whose `time` is before a Unix time, and return the number."""
+    table = cast("type[Owned]", time.class_)
+    return await delete_listed(session, table, select(table.id).where(time < before).order_by(time).limit(limit))
+
+
+async def delete_listed(session: AsyncSession, table: type[Owned], ids: Select[str] | Collection[str]) -> int:
+    """Delete rows, of whatever tenants, by their ids or a query for those, and return the number."""
+    statement = delete(table).where(table.id.in_(ids)).execution_options(synchronize_session=False)
+    return cast(CursorResult[Any], await session.execute(statement)).rowcount
+
+
 class Repository(Generic[Row]):
     """Reads and writes one table for one tenant; another tenant's rows don't exist here.
 
@@ -115,6 +127,17 @@ class Repository(Generic[Row]):
 
     async def find_one(self, *where: ColumnElement[bool]) -> Row | None:
         return (await self.session.scalars(self.select(*where))).one_or_none()
+
+    async def lock(self, id: str) -> Row | None:
+        """Find a row as it is now, and keep others from changing it until the unit of work ends."""
+        return await self.lock_one(self.table.id == id)
+
+    async def lock_one(self, *where: ColumnElement[bool]) -> Row | None:
+        """Find the one row that `where` selects, as `lock` does."""
+        return (await self.session.scalars(self.select_for_update(*where))).one_or_none()
+
+    async def count_rows(self, *where: ColumnElement[bool]) -> int:
+        return await self.session.scalar(self.select(*where).with_only_columns(func.count())) or 0
 
     async def list_all(self, *where: ColumnElement[bool]) -> Sequence[Row]:
         return (await self.session.scalars(self.select(*where).order_by(self.table.created_at, self.table.id))).all()

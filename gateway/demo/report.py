@@ -15,7 +15,7 @@ from gateway.demo.first_answers import FirstAnswer
 from gateway.demo.size import SIZES, Promises
 from gateway.demo.swap import SwapOutcome
 from gateway.demo.training import TrainedAdapter
-from gateway.evaluation import Estimate, ScoredAnswer, VariantResult
+from gateway.evaluation import ScoredAnswer, VariantResult
 
 __all__ = ["METHOD", "Report", "find_shortfalls", "make_table"]
 
@@ -107,19 +107,15 @@ def make_table(
     for label, result in rows:
         table.add_row(
             label,
-            _format_estimate(result.style),
-            _format_estimate(result.facts),
-            _format_estimate(result.cited) if result.cited else "–",
+            str(result.style),
+            str(result.facts),
+            str(result.cited) if result.cited else "–",
             f"{result.prompt_tokens:.0f}",
             _format_seconds(result.first_token),
             _format_seconds(result.latency),
             str(result.style.n),
         )
     return table
-
-
-def _format_estimate(estimate: Estimate) -> str:
-    return f"{estimate.value:.2f} ({estimate.low:.2f}–{estimate.high:.2f})"
 
 
 def _format_seconds(seconds: float | None) -> str:

@@ -1,7 +1,7 @@
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, cast
 
 import msgspec
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from gateway.answers.log import AnswerLog
@@ -10,8 +10,7 @@ from gateway.diagnoses.schemas import Diagnosis, DiagnosisCreate, DiagnosisDelet
 from gateway.diagnoses.service import DiagnosisService, DiagnosisSources
 from gateway.evals.run_service import EvalRunService
 from gateway.gates.service import GateService
-from gateway.pages import PageRequest
-from gateway.web.dependencies import CurrentState, ManageKey
+from gateway.web.dependencies import CurrentState, ManageKey, NewestPage
 from gateway.web.error_responses import declare_errors
 from gateway.web.lean_route import read_model
 from gateway.web.state import part_of
@@ -48,14 +47,8 @@ async def create_diagnosis(request: Request, diagnoses: Diagnoses) -> Diagnosis:
 
 
 @router.get("")
-async def list_diagnoses(
-    diagnoses: Diagnoses,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    order: Literal["asc", "desc"] = "desc",
-    after: str | None = None,
-    before: str | None = None,
-) -> DiagnosisList:
-    return await diagnoses.list(PageRequest(limit, order, after, before))
+async def list_diagnoses(diagnoses: Diagnoses, page: NewestPage) -> DiagnosisList:
+    return await diagnoses.list(page)
 
 
 @router.get("/{diagnosis_id}")

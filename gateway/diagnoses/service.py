@@ -15,12 +15,12 @@ from gateway.artifacts import Artifacts
 from gateway.assistants import AssistantRow
 from gateway.assistants.release import split_release
 from gateway.assistants.service import find_assistant, find_release, list_current_stages
-from gateway.db import Database, cut_slices
+from gateway.db import Database, cut_slices, delete_before
 from gateway.diagnoses.case_sources import SourceCases, read_gate, read_request, read_run, read_votes
 from gateway.diagnoses.cases import DiagnosisInputs, DiagnosisOptions
 from gateway.diagnoses.diagnosis_page import render_page
 from gateway.diagnoses.report import DiagnosisReport, list_documents, withhold_passages
-from gateway.diagnoses.repository import DiagnosisRepository, delete_diagnoses
+from gateway.diagnoses.repository import DiagnosisRepository
 from gateway.diagnoses.schemas import (
     MOST_FAILURES,
     MOST_PASSES,
@@ -51,7 +51,7 @@ _Sources = list[SourceCases]  # the service's own `list` hides the type
 
 async def delete_old_diagnoses(session: AsyncSession, before: int, limit: int) -> int:
     """Delete at most `limit` diagnoses of any tenant that ended before a Unix time, and return the number."""
-    return await delete_diagnoses(session, before, limit)
+    return await delete_before(session, DiagnosisRow.finished_at, before, limit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +172,7 @@ class DiagnosisService:
         async with self._database.begin() as session:
             row = await self._find(session, id)
             if row.status in jobs.ENDED:
-                raise BadRequest(f"The diagnosis {id} has {row.status} already.", code="job_ended")
+                raise BadRequest(f"The diagnosis {id} has ended already ({row.status}).", code="job_ended")
             await jobs.cancel_subject(session, row)
             return _to_schema(row)
 

@@ -2,10 +2,10 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, delete, func, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from gateway.db import Page, Repository, read_page
+from gateway.db import Page, Repository, delete_listed, read_page
 from gateway.errors import BadRequest
 from gateway.evals.tables import EvalOutputItemRow, EvalRow, EvalRunRow
 from gateway.pages import PageRequest
@@ -44,9 +44,6 @@ class EvalRepository(Repository[EvalRow]):
     table = EvalRow
     noun = "eval"
 
-    async def count(self) -> int:
-        return await self.session.scalar(self.select().with_only_columns(func.count())) or 0
-
     async def list_page_by_update(self, request: PageRequest) -> Page[EvalRow]:
         """Return a page in the order of the last changes; cursors are ids of evals that are there."""
         columns = (EvalRow.updated_at, EvalRow.id)
@@ -63,10 +60,6 @@ class EvalRepository(Repository[EvalRow]):
 class EvalRunRepository(Repository[EvalRunRow]):
     table = EvalRunRow
     noun = "eval run"
-
-    async def lock(self, id: str) -> EvalRunRow | None:
-        """Find a run as it is now, and keep others from changing it until the unit of work ends."""
-        return (await self.session.scalars(self.select_for_update(EvalRunRow.id == id))).one_or_none()
 
 
 class EvalOutputItemRepository(Repository[EvalOutputItemRow]):
@@ -113,12 +106,7 @@ async def delete_old_runs(session: AsyncSession, before: int, limit: int) -> int
     """
     old = select(EvalRunRow.id).where(EvalRunRow.finished_at < before)
     items = select(EvalOutputItemRow.id).where(EvalOutputItemRow.run_id.in_(old)).limit(limit)
-    deleted = await _delete(session, delete(EvalOutputItemRow).where(EvalOutputItemRow.id.in_(items)))
+    deleted = await delete_listed(session, EvalOutputItemRow, items)
     if deleted < limit:
-        deleted += await _delete(session, delete(EvalRunRow).where(EvalRunRow.id.in_(old.limit(limit - deleted))))
+        deleted += await delete_listed(session, EvalRunRow, old.limit(limit - deleted))
     return deleted
-
-
-async def _delete(session: AsyncSession, statement: Any) -> int:
-    result = await session.execute(statement.execution_options(synchronize_session=False))
-    return cast(CursorResult[Any], result).rowcount

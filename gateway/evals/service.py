@@ -61,7 +61,7 @@ class EvalService:
             )
         check_item_schema(config.item_schema)
         check_criteria(request.testing_criteria)
-        if await self._evals.count() >= MOST_EVALS:
+        if await self._evals.count_rows() >= MOST_EVALS:
             raise TooManyRequests(
                 f"You have {MOST_EVALS} evals, the most that a tenant may have. Delete those that aren't needed.",
                 code="too_many_evals",

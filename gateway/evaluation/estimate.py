@@ -29,6 +29,9 @@ class Estimate(Struct, frozen=True):
     high: float
     interval: str
 
+    def __str__(self) -> str:
+        return f"{self.value:.2f} ({self.low:.2f}–{self.high:.2f})"
+
 
 def estimate_share(outcomes: Sequence[bool | int]) -> Estimate:
     """Return the share of successes with Wilson's interval, which stays honest at 0 and 1.

@@ -52,7 +52,7 @@ def draw_interval(
         start + width * min(max((share - bottom) / (top - bottom), 0.0), 1.0)
         for share in (estimate.low, estimate.high, estimate.value)
     )
-    tip = f"{title}: {estimate.value:.2f} ({estimate.low:.2f}–{estimate.high:.2f}), n = {estimate.n}"
+    tip = f"{title}: {estimate}, n = {estimate.n}"
     return (
         f"<g><title>{escape(tip)}</title>"
         f'<line class="{series} whisker" x1="{low:.1f}" x2="{high:.1f}" y1="{y:.1f}" y2="{y:.1f}"/>'

@@ -1,12 +1,11 @@
-from typing import Annotated, Literal
+from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends
 from fastapi.responses import FileResponse
 
 from gateway.evaluation_jobs.schemas import Evaluation, EvaluationCreate, EvaluationDeleted, EvaluationList
 from gateway.evaluation_jobs.service import EvaluationService
-from gateway.pages import PageRequest
-from gateway.web.dependencies import CurrentState, ManageKey
+from gateway.web.dependencies import CurrentState, ManageKey, NewestPage
 from gateway.web.error_responses import declare_errors
 
 __all__ = ["router"]
@@ -28,14 +27,8 @@ async def create_evaluation(request: EvaluationCreate, evaluations: Evaluations)
 
 
 @router.get("")
-async def list_evaluations(
-    evaluations: Evaluations,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    order: Literal["asc", "desc"] = "desc",
-    after: str | None = None,
-    before: str | None = None,
-) -> EvaluationList:
-    return await evaluations.list(PageRequest(limit, order, after, before))
+async def list_evaluations(evaluations: Evaluations, page: NewestPage) -> EvaluationList:
+    return await evaluations.list(page)
 
 
 @router.get("/{evaluation_id}")

@@ -12,13 +12,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway import jobs
 from gateway.artifacts import Artifacts
-from gateway.db import Database
+from gateway.db import Database, delete_before
 from gateway.errors import BadRequest, Conflict
 from gateway.evaluation.label_rows import read_rows
 from gateway.evaluation.labels import BadLabels, LabelledQuestion, merge_questions
 from gateway.evaluation_jobs.advice_inputs import AdviceInputs, check_adapter, pin_prompt, read_advice_rows
 from gateway.evaluation_jobs.label_inputs import LabelInputs, SearchWay
-from gateway.evaluation_jobs.repository import EvaluationRepository, delete_evaluations
+from gateway.evaluation_jobs.repository import EvaluationRepository
 from gateway.evaluation_jobs.schemas import (
     MOST_QUESTIONS,
     Evaluation,
@@ -52,7 +52,7 @@ _ADVICE_ROWS = 100
 
 async def delete_old_evaluations(session: AsyncSession, before: int, limit: int) -> int:
     """Delete at most `limit` evaluations of any tenant that ended before a Unix time, and return the number."""
-    return await delete_evaluations(session, before, limit)
+    return await delete_before(session, EvaluationRow.finished_at, before, limit)
 
 
 class EvaluationService:
@@ -135,7 +135,7 @@ class EvaluationService:
         async with self._database.begin() as session:
             row = await self._find(session, id)
             if row.status in jobs.ENDED or row.job_id is None:
-                raise BadRequest(f"The evaluation {id} has {row.status} already.", code="job_ended")
+                raise BadRequest(f"The evaluation {id} has ended already ({row.status}).", code="job_ended")
             await jobs.cancel_subject(session, row)
             return _to_schema(row)
 

@@ -1,7 +1,7 @@
 from collections.abc import Sequence
 from typing import cast
 
-from sqlalchemy import ColumnElement, func
+from sqlalchemy import ColumnElement
 
 from gateway.db import Repository, take_fitting
 from gateway.feedback.tables import FeedbackRow
@@ -15,19 +15,14 @@ class FeedbackRepository(Repository[FeedbackRow]):
 
     async def lock_of(self, answer_id: str, voter: str) -> FeedbackRow | None:
         """Find a voter's feedback on an answer, and keep others from changing it until the unit of work ends."""
-        query = self.select_for_update(FeedbackRow.answer_id == answer_id, FeedbackRow.voter == voter)
-        return (await self.session.scalars(query)).one_or_none()
-
-    async def count(self) -> int:
-        return await self.session.scalar(self.select().with_only_columns(func.count())) or 0
+        return await self.lock_one(FeedbackRow.answer_id == answer_id, FeedbackRow.voter == voter)
 
     async def choose_newest(
         self, *where: ColumnElement[bool], most: int, most_bytes: int
     ) -> tuple[list[tuple[str, int]], int]:
         """Return ids and bytes of the newest feedback, newest first, as much as fits; and the number of the rest."""
-        query = self.select(*where)
-        total = await self.session.scalar(query.with_only_columns(func.count())) or 0
-        newest = query.order_by(FeedbackRow.created_at.desc(), FeedbackRow.id.desc()).limit(most)
+        total = await self.count_rows(*where)
+        newest = self.select(*where).order_by(FeedbackRow.created_at.desc(), FeedbackRow.id.desc()).limit(most)
         rows = await self.session.execute(newest.with_only_columns(FeedbackRow.id, FeedbackRow.bytes))
         sizes = cast("list[tuple[str, int]]", rows.all())
         newest_sizes = sizes[: len(take_fitting(sizes, most_bytes))]

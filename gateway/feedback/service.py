@@ -192,7 +192,7 @@ class FeedbackService:
         return FeedbackDeleted(id=id)
 
     async def _check_room(self) -> None:
-        if await self._feedback.count() >= MOST_FEEDBACK:
+        if await self._feedback.count_rows() >= MOST_FEEDBACK:
             raise TooManyRequests(
                 f"You have feedback of {MOST_FEEDBACK:,} votes, the most that a tenant may have. Delete what isn't "
                 "needed.",

@@ -32,8 +32,7 @@ class FileRepository(Repository[FileRow]):
 
     async def hold(self, id: str, *, param: str) -> FileRow:
         """Return a file, which nobody else deletes until the unit of work ends, or raise `NotFound`."""
-        row = (await self.session.scalars(self.select_for_update(FileRow.id == id))).one_or_none()
-        return await self.get(id, param=param) if row is None else row
+        return await self.lock(id) or await self.get(id, param=param)
 
     async def get_all(self, ids: Sequence[str], *, param: str) -> dict[str, FileRow]:
         """Return the files by id, or raise `NotFound` for the first that isn't one."""
@@ -53,10 +52,6 @@ class FileRepository(Repository[FileRow]):
 class UploadRepository(Repository[UploadRow]):
     table = UploadRow
     noun = "upload"
-
-    async def lock(self, id: str) -> UploadRow | None:
-        """Find an upload, and keep others from changing it until the unit of work ends."""
-        return (await self.session.scalars(self.select_for_update(UploadRow.id == id))).one_or_none()
 
     async def sum_pending(self) -> tuple[int, int]:
         """Return the number of the tenant's pending uploads, and of the bytes that they will have."""

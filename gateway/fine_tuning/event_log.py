@@ -8,9 +8,10 @@ from typing import Any
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from gateway.db import delete_before
 from gateway.fine_tuning.estimate import TrainingFigures
 from gateway.fine_tuning.lifecycle import has_ended, is_running
-from gateway.fine_tuning.repository import EventRepository, FineTuningJobRepository, delete_events
+from gateway.fine_tuning.repository import EventRepository, FineTuningJobRepository
 from gateway.fine_tuning.tables import EventRow
 from gateway.ids import new_id
 from gateway.jobs import Claim, JobCancelled
@@ -40,7 +41,7 @@ def add_event(
 
 async def delete_old_events(session: AsyncSession, before: int, limit: int) -> int:
     """Delete at most `limit` events of any tenant from before a Unix time, and return the number."""
-    return await delete_events(session, before, limit)
+    return await delete_before(session, EventRow.created_at, before, limit)
 
 
 class EventLog:

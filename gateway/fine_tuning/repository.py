@@ -1,8 +1,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
-from typing import cast as assume
 
-from sqlalchemy import ColumnElement, CursorResult, String, cast, delete, func, select
+from sqlalchemy import ColumnElement, String, cast, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.db import Repository, cut_slices
@@ -14,7 +13,6 @@ __all__ = [
     "EventRepository",
     "FineTuningJobRepository",
     "LearntFactRepository",
-    "delete_events",
     "list_figures",
     "make_metadata_conditions",
 ]
@@ -107,10 +105,3 @@ async def list_figures(session: AsyncSession, model: str, method: str, limit: in
     where += (is_dpo if method == "dpo" else ~is_dpo,)
     newest = select(FineTuningJobRow.braid).where(*where).order_by(FineTuningJobRow.finished_at.desc()).limit(limit)
     return [braid["figures"] for braid in (await session.scalars(newest)).all() if braid.get("figures")]
-
-
-async def delete_events(session: AsyncSession, before: int, limit: int) -> int:
-    """Delete at most `limit` events from before a Unix time and return the number; retention is of all tenants."""
-    old = select(EventRow.id).where(EventRow.created_at < before).order_by(EventRow.created_at).limit(limit)
-    statement = delete(EventRow).where(EventRow.id.in_(old)).execution_options(synchronize_session=False)
-    return assume("CursorResult[Any]", await session.execute(statement)).rowcount

@@ -224,7 +224,7 @@ class FineTuningService:
         await self._jobs.get(id, param="fine_tuning_job_id")
         job = await self._jobs.lock(id)
         if has_ended(job):
-            message = f"The job {id} has {job.status} already, so there is nothing to {verb}."
+            message = f"The job {id} has ended already ({job.status}), so there is nothing to {verb}."
             raise BadRequest(message, code="job_ended")
         return job
 

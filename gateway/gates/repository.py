@@ -1,10 +1,9 @@
 from collections.abc import Collection
-from typing import Any, cast
 
-from sqlalchemy import CursorResult, delete, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from gateway.db import Repository
+from gateway.db import Repository, delete_listed
 from gateway.gates.tables import GateRow
 
 __all__ = ["GateRepository", "delete_gates"]
@@ -17,10 +16,6 @@ class GateRepository(Repository[GateRow]):
     async def find_of(self, assistant: str, number: int) -> GateRow | None:
         return await self.find_one(GateRow.assistant_id == assistant, GateRow.number == number)
 
-    async def lock(self, id: str) -> GateRow | None:
-        """Find a gate as it is now, and keep others from changing it until the unit of work ends."""
-        return (await self.session.scalars(self.select_for_update(GateRow.id == id))).one_or_none()
-
 
 async def delete_gates(session: AsyncSession, before: int, limit: int, releases: Collection[tuple[str, int]]) -> int:
     """Delete at most `limit` gates that ended before a Unix time and return the number; retention is of all tenants.
@@ -30,5 +25,4 @@ async def delete_gates(session: AsyncSession, before: int, limit: int, releases:
     query = select(GateRow.id, GateRow.assistant_id, GateRow.number).where(GateRow.finished_at < before)
     rows = (await session.execute(query.order_by(GateRow.finished_at))).all()
     ids = [id for id, assistant, number in rows if (assistant, number) not in releases][:limit]
-    statement = delete(GateRow).where(GateRow.id.in_(ids)).execution_options(synchronize_session=False)
-    return cast(CursorResult[Any], await session.execute(statement)).rowcount
+    return await delete_listed(session, GateRow, ids)

@@ -143,7 +143,7 @@ class GateService:
         async with self._database.begin() as session:
             gate, release = await self._find(session, name, number)
             if gate.status in jobs.ENDED or gate.job_id is None:
-                raise BadRequest(f"The gate of {name}@{number} has {gate.status} already.", code="job_ended")
+                raise BadRequest(f"The gate of {name}@{number} has ended already ({gate.status}).", code="job_ended")
             await jobs.cancel_subject(session, gate)
             await collect_later(session, self._tenant, drop_rows(gate))
             return await self._describe(session, gate, release, name)

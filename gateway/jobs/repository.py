@@ -11,7 +11,6 @@ from sqlalchemy import (
     Integer,
     Select,
     bindparam,
-    delete,
     func,
     or_,
     select,
@@ -20,7 +19,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
-from gateway.db import Repository, cut_slices
+from gateway.db import Repository, cut_slices, delete_before
 from gateway.jobs.tables import ENDED, JobRow
 
 __all__ = [
@@ -42,8 +41,7 @@ class JobRepository(Repository[JobRow]):
 
     async def count_queued(self, kind: str) -> int:
         """Count the tenant's jobs of a kind that wait."""
-        queued = self.select(JobRow.kind == kind, JobRow.status == "queued").with_only_columns(func.count())
-        return await self.session.scalar(queued) or 0
+        return await self.count_rows(JobRow.kind == kind, JobRow.status == "queued")
 
     async def hold_queued(self, kind: str, subject: str) -> JobRow | None:
         """Find a job that waits, and keep it waiting until the unit of work ends."""
@@ -174,7 +172,5 @@ async def count_live(session: AsyncSession) -> dict[tuple[str, str], int]:
 
 
 async def delete_ended(session: AsyncSession, before: int, limit: int) -> int:
-    """Delete at most `limit` jobs that ended before a Unix time and return the number; retention is of all tenants."""
-    old = select(JobRow.id).where(JobRow.finished_at < before).order_by(JobRow.finished_at).limit(limit)
-    statement = delete(JobRow).where(JobRow.id.in_(old)).execution_options(synchronize_session=False)
-    return cast(CursorResult[Any], await session.execute(statement)).rowcount
+    """Delete at most `limit` jobs of any tenant that ended before a Unix time, and return the number."""
+    return await delete_before(session, JobRow.finished_at, before, limit)

@@ -14,10 +14,6 @@ class SourceRepository(Repository[SourceRow]):
     table = SourceRow
     noun = "source"
 
-    async def hold(self, id: str) -> SourceRow | None:
-        """Find a source, and let nobody else change it until the unit of work ends."""
-        return (await self.session.scalars(self.select_for_update(SourceRow.id == id))).one_or_none()
-
     async def erase(self, id: str) -> None:
         """Delete a source whose items are gone."""
         await self.delete_rows(SourceRow.id == id)

@@ -121,7 +121,7 @@ class FolderWatch:
 
     async def _ask(self, row: SourceRow) -> None:
         async with self._database.begin() as session:
-            source = await SourceRepository(session, row.tenant_id).hold(row.id)
+            source = await SourceRepository(session, row.tenant_id).lock(row.id)
             if source is not None:
                 await ask_for_sync(session, source)
 

@@ -128,7 +128,7 @@ class SourceService:
         return SourceItemList.of([_item(row, source, documents) for row in page.rows], page)
 
     async def _live(self, id: str) -> SourceRow:
-        row = await self._sources.hold(id)
+        row = await self._sources.lock(id)
         if row is None or row.live_name is None:
             raise NotFound(f"No source with id {id!r} exists. List yours to see their ids.", param="source_id")
         return row

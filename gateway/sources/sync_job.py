@@ -99,7 +99,7 @@ class SyncHandler:
 
     async def run(self, claim: Claim) -> None:
         async with claim.begin() as session:
-            source = await SourceRepository(session, claim.tenant).hold(claim.payload["source"])
+            source = await SourceRepository(session, claim.tenant).lock(claim.payload["source"])
             if source is None:
                 return
             if source.live_name is not None:
@@ -117,7 +117,7 @@ class SyncHandler:
 
     async def record_end(self, session: AsyncSession, claim: Claim, outcome: Outcome) -> None:
         """Write why the sync ended, and when the schedule tries again."""
-        source = await SourceRepository(session, claim.tenant).hold(claim.payload["source"])
+        source = await SourceRepository(session, claim.tenant).lock(claim.payload["source"])
         if source is None:
             return
         if source.live_name is None:
@@ -249,7 +249,7 @@ async def _delete(claim: Claim, source: SourceRow, keys: Sequence[str]) -> None:
 async def _ask(claim: Claim, id: str, plan: Plan) -> None:
     """Stop before anything is done: somebody may have emptied the source by mistake, or it may be the wrong one."""
     async with claim.begin() as session:
-        source = await SourceRepository(session, claim.tenant).hold(id)
+        source = await SourceRepository(session, claim.tenant).lock(id)
         if source is not None:
             source.status, source.deletions = _status("needs_confirmation", source, claim), plan.deletions
             source.error_code = source.error_message = None
@@ -259,7 +259,7 @@ async def _ask(claim: Claim, id: str, plan: Plan) -> None:
 
 async def _finish(claim: Claim, id: str, listing: Listing) -> None:
     async with claim.begin() as session:
-        source = await SourceRepository(session, claim.tenant).hold(id)
+        source = await SourceRepository(session, claim.tenant).lock(id)
         if source is None or source.live_name is None:
             return
         now = time.time()

@@ -1,12 +1,11 @@
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Query, Request
 
 from gateway.files.upload import MAX_UPLOAD_BYTES
-from gateway.pages import PageRequest
 from gateway.vector_stores.document_schemas import Document, DocumentDeleted, DocumentList
 from gateway.vector_stores.document_service import DocumentService
-from gateway.web.dependencies import CurrentState, ManageKey
+from gateway.web.dependencies import CurrentState, ManageKey, NewestPage
 from gateway.web.error_responses import declare_errors
 from gateway.web.presence import Presence
 
@@ -58,15 +57,8 @@ async def put_document(
 
 
 @router.get("")
-async def list_documents(
-    vector_store_id: str,
-    documents: Documents,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    order: Literal["asc", "desc"] = "desc",
-    after: str | None = None,
-    before: str | None = None,
-) -> DocumentList:
-    return await documents.list(vector_store_id, PageRequest(limit, order, after, before))
+async def list_documents(vector_store_id: str, documents: Documents, page: NewestPage) -> DocumentList:
+    return await documents.list(vector_store_id, page)
 
 
 @router.get("/{key:path}")

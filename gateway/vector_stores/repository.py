@@ -51,7 +51,7 @@ class StoreRepository(Repository[StoreRow]):
 
     async def take_fence(self, id: str) -> StoreRow | None:
         """Return a store with the fence of its next writer; None where it is gone."""
-        row = (await self.session.scalars(self.select_for_update(StoreRow.id == id))).one_or_none()
+        row = await self.lock(id)
         if row is not None:
             row.index_fence += 1
         return row

@@ -13,7 +13,17 @@ from gateway.tenants.authenticator import Principal, Scope
 from gateway.web.request_log import note_tenant
 from gateway.web.state import State, state_of
 
-__all__ = ["AdminKey", "ChatKey", "CurrentState", "KeyCheck", "ManageKey", "OwnPage", "ReadSession", "WriteSession"]
+__all__ = [
+    "AdminKey",
+    "ChatKey",
+    "CurrentState",
+    "KeyCheck",
+    "ManageKey",
+    "NewestPage",
+    "OwnPage",
+    "ReadSession",
+    "WriteSession",
+]
 
 _bearer = HTTPBearer(auto_error=False, description="A key made by POST /api/keys.")
 
@@ -64,6 +74,19 @@ async def _page(
 
 OwnPage = Annotated[PageRequest, Depends(_page)]
 """The page that a client asks for of a list of Braid's own, oldest first unless it says otherwise."""
+
+
+async def _newest_page(
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    order: Literal["asc", "desc"] = "desc",
+    after: str | None = None,
+    before: str | None = None,
+) -> PageRequest:
+    return PageRequest(limit, order, after, before)
+
+
+NewestPage = Annotated[PageRequest, Depends(_newest_page)]
+"""The page that a client asks for of a list that grows, newest first unless it says otherwise."""
 
 # scope="function": the commit happens before the answer is sent, so that an answer never promises what was not kept.
 WriteSession = Annotated[AsyncSession, Depends(_writing, scope="function")]

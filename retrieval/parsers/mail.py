@@ -12,7 +12,7 @@ from retrieval.errors import DocumentUnreadable
 from retrieval.parsers.encodings import decode_declared, decode_legacy, decode_unicode
 from retrieval.parsers.formats import MAILBOX_LINE
 from retrieval.parsers.html import parse_html
-from retrieval.parsers.mail_envelopes import open_envelopes
+from retrieval.parsers.mail_envelopes import open_envelopes, read_bytes
 from retrieval.parsers.ocr import OcrMissing
 from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
 from retrieval.parsers.sniff import sniff
@@ -144,7 +144,7 @@ class _Reader:
             inner = _Reader(self._limits, self._depth + 1)
             subject = inner.add(part.get_payload(0), 1) if part.is_multipart() else ""  # pyright: ignore[reportArgumentType]
             return inner.writer.finish("message/rfc822", subject)
-        format_, content = sniff(_read_bytes(part), name)
+        format_, content = sniff(read_bytes(part), name)
         if format_.kind == "email":
             inner = _Reader(self._limits, self._depth + 1)
             inner.add(_read_message(content.data), 1)
@@ -198,7 +198,7 @@ def _list_texts(part: Message, depth: int = 0) -> list[Message]:
         return [text for form in texts for text in form]
     # A message of several parts that doesn't say where they end is the text that it is.
     is_text = part.get_content_maintype() == "multipart" or part.get_content_type() in _TEXTS
-    if part.is_multipart() or not is_text or _is_attachment(part) or not _read_bytes(part).strip():
+    if part.is_multipart() or not is_text or _is_attachment(part) or not read_bytes(part).strip():
         return []
     return [part]
 
@@ -209,7 +209,7 @@ def _choose_form(forms: list[list[Message]]) -> list[Message]:
     pages = next((form for form in forms if any(text.get_content_subtype() == "html" for text in form)), None)
     if plain is None or pages is None:
         return plain or pages or (forms[0] if forms else [])
-    words = sum(len(_read_bytes(text).split()) for text in plain)
+    words = sum(len(read_bytes(text).split()) for text in plain)
     return pages if words < _FEW_WORDS and sum(map(_count_words, pages)) > _TIMES * words else plain
 
 
@@ -252,18 +252,13 @@ def _is_attachment(part: Message) -> bool:
     return part.get_content_disposition() == "attachment" or bool(part.get_filename())
 
 
-def _read_bytes(part: Message) -> bytes:
-    payload = part.get_payload(decode=True)
-    return payload if isinstance(payload, bytes) else b""
-
-
 def _decode(part: Message) -> str:
     """Decode a text as declared, else as it looks.
 
     Raises:
         DocumentUnreadable: It looks like none for sure.
     """
-    data = _read_bytes(part)
+    data = read_bytes(part)
     declared = part.get_content_charset("")
     # Old programs declare ASCII whatever they send.
     decoding = decode_declared(data, declared) if declared and declared != "us-ascii" else None

@@ -6,7 +6,7 @@ from email import message_from_bytes
 from email.encoders import encode_base64
 from email.message import Message
 
-__all__ = ["open_envelopes"]
+__all__ = ["open_envelopes", "read_bytes"]
 
 _SMIME = ("application/pkcs7-mime", "application/x-pkcs7-mime")
 _TNEF = ("application/ms-tnef", "application/vnd.ms-tnef")
@@ -37,7 +37,7 @@ def open_envelopes(message: Message) -> list[str]:
 def _open(part: Message, warnings: list[str]) -> None:
     kind, name = part.get_content_type(), (part.get_filename() or "").lower()
     if kind in _SMIME and not part.is_multipart():
-        inner = _open_signed(_read_bytes(part))
+        inner = _open_signed(read_bytes(part))
         if inner is None:
             warnings.append("The message is encrypted (S/MIME). Save its text, then upload it again.")
         _replace(part, [] if inner is None else [message_from_bytes(inner)])
@@ -45,7 +45,7 @@ def _open(part: Message, warnings: list[str]) -> None:
         warnings.append("The message is encrypted (PGP). Save its text, then upload it again.")
         _replace(part, [])
     elif kind in _TNEF or name == "winmail.dat":
-        attachments = list(_read_tnef(_read_bytes(part)))
+        attachments = list(_read_tnef(read_bytes(part)))
         if not attachments:
             warnings.append(
                 "Outlook's winmail.dat has no attachment that can be read. Have it sent as HTML or plain text."
@@ -53,7 +53,8 @@ def _open(part: Message, warnings: list[str]) -> None:
         _replace(part, attachments)
 
 
-def _read_bytes(part: Message) -> bytes:
+def read_bytes(part: Message) -> bytes:
+    """Return the content of a part without parts of its own."""
     payload = part.get_payload(decode=True)
     return payload if isinstance(payload, bytes) else b""
 

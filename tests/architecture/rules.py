@@ -331,7 +331,8 @@ def foreign_arguments(module: Module) -> set[str]:
     return {
         f"{module.path}:{node.name}:{name}"
         for node in module.nodes(ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-        for name in _described_arguments(ast.get_docstring(node) or "") - _parameters(node)
+        if (described := _described_arguments(ast.get_docstring(node) or ""))
+        for name in described - _parameters(node)
     }
 
 

@@ -13,9 +13,15 @@ ENVELOPE = {"message", "type", "param", "code"}
 
 
 @cache
+def describe_api() -> dict[str, Any]:
+    """Return the gateway's OpenAPI, which takes seconds to make; nobody may change it."""
+    return create_app(_unopened).openapi()
+
+
+@cache
 def read_description() -> list[tuple[str, re.Pattern[str], dict[str, Any]]]:
     """Return method, path and responses of every route."""
-    paths = create_app(_unopened).openapi()["paths"]
+    paths = describe_api()["paths"]
     return [
         (method.upper(), _pattern(path), operation["responses"])
         for path, operations in paths.items()

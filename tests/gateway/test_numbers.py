@@ -7,9 +7,9 @@ from typing import Any
 import httpx2
 import pytest
 
-from gateway.app import create_app
 from tests.fakes.passages import FakePassages
 from tests.gateway.conftest import Gateway, on_both_databases
+from tests.gateway.declared import describe_api
 from tests.gateway.test_foreign_ids import BODIES, EVAL, ids
 
 __all__ = ["ids"]
@@ -159,10 +159,7 @@ def replaced(body: Any, path: tuple[Any, ...], text: str) -> str:
 
 
 def operations() -> list[tuple[str, str, dict[str, Any]]]:
-    def unopened() -> Any:
-        raise AssertionError
-
-    paths = create_app(unopened).openapi()["paths"]
+    paths = describe_api()["paths"]
     return [(method.upper(), path, one) for path, methods in paths.items() for method, one in methods.items()]
 
 

@@ -19,6 +19,7 @@ from gateway.web.error_responses import SCHEMAS as ERROR_SCHEMAS
 from tests.fakes.passages import FakePassages, make_passage
 from tests.fakes.vllm import FakeVllm
 from tests.gateway.conftest import Gateway
+from tests.gateway.declared import describe_api
 
 CHAT = "/v1/chat/completions"
 HI: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "Hi"}]}
@@ -28,7 +29,7 @@ def _unopened() -> Any:
     raise AssertionError("the lifespan isn't entered here")
 
 
-DESCRIBED: dict[str, Any] = create_app(_unopened).openapi()
+DESCRIBED = describe_api()
 OPERATION: dict[str, Any] = DESCRIBED["paths"][CHAT]["post"]
 ANSWERS: dict[str, Any] = OPERATION["responses"]["200"]["content"]
 

@@ -71,6 +71,21 @@ async def test_an_added_row_gets_the_repositorys_tenant_whatever_it_said(databas
         assert await Files(session, "b").list_all() == []
 
 
+async def test_a_row_is_locked_and_counted_as_it_is_now_and_for_its_tenant_only(database: Database) -> None:
+    async with database.begin() as session:
+        Files(session, "a").add(row("f1", 1))
+    async with database.begin() as session:
+        files = Files(session, "a")
+        loaded = await files.get("f1")
+        await files.update_rows(filename="g")
+        locked = await files.lock("f1")
+        assert locked is loaded
+        assert loaded.filename == "g"
+        assert await Files(session, "b").lock("f1") is None
+        counts = [await files.count_rows(), await files.count_rows(FileRow.filename == "f")]
+        assert [*counts, await Files(session, "b").count_rows()] == [1, 0, 0]
+
+
 async def test_rows_are_added_changed_and_deleted_for_one_tenant_only(database: Database) -> None:
     async with database.begin() as session:
         Files(session, "b").add(row("f2", 1))
