@@ -27,6 +27,7 @@ from gateway.evaluation_jobs.advice_inputs import AdviceInputs
 from gateway.fine_tuning.estimate import Price
 from gateway.fine_tuning.fact_schemas import StaleFact
 from gateway.fine_tuning.learnt_facts import open_store_facts
+from gateway.fine_tuning.rehearsal import ROW_BYTES, choose_rehearsal
 from gateway.fine_tuning.service import estimate_cost
 from gateway.fine_tuning.stale_facts import StaleFactsService
 from gateway.gates.bounds import LEAST_ROWS
@@ -157,7 +158,8 @@ class Advisor:
         return facts, look_at_facts(facts, times, time.time())
 
     async def _estimate(self, base: str, conversations: Sequence[Conversation]) -> dict[str, Any]:
-        rows, size = len(conversations), len(encode_conversations(conversations))
+        own = choose_rehearsal(None, "supervised", len(conversations), None).answers
+        rows, size = len(conversations) + own, len(encode_conversations(conversations)) + own * ROW_BYTES
         async with self._parts.database.read() as session:
             return await estimate_cost(session, base, "supervised", Recipe.for_rows(rows), rows, size, self._price)
 

@@ -36,7 +36,7 @@ ROW_BYTES = 250
 """Of a row with the base's own answer, about."""
 _FEWEST, _MOST = 16, 96
 _MOST_TOKENS = 96
-_ROUND, _AT_ONCE = 16, 4  # beside the traffic of clients
+_ROUND, _AT_ONCE = 16, 8  # beside the traffic of clients
 _ENGINE_SECONDS = 10.0
 
 
