@@ -2,6 +2,7 @@ import asyncio
 import json
 import sqlite3
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -141,8 +142,13 @@ async def test_records_beyond_the_queue_of_counts_are_written_without(database: 
 
 async def test_counting_ends_at_its_time(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
     """What had been counted until then stays."""
-    monkeypatch.setattr("gateway.answers.log.COUNT_SECONDS", 0.3)
-    log.counter.seconds = 0.2
+
+    async def count_for_ever(texts: Sequence[str]) -> list[int]:
+        await asyncio.Event().wait()
+        return []
+
+    monkeypatch.setattr("gateway.answers.log.COUNT_SECONDS", 2)
+    monkeypatch.setattr(log.counter, "count", count_for_ever)
     async with log.writing():
         id = log.put(segments=SEGMENTS, uncounted=UncountedAnswer(b"a prompt"))
         await log.wait_for_counts()

@@ -167,16 +167,16 @@ def checkpoint(job: str, name: str, step: int) -> dict[str, Any]:
 async def test_old_names_of_checkpoints_answer_with_the_same_or_the_nearest_epoch(
     gateway: Gateway, client: httpx2.AsyncClient, engine: FakeVllm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The trainer keeps steps 1 and 2 of 26, and the finished model; there, the training had 100 steps."""
+    """The trainer keeps steps 1 and 2 of 38, and the finished model; there, the training had 100 steps."""
     monkeypatch.setenv("BRAID_TEST_TRAINER", "epochs")
     folder = write_export(tmp_path / "export")
     jobs = [hosted.job("ftjob-voice", VOICE, "file-rows", 20), hosted.job("ftjob-broken", None, "file-rows", 1)]
     (folder / "fine-tuning-jobs.json").write_text(json.dumps(jobs))
-    first, half, lost = f"{VOICE}:ckpt-step-4", f"{VOICE}:ckpt-step-50", "ft:gpt-4o:acme::XyZ:ckpt-step-3"
+    first, half, lost = f"{VOICE}:ckpt-step-2", f"{VOICE}:ckpt-step-50", "ft:gpt-4o:acme::XyZ:ckpt-step-3"
     there = [
         checkpoint("ftjob-voice", VOICE, 100),
         checkpoint("ftjob-voice", half, 50),
-        checkpoint("ftjob-voice", first, 4),
+        checkpoint("ftjob-voice", first, 2),
         checkpoint("ftjob-broken", lost, 3),
     ]
     (folder / "checkpoints.json").write_text(json.dumps(there))
@@ -189,14 +189,14 @@ async def test_old_names_of_checkpoints_answer_with_the_same_or_the_nearest_epoc
     report = json.loads(done.stdout)
     (job,) = await rows(client, "/v1/fine_tuning/jobs")
     kept = await rows(client, f"/v1/fine_tuning/jobs/{job['id']}/checkpoints")
-    assert [one["step_number"] for one in kept] == [26, 2, 1]
+    assert [one["step_number"] for one in kept] == [38, 2, 1]
     names = {one["step_number"]: one["fine_tuned_model_checkpoint"] for one in kept}
-    assert report["models"] == {VOICE: names[26]}
+    assert report["models"] == {VOICE: names[38]}
     assert report["checkpoints"] == {first: names[1], half: names[2]}
     said = {one["name"]: one for one in report["omissions"] if one["kind"] == "fine_tuning_checkpoints"}
     assert said.keys() == {half, lost}
     assert "of step 50 of 100 there" in said[half]["reason"]
-    assert f"is of step 2 of 26: {names[2]}" in said[half]["reason"]
+    assert f"is of step 2 of 38: {names[2]}" in said[half]["reason"]
     assert (said[half]["partly"], said[lost]["partly"]) == (True, False)
     for old, new in report["checkpoints"].items():
         question = {"model": old, "messages": [{"role": "user", "content": "Where is order 7?"}]}
