@@ -68,15 +68,9 @@ test: lint ## Environments, lint, and the whole suite with its branch coverage
 	@$(SLEEPING) $(MODEL_BIN)/python $(PYTEST) $(PAIRS) $(MODEL_TESTS) $(COVERED)
 	@echo "== branch coverage of the four packages, before the end-to-end tests"
 	@$(BIN)/python -m slipcover --merge .coverage.*.json --out .coverage.json --skip-covered --fail-under $(LEAST_COVERAGE)
-	@echo "== whole processes, which are killed, beside end to end on a real engine"
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=line test-processes test-engine
-
-# Each of the two waits for half of its time: one for what was killed, the other for an engine that starts.
-.PHONY: test-processes test-engine
-test-processes:
+	@echo "== whole processes, which are killed"
 	@$(BIN)/python $(PYTEST) $(FOURS) -m '(e2e or model) and not release' $(PROCESS_TESTS)
-
-test-engine:
+	@echo "== end to end, on a real engine"
 	@$(BIN)/python $(PYTEST) $(FILES) -m 'e2e and not release' tests/e2e
 
 test-fast: env ## The tests that need neither a model nor whole processes
