@@ -14,7 +14,7 @@ from gateway.files.tables import FileRow
 from gateway.fine_tuning.dataset import TrainingFiles
 from gateway.fine_tuning.estimate import read_price
 from gateway.fine_tuning.recipe import RecipeBounds
-from gateway.fine_tuning.schemas import FineTuningJobCreate, Hyperparameters
+from gateway.fine_tuning.schemas import FineTuningBraidOptions, FineTuningJobCreate, Hyperparameters
 from gateway.fine_tuning.service import FineTuningService
 from gateway.fine_tuning.tables import EventRow, FineTuningJobRow
 from gateway.ids import new_id
@@ -56,7 +56,11 @@ class TrainingJob:
             )
             file = add_file(session, principal.tenant, row).id
         request = FineTuningJobCreate(
-            model=base.name, training_file=file, seed=1, hyperparameters=Hyperparameters(n_epochs=_EPOCHS)
+            model=base.name,
+            training_file=file,
+            seed=1,
+            hyperparameters=Hyperparameters(n_epochs=_EPOCHS),
+            braid=FineTuningBraidOptions(rehearsal=0),  # no engine is there
         )
         files = TrainingFiles(database, principal.tenant, artifacts, base)
         bounds = RecipeBounds(settings.max_lora_rank, None)
