@@ -7,6 +7,7 @@ nothing, and no other data is needed for them (Huang et al. 2024, "Self-Synthesi
 import asyncio
 import hashlib
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, partial
 from importlib.resources import files
@@ -38,6 +39,7 @@ _FEWEST, _MOST = 16, 96
 _MOST_TOKENS = 96
 _ROUND, _AT_ONCE = 16, 8  # beside the traffic of clients
 _ENGINE_SECONDS = 10.0
+_DATED = "the base's chat template prints the day's date where a prompt has no system text, as these have none"
 
 
 class RehearsalPrompts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -78,7 +80,7 @@ def choose_rehearsal(number: int | None, method: str, rows: int, traits: Trainin
     if method == "dpo":
         reason = "preferences are learnt by themselves"
     elif traits is not None and traits.needs_system:
-        reason = "the base's chat template prints the day's date where a prompt has no system text, as these have none"
+        reason = _DATED
     if reason is None and number is None:
         answers = min(_MOST, max(_FEWEST, rows // 2))
         return RehearsalSize(answers, "so many of the base's own answers keep what it could do before")
@@ -108,8 +110,12 @@ class Rehearsal:
         self._pool = pool
         self._traits = traits
 
-    async def prepare(self, claim: Claim) -> bool:
+    async def prepare(self, claim: Claim, base: TrainingTraits | None) -> bool:
         """Ask the base, and put what it says behind the job's rows; tell whether it was done now.
+
+        Args:
+            claim: Of the job.
+            base: What the worker, which has the files of the base, knows of it; who made the job may have had none.
 
         Raises:
             JobFailed: There is no room for the rows.
@@ -119,13 +125,17 @@ class Rehearsal:
         async with self._database.read() as session:
             job = await FineTuningJobRepository(session, claim.tenant).get(claim.subject)
         number = job.braid.get("rehearsal") or 0
-        if not number or job.braid.get("rehearsed") is not None or job.rows_digest is None:
+        if not number or job.braid.get("rehearsed") is not None or job.rows_digest is None or base is None:
             return False
+        if base.needs_system:
+            notice = f"None of the base model's own answers are learnt: {_DATED}", "warn", dict[str, Any]()
+            await replace_rows(claim, self._storage, {}, job.rows_bytes, {"rehearsed": 0}, [notice])
+            return True
         before = await asyncio.to_thread(self._artifacts.locate_file(job.rows_digest).read_bytes)
         if hashlib.sha256(before).hexdigest() != job.rows_digest:
             return False  # the trainer says what is wrong with other rows than the job's
         try:
-            answers = await self._ask(claim, job, number)
+            answers = await self._ask(claim, job, base.variables or {}, number)
         except EngineError as error:
             raise JobDelayed(
                 f"{error.message} The base model is asked for the answers that are learnt among the rows; a job with "
@@ -142,7 +152,9 @@ class Rehearsal:
         await replace_rows(claim, self._storage, digests, size, {"rehearsed": len(rows)}, notices)
         return True
 
-    async def _ask(self, claim: Claim, job: FineTuningJobRow, number: int) -> list[list[dict[str, Any]]]:
+    async def _ask(
+        self, claim: Claim, job: FineTuningJobRow, variables: Mapping[str, Any], number: int
+    ) -> list[list[dict[str, Any]]]:
         """Ask until there are enough rows, in an order of the job's seed: equal jobs learn equal rows."""
         await self._traits.settle()
         packaged = load_rehearsal_prompts()
@@ -153,7 +165,7 @@ class Rehearsal:
             if claim.cancelled.is_set():
                 raise JobCancelled
             some, prompts = prompts[:_ROUND], prompts[_ROUND:]
-            ask = partial(self._ask_one, claim.tenant, job.braid.get("chat_template_kwargs") or {})
+            ask = partial(self._ask_one, claim.tenant, job.braid.get("chat_template_kwargs") or variables)
             replies = await await_each(ask, some, at_once=_AT_ONCE)
             rows += [
                 [{"role": "user", "content": prompt}, {"role": "assistant", "content": text}]
@@ -162,7 +174,7 @@ class Rehearsal:
             ]
         return rows
 
-    async def _ask_one(self, tenant: str, chat_template_kwargs: dict[str, Any], prompt: str) -> BaseReply:
+    async def _ask_one(self, tenant: str, chat_template_kwargs: Mapping[str, Any], prompt: str) -> BaseReply:
         try:
             return await ask_base(
                 self._pool, tenant, prompt, most_tokens=_MOST_TOKENS, chat_template_kwargs=chat_template_kwargs

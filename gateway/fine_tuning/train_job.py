@@ -20,7 +20,7 @@ from gateway.adapters.stored_adapter import Description, StoredAdapter
 from gateway.adapters.trainer import TrainerDied, TrainerProgram, TrainerRun
 from gateway.artifacts import Artifacts
 from gateway.engines import EngineError, EngineRefused
-from gateway.engines.training_traits import read_training_traits
+from gateway.engines.training_traits import TrainingTraits, read_training_traits
 from gateway.errors import PayloadTooLarge, blur
 from gateway.files.service import add_file, make_file
 from gateway.fine_tuning.epoch_checkpoints import EpochCheckpoint, EpochCheckpoints, check_rows, make_adapter_row
@@ -111,10 +111,10 @@ class TrainHandler:
         if beginning is None:
             return
         try:
-            await self._check_base(claim)
+            traits = await self._check_base(claim)
             are_new = await self._rows.prepare(claim)
             await self._facts.check(claim)
-            if await self._rehearsal.prepare(claim) or are_new:
+            if await self._rehearsal.prepare(claim, traits) or are_new:
                 beginning = replace(beginning, inputs=await self._read_inputs(claim))
             training = _Training(
                 claim, beginning, self._artifacts, self._publisher, self._trainer, self._parity, self._price
@@ -134,13 +134,17 @@ class TrainHandler:
                 raise
             raise JobFailed("trainer_died", f"In each of {claim.attempts} attempts: {died}") from died
 
-    async def _check_base(self, claim: Claim) -> None:
-        """End a job that can't be trained before its rows get their passages, which may take minutes."""
+    async def _check_base(self, claim: Claim) -> TrainingTraits | None:
+        """End a job that can't be trained before its rows get their passages, which may take minutes.
+
+        Returns the traits of the base, None where the weights are there already.
+        """
         if self._publisher.has_weights(claim):
-            return
-        refusal = (await asyncio.to_thread(read_training_traits, Path(self._publisher.base.path))).refusal
-        if refusal is not None:
-            raise JobFailed(refusal.code, blur(refusal.message))
+            return None
+        traits = await asyncio.to_thread(read_training_traits, Path(self._publisher.base.path))
+        if traits.refusal is not None:
+            raise JobFailed(traits.refusal.code, blur(traits.refusal.message))
+        return traits
 
     async def _tell_delay(self, claim: Claim, delayed: JobDelayed) -> None:
         """Say what the training waits for, once until that changes; engines that are away say so elsewhere."""

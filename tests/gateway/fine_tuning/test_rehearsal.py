@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rapidfuzz import fuzz, process
 
+from gateway.engines.training_traits import TrainingTraits
 from gateway.evaluation.base_suite import load_base_suite
 from gateway.fine_tuning.rehearsal import choose_rehearsal, load_rehearsal_prompts
 from gateway.settings import Settings
@@ -138,6 +139,21 @@ async def test_a_prompt_that_the_engine_refuses_is_left_out(
     turns = read_turns(settings, done["braid"]["rows"])[12:]
     assert turns
     assert not any(prompt["content"].endswith("?") for prompt, _ in turns)
+
+
+async def test_a_base_that_only_its_worker_knows_to_print_dates_is_not_rehearsed(
+    gateway: Gateway, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The trainer refuses rows without a system text then: a job would fail by rows that aren't its owner's."""
+    client = await gateway.tenant("kestrel")
+    job = await start(client, rows(12), braid={"rehearsal": 4})
+    dated = TrainingTraits(parameters=1, needs_system=True)
+    monkeypatch.setattr("gateway.fine_tuning.train_job.read_training_traits", lambda _: dated)
+    async with working(settings):
+        done = await ended(client, job["id"])
+    assert (done["status"], done["braid"]["rehearsed"], done["braid"]["rows"]) == ("succeeded", 0, job["braid"]["rows"])
+    warnings = [one["message"] for one in await events(client, job["id"]) if one["level"] == "warn"]
+    assert any("prints the day's date" in message for message in warnings)
 
 
 @pytest.mark.e2e
