@@ -37,8 +37,10 @@ ROW_BYTES = 250
 """Of a row with the base's own answer, about."""
 _FEWEST, _MOST = 16, 96
 _MOST_TOKENS = 96
+_REFUSALS = 4
 _ROUND, _AT_ONCE = 16, 8  # beside the traffic of clients
 _ENGINE_SECONDS = 10.0
+_AGAIN = (408, 425, 429)
 _DATED = "the base's chat template prints the day's date where a prompt has no system text, as these have none"
 
 
@@ -135,14 +137,14 @@ class Rehearsal:
         if hashlib.sha256(before).hexdigest() != job.rows_digest:
             return False  # the trainer says what is wrong with other rows than the job's
         try:
-            answers = await self._ask(claim, job, base.variables or {}, number)
+            rows = await self._ask(claim, job, base.variables or {}, number)
         except EngineError as error:
             raise JobDelayed(
                 f"{error.message} The base model is asked for the answers that are learnt among the rows; a job with "
                 "braid.rehearsal 0 has none.",
                 seconds=_ENGINE_SECONDS,
             ) from error
-        rows, digests, size = answers[:number], {}, job.rows_bytes
+        digests, size = dict[str, str | None](), job.rows_bytes
         if rows:
             content = add_rendered_rows(before, rows)
             digests = {"rows_digest": (await self._artifacts.put_bytes(content)).digest}
@@ -155,23 +157,27 @@ class Rehearsal:
     async def _ask(
         self, claim: Claim, job: FineTuningJobRow, variables: Mapping[str, Any], number: int
     ) -> list[list[dict[str, Any]]]:
-        """Ask until there are enough rows, in an order of the job's seed: equal jobs learn equal rows."""
+        """Ask until there are enough rows, in an order of the job's seed: equal jobs learn equal rows.
+
+        Refusals come first, since a small base has few, and are a quarter at most, so that none learns to refuse.
+        """
         await self._traits.settle()
-        packaged = load_rehearsal_prompts()
-        prompts = [*packaged.general, *packaged.harmful]
-        random.Random(job.seed).shuffle(prompts)
+        packaged, chance = load_rehearsal_prompts(), random.Random(job.seed)
         rows: list[list[dict[str, Any]]] = []
-        while prompts and len(rows) < number:
-            if claim.cancelled.is_set():
-                raise JobCancelled
-            some, prompts = prompts[:_ROUND], prompts[_ROUND:]
-            ask = partial(self._ask_one, claim.tenant, job.braid.get("chat_template_kwargs") or variables)
-            replies = await await_each(ask, some, at_once=_AT_ONCE)
-            rows += [
-                [{"role": "user", "content": prompt}, {"role": "assistant", "content": text}]
-                for prompt, reply in zip(some, replies, strict=True)
-                if (text := self._choose(reply, prompt in packaged.harmful)) is not None
-            ]
+        for prompts, most in ((packaged.harmful, number // _REFUSALS), (packaged.general, number)):
+            left = chance.sample(prompts, len(prompts))
+            while left and len(rows) < most:
+                if claim.cancelled.is_set():
+                    raise JobCancelled
+                some, left = left[:_ROUND], left[_ROUND:]
+                ask = partial(self._ask_one, claim.tenant, job.braid.get("chat_template_kwargs") or variables)
+                replies = await await_each(ask, some, at_once=_AT_ONCE)
+                rows += [
+                    [{"role": "user", "content": prompt}, {"role": "assistant", "content": text}]
+                    for prompt, reply in zip(some, replies, strict=True)
+                    if (text := self._choose(reply, prompts is packaged.harmful)) is not None
+                ]
+            rows = rows[:most]
         return rows
 
     async def _ask_one(self, tenant: str, chat_template_kwargs: Mapping[str, Any], prompt: str) -> BaseReply:
@@ -180,9 +186,9 @@ class Rehearsal:
                 self._pool, tenant, prompt, most_tokens=_MOST_TOKENS, chat_template_kwargs=chat_template_kwargs
             )
         except EngineRefused as refused:
-            if refused.engine_status != 400:
+            if refused.engine_status >= 500 or refused.engine_status in _AGAIN:
                 raise
-            return BaseReply()  # a prompt that this base doesn't take
+            return BaseReply()  # what it refuses now it refuses for ever, and a job would wait as long
 
     def _choose(self, reply: BaseReply, is_harmful: bool) -> str | None:
         """Return the text that is learnt; None for an answer that was cut, says nothing, or does harm."""

@@ -90,6 +90,18 @@ async def test_only_whole_and_harmless_answers_are_learnt(
     assert notice["data"] == {"rehearsed": len(learnt), "wanted": 160}
 
 
+async def test_refusals_come_first_and_are_a_quarter_at_most(
+    gateway: Gateway, settings: Settings, engine: FakeVllm
+) -> None:
+    engine.reply = lambda chat: "I can't help with that." if chat.last in HARMFUL else f"Well, {chat.last}"
+    client = await gateway.tenant("kestrel")
+    job = await start(client, rows(12), braid={"rehearsal": 8})
+    async with working(settings):
+        job = await ended(client, job["id"])
+    learnt = [prompt["content"] in HARMFUL for prompt, _ in read_turns(settings, job["braid"]["rows"])[12:]]
+    assert learnt == [True, True, *[False] * 6]
+
+
 async def test_a_base_that_answers_nothing_of_use_costs_a_job_nothing(
     gateway: Gateway, settings: Settings, engine: FakeVllm
 ) -> None:
@@ -121,14 +133,15 @@ async def test_a_job_waits_for_an_engine_to_ask_and_says_so(
     assert (done["status"], done["braid"]["rehearsed"]) == ("succeeded", 4)
 
 
+@pytest.mark.parametrize("status", [400, 404, 422])
 async def test_a_prompt_that_the_engine_refuses_is_left_out(
-    gateway: Gateway, settings: Settings, engine: FakeVllm
+    gateway: Gateway, settings: Settings, engine: FakeVllm, status: int
 ) -> None:
     def refuse(received: Received) -> Fault | None:
         if received.path != CHAT:
             return None
         text = json.loads(received.body)["messages"][-1]["content"]
-        return faults.status(400) if text.endswith("?") else None
+        return faults.status(status) if text.endswith("?") else None
 
     engine.rule = refuse
     client = await gateway.tenant("kestrel")
