@@ -35,6 +35,9 @@ _LONGEST_HOST = 253
 _BUSY = (429, 503)
 _LONGEST_WAIT_SECONDS = 30.0
 _GZIP = ("gzip", "x-gzip")
+_GZIP_PART = 4096
+"""Bytes that are given to a member, which copies those behind its end: 20 are enough for one."""
+
 _PERMANENT = (301, 308)
 _TIMEOUTS = {"connect": 10.0, "read": 20.0, "write": 20.0, "pool": 20.0}
 _PORTS = {"http": 80, "https": 443}
@@ -89,16 +92,20 @@ def expand_gzip(body: bytes, most_bytes: int) -> bytes:
     Raises:
         ValueError: They are broken, or have more than `most_bytes` in them.
     """
-    unpacked, rest = bytearray(), body
-    while rest:
+    unpacked, at = bytearray(), 0
+    while at < len(body):
         member = zlib.decompressobj(wbits=31)
-        try:
-            unpacked += member.decompress(rest, most_bytes + 1 - len(unpacked))
-        except zlib.error as error:
-            raise ValueError("The bytes are broken.") from error
-        if len(unpacked) > most_bytes or not member.eof:
-            raise ValueError("There are too many bytes, or some are missing.")
-        rest = member.unused_data.lstrip(b"\0")
+        while not member.eof:
+            part = body[at : at + _GZIP_PART]
+            try:
+                unpacked += member.decompress(part, most_bytes + 1 - len(unpacked))
+            except zlib.error as error:
+                raise ValueError("The bytes are broken.") from error
+            if not part or len(unpacked) > most_bytes:
+                raise ValueError("There are too many bytes, or some are missing.")
+            at += len(part) - len(member.unused_data)
+        while body[at : at + 1] == b"\0":
+            at += 1
     return bytes(unpacked)
 
 
@@ -137,7 +144,7 @@ class WebClient:
                 for _ in range(_REDIRECTS + 1):
                     answer = await self._ask(url, headers or {})
                     if (wait := _find_wait(answer)) is not None:
-                        self._next = time.monotonic() + wait
+                        self._next = max(self._next, time.monotonic() + wait)
                         answer = await self._ask(url, headers or {})
                     if answer.status not in (*_PERMANENT, 302, 303, 307) or "location" not in answer.headers:
                         return replace(answer, hops=hops)

@@ -18,8 +18,8 @@ _RULE = re.compile(r"([!-/:-@\[-`{-~])\1+[ \t]*\Z")
 _SHORTEST_RULE = 4
 """Signs that are enough under a title that is longer; one that is as short as its title always is."""
 
-_EXPLICIT = re.compile(r"(?P<indent>[ \t]*)\.\.(?:[ \t]+(?P<rest>\S.*))?\Z")
-_DIRECTIVE = re.compile(r"(?:\|[^|]+\|[ \t]+)?(?P<name>[A-Za-z][\w:+.-]*?)[ \t]?::(?:[ \t]|\Z)")
+_EXPLICIT = re.compile(r"(?P<indent>[ \t]*)\.\.(?:[ \t]+(?P<rest>\S.*)?)?\Z")
+_DIRECTIVE = re.compile(r"(?:\|[^|]+\|[ \t]+)?(?P<name>[^\W_][\w:+.-]*?)[ \t]?::(?:[ \t]|\Z)")
 _REFERENCE = re.compile(r"_\S.*:|__|\[[^\]]+\][ \t]|\[[^\]]+\]\Z")
 _LABEL = re.compile(r"_[^:]*:\Z")
 """A place that others link to; one with an address behind it is a link."""
@@ -27,8 +27,10 @@ _LABEL = re.compile(r"_[^:]*:\Z")
 _CODE = re.compile(r"(?:code|code-block|sourcecode|parsed-literal|highlight|prompt|doctest|testcode|ipython)\Z")
 _TABLE = re.compile(r"[ \t]*(?:\+[-=]+(?:\+[-=]+)*\+|=+(?:[ \t]+=+)+)[ \t]*\Z")
 _HEAD_RULE = re.compile(r"[ \t]*[+=][=+ \t]*\Z")
-_ROLE = re.compile(r":[A-Za-z][\w:+.-]*:(?=`)")
-_QUOTED = re.compile(r"(?P<ticks>``?)[~!]?(?P<text>[^`]+?)(?:[ \t]*<[^<>`]*>)?(?P=ticks)_{0,2}|\*{1,2}([^*]+)\*{1,2}")
+_ROLE = re.compile(r":[A-Za-z][\w:+.-]{0,80}:(?=`)")
+_QUOTED = re.compile(
+    r"``([^`]+)``|`[~!]?([^`]+?)(?:\s<[^<>`]*>)?`_{0,2}|(?<![\w*])\*{1,2}(?![\s*])([^*]+)(?<!\s)\*{1,2}(?![\w*])"
+)
 _ESCAPE = re.compile(r"\\(\S)")
 
 
@@ -81,9 +83,9 @@ class _Page:
     def ends_with_title(self) -> bool:
         return bool(self.titles) and self.titles[-1][0] == len(self.lines) - 1
 
-    def close_directives(self, directives: list[tuple[int, int]], at: int) -> None:
-        """Make blocks of the directives that end at a line of the file or before it."""
-        while directives and directives[-1][0] <= at:
+    def close_directives(self, directives: list[tuple[int, int]], indent: int) -> None:
+        """Make blocks of the directives that end at a line which is as deep as `indent`."""
+        while directives and directives[-1][0] >= indent:
             first = directives.pop()[1]
             self.blocks.append(_Lines(first, len(self.lines), first, "list"))
 
@@ -95,10 +97,11 @@ class _Page:
 
 def _read(lines: Sequence[str], page: _Page) -> None:
     at = 0
-    directives: list[tuple[int, int]] = []  # the line behind each that is open, and its first line on the page
+    directives: list[tuple[int, int]] = []  # the depth of each that is open, and its first line on the page
     while at < len(lines):
-        page.close_directives(directives, at)
         line = lines[at]
+        if line.strip():
+            page.close_directives(directives, _measure_indent(line))
         if (explicit := _EXPLICIT.match(line)) is not None:
             at = _read_explicit(lines, at, explicit, page, directives)
         elif used := _read_title(lines, at, page) or _read_table(lines, at, page):
@@ -107,8 +110,8 @@ def _read(lines: Sequence[str], page: _Page) -> None:
             page.lines.append(line)
             at += 1
             if line.rstrip().endswith("::"):
-                at = _read_literal(lines, at, len(line) - len(line.lstrip()), page)
-    page.close_directives(directives, len(lines))
+                at = _read_literal(lines, at, _measure_indent(line), page)
+    page.close_directives(directives, 0)
     page.blocks.sort(key=lambda block: (block.first, -block.last))
 
 
@@ -146,7 +149,7 @@ def _read_table(lines: Sequence[str], at: int, page: _Page) -> int:
     while end < len(lines) and (lines[end].strip() or not is_grid):
         if _HEAD_RULE.match(lines[end]):
             rules.append(end)
-            if not is_grid and (end + 1 == len(lines) or not lines[end + 1].strip()):
+            if not is_grid and (len(rules) > 2 or end + 1 == len(lines) or not lines[end + 1].strip()):
                 end += 1
                 break
         end += 1
@@ -181,17 +184,27 @@ def _read_explicit(
         if not _LABEL.match(rest):
             page.lines.append(lines[at])
         return at + 1
+    if directive is None and _follows_text(lines, at, indent, page):
+        page.lines.append(lines[at])
+        return at + 1
+    if directive is not None and not _CODE.match(directive["name"]):
+        directives.append((indent, len(page.lines)))
+        page.lines.append(lines[at])
+        return at + 1
     is_empty = not rest and (at + 1 == len(lines) or not lines[at + 1].strip())  # ends what is indented above it
     end = at + 1 if is_empty else _find_end(lines, at + 1, indent)
     if directive is None:
         page.comments.append("\n".join([rest, *lines[at + 1 : end]]))
-    elif _CODE.match(directive["name"]):
-        page.add_block(lines[at:end], "code", 1)
     else:
-        directives.append((end, len(page.lines)))
-        page.lines.append(lines[at])
-        return at + 1
+        page.add_block(lines[at:end], "code", 1)
     return end
+
+
+def _follows_text(lines: Sequence[str], at: int, indent: int, page: _Page) -> bool:
+    """Tell whether a line goes on with the paragraph above it: what stands there is text, also behind two dots."""
+    above = lines[at - 1] if at else ""
+    is_block = _EXPLICIT.match(above) or page.ends_with_title()
+    return bool(above.strip()) and _measure_indent(above) == indent and not is_block
 
 
 def _find_end(lines: Sequence[str], at: int, indent: int) -> int:
@@ -200,10 +213,14 @@ def _find_end(lines: Sequence[str], at: int, indent: int) -> int:
     for number in range(at, len(lines)):
         line = lines[number]
         if line.strip():
-            if len(line) - len(line.lstrip()) <= indent:
+            if _measure_indent(line) <= indent:
                 break
             end = number + 1
     return end
+
+
+def _measure_indent(line: str) -> int:
+    return len(line) - len(line.lstrip())
 
 
 def _make_block(text: str, starts: Sequence[int], lines: _Lines) -> Block | None:
@@ -219,5 +236,5 @@ def _make_block(text: str, starts: Sequence[int], lines: _Lines) -> Block | None
 
 def _read_words(line: str) -> str:
     """Return the words of a title, without marks."""
-    plain = _QUOTED.sub(lambda match: match["text"] or match[3], _ROLE.sub("", line.strip()))
+    plain = _QUOTED.sub(lambda match: match[match.lastindex or 0], _ROLE.sub("", line.strip()))
     return _ESCAPE.sub(r"\1", plain).strip()

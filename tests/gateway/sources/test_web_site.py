@@ -1,5 +1,6 @@
 import gzip
 import json
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 from pathlib import Path
@@ -8,10 +9,11 @@ from typing import Any
 import pytest
 
 from gateway.settings import Settings
+from gateway.sources import web_client
 from gateway.sources.path_filter import PathFilter
 from gateway.sources.public_addresses import PublicAddresses, Resolve, resolve_name
 from gateway.sources.reader import Listing, SourceUnreadable
-from gateway.sources.web_client import normalize
+from gateway.sources.web_client import expand_gzip, normalize, open_web_client
 from gateway.sources.web_site import check_site, open_site
 from tests.fakes.vllm import FakeVllm
 from tests.gateway import worker
@@ -347,6 +349,28 @@ async def test_a_busy_site_is_asked_again_when_it_says_so(site: Site, visitor: V
     listing = await visitor.visit()
     assert set(listing.items) == {"index.html", "a.html"}
     assert set(listing.unread) == {"later", "never"}
+
+
+def test_packed_bytes_cost_their_length_however_many_members_they_have() -> None:
+    began = time.process_time()
+    assert expand_gzip((gzip.compress(b"") + b"\0") * 200_000, 1) == b""
+    assert time.process_time() - began < 20
+
+
+async def test_a_busy_site_is_asked_no_sooner_than_its_pause(
+    site: Site, visitor: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+
+    site.html("/", "Start")
+    async with open_web_client(PublicAddresses(visitor.allowed, visitor.resolve), 5.0) as client:
+        site.pages["/busy"] = Page(status=429, headers={"retry-after": "0"})
+        monkeypatch.setattr(web_client.asyncio, "sleep", sleep)
+        assert (await client.get(f"{site.url}/busy", lambda _: True)).status == 429
+    assert max(waits) > 4
 
 
 async def test_a_page_that_only_leads_on_is_followed_and_is_none(site: Site, visitor: Visitor) -> None:

@@ -1,5 +1,6 @@
 import re
 import time
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given, settings
@@ -78,6 +79,32 @@ def test_comments_and_labels_are_no_text_and_comments_are_told_of() -> None:
     assert parse(kept).text == kept
     with pytest.raises(DocumentUnreadable):
         parse("..\n   All of this is a comment.\n\n   And this.\n")
+
+
+def test_what_only_looks_like_a_comment_is_text() -> None:
+    parsed = parse(
+        "He waited\n.. and spoke.\n\n.. One comment\n.. and another\n\n..  \n   A third\n\n.. 注意::\n\n   Hot"
+    )
+    assert parsed.text.split() == ["He", "waited", "..", "and", "spoke.", "..", "注意::", "Hot"]
+
+
+@pytest.mark.parametrize(
+    ("line", "title"),
+    [
+        ("``vector<int>`` and `a <b>`_", "vector<int> and a"),
+        ("2 * 3 * 4, a*b*c, *args and **kwargs", "2 * 3 * 4, a*b*c, *args and **kwargs"),
+        ("*One* **two** :ref:`three <x>` `~a.B`", "One two three a.B"),
+    ],
+)
+def test_a_title_loses_its_marks_and_no_words(line: str, title: str) -> None:
+    assert parse(f"{line}\n=====\n\nText").title == title
+
+
+def test_a_table_ends_at_its_last_line_also_without_a_blank_one() -> None:
+    table = "==  ==\na   b\n==  ==\n1   2\n==  =="
+    parsed = parse(f"{table}\nText\n\nTitle\n-----\n\n{table}\n\nEnd")
+    assert [heading.title for heading in parsed.headings] == ["Title"]
+    assert ["".join(parts) for _, *parts in read_blocks(parsed)] == [table, table]
 
 
 def test_code_and_what_directives_hold_are_blocks() -> None:
@@ -178,3 +205,10 @@ def test_a_file_costs_its_length(line: str) -> None:
         parse("k\n\n" + line * count)
         seconds.append(time.process_time() - began)
     assert seconds[1] < 12 * max(seconds[0], 0.02)
+
+
+@pytest.mark.parametrize("make", [lambda n: "`a" + " " * n + "b\n----\n", lambda n: ":a" * n + "\n----\n"])
+def test_a_title_costs_its_length(make: Callable[[int], str]) -> None:
+    began = time.process_time()
+    parse(make(50_000))
+    assert time.process_time() - began < 5
