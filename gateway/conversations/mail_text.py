@@ -7,7 +7,7 @@ closing words and the name after them are style, and stay.
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import groupby
+from itertools import groupby, islice
 
 __all__ = ["cut_signature", "find_signature", "strip_mail"]
 
@@ -55,6 +55,7 @@ _FIELDS: Mapping[str, str] = {
 
 _MOST_FIELDS = 8
 _QUOTED = re.compile(r"^[ \t]*>")
+_NEXT_QUOTED = re.compile(r"[\n \t]*>")
 _MARKS = re.compile(r"(?m)^[ \t>]+")
 _LEAST_QUOTED = 4
 """Words: fewer that somebody wrote earlier may stand behind a sign by chance."""
@@ -109,7 +110,7 @@ def _cut_quoted(text: str, earlier: str) -> str:
         if span is None:
             return _drop_known(text, earlier)
         before, after = text[: span[0]], text[span[1] :]
-        if _find_next(after) is None:
+        if _find_next(text, span[1]) is None:
             return _drop_known(before if before.strip() else text, earlier)
         own = (line for line in after.split("\n") if not _QUOTED.match(line))
         text = "\n".join((before, *own))  # quoted by marks: what has none is an answer to it
@@ -122,7 +123,7 @@ def _find_quote(text: str) -> tuple[str, tuple[int, int] | None]:
     if (header := next(headers, None)) is not None:
         text = unwrapped
     dividers = (match.span() for match in _DIVIDER.finditer(text))
-    addressed = (match.span() for match in _ADDRESSED.finditer(text) if _find_next(text[match.end() :]))
+    addressed = (match.span() for match in _ADDRESSED.finditer(text) if _find_next(text, match.end()))
     spans = filter(None, (header, next(dividers, None), next(addressed, None), next(_find_fields(text), None)))
     return text, min(spans, default=None)
 
@@ -131,12 +132,12 @@ def _is_attribution(header: re.Match[str], text: str) -> bool:
     """Tell whether a line is a mail program's: it has an address, or a date with a time, or quoted lines below it."""
     line = header[0]
     is_dated = _CLOCK.search(line) and _YEAR.search(line)
-    return bool(_ADDRESS.search(line) or is_dated or (re.search(r"\d", line) and _find_next(text[header.end() :])))
+    return bool(_ADDRESS.search(line) or is_dated or (re.search(r"\d", line) and _find_next(text, header.end())))
 
 
-def _find_next(text: str) -> re.Match[str] | None:
+def _find_next(text: str, start: int) -> re.Match[str] | None:
     """Return the sign before the next line that isn't blank, where it has one."""
-    return _QUOTED.match(text.lstrip("\n \t").split("\n", 1)[0])
+    return _NEXT_QUOTED.match(text, start)
 
 
 def _find_fields(text: str) -> Iterator[tuple[int, int]]:
@@ -144,7 +145,7 @@ def _find_fields(text: str) -> Iterator[tuple[int, int]]:
     for match in _FROM.finditer(text):
         names: set[str] = set()
         end = match.start("first")
-        block = text[match.start("first") :].split("\n", _MOST_FIELDS)[:_MOST_FIELDS]
+        block = [*islice(_yield_lines(text, end), _MOST_FIELDS)]
         for line in block:
             field = _FIELD.match(line)
             name = field and _FIELDS.get(field[1].casefold())
@@ -155,6 +156,15 @@ def _find_fields(text: str) -> Iterator[tuple[int, int]]:
         has_address = bool(_ADDRESS.search(block[0])) and not names.isdisjoint(("to", "subject"))
         if {"from", "date"} <= names and (has_address or {"to", "subject"} <= names):
             yield match.start(), min(end, len(text))
+
+
+def _yield_lines(text: str, start: int) -> Iterator[str]:
+    """Yield the lines from a place on, without a copy of all that is behind it."""
+    while start <= len(text):
+        end = text.find("\n", start)
+        end = len(text) if end < 0 else end
+        yield text[start:end]
+        start = end + 1
 
 
 def _drop_known(text: str, earlier: str) -> str:
