@@ -134,14 +134,14 @@ class Rehearsal:
             await replace_rows(claim, self._storage, {}, job.rows_bytes, {"rehearsed": 0}, [notice])
             return True
         before = await asyncio.to_thread(self._artifacts.locate_file(job.rows_digest).read_bytes)
-        if hashlib.sha256(before).hexdigest() != job.rows_digest:
+        if (await asyncio.to_thread(hashlib.sha256, before)).hexdigest() != job.rows_digest:
             return False  # the trainer says what is wrong with other rows than the job's
         try:
             rows = await self._ask(claim, job, base.variables or {}, number)
         except EngineError as error:
             raise JobDelayed(
-                f"{error.message} The base model is asked for the answers that are learnt among the rows; a job with "
-                "braid.rehearsal 0 has none.",
+                "No engine answers now. The base model is asked for the answers that are learnt among the rows; a job "
+                "with braid.rehearsal 0 has none.",
                 seconds=_ENGINE_SECONDS,
             ) from error
         digests, size = dict[str, str | None](), job.rows_bytes
@@ -162,6 +162,8 @@ class Rehearsal:
         Refusals come first, since a small base has few, and are a quarter at most, so that none learns to refuse.
         """
         await self._traits.settle()
+        values = job.braid.get("chat_template_kwargs")
+        values = variables if values is None else values  # an adapter to start from may have none on purpose
         packaged, chance = load_rehearsal_prompts(), random.Random(job.seed)
         rows: list[list[dict[str, Any]]] = []
         for prompts, most in ((packaged.harmful, number // _REFUSALS), (packaged.general, number)):
@@ -170,7 +172,7 @@ class Rehearsal:
                 if claim.cancelled.is_set():
                     raise JobCancelled
                 some, left = left[:_ROUND], left[_ROUND:]
-                ask = partial(self._ask_one, claim.tenant, job.braid.get("chat_template_kwargs") or variables)
+                ask = partial(self._ask_one, claim.tenant, values)
                 replies = await await_each(ask, some, at_once=_AT_ONCE)
                 rows += [
                     [{"role": "user", "content": prompt}, {"role": "assistant", "content": text}]
@@ -206,5 +208,8 @@ def _describe(rows: int, number: int) -> Notice:
     )
     if rows == number:
         return message, "info", {"rehearsed": rows}
-    short = f"{message}. {number} were wanted: the base's other answers to the packaged prompts don't end in time"
+    short = (
+        f"{message}. {number} were wanted: the base's other answers to the packaged prompts don't end in time, are "
+        "none, or do harm"
+    )
     return short, "warn" if rows < number // 2 else "info", {"rehearsed": rows, "wanted": number}

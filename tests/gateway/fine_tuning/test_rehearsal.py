@@ -133,6 +133,47 @@ async def test_a_job_waits_for_an_engine_to_ask_and_says_so(
     assert (done["status"], done["braid"]["rehearsed"]) == ("succeeded", 4)
 
 
+async def test_a_wait_for_engines_that_fail_in_many_ways_is_told_once(
+    gateway: Gateway, settings: Settings, engine: FakeVllm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.fine_tuning.rehearsal._ENGINE_SECONDS", 0.05)
+    client = await gateway.tenant("kestrel")
+    job = await start(client, rows(12), braid={"rehearsal": 4})
+
+    async def fail(status: int) -> None:
+        engine.rule = lambda received: faults.status(status) if received.path == CHAT else None
+        asked = len(engine.requests(CHAT))
+        await until(lambda: len(engine.requests(CHAT)) > asked + 20, 30)
+
+    async with working(settings):
+        for status in (503, 500, 503):
+            await fail(status)
+        engine.rule = None
+        done = await ended(client, job["id"])
+    assert done["status"] == "succeeded", done["error"]
+    messages = [event["message"] for event in await events(client, job["id"])]
+    assert len([one for one in messages if one.startswith("The training waits.")]) == 1
+
+
+async def test_the_base_is_asked_as_the_job_will_be_rendered(
+    gateway: Gateway, settings: Settings, engine: FakeVllm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A job that starts from an adapter has the template's values of that, also where these are none."""
+    client = await gateway.tenant("kestrel")
+    job = await start(client, rows(12), braid={"rehearsal": 4})
+    assert job["braid"]["chat_template_kwargs"] == {}
+    thinking = TrainingTraits(parameters=1, variables={"enable_thinking": False})
+    monkeypatch.setattr("gateway.fine_tuning.train_job.read_training_traits", lambda _: thinking)
+    async with working(settings):
+        assert (await ended(client, job["id"]))["braid"]["rehearsed"] == 4
+    asked = [json.loads(one.body) for one in engine.requests(CHAT)]
+    packaged = load_rehearsal_prompts()
+    prompts = {*packaged.general, *packaged.harmful}
+    values = [one["chat_template_kwargs"] for one in asked if one["messages"][-1]["content"] in prompts]
+    assert values
+    assert not any(values)
+
+
 @pytest.mark.parametrize("status", [400, 404, 422])
 async def test_a_prompt_that_the_engine_refuses_is_left_out(
     gateway: Gateway, settings: Settings, engine: FakeVllm, status: int
