@@ -7,7 +7,7 @@ nothing, and no other data is needed for them (Huang et al. 2024, "Self-Synthesi
 import asyncio
 import hashlib
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from importlib.resources import files
@@ -23,8 +23,8 @@ from gateway.engines.base_traits import BaseTraits
 from gateway.engines.training_traits import TrainingTraits
 from gateway.errors import BadRequest
 from gateway.evaluation.refusals import is_refusal
-from gateway.fine_tuning.prepared_rows import Notice, replace_rows
 from gateway.fine_tuning.repository import FineTuningJobRepository
+from gateway.fine_tuning.row_replacement import Notice, replace_rows
 from gateway.fine_tuning.tables import FineTuningJobRow
 from gateway.jobs import Claim, JobCancelled, JobDelayed, failpoint
 from gateway.task_group import await_each
@@ -165,22 +165,29 @@ class Rehearsal:
         values = job.braid.get("chat_template_kwargs")
         values = variables if values is None else values  # an adapter to start from may have none on purpose
         packaged, chance = load_rehearsal_prompts(), random.Random(job.seed)
+        harmful = chance.sample(packaged.harmful, len(packaged.harmful))
+        general = chance.sample(packaged.general, len(packaged.general))
+        refusals = await self._ask_some(claim, values, harmful, number // _REFUSALS, is_harmful=True)
+        return refusals + await self._ask_some(claim, values, general, number - len(refusals), is_harmful=False)
+
+    async def _ask_some(
+        self, claim: Claim, values: Mapping[str, Any], prompts: Sequence[str], most: int, *, is_harmful: bool
+    ) -> list[list[dict[str, Any]]]:
+        """Ask prompts in their order until at most `most` answers can be learnt."""
         rows: list[list[dict[str, Any]]] = []
-        for prompts, most in ((packaged.harmful, number // _REFUSALS), (packaged.general, number)):
-            left = chance.sample(prompts, len(prompts))
-            while left and len(rows) < most:
-                if claim.cancelled.is_set():
-                    raise JobCancelled
-                some, left = left[:_ROUND], left[_ROUND:]
-                ask = partial(self._ask_one, claim.tenant, values)
-                replies = await await_each(ask, some, at_once=_AT_ONCE)
-                rows += [
-                    [{"role": "user", "content": prompt}, {"role": "assistant", "content": text}]
-                    for prompt, reply in zip(some, replies, strict=True)
-                    if (text := self._choose(reply, prompts is packaged.harmful)) is not None
-                ]
-            rows = rows[:most]
-        return rows
+        for start in range(0, len(prompts), _ROUND):
+            if len(rows) >= most:
+                break
+            if claim.cancelled.is_set():
+                raise JobCancelled
+            some = prompts[start : start + _ROUND]
+            replies = await await_each(partial(self._ask_one, claim.tenant, values), some, at_once=_AT_ONCE)
+            rows += [
+                [{"role": "user", "content": prompt}, {"role": "assistant", "content": text}]
+                for prompt, reply in zip(some, replies, strict=True)
+                if (text := self._choose(reply, is_harmful)) is not None
+            ]
+        return rows[:most]
 
     async def _ask_one(self, tenant: str, chat_template_kwargs: Mapping[str, Any], prompt: str) -> BaseReply:
         try:

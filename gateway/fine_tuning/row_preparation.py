@@ -28,8 +28,8 @@ from gateway.fine_tuning.evidence_rows import (
     place_passages,
     withhold,
 )
-from gateway.fine_tuning.prepared_rows import Notice, replace_rows
 from gateway.fine_tuning.repository import FineTuningJobRepository
+from gateway.fine_tuning.row_replacement import Notice, replace_rows
 from gateway.fine_tuning.rows import RenderedFile, RowsUnusable, render_preferences, render_rows
 from gateway.fine_tuning.schemas import EvidenceFigures, EvidenceOptions
 from gateway.fine_tuning.tables import FineTuningJobRow
