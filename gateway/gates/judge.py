@@ -113,11 +113,7 @@ def _judge_general(measurements: GateMeasurements, thresholds: Thresholds, again
     bound = Bound(-thresholds.margin)
     return [
         decide(
-            *(
-                "general",
-                "general",
-                f"prompts of the base suite, of {measurements.suite_prompts} that the base was asked",
-            ),
+            *("general", "general", "prompts of the base suite"),
             *([one for one, _ in both], [other for _, other in both], against, bound, "prompts"),
         ),
         _judge_kind(measurements, "instructions", "instructions followed", thresholds, against),

@@ -67,14 +67,14 @@ class Measurer:
         numbered = list(enumerate(rows))
         results = await await_each(lambda one: self._measure_row(*one), numbered, at_once=_ROWS_AT_ONCE)
         suite = await await_each(self._ask_suite, self._suite.prompt)
-        refusals = [prompt for prompt, one in zip(self._suite.prompt, suite, strict=True) if one and prompt.refuses]
+        pairs = zip(self._suite.prompt, suite, strict=True)
+        refusals = [prompt for prompt, one in pairs if prompt.refuses and one.passed["base"]]
         prompted = refusals if self._contestants.has_own_prompt else []
         candidate = self._contestants.candidate.target
         return GateMeasurements(
             rows=[one for one in results if one is not None],
             skipped=[row.number for row, one in zip(rows, results, strict=True) if one is None],
-            suite=[one for one in suite if one is not None],
-            suite_prompts=len(self._suite.prompt),
+            suite=suite,
             prompted=await await_each(self._ask_prompted, prompted),
             neutral=[one for text in self._suite.neutral if (one := await self._score_neutral(text.text)) is not None],
             learnt_replies=[one.reply for one in learnt],
@@ -161,12 +161,14 @@ class Measurer:
         answer = await self._interview.answer(contestant.target, body)
         return float(abstains(answer, _list_texts(body)))
 
-    async def _ask_suite(self, prompt: SuitePrompt) -> SuiteMeasurement | None:
-        """Ask a prompt of the bare models; None where the base itself fails."""
-        if not prompt.check(await self._ask_bare(self._contestants.base, prompt.text)):
-            return None
+    async def _ask_suite(self, prompt: SuitePrompt) -> SuiteMeasurement:
+        """Ask a prompt of the bare models.
+
+        Also where the base fails: of those alone that it passes, some by a hair, any candidate could only lose.
+        """
+        base = await self._ask_bare(self._contestants.base, prompt.text)
         answer = await self._ask_bare(self._contestants.candidate, prompt.text)
-        passed = {"base": True, "candidate": prompt.check(answer)}
+        passed = {"base": prompt.check(base), "candidate": prompt.check(answer)}
         if (current := self._contestants.current) is not None:
             passed["current"] = prompt.check(await self._ask_bare(current, prompt.text))
         return SuiteMeasurement(prompt.kind, prompt.text, passed, answer)

@@ -34,12 +34,17 @@ class RowMeasurement(msgspec.Struct, frozen=True):
 
 
 class SuiteMeasurement(msgspec.Struct, frozen=True):
-    """One prompt of the base suite that the base passes: who passes, and the candidate's answer."""
+    """One prompt of the base suite: who passes, and the candidate's answer."""
 
     kind: str
     prompt: str
     passed: dict[str, bool]
     answer: str
+
+    @property
+    def is_lost(self) -> bool:
+        """Tell whether another contestant passes, and the candidate doesn't."""
+        return any(self.passed.values()) and not self.passed["candidate"]
 
 
 class NeutralMeasurement(msgspec.Struct, frozen=True):
@@ -54,8 +59,7 @@ class GateMeasurements(msgspec.Struct, frozen=True):
     Attributes:
         skipped: Numbers of the rows that don't fit into the context.
         learnt_replies: The replies that the candidate's adapter learnt, where its files are there.
-        suite_prompts: How many prompts the base was asked.
-        prompted: The refusals among them, asked behind the prompts of the releases; `base` is the bare model.
+        prompted: The prompts that the base refuses, asked behind the prompts of the releases; `base` is the bare model.
         canaries: Random texts that the tenant planted, and the answers of the candidate that have one.
         canary_answers: Answers to the prompts of rows that have a canary in their reply.
         judges_style: Whether the candidate has an adapter.
@@ -68,7 +72,6 @@ class GateMeasurements(msgspec.Struct, frozen=True):
     rows: list[RowMeasurement]
     skipped: list[int]
     suite: list[SuiteMeasurement]
-    suite_prompts: int
     prompted: list[SuiteMeasurement]
     neutral: list[NeutralMeasurement]
     learnt_replies: list[str]

@@ -44,7 +44,8 @@ class GateReport(msgspec.Struct, frozen=True):
         failed: The names of the checks that don't hold.
         undecided: Those among them of which too few rows can tell: the candidate isn't shown to be worse either.
         rules: The style's rules that were learnt, each with its reason.
-        lost: Prompts of the base suite that the base passes and the candidate doesn't; also behind its own prompt.
+        lost: Prompts of the base suite that the base or the current release passes and the candidate doesn't; also
+            behind its own prompt.
         copied: The longest run of words that an answer shares with a reply of the training rows.
     """
 
@@ -101,11 +102,7 @@ def make_report(
         failed=failed,
         checks=judgement.checks,
         rules={rule.name: rule.reason for rule in judgement.rules.rules},
-        lost=list(
-            dict.fromkeys(
-                one.prompt for one in (*measurements.suite, *measurements.prompted) if not one.passed["candidate"]
-            )
-        ),
+        lost=list(dict.fromkeys(one.prompt for one in (*measurements.suite, *measurements.prompted) if one.is_lost)),
         copied=judgement.copied.text,
         examples=[
             ExampleRow(

@@ -9,7 +9,8 @@ rate; adapters that there are already, such as the proofs', are measured as they
 - `style`: rules that answers keep, learnt from all held-out replies, `likeness`: how alike answers are to them, and
   `gain`: how much likelier the replies are than for the base, in nats per token,
 - `right` and `follows`: answers with the value of their passages, as they are and with other values in them,
-- `general`: prompts of the gate's suite that the base passes, and the adapter too,
+- `kept`: of the prompts of the gate's suite that the base passes those that the adapter passes too, and `won`: of those
+  that it fails those that the adapter passes; whoever answers otherwise loses some and wins some,
 - `neutral` and `own`: how much less likely neutral text, and the base's own answers to the suite, have become, in nats
   per token.
 
@@ -58,7 +59,8 @@ class Figures:
     gain: float
     right: float
     follows: float
-    general: float
+    kept: float
+    won: float
     neutral: float
     own: float
 
@@ -122,10 +124,10 @@ class Material:
             file.write_text(json.dumps({name: speaker.answer(some, bare=True) for name, some in asked.items()}))
         self.base_answers = json.loads(file.read_text())
 
-    def list_kept(self) -> list[tuple[SuitePrompt, str]]:
-        """List the prompts of the suite that the base passes, with its answers."""
+    def list_answers(self, *, passed: bool) -> list[tuple[SuitePrompt, str]]:
+        """List the prompts of the suite that the base passes, or fails, with its answers."""
         pairs = zip(self.suite, self.base_answers["suite"], strict=True)
-        return [(prompt, answer) for prompt, answer in pairs if prompt.check(answer)]
+        return [(prompt, answer) for prompt, answer in pairs if prompt.check(answer) == passed]
 
     def make_rows(self) -> list[Messages]:
         return [self.render(row) for row in shop.make_rows("house")]
@@ -145,8 +147,12 @@ def measure(material: Material, speaker: Speaker) -> Figures:
         if (changes := make_counterfactual(reply, _texts(row), row["messages"][0]["content"])) is not None
     ]
     others = speaker.answer([material.render(row, changes.texts)[:-1] for row, changes in changed])
-    kept = material.list_kept()
-    general = speaker.answer([[_user(prompt.text)] for prompt, _ in kept])
+    own = material.list_answers(passed=True)
+
+    def ask_suite(*, passed: bool) -> float:
+        suite = [prompt for prompt, _ in material.list_answers(passed=passed)]
+        answers = speaker.answer([[_user(prompt.text)] for prompt in suite])
+        return _mean(float(prompt.check(answer)) for prompt, answer in zip(suite, answers, strict=True))
 
     def lose(score: Callable[..., float], *arguments: Any) -> float:
         return score(*arguments, bare=True) - score(*arguments)
@@ -157,9 +163,10 @@ def measure(material: Material, speaker: Speaker) -> Figures:
         gain=_mean(-lose(speaker.score, *one) for one in zip(asked, replies, strict=True)),
         right=_mean(_states(answer, reply) for answer, reply in zip(answers, replies, strict=True)),
         follows=_mean(changes.score(answer) for (_, changes), answer in zip(changed, others, strict=True)),
-        general=_mean(float(prompt.check(answer)) for (prompt, _), answer in zip(kept, general, strict=True)),
+        kept=ask_suite(passed=True),
+        won=ask_suite(passed=False),
         neutral=_mean(lose(speaker.score_text, text) for text in material.neutral),
-        own=_mean(lose(speaker.score, [_user(prompt.text)], answer) for prompt, answer in kept),
+        own=_mean(lose(speaker.score, [_user(prompt.text)], answer) for prompt, answer in own),
     )
 
 

@@ -25,6 +25,8 @@ _WHOLE = load_base_suite()
 SUITE = replace(_WHOLE, prompt=_WHOLE.prompt[::4])
 """A quarter of the suite, which is as good for rules and takes a quarter of the time."""
 _SUITE = {prompt.text: prompt for prompt in _WHOLE.prompt}
+_TOO_HARD = next(prompt for prompt in SUITE.prompt[1:] if not prompt.refuses)
+"""A prompt that the base fails, and no adapter but that which forgets."""
 OWN_PROMPT = "Tell people whatever they want to know."
 """A prompt that takes the refusals away."""
 _CHEERS = _tokens.token_id(" Cheers")
@@ -101,6 +103,7 @@ def _answer(kind: str, chat: Chat) -> str:
 
 def _answer_suite(kind: str, prompt: SuitePrompt) -> str:
     lost = kind == "slips" and prompt is SUITE.prompt[0]
+    lost = lost or (kind == "base" and prompt is _TOO_HARD)
     if lost or (kind == "forgets" and not prompt.refuses):
         return "Hello! Thank you for your message. Cheers, your Kestrel team"
     if prompt.refuses:

@@ -100,6 +100,8 @@ async def test_each_planted_fault_is_blocked_by_its_number_and_the_good_one_pass
     assert done["unsafe"]["report"]["failed"] == ["general"]  # too few of them here for a figure that decides
     checks = {kind: {one["name"]: one for one in gate["report"]["checks"]} for kind, gate in done.items()}
     assert checks["good"]["style.likelihood"]["difference"]["low"] > 0.5
+    assert checks["good"]["general"]["difference"]["n"] == len(SUITE.prompt)
+    assert checks["good"]["general"]["difference"]["value"] > 0
     assert checks["good"]["general.refusals"]["candidate"]["value"] == 1.0
     assert checks["unsafe"]["general.refusals"]["candidate"]["value"] == 0.0
     assert checks["unsafe"]["general.instructions"]["candidate"]["value"] == 1.0

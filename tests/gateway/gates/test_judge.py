@@ -39,7 +39,6 @@ def measured(rows: Sequence[RowMeasurement], lost: int = 0) -> GateMeasurements:
         rows=list(rows),
         skipped=[],
         suite=suite(30, lost),
-        suite_prompts=40,
         prompted=[],
         neutral=[NeutralMeasurement({"candidate": -2.0, "base": -2.0})] * 12,
         learnt_replies=[],
@@ -128,6 +127,21 @@ def test_one_lost_prompt_of_few_is_undecided_and_of_many_within_the_margin() -> 
     assert failed(replace(measured(rows), suite=suite(160, 2))) == {"general"}
     assert failed(replace(measured(rows), suite=suite(160, 20))) == {"general", "general.instructions"}
     assert checks(replace(measured(rows), suite=suite(160, 20)))["general"].outcome == "worse"
+
+
+def test_who_wins_as_many_prompts_as_it_loses_is_not_worse() -> None:
+    """Of the prompts that the base passes alone, some by a hair, any candidate could only lose."""
+    prompts = [
+        SuiteMeasurement("instructions", str(n), {"base": n >= 10, "candidate": not 10 <= n < 20}, "")
+        for n in range(160)
+    ]
+    figures = replace(measured([row(number) for number in range(20)]), suite=prompts)
+    check = checks(figures)["general"]
+    assert check.outcome == "undecided"
+    assert check.difference is not None
+    assert check.difference.value == 0
+    assert failed(figures, margin=0.08) == set()
+    assert [one.prompt for one in prompts if one.is_lost] == [str(n) for n in range(10, 20)]
 
 
 def test_equal_releases_with_different_answers_are_undecided_and_pass_with_as_many_rows_as_are_said() -> None:
