@@ -77,13 +77,13 @@ class _Models:
 
         Without its validation file a job is done without one.
         """
-        id, validation = training.job.get("training_file"), training.job.get("validation_file")
+        id, validation = str(training.job.get("training_file")), training.job.get("validation_file")
         if id not in self._files:
             self._report.omit(_KIND, training.id, training.model, f"its training file {self._say_missing(id)}")
             return None
         return self._files[id], self._files.get(validation) if validation else None
 
-    def _say_missing(self, id: object) -> str:
+    def _say_missing(self, id: str) -> str:
         if id in self._export:
             return f"{id} isn't taken, see there"
         return f"{id} isn't in the export: it was deleted there, or never listed"
