@@ -122,10 +122,6 @@ class AdviceReport(msgspec.Struct, frozen=True, kw_only=True):
     next: list[str]
     answers: list[AdviceRow]
 
-    def find_arm(self, name: str) -> ArmFigures | None:
-        """Return an arm's figures by its name."""
-        return next((arm for arm in self.arms if arm.name == name), None)
-
 
 def make_figures(scores: AdviceScores, arms: Sequence[Arm], training: Mapping[str, Any]) -> list[ArmFigures]:
     """Return the figures of every arm."""

@@ -89,6 +89,9 @@ def import_openai(
             gateway = Destination(client, models[0]["id"], lines.show, dry_run=dry_run)
             try:
                 return await import_export(export, gateway, options, missing)
+            except asyncio.CancelledError:
+                say("What was made stays, and trainings that have begun go on. The same command goes on from there.")
+                raise
             finally:
                 lines.close()
 
@@ -112,6 +115,9 @@ async def _download(folder: Path) -> list[str]:
             return (await download_export(api, folder, lambda title, count: lines.show(title, count, count))).missing
     except HostedApiFailed as error:
         raise CommandError(str(error), Exit.UNREACHABLE) from None
+    except asyncio.CancelledError:
+        say(f"What was read is in {folder}. The same command goes on from there.")
+        raise
     finally:
         lines.close()
 

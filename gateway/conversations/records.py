@@ -17,6 +17,11 @@ Record = dict[str, Any]
 ROW_LISTS = ("data", "train", "rows", "examples")
 """Names under which a file of rows, rather than of a system's own things, has its list."""
 
+_HEAD_BYTES = 1024
+_NO_TEXT = (
+    "It is no text, such as a workbook, an archive, or a data set's `.arrow`. Give JSON, JSONL, CSV or Parquet: Excel "
+    "saves 'CSV UTF-8', an archive is unpacked, and a data set of Hugging Face's has `to_json`."
+)
 _NOT_AN_OBJECT = "It is no JSON object."
 
 _TIME = re.compile(
@@ -36,6 +41,8 @@ def decode_text(data: bytes) -> str:
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
+        if b"\0" in data[:_HEAD_BYTES] and not data.startswith((b"\xff\xfe", b"\xfe\xff")):
+            raise UnusableFile(_NO_TEXT) from None
         line = data[: error.start].count(b"\n") + 1
         raise UnusableFile(f"Line {line} has a byte that UTF-8 doesn't have. Save the file as UTF-8.") from None
 

@@ -22,9 +22,10 @@ def draw_value(reading: str, rng: random.Random, *, whole_weeks: bool = False) -
         case "money" | "quantity" | "number":
             place = -1 if kind == "money" else 0
             words = rest.split(" ")
-            if re.fullmatch(r"\d+(?:\.\d+)?", words[place]) is None:
+            number = words[place].removeprefix("-")
+            if re.fullmatch(r"\d+(?:\.\d+)?", number) is None:
                 return None
-            words[place] = _draw_number(words[place], rng)
+            words[place] = words[place].removesuffix(number) + _draw_number(number, rng)
             return f"{kind}:{' '.join(words)}"
         case "date":
             month, _, day = rest.rpartition("-")
@@ -56,9 +57,9 @@ def rewrite_value(value: Value, reading: str, other: str) -> str | None:
         case "money" | "quantity" | "number":
             place = -1 if kind == "money" else 0
             numbers = _NUMBER.findall(value.text)
-            if len(numbers) != 1:
+            if len(numbers) != 1 or any(sign in value.text for sign in "½¼¾"):
                 return None
-            return value.text.replace(numbers[0], _write_number(numbers[0], new.split(" ")[place]))
+            return value.text.replace(numbers[0], _write_number(numbers[0], new.split(" ")[place].removeprefix("-")))
         case "date":
             return _write_day(value.text, int(old[-2:]), int(new[-2:]))
         case "time":

@@ -18,7 +18,8 @@ GROUPED = (
 )
 """A number with signs between thousands, those of India (`1,00,000`) and Switzerland (`1'000`) among them."""
 
-NUMBER = rf"(?:{GROUPED}|\d+(?:[.,]\d+)?)"
+_FRACTIONS = {"½": ".5", "¼": ".25", "¾": ".75"}
+NUMBER = rf"(?:(?:\d+[ ]?)?[{''.join(_FRACTIONS)}]|{GROUPED}|\d+(?:[.,]\d+)?)"
 
 _AMBIGUOUS = re.compile(r"[1-9]\d{0,2}([.,])\d{3}")
 _TELLING = re.compile(
@@ -58,8 +59,10 @@ class Notation:
 def clean_number(text: str) -> str:
     """Return a number's one spelling: without separators of thousands, with a point, without trailing zeros.
 
-    Of `1,500` and `1.500` as English has them.
+    Of `1,500` and `1.500` as English has them; `1½` is `1.5`.
     """
+    if text[-1] in _FRACTIONS:
+        return f"{text[:-1].strip() or '0'}{_FRACTIONS[text[-1]]}"
     text = re.sub(rf"['’{_SPACES}]", "", text)
     if "," in text and "." in text:
         thousands, decimal = (",", ".") if text.rfind(".") > text.rfind(",") else (".", ",")

@@ -40,9 +40,13 @@ MONEY_PATTERNS = (
 _ADJECTIVES = r"(?:(?:business|working|calendar|full|whole|consecutive|werktage?|volle?)[ ])?"
 _PARTS = {"year": ("month", 12), "week": ("day", 7)}
 
+_BELOW_NOUGHT = r"(?P<sign>(?<![\w)–-])(?:[-−]|minus[ ])(?=[\d.,½¼¾]+[ \u00a0]?(?:°c|℃|grad|degrees? celsius)))?"
+"""Of temperatures; a dash before others begins the item of a list."""
+
 QUANTITY_PATTERNS = (
     re.compile(
-        rf"(?i)(?<![\w.,:/£€$])(?=[\daefnostz])(?!{mark_letters('(?:19|20)[0-9][0-9]年')})(?:(?P<number>{NUMBER})(?P<myriad>{_MYRIAD})?"
+        rf"(?i)(?<![\w.,:/£€$]){_BELOW_NOUGHT}(?=[\d½¼¾aefnostz])"
+        rf"(?!{mark_letters('(?:19|20)[0-9][0-9]年')})(?:(?P<number>{NUMBER})(?P<myriad>{_MYRIAD})?"
         rf"|(?P<words>{NUMBER_WORDS}))"
         rf"(?:[ ]?(?:-|–|〜|to|bis|à|a|{mark_letters('[～至到]')})[ ]?(?P<last>\d+|{NUMBER_WORDS}))?"
         rf"[ \u00a0-]?{_ADJECTIVES}(?P<unit>{UNIT})(?![\w])"
@@ -51,13 +55,15 @@ QUANTITY_PATTERNS = (
 )
 
 NUMBER_PATTERNS = (
-    re.compile(rf"(?i)(?<![\w.,#/:])-?(?P<number>{NUMBER})(?:{_SCALE_WORD}|(?P<myriad>{_MYRIAD}))?(?![\w/:]|[.,]\d)"),
+    re.compile(
+        rf"(?i)(?<![\w.,#/:])[-−]?(?P<number>{NUMBER})(?:{_SCALE_WORD}|(?P<myriad>{_MYRIAD}))?(?![\w/:]|[.,]\d)"
+    ),
 )
 
 
 def read_number(match: re.Match[str], notation: Notation) -> tuple[str, ...]:
     """Return `number:1500`; both readings where its sign may part thousands or a fraction."""
-    sign = "-" if match[0].startswith("-") else ""
+    sign = "-" if match[0].startswith(("-", "−")) else ""
     return tuple(
         f"number:{sign}{_scale(one, match['scale'] or match['myriad'])}" for one in notation.read(match["number"])
     )
@@ -83,7 +89,7 @@ def read_money(match: re.Match[str], notation: Notation) -> tuple[str, ...]:
 def read_quantity(match: re.Match[str], notation: Notation) -> tuple[str, ...]:
     """Return `quantity:24 month`; of a range `quantity:3-5 day`, which only the same range supports.
 
-    Years are months too, and weeks days. `9h` is a time as well.
+    Only temperatures are below nought (`-18 °C`). Years are months too, and weeks days. `9h` is a time as well.
     """
     fields = match.groupdict()
     unit = read_unit(fields["unit"])
@@ -96,6 +102,8 @@ def read_quantity(match: re.Match[str], notation: Notation) -> tuple[str, ...]:
         firsts = [str(read_words(words))]
     else:
         firsts = [_scale(one, fields["myriad"]) for one in notation.read(fields["number"])]
+    if fields.get("sign"):
+        firsts = [f"-{one}" for one in firsts]
     readings: list[str] = []
     for first in firsts:
         numbers = [first, *([last if last.isdigit() else str(read_words(last))] if last else [])]

@@ -10,6 +10,9 @@ __all__ = ["WIDTH", "Panel", "draw_interval", "draw_panels", "draw_text", "draw_
 WIDTH = 880
 """Of every chart's own coordinates; the page scales it."""
 
+_LETTER, _MOST_LEFT = 7, 320
+"""Coordinates of a label's letter, about, and of the widest room for labels."""
+
 Panel = tuple[str, str, Sequence[Estimate | None]]
 """A panel's title, its series' class, and the estimate of each row; None where a row has none."""
 
@@ -17,12 +20,17 @@ Panel = tuple[str, str, Sequence[Estimate | None]]
 def draw_panels(
     labels: Sequence[str], panels: Sequence[Panel], description: str, *, limits: tuple[float, float] = (0.0, 1.0)
 ) -> str:
-    """Draw estimates as dots with their intervals: a row for each label, panels side by side on one scale."""
-    left, top, row, gap, right = 150, 34, 30, 44, 14
+    """Draw estimates as dots with their intervals: a row for each label, panels side by side on one scale.
+
+    Long labels have more room, and the longest are shortened; a pointer shows them whole.
+    """
+    left = min(max(150, 24 + _LETTER * max(map(len, labels), default=0)), _MOST_LEFT)
+    top, row, gap, right = 34, 30, 44, 14
     width = (WIDTH - left - right - gap * (len(panels) - 1)) / len(panels)
     height = top + row * len(labels)
     parts = [
-        draw_text(left - 14, top + row * (index + 0.5), label, "label", anchor="end")
+        f"<g><title>{escape(label)}</title>"
+        f"{draw_text(left - 14, top + row * (index + 0.5), _shorten(label), 'label', anchor='end')}</g>"
         for index, label in enumerate(labels)
     ]
     for number, (title, series, estimates) in enumerate(panels):
@@ -33,6 +41,11 @@ def draw_panels(
             y = top + row * (index + 0.5)
             parts.append(draw_interval(start, width, y, estimate, series, title, limits))
     return wrap_svg(height + 24, description, parts)
+
+
+def _shorten(label: str) -> str:
+    most = (_MOST_LEFT - 24) // _LETTER
+    return label if len(label) <= most else f"{label[: most - 1]}…"
 
 
 def draw_interval(

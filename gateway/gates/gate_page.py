@@ -29,6 +29,7 @@ def render_page(report: GateReport) -> str:
             "Shares": Markup(draw_differences(report, "share")),
             "Candidate and baseline": Markup(draw_parts(report)),
         },
+        general=[one.name for one in report.checks if one.part == "general"],
         examples=report.examples[:_LISTED_EXAMPLES],
     )
 

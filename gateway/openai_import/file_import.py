@@ -1,11 +1,14 @@
 """Files, by their name, purpose and bytes: what the gateway has already isn't sent again."""
 
+import asyncio
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from gateway.client import GatewayError
+from gateway.errors import BadRequest
+from gateway.files.training_rows import check_training_file
 from gateway.openai_import.destination import Destination
 from gateway.openai_import.export_folder import ExportFolder
 from gateway.openai_import.report import ImportReport
@@ -84,12 +87,22 @@ class _Uploads:
             if await self._read_digest(candidate) == digest:
                 self._report.count("files").present += 1
                 return candidate
-        new = id if self._gateway.dry_run else await self._upload(id, form, path)
+        new = await (self._try if self._gateway.dry_run else self._upload)(id, form, path)
         if new is not None:
             self._report.count("files").imported += 1
             self._digests[new] = digest
             self._by_form.setdefault(form, []).append(new)
         return new
+
+    async def _try(self, id: str, form: tuple[str, str, int], path: Path) -> str | None:
+        """Check rows to train on as an upload of them does, without one."""
+        if form[1] == "fine-tune":
+            try:
+                await asyncio.to_thread(check_training_file, path)
+            except BadRequest as error:
+                self._report.omit("files", id, form[0], error.message)
+                return None
+        return id
 
     async def _upload(self, id: str, form: tuple[str, str, int], path: Path) -> str | None:
         name, purpose, _ = form

@@ -1,6 +1,7 @@
 """OpenAI's API as it answers in its last days: pages, slow answers, refusals for a while, endpoints that are gone."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -18,6 +19,7 @@ _ATTEMPTS = 8
 _LONGEST_PAUSE = 60.0
 Answer = TypeVar("Answer")
 
+_SCOPES = re.compile("(?i)missing scopes|insufficient permissions")
 _LATER = (408, 409, 425, 429)
 
 
@@ -124,7 +126,8 @@ class HostedApi:
                 reason = f"no answer ({type(error).__name__})"
             else:
                 reason, wait = f"status {response.status_code}", _read_pause(response, wait)
-                if response.status_code == 401:
+                # A valid key that may not read this list is a 401, too, or a 403.
+                if response.status_code == 401 and not _SCOPES.search(_read_message(response)):
                     raise HostedApiFailed("OpenAI refuses the key (status 401). Set OPENAI_API_KEY to a valid one.")
                 if response.status_code < 500 and response.status_code not in _LATER:
                     raise HostedRefusal(f"OpenAI answers {path} with {_describe(response)}")
@@ -143,8 +146,15 @@ def _read_pause(response: httpx2.Response, otherwise: float) -> float:
 
 
 def _describe(response: httpx2.Response) -> str:
-    try:
-        message = msgspec.json.decode(response.content)["error"]["message"]
-    except (*BAD_JSON, KeyError, TypeError):
-        message = ""
+    message = _read_message(response)
     return f"status {response.status_code}{f': {message}' if message else ''}"
+
+
+def _read_message(response: httpx2.Response) -> str:
+    """Return an error's words, which stand in an object or alone; "" where there are none."""
+    try:
+        error = msgspec.json.decode(response.content)["error"]
+        message = error if isinstance(error, str) else error["message"]
+    except (*BAD_JSON, KeyError, TypeError):
+        return ""
+    return message if isinstance(message, str) else ""

@@ -1,6 +1,6 @@
 """Fine-tuned models made again: jobs with the same files and numbers, and the old names for what they make."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Any
 
 from gateway.client import GatewayError
@@ -42,7 +42,7 @@ async def import_models(
     Jobs that an earlier run created are waited for; `confirm` is asked before new ones are created.
     """
     trainings = list_trainings(export, report)
-    models = _Models(gateway, report, files)
+    models = _Models(gateway, report, files, export.of("file"))
     ready = [one for one in trainings if models.find_files(one) is not None]
     jobs = {one.id: await models.find_job(one) for one in ready}
     missing = [one for one in ready if jobs[one.id] is None]
@@ -64,19 +64,29 @@ async def import_models(
 class _Models:
     """Makes models again; the report's `models` has their names here by the names there."""
 
-    def __init__(self, gateway: Destination, report: ImportReport, files: Mapping[str, str]) -> None:
+    def __init__(
+        self, gateway: Destination, report: ImportReport, files: Mapping[str, str], export: Container[str]
+    ) -> None:
         self._gateway = gateway
         self._report = report
         self._files = files
+        self._export = export
 
     def find_files(self, training: HostedTraining) -> tuple[str, str | None] | None:
-        """Return the ids here of a job's files; None, and a reason in the report, where one is missing."""
-        validation = training.job.get("validation_file")
-        for id in filter(None, (training.job.get("training_file"), validation)):
-            if id not in self._files:
-                self._report.omit(_KIND, training.id, training.model, f"its file {id} isn't taken, see there")
-                return None
-        return self._files[training.job["training_file"]], self._files[validation] if validation else None
+        """Return the ids here of a job's files; None, and a reason in the report, where it has no training file.
+
+        Without its validation file a job is done without one.
+        """
+        id, validation = str(training.job.get("training_file")), training.job.get("validation_file")
+        if id not in self._files:
+            self._report.omit(_KIND, training.id, training.model, f"its training file {self._say_missing(id)}")
+            return None
+        return self._files[id], self._files.get(validation) if validation else None
+
+    def _say_missing(self, id: str) -> str:
+        if id in self._export:
+            return f"{id} isn't taken, see there"
+        return f"{id} isn't in the export: it was deleted there, or never listed"
 
     async def find_job(self, training: HostedTraining) -> dict[str, Any] | None:
         """Return the job here that was created for a hosted one and hasn't failed."""
@@ -129,6 +139,9 @@ class _Models:
         assert files is not None  # those without aren't trained
         metadata = add_source(self._report, _KIND, training.id, training.job.get("metadata"))
         body, changes = make_request(training, start, *files, metadata)
+        validation = training.job.get("validation_file")
+        if validation and files[1] is None:
+            changes.append(f"it is trained without validation: its file {self._say_missing(validation)}")
         if training.start.startswith("ft:") and start == self._gateway.base:
             changes.append(f"it began at {training.start}; here it begins at the base model, with these rows alone")
         try:

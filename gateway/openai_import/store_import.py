@@ -37,7 +37,7 @@ async def import_stores(
         gateway.show("vector stores", number, len(stores))
     await _add_files(export, gateway, report, files, ids)
     if not gateway.dry_run:
-        await _wait(gateway, report, ids)
+        await _wait(gateway, report, ids, {new: old for old, new in files.items()})
     return ids
 
 
@@ -103,8 +103,10 @@ async def _add_file(
     return True
 
 
-async def _wait(gateway: Destination, report: ImportReport, stores: Mapping[str, str]) -> None:
-    """Wait until all files of the stores are read, and say which weren't."""
+async def _wait(
+    gateway: Destination, report: ImportReport, stores: Mapping[str, str], old_ids: Mapping[str, str]
+) -> None:
+    """Wait until all files of the stores are read, and say by their ids at OpenAI which weren't."""
     while stores:
         counts = [(await gateway.client.get(f"/v1/vector_stores/{id}"))["file_counts"] for id in stores.values()]
         total = sum(one["total"] for one in counts)
@@ -118,4 +120,4 @@ async def _wait(gateway: Destination, report: ImportReport, stores: Mapping[str,
         async for row in gateway.client.read_rows(path):
             if row["status"] == "failed":
                 reason = str(read_member(row, "last_error").get("message") or "it failed")
-                report.note("vector_store_files", f"{id}/{row['id']}", "", reason)
+                report.note("vector_store_files", f"{id}/{old_ids.get(row['id'], row['id'])}", "", reason)

@@ -18,11 +18,15 @@ KEY = "sk-hosted-secret-of-a-project"
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What a request meets instead of its answer: a status, or a wait before the answer (status 0)."""
+    """What a request meets instead of its answer: a status, or a wait before the answer (status 0).
+
+    `error` is the member of that name in the body.
+    """
 
     status: int = 0
     seconds: float = 0.0
     headers: dict[str, str] = field(default_factory=dict[str, str])
+    error: Any = None
 
 
 @dataclass
@@ -84,7 +88,9 @@ class HostedServer:
             fault = self.faults[path].popleft()
             time.sleep(fault.seconds)
             if fault.status:
-                _send(handler, fault.status, _error("The server had an error."), fault.headers)
+                body = _error("The server had an error.")
+                body = body if fault.error is None else json.dumps({"error": fault.error}).encode()
+                _send(handler, fault.status, body, fault.headers)
                 return
         if path in self.recording.contents:
             _send(handler, 200, self.recording.contents[path])

@@ -9,10 +9,10 @@ from typing import Any
 
 from gateway.conversations.conversation import Import, UnusableFile
 from gateway.conversations.formats.table_rows import join_rows, pair_rows
-from gateway.conversations.records import ROW_LISTS, Record, as_text, read_records
+from gateway.conversations.records import ROW_LISTS, Record, read_records
 from training.dataset import Problem
 
-__all__ = ["COLUMNS", "has_columns", "load_parquet", "read_csv", "read_json", "read_table"]
+__all__ = ["COLUMNS", "has_columns", "load_csv", "load_parquet", "read_json", "read_table"]
 
 COLUMNS: Mapping[str, Sequence[str]] = {
     "question": ("question", "prompt", "instruction", "input", "user", "customer", "query", "input_text", "text_input"),
@@ -24,8 +24,8 @@ COLUMNS: Mapping[str, Sequence[str]] = {
 }
 """The names that a column map may have, each with the headers that are taken for it without a map."""
 
-_SHAPES: Sequence[frozenset[str]] = (frozenset({"question", "reply"}), frozenset({"conversation", "role", "text"}))
-"""What a row per pair has, and a row per message."""
+_SHAPES = ((frozenset({"conversation", "role", "text"}), join_rows), (frozenset({"question", "reply"}), pair_rows))
+"""What a row per message has, which may name its `customer` and `agent` besides, and a row per pair."""
 _TEXTS = frozenset({"question", "reply", "role", "text"})
 
 _ADVICE = (
@@ -35,6 +35,8 @@ _ADVICE = (
 _LINE_END = re.compile(r"\r\n?")
 _NAMED = re.compile(r"sep=(.)\n", re.I)
 """A first line by which Excel tells the delimiter."""
+_MORE = "\0more"
+_QUOTED = re.compile(r'"[^"]*"')
 _FIELD_BYTES = 16 * 1024 * 1024
 _PARQUET = (
     "Parquet files are read by pyarrow, which isn't installed here: it is larger than all that the gateway needs. "
@@ -42,25 +44,37 @@ _PARQUET = (
 )
 
 
-def read_csv(text: str, columns: Mapping[str, str]) -> Import:
-    """Read a table with a header; commas, semicolons or tabs are told by it.
+def load_csv(text: str) -> tuple[list[Record], list[Problem]]:
+    """Return the rows of a table with a header, whose commas, semicolons or tabs are told by it.
+
+    A row with more cells than the header, such as one with a comma in a text without quotes, is empty and a problem.
 
     Raises:
-        UnusableFile: Columns are missing, or the file is no CSV.
+        UnusableFile: The file is no CSV.
     """
     text = _LINE_END.sub("\n", text).lstrip("\n")
     name_match = _NAMED.match(text)
     text = text[name_match.end() :] if name_match else text
-    header = text.split("\n", 1)[0]
+    header = _QUOTED.sub("", text.split("\n", 1)[0])
     delimiter = name_match[1] if name_match else max(",;\t", key=header.count)
     csv.field_size_limit(_FIELD_BYTES)
+    rows: list[Record] = []
+    problems: list[Problem] = []
     try:
-        rows = list(csv.DictReader(io.StringIO(text), delimiter=delimiter, strict=True))
+        for row in csv.DictReader(io.StringIO(text), delimiter=delimiter, strict=True, restkey=_MORE):
+            more = "".join(row.pop(_MORE, ())).strip()
+            if more:
+                message = (
+                    f"It has more cells than the header. Put quotes around texts that have a {delimiter!r} in them."
+                )
+                problems.append(Problem(len(rows) + 1, message))
+            rows.append({} if more else row)
     except csv.Error as error:
         raise UnusableFile(
-            f"The file is no CSV: {error}. Save it with quotes around fields that have several lines."
+            f"The file is no CSV: in row {len(rows) + 1}, {error}. Put quotes around texts that have several lines or "
+            "quotes in them, and write quotes inside them twice."
         ) from None
-    return read_table(list(enumerate(rows, 1)), columns)
+    return rows, problems
 
 
 def read_json(text: str, columns: Mapping[str, str]) -> Import:
@@ -78,7 +92,7 @@ def has_columns(record: Record) -> bool:
     mapping = _guess(record)
     return any(
         needed <= mapping.keys() and all(isinstance(record[mapping[name]], str) for name in needed & _TEXTS)
-        for needed in _SHAPES
+        for needed, _ in _SHAPES
     )
 
 
@@ -117,11 +131,18 @@ def read_table(
         if column not in names:
             raise UnusableFile(f"There is no column {column!r}. The file has {', '.join(map(str, names)) or 'none'}.")
     mapping = {**_guess(names), **columns}
-    for needed, read in zip(_SHAPES, (pair_rows, join_rows), strict=True):
+    # What a person says of the columns tells more than what they are called.
+    for needed, read in sorted(_SHAPES, key=lambda shape: -len(shape[0] & columns.keys())):
         if needed <= mapping.keys():
-            content = read([(number, _choose(row, mapping)) for number, row in rows])
-            faults = sorted([*problems, *content.problems], key=lambda problem: problem.row)
-            return Import(content.conversations, faults, content.omitted)
+            faults = {problem.row: problem for problem in problems}
+            faults |= {
+                number: fault
+                for number, row in rows
+                if (fault := _find_fault(number, row, mapping, {*needed, "system"} & mapping.keys()))
+            }
+            content = read([(number, _choose(row, mapping)) for number, row in rows if number not in faults])
+            all_faults = sorted([*faults.values(), *content.problems], key=lambda problem: problem.row)
+            return Import(content.conversations, all_faults, content.omitted)
     raise UnusableFile(f"It isn't clear what the columns {', '.join(map(str, names)) or '(none)'} are. {_ADVICE}")
 
 
@@ -132,5 +153,18 @@ def _guess(names: Iterable[str]) -> dict[str, str]:
 
 
 def _choose(row: Mapping[str, Any], columns: Mapping[str, str]) -> dict[str, str]:
-    values = {meaning: row.get(column) for meaning, column in columns.items()}
-    return {meaning: as_text(value) for meaning, value in values.items()}
+    return {meaning: _read_cell(row.get(column)) or "" for meaning, column in columns.items()}
+
+
+def _find_fault(
+    number: int, row: Mapping[str, Any], columns: Mapping[str, str], needed: Iterable[str]
+) -> Problem | None:
+    faults = [columns[meaning] for meaning in needed if _read_cell(row.get(columns[meaning])) is None]
+    return Problem(number, f"Its {', '.join(map(repr, sorted(faults)))} is no text.") if faults else None
+
+
+def _read_cell(value: Any) -> str | None:
+    """Return a cell as text, an id or a date of Parquet's too; None for what is none, such as a list."""
+    if value is None or value != value:  # not a number, as pandas writes gaps
+        return ""
+    return None if isinstance(value, bool | bytes | dict | list) else str(value)

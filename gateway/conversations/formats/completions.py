@@ -4,9 +4,9 @@ import re
 from collections.abc import Iterable, Sequence
 
 from gateway.conversations.conversation import Conversation, Import
-from gateway.conversations.formats.turns import UnusableRecord, read_system, read_turns, trim_turns
+from gateway.conversations.formats.turns import UnusableRecord, read_all, read_system, read_turns, trim_turns
 from gateway.conversations.records import ROW_LISTS, Record, as_text, read_records
-from training.dataset import Message, Problem
+from training.dataset import Message
 
 __all__ = ["read_completions"]
 
@@ -15,7 +15,6 @@ _PROMPT_END = re.compile(
     re.IGNORECASE,
 )
 _COMPLETION_END = re.compile(r"\s*(?:#{2,}|-{3,}|={3,}|\*{3,}|\[?END\]?|\[?STOP\]?|<\|\w+\|>|</s>)\s*$")
-_BAD = "replies that are marked as bad (`label`: false)"
 
 
 def read_completions(text: str) -> Import:
@@ -28,27 +27,18 @@ def read_completions(text: str) -> Import:
     prompts, completions = ([record.get(name) for _, record in records] for name in ("prompt", "completion"))
     prompt_mark, mark = _find_mark(prompts, _PROMPT_END), _find_mark(completions, _COMPLETION_END)
     space = len(records) > 1 and all(isinstance(one, str) and one.startswith(" ") for one in completions)
-    conversations: list[Conversation] = []
-    omitted: dict[str, int] = {}
-    for number, record in records:
-        if record.get("label") in (False, 0):
-            omitted[_BAD] = omitted.get(_BAD, 0) + 1
-            continue
+
+    def read(number: int, record: Record) -> Conversation:
         prompt, completion = _cut(record.get("prompt"), prompt_mark), _cut(record.get("completion"), mark)
         if space and isinstance(completion, str):
             completion = completion.removeprefix(" ")
-        try:
-            messages = _join(record, read_turns(prompt, "user"), read_turns(completion, "assistant"))
-        except UnusableRecord as error:
-            problems.append(Problem(number, str(error)))
-        else:
-            conversations.append(Conversation(number, messages, as_text(record.get("id"))))
-    return Import(conversations, sorted(problems, key=lambda problem: problem.row), omitted)
+        messages = _join(record, read_turns(prompt, "user"), read_turns(completion, "assistant"))
+        return Conversation(number, messages, as_text(record.get("id")))
+
+    return read_all(records, problems, read, lambda record: record.get("label") in (False, 0))
 
 
 def _join(record: Record, prompt: Sequence[Message], completion: Sequence[Message]) -> list[Message]:
-    if record.get("tools"):
-        raise UnusableRecord("It has tools, and rows with tools can't be trained on. Leave them out.")
     if not prompt:
         raise UnusableRecord("Its prompt is empty, so its reply answers no question.")
     if not any(message.role == "assistant" for message in completion):

@@ -3,7 +3,15 @@
 from collections.abc import Callable, Iterable, Iterator
 
 from gateway.conversations.conversation import Conversation, Import
-from gateway.conversations.formats.turns import UnusableRecord, read_each, read_system, read_turns, trim_turns
+from gateway.conversations.formats.turns import (
+    UnusableRecord,
+    read_each,
+    read_history,
+    read_system,
+    read_text,
+    read_turns,
+    trim_turns,
+)
 from gateway.conversations.records import Record, as_list, as_text
 from training.dataset import Message
 
@@ -36,22 +44,14 @@ def _read(text: str, list_turns: Callable[[Record], Iterable[Message]]) -> Impor
 
 
 def _read_alpaca_turns(record: Record) -> Iterator[Message]:
-    question = as_text(record.get("instruction"))
-    more, reply = (
-        next(filter(str.strip, (as_text(record.get(name)) for name in names)), "")
-        for names in (("input", "context"), ("output", "response"))
-    )
-    if not question.strip() and not more.strip():
+    question, more = read_text(record, "instruction"), read_text(record, "input", "context")
+    reply = read_text(record, "output", "response")
+    if not question and not more:
         raise UnusableRecord("It has neither `instruction` nor `input`.")
     yield from read_system(record, "system")
-    for pair in as_list(record.get("history")):
-        texts = [as_text(one) for one in as_list(pair)]
-        if len(texts) != 2:
-            raise UnusableRecord("Its `history` isn't a list of pairs.")
-        yield Message("user", texts[0])
-        yield Message("assistant", texts[1])
-    yield Message("user", "\n\n".join(filter(str.strip, (question, more))))
-    if reply.strip():
+    yield from read_history(record)
+    yield Message("user", "\n\n".join(filter(None, (question, more))))
+    if reply:
         yield Message("assistant", reply)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from gateway.conversations.conversation import Conversation, Import
-from gateway.conversations.records import Record, as_dict, as_text, read_records
+from gateway.conversations.records import ROW_LISTS, Record, as_dict, as_text, read_records
 from training.dataset import Problem, read_rows
 from training.preference_rows import read_preference_rows
 
@@ -16,20 +16,19 @@ _THREAD_KEYS = ("conversation_id", "thread_id", "id")
 
 
 def read_chats(text: str) -> Import:
-    """Read rows of messages, by the same rules as an upload of them."""
-    data = text.encode()
-    rows, problems = read_rows(data)
-    lines = data.split(b"\n")
-    conversations = [
-        Conversation(row.number, row.messages, _find_thread(_decode(lines[row.number - 1])), row.passages)
-        for row in rows
-    ]
-    return Import(conversations, problems, {})
+    """Read rows of messages, by the same rules as an upload of them; a list is one too."""
+    records, problems = read_records(text, ROW_LISTS)
+    conversations: list[Conversation] = []
+    for number, record in records:
+        rows, faults = read_rows(msgspec.json.encode(record))
+        problems += [Problem(number, fault.message) for fault in faults]
+        conversations += [Conversation(number, row.messages, _find_thread(record), row.passages) for row in rows]
+    return Import(conversations, sorted(problems, key=lambda problem: problem.row), {})
 
 
 def read_preferences(text: str) -> Import:
     """Read rows of an input, a better and a worse reply, by the same rules as an upload of them; a list is one too."""
-    records, problems = read_records(text)
+    records, problems = read_records(text, ROW_LISTS)
     conversations: list[Conversation] = []
     for number, record in records:
         rows, faults = read_preference_rows(msgspec.json.encode(record))
@@ -48,12 +47,3 @@ def _find_thread(record: Record) -> str:
 
 def _texts(fields: Record, names: Iterable[str]) -> Iterator[str]:
     return (text for name in names if (text := as_text(fields.get(name))))
-
-
-def _decode(line: bytes) -> Record:
-    if b'"metadata"' not in line:
-        return {}
-    try:
-        return as_dict(msgspec.json.decode(line))
-    except (msgspec.DecodeError, RecursionError):
-        return {}

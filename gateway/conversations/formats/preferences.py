@@ -6,7 +6,14 @@ from typing import Any
 import msgspec
 
 from gateway.conversations.conversation import Conversation, Import
-from gateway.conversations.formats.turns import UnusableRecord, read_each, read_system, read_turns
+from gateway.conversations.formats.turns import (
+    UnusableRecord,
+    read_each,
+    read_history,
+    read_system,
+    read_text,
+    read_turns,
+)
 from gateway.conversations.records import Record, as_text
 from training.dataset import Message
 from training.preference_rows import read_preference_rows
@@ -28,8 +35,6 @@ def read_chosen(text: str) -> Import:
 
 
 def _read_record(number: int, record: Record) -> Conversation:
-    if record.get("tools"):
-        raise UnusableRecord("It has tools, and rows with tools can't be trained on. Leave them out.")
     better, worse = (read_turns(record.get(name), "assistant") for name in ("chosen", "rejected"))
     # Of whole conversations what both begin with is the prompt, up to the turn before their ends.
     ends = zip(better[:-1], worse[:-1], strict=False)
@@ -47,8 +52,8 @@ def _read_context(record: Record) -> list[Message]:
     if turns is None and isinstance(record.get("prompt"), list):
         turns = record["prompt"]
     if turns is None:
-        turns = "\n\n".join(filter(str.strip, (as_text(record.get(name)) for name in _QUESTIONS)))
-    return [*system, *read_turns(turns, "user")]
+        turns = "\n\n".join(filter(None, (read_text(record, name) for name in _QUESTIONS)))
+    return [*system, *read_history(record), *read_turns(turns, "user")]
 
 
 def read_pair(

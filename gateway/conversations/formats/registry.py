@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any, cast
 
 import msgspec
 
 from gateway.conversations.conversation import Import, UnusableFile
-from gateway.conversations.formats.columns import has_columns, load_parquet, read_csv, read_json, read_table
+from gateway.conversations.formats.columns import has_columns, load_csv, load_parquet, read_json, read_table
 from gateway.conversations.formats.completions import read_completions
 from gateway.conversations.formats.freshdesk import read_freshdesk
 from gateway.conversations.formats.gemini import read_gemini
@@ -22,7 +23,9 @@ __all__ = ["FORMATS", "ConversationFormat", "find_format", "read_conversations"]
 _PARQUET = b"PAR1"
 _LISTS = ("tickets", "results", "requests", "conversations", *ROW_LISTS)
 _OPENAI_ROLES = {"system", "developer", "user", "assistant", "tool", "function"}
-_BESIDE = ("system", "prompt", "prompt_id", "source")
+_SWITCHES = {"train", "loss", "train_detail", "training_detail"}
+_BESIDE = ("system", "prompt", "prompt_id", "source", "label")
+_ROWS_OF_TEXTS = ("alpaca", "preferences", "completions")
 _LOOKED_AT = 20
 _RAW_TEXT = (
     "Its rows are texts, and nothing says which part of a text is a reply. A style is learnt from replies: "
@@ -54,15 +57,16 @@ def _reads_text(read: Callable[[str], Import]) -> Callable[[bytes, Mapping[str, 
 def _has_turns(record: Record) -> bool:
     """Tell whether a record has turns as ShareGPT has them, or messages as OpenAI hasn't.
 
-    Beside the latter stands a system text (Amazon's, Anthropic's) or what a published set says of them, or their roles
-    are others (Cohere's).
+    Beside the latter stands a system text (Amazon's, Anthropic's) or what a published set says of them, their roles are
+    others (Cohere's), or they say which of them are learnt (Axolotl's).
     """
     turns = as_list(record.get("conversations")) or as_list(record.get("conversation"))
     first = as_dict(turns[0]).keys() if turns else set[str]()
     roles = {as_text(as_dict(one).get("role")) for one in as_list(record.get("messages"))} - _OPENAI_ROLES
     others = {role for role in roles if role.lower() in _OPENAI_ROLES or role == "Chatbot"}
-    beside = "messages" in record and any(record.get(name) for name in _BESIDE)
-    return {"from", "value"} <= first or {"role", "content"} <= first or bool(others) or beside
+    beside = "messages" in record and any(record.get(name) not in (None, "", []) for name in _BESIDE)
+    switched = any(not _SWITCHES.isdisjoint(as_dict(one)) for one in as_list(record.get("messages")))
+    return {"from", "value"} <= first or {"role", "content"} <= first or bool(others) or beside or switched
 
 
 def _has_incoming(record: Record) -> bool:
@@ -106,7 +110,11 @@ FORMATS: Mapping[str, ConversationFormat] = {
     "zendesk": ConversationFormat(
         "Zendesk's tickets",
         _reads_text(read_zendesk),
-        lambda record: "comments" in record or "ticket" in record or {"requester_id", "via"} <= record.keys(),
+        lambda record: (
+            isinstance(record.get("comments"), list)
+            or isinstance(record.get("ticket"), dict)
+            or {"requester_id", "via"} <= record.keys()
+        ),
     ),
     "json": ConversationFormat(
         "JSON with a column map",
@@ -115,7 +123,7 @@ FORMATS: Mapping[str, ConversationFormat] = {
         has_columns=True,
     ),
     "csv": ConversationFormat(
-        "a CSV with a column map", lambda data, columns: read_csv(decode_text(data), columns), has_columns=True
+        "a CSV with a column map", lambda data, columns: _read_csv(decode_text(data), columns), has_columns=True
     ),
     "parquet": ConversationFormat(
         "a Parquet file with a column map", lambda data, columns: _read_parquet(data, columns), has_columns=True
@@ -130,9 +138,27 @@ def _read_parquet(data: bytes, columns: Mapping[str, str]) -> Import:
     recognised = next((name for row in rows[:_LOOKED_AT] if (name := _recognise(row))), None)
     if columns or recognised is None or FORMATS[recognised].has_columns:
         return read_table(list(enumerate(rows, 1)), columns)
-    # Columns that a row leaves empty are null in it, and were left out where it came from.
-    lines = [msgspec.json.encode({name: value for name, value in row.items() if value is not None}) for row in rows]
-    return FORMATS[recognised].read(b"\n".join(lines), {})
+    return FORMATS[recognised].read(msgspec.json.encode(_drop_nulls(rows)), {})
+
+
+def _drop_nulls(value: Any) -> Any:
+    """Leave out what a row leaves empty: a column that other rows have, null in it and not there in its source."""
+    if isinstance(value, list):
+        return [_drop_nulls(one) for one in cast("list[Any]", value)]
+    if isinstance(value, dict):
+        return {name: _drop_nulls(one) for name, one in cast("Record", value).items() if one is not None}
+    return value
+
+
+def _read_csv(text: str, columns: Mapping[str, str]) -> Import:
+    """Read a table of columns, or one that has the members of rows of texts, such as Alpaca's."""
+    rows, problems = load_csv(text)
+    recognised = next((name for row in rows[:_LOOKED_AT] if (name := _recognise(row))), None)
+    if columns or recognised not in _ROWS_OF_TEXTS:
+        return read_table(list(enumerate(rows, 1)), columns, problems)
+    content = FORMATS[recognised].read(msgspec.json.encode(rows), {})
+    faults = {problem.row: problem for problem in (*content.problems, *problems)}
+    return Import(content.conversations, [faults[row] for row in sorted(faults)], content.omitted)
 
 
 def _recognise(record: Record) -> str | None:

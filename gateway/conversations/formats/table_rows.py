@@ -47,6 +47,8 @@ def join_rows(rows: Iterable[Row]) -> Import:
             problems.append(
                 Problem(number, f"It has the role {row['role']!r}, and only these are known: {role_names}.")
             )
+        elif not row["conversation"].strip():
+            problems.append(Problem(number, "It says no conversation, so nothing tells which messages it belongs to."))
         elif row["text"].strip():
             _, messages = threads.setdefault(row["conversation"], (number, []))
             if messages and messages[-1].role == role:

@@ -1,14 +1,24 @@
 """Turns as chats of any program have them: a role, and a text or its parts."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 from gateway.conversations.conversation import Conversation, Import
 from gateway.conversations.records import ROW_LISTS, Record, as_dict, as_list, as_text, read_records
 from training.dataset import Message, Problem
 
-__all__ = ["UnusableRecord", "read_each", "read_system", "read_turn_text", "read_turns", "trim_turns"]
+__all__ = [
+    "UnusableRecord",
+    "read_all",
+    "read_each",
+    "read_history",
+    "read_system",
+    "read_text",
+    "read_turn_text",
+    "read_turns",
+    "trim_turns",
+]
 
 Role = Literal["system", "user", "assistant"]
 
@@ -19,6 +29,9 @@ _ROLES: Mapping[str, Role] = {
 }
 _SWITCHES = ("weight", "train", "loss")
 """Members of a turn by which trainers leave it out of what is learnt, with 0 or false."""
+_PARTLY = ("train_detail", "training_detail")
+"""Members of a turn by which Axolotl learns parts of it."""
+_BAD = "replies that are marked as bad (`label`: false)"
 _CALLS = ("tool_calls", "function_call", "functionCall", "functionResponse", "toolUse", "toolResult")
 _TRANSCRIPT = re.compile(r"(?:^|\n\n)(Human|Assistant):[ \t]*")
 """The turns of one text, as Anthropic's older prompts and data sets write them."""
@@ -30,14 +43,35 @@ class UnusableRecord(Exception):
 
 def read_each(text: str, read: Callable[[int, Record], Conversation]) -> Import:
     """Read each record by itself, with its number; one that raises `UnusableRecord` is a problem of its row."""
-    records, problems = read_records(text, ROW_LISTS)
+    return read_all(*read_records(text, ROW_LISTS), read)
+
+
+def _is_marked(record: Record) -> bool:
+    """Tell whether a row's reply is one of KTO's that aren't to be learnt; 0 may be a class of anything."""
+    return any(record.get(name) is False for name in ("label", "kto_tag"))
+
+
+def read_all(
+    records: Iterable[tuple[int, Record]],
+    problems: Sequence[Problem],
+    read: Callable[[int, Record], Conversation],
+    is_bad: Callable[[Record], bool] = _is_marked,
+) -> Import:
+    """Read records that were split already, as `read_each` does; those that `is_bad` tells are left out."""
     conversations: list[Conversation] = []
+    faults = [*problems]
+    bad = 0
     for number, record in records:
+        if is_bad(record):
+            bad += 1
+            continue
         try:
+            if any(record.get(name) not in (None, "", "[]", [], {}) for name in ("tools", "functions")):
+                raise UnusableRecord("It has tools, and rows with tools can't be trained on. Leave them out.")
             conversations.append(read(number, record))
         except UnusableRecord as error:
-            problems.append(Problem(number, str(error)))
-    return Import(conversations, sorted(problems, key=lambda problem: problem.row), {})
+            faults.append(Problem(number, str(error)))
+    return Import(conversations, sorted(faults, key=lambda problem: problem.row), {_BAD: bad} if bad else {})
 
 
 def read_turns(value: Any, role: Role) -> list[Message]:
@@ -65,6 +99,8 @@ def _read_turn(turn: Record) -> Message:
     name = as_text(turn.get("from") or turn.get("role"))
     if name.lower() not in _ROLES:
         raise UnusableRecord(f"It has a turn of {name!r}, and only human, gpt and system are known.")
+    if any(turn.get(member) for member in _PARTLY):
+        raise UnusableRecord("It has a turn of which parts are learnt, and here a reply is learnt whole or not at all.")
     role = _ROLES[name.lower()]
     unlearnt = role == "assistant" and any(turn.get(switch) in (0, False) for switch in _SWITCHES)
     return Message(role, read_turn_text(turn), weight=0 if unlearnt else None)
@@ -84,6 +120,37 @@ def read_turn_text(turn: Record) -> str:
     if any(not isinstance(part.get("text"), str) for part in parts):
         raise UnusableRecord("A turn has something else than text in it, and only text is learnt.")
     return "\n".join(as_text(part["text"]) for part in parts) if parts else as_text(content)
+
+
+def read_text(record: Record, *names: str) -> str:
+    """Return the first text under one of the names that isn't blank; numbers are texts.
+
+    Raises:
+        UnusableRecord: One is there that is no text.
+    """
+    for name in names:
+        text = as_text(record.get(name))
+        if text.strip():
+            return text
+        if record.get(name) not in (None, text, []):
+            raise UnusableRecord(f"Its `{name}` is no text.")
+    return ""
+
+
+def read_history(record: Record) -> list[Message]:
+    """Return the turns of a `history` of pairs, as LLaMA-Factory has them; blank ones are left out.
+
+    Raises:
+        UnusableRecord: It is something else.
+    """
+    history = record.get("history")
+    turns: list[Message] = []
+    for pair in as_list(history) or ([] if history in (None, "", "[]", []) else [history]):
+        texts = as_list(pair)
+        if len(texts) != 2 or any(one is not None and not isinstance(one, str) for one in texts):
+            raise UnusableRecord("Its `history` isn't a list of pairs.")
+        turns += [Message("user", as_text(texts[0])), Message("assistant", as_text(texts[1]))]
+    return [turn for turn in turns if turn.text.strip()]
 
 
 def read_system(record: Record, *names: str) -> list[Message]:

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from gateway.advice.advice_page import render_page
-from gateway.advice.report import AdviceReport
+from gateway.advice.report import AdviceReport, ArmFigures
 from gateway.composition import open_handlers
 from gateway.jobs.claim import claim_next
 from tests.fakes import faults
@@ -60,6 +60,10 @@ async def advise(client: Client, tenant: MadeTenant, **fields: Any) -> AdviceRep
     return msgspec.convert(await client.ok("GET", f"{URL}/{row['id']}/report"), AdviceReport)
 
 
+def find_arm(report: AdviceReport, name: str) -> ArmFigures:
+    return next(arm for arm in report.arms if arm.name == name)
+
+
 async def test_a_tenant_with_a_style_is_told_to_train_and_then_to_use_the_adapter(
     client: Client, engine: FakeVllm
 ) -> None:
@@ -77,8 +81,7 @@ async def test_a_tenant_with_a_style_is_told_to_train_and_then_to_use_the_adapte
     assert adapter in after.use[0]
     assert after.learnt == round(LEARNT * 60)
     assert after.rows == 60 - after.learnt
-    longer = after.find_arm("few-shot")
-    assert longer is not None
+    longer = find_arm(after, "few-shot")
     assert longer.break_even is not None
     assert longer.break_even > 0
     assert any(f"{longer.break_even:,} requests" in one for one in after.next)
@@ -95,9 +98,7 @@ async def test_a_tenant_with_facts_is_told_to_index_them_and_nothing_more(client
     assert not any("training an adapter" in one for one in report.next)
     assert report.look.share > 0.6
     assert list(report.index_epochs) == [store]
-    base, facts = report.find_arm("base"), report.find_arm("facts")
-    assert base is not None
-    assert facts is not None
+    base, facts = find_arm(report, "base"), find_arm(report, "facts")
     assert base.facts is not None
     assert facts.facts is not None
     assert (base.facts.value < 0.1, facts.facts.value > 0.8) == (True, True)
@@ -139,8 +140,7 @@ async def test_facts_that_were_trained_are_named_once_documents_change(client: C
     report = await advise(client, tenant, vector_store_id=store, adapter=adapter)
     assert report.arm in ("facts", "prompt+facts", "guide+facts", "few-shot+facts")
     assert report.look.pace == "several times a day"
-    used = report.find_arm(report.arm)
-    assert used is not None
+    used = find_arm(report, report.arm)
     assert used.facts is not None
     assert used.facts.value > 0.85
     assert all(one.learnt and (one.stated, one.version) == (1, 2) for one in report.changed[:3])

@@ -1,3 +1,5 @@
+import asyncio
+
 import pytest
 
 from gateway import progress
@@ -43,6 +45,20 @@ async def test_one_that_waits_says_what_for_and_one_that_runs_how_far_it_is(caps
     first, second = (" ".join(line.split()) for line in capsys.readouterr().err.splitlines())
     assert first == "diag_1, failures: 0 of 8 (waits for a worker: what was asked for before it comes first)"
     assert second == "diag_1, failures: 3 of 8"
+
+
+async def test_who_stops_waiting_is_told_that_it_goes_on(capsys: pytest.CaptureFixture[str]) -> None:
+    class Stopped(Rows):
+        async def get(self, path: str, **_query: object) -> dict[str, object]:
+            raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        await await_measurement(Stopped(), "/api/gate", row("queued", 0), unit="x", lack="y", total="failures")
+    told = capsys.readouterr().err.splitlines()[-1]
+    assert (
+        told
+        == "diag_1 goes on at the gateway. GET /api/gate tells what becomes of it, and POST /api/gate/cancel ends it."
+    )
 
 
 async def test_one_that_failed_says_why() -> None:

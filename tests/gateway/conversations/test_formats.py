@@ -37,9 +37,8 @@ def read(value: Any, format: str | None = None, **columns: str) -> tuple[str, li
 def test_a_format_is_recognised_as_a_list_and_by_lines(format: str, record: dict[str, Any]) -> None:
     lines = f"{json.dumps(record)}\n{json.dumps(record)}\n".encode()
     assert read(lines) == (format, [PAIR, PAIR])
-    if format != "openai":
-        assert read([record, record]) == (format, [PAIR, PAIR])
-        assert read(record) == read(json.dumps(record, indent=1).encode()) == (format, [PAIR])
+    assert read([record, record]) == read({"data": [record, record]}) == (format, [PAIR, PAIR])
+    assert read(record) == read(json.dumps(record, indent=1).encode()) == (format, [PAIR])
 
 
 @pytest.mark.parametrize("switch", [{"weight": 0}, {"train": False}, {"loss": False}, {"weight": 0.0}])
@@ -194,6 +193,65 @@ def test_a_table_of_messages_is_joined_by_conversation() -> None:
     assert [problem.row for problem in content.problems] == [3]
 
 
+@pytest.mark.parametrize("columns", [{}, {"conversation": "id", "role": "author", "text": "message"}])
+def test_a_table_of_messages_may_name_its_customer_and_its_agent(columns: dict[str, str]) -> None:
+    table = b"id,customer,agent,author,message\n1,Ann,Bob,customer,Why?\n1,Ann,Bob,agent,So.\n"
+    assert read(table, **columns) == ("csv", [[("user", "Why?"), ("assistant", "So.")]])
+    pairs = {"question": "author", "reply": "message"}
+    assert read(table, **pairs) == ("csv", [[("user", "customer"), ("assistant", "Why?")], [*AGENT]])
+
+
+AGENT = [("user", "agent"), ("assistant", "So.")]
+
+
+def test_messages_that_say_no_conversation_are_not_joined() -> None:
+    table = b"conversation,role,text\n,customer,Why?\n7,customer,How?\n,agent,So.\n7,agent,Thus.\n"
+    _, content = read_conversations(table)
+    assert [(one.id, one.replies) for one in content.conversations] == [("7", ["Thus."])]
+    assert [(problem.row, problem.message[:24]) for problem in content.problems] == [
+        *((row, "It says no conversation,") for row in (1, 3)),
+    ]
+
+
+def test_a_row_with_more_cells_than_the_header_is_a_problem_and_not_cut() -> None:
+    table = b"question,answer\nWhy?,Yes, so.\nHow?,Thus.\nWhen?,Now.,,\n"
+    _, content = read_conversations(table)
+    assert [(one.number, one.replies) for one in content.conversations] == [(2, ["Thus."]), (3, ["Now."])]
+    assert [(problem.row, problem.message) for problem in content.problems] == [
+        (1, "It has more cells than the header. Put quotes around texts that have a ',' in them.")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("header", "cells", "turns"),
+    [
+        ("instruction,input,output", "Shorten.,Long.,L.", [("user", "Shorten.\n\nLong."), ("assistant", "L.")]),
+        ("prompt,chosen,rejected", "Why?,So.,Yo.", [("user", "Why?"), ("assistant", "So.")]),
+    ],
+)
+def test_a_table_with_the_members_of_another_formats_rows_is_read_as_such(
+    header: str, cells: str, turns: list[tuple[str, str]]
+) -> None:
+    _, content = read_conversations(f"{header}\n,,\n{cells}\n{cells},more\n".encode())
+    assert [[(message.role, message.text) for message in one.messages] for one in content.conversations] == [turns]
+    assert [one.rejected for one in content.conversations] == ["Yo." if "rejected" in header else None]
+    assert [problem.row for problem in content.problems] == [1, 3]
+    assert "more cells" in content.problems[1].message
+
+
+def test_a_delimiter_in_a_header_s_quotes_is_none() -> None:
+    table = b'"Question, as asked, in words";Reply\nWhy?;So.\n'
+    assert read(table, question="Question, as asked, in words") == ("csv", [[("user", "Why?"), ("assistant", "So.")]])
+
+
+@pytest.mark.parametrize("member", [{"ticket": 7}, {"comments": "good"}])
+def test_a_ticket_s_number_or_a_comment_beside_a_pair_makes_no_thread(member: dict[str, Any]) -> None:
+    assert read([{"question": "Why?", "answer": "So.", **member}]) == (
+        "json",
+        [[("user", "Why?"), ("assistant", "So.")]],
+    )
+
+
 def test_a_row_of_a_table_of_pairs_may_have_a_system_text_and_needs_both_texts() -> None:
     table = b"question,answer,system\nWhy?,So., Be kind. \nWhy?,So.,  \n  ,So.,x\nWhy?, \t,x\n"
     _, content = read_conversations(table)
@@ -244,7 +302,8 @@ def test_a_preference_without_a_question_or_a_reply_is_a_problem() -> None:
         (b"a,b\n1,2\n", {"topic": "a"}, "A column can't be 'topic'"),
         (b'{"foo": 1}\n', {}, "format isn't known"),
         (b"\xff\xfe", {}, "UTF-8"),
-        (b'question,answer\n"Why?" so,"No\n', {}, "no CSV"),
+        (b'question,answer\nWhy?,So.\n"Why?" so,"No\n', {}, "no CSV: in row 2"),
+        (b"PK\x03\x04\x14\x00\xe2\x80", {}, "It is no text, such as a workbook"),
     ],
 )
 def test_what_cannot_be_read_says_why(data: bytes, columns: dict[str, str], words: str) -> None:

@@ -1,7 +1,9 @@
 """The rows of other trainers: whatever shape the same conversation has, the same is learnt of it."""
 
 import json
+import math
 from collections.abc import Callable, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -226,6 +228,9 @@ def test_json_takes_a_map_of_columns_as_tables_do() -> None:
 CALL = {"role": "assistant", "content": "", "tool_calls": [{"id": "1"}]}
 
 
+TURNS = [{"from": "human", "value": "Q?"}, {"from": "gpt", "value": "A."}]
+
+
 @pytest.mark.parametrize(
     ("record", "words"),
     [
@@ -241,6 +246,14 @@ CALL = {"role": "assistant", "content": "", "tool_calls": [{"id": "1"}]}
         ({"chosen": "Blue is the sky.", "rejected": "Blue is the sea."}, "which part of them is the prompt"),
         ({"prompt": "Q?", "chosen": "A.", "rejected": "A."}, "are the same"),
         ({"prompt": "Q?", "chosen": " ", "rejected": "A."}, "Its chosen isn't one"),
+        ({"conversations": TURNS, "tools": '[{"name": "f"}]'}, "tools"),
+        ({"instruction": "Q?", "output": "A.", "tools": [{"name": "f"}]}, "tools"),
+        ({"conversations": [TURNS[0], {**TURNS[1], "train_detail": [{"begin_offset": 0}]}]}, "parts are learnt"),
+        ({"instruction": "Q?", "input": ["x"], "output": "A."}, "Its `input` is no text"),
+        ({"instruction": "Q?", "output": False}, "Its `output` is no text"),
+        ({"instruction": ["Q?"], "chosen": "A.", "rejected": "B."}, "Its `instruction` is no text"),
+        ({"instruction": "Q?", "output": "A.", "history": '[["a", "b"]]'}, "history"),
+        ({"instruction": "Q?", "output": "A.", "history": [["a", ["b"]]]}, "history"),
     ],
 )
 def test_rows_that_cannot_be_learnt_say_why_in_the_words_of_their_format(record: dict[str, Any], words: str) -> None:
@@ -251,17 +264,49 @@ def test_rows_that_cannot_be_learnt_say_why_in_the_words_of_their_format(record:
     assert "preferred_output" not in problem.message
 
 
-def test_bare_texts_are_refused_with_what_to_do() -> None:
-    with pytest.raises(UnusableFile, match=r"which part of a text is a reply.*prompt.*braid docs add"):
-        read_conversations(b'{"text": "Once upon a time."}\n{"text": "The end."}\n')
+@pytest.mark.parametrize("mark", [{"label": False}, {"kto_tag": False}])
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"conversations": TURNS},
+        {"instruction": "Q?", "output": "A."},
+        {"messages": [{"role": "user", "content": "Q?"}, {"role": "assistant", "content": "A."}]},
+    ],
+)
+def test_rows_of_any_format_that_are_marked_as_bad_are_left_out_and_counted(
+    row: dict[str, Any], mark: dict[str, bool]
+) -> None:
+    good = {**row, "label": True, **dict.fromkeys(mark, True)}
+    _, content = read_conversations(json.dumps([{**good, **mark}, good, {**row, "label": 0}]).encode())
+    assert [one.number for one in content.conversations] == [2, 3], "a class of something is no mark"
+    assert (content.problems, list(content.omitted.values())) == ([], [1])
 
 
-def test_columns_of_parquet_are_read_as_the_members_of_the_same_records(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_messages_that_say_which_of_them_are_learnt_are_read_so() -> None:
+    turns = [("user", "One?"), ("assistant", "Bad."), ("user", "Two?"), ("assistant", "Good.")]
+    rows = [{**turn, "train": text == "Good."} for turn, (_, text) in zip(messages(turns), turns, strict=True)]
+    assert read([{"messages": rows}]) == ("sharegpt", [(turns, ["Good."], None)])
+
+
+def test_the_history_of_a_preference_is_its_first_turns_and_what_is_blank_in_one_is_none() -> None:
+    record = {"instruction": "Q?", "history": [["a", "b"], ["c", None]]}
+    before = [("user", "a"), ("assistant", "b"), ("user", "c"), ("user", "Q?")]
+    assert read([{**record, "chosen": "A.", "rejected": "B."}]) == (
+        *("preferences", [([*before, ("assistant", "A.")], ["A."], "B.")]),
+    )
+    assert read([{**record, "output": "A."}]) == ("alpaca", [([*before, ("assistant", "A.")], ["b", "A."], None)])
+
+
+def test_no_tools_beside_turns_are_none() -> None:
+    rows = [{"conversations": TURNS, "tools": tools} for tools in ("[]", "", None, [])]
+    assert len(read(rows)[1]) == len(rows)
+
+
+def read_columns(monkeypatch: pytest.MonkeyPatch, rows: Sequence[dict[str, Any]]) -> Any:
     class Table:
         @staticmethod
-        def to_pylist() -> list[dict[str, Any]]:
-            row = {"chosen": "Yes.", "rejected": "Yo.", "system": None}
-            return [{"prompt": [{"role": "user", "content": "Q?", "name": None}], **row}]
+        def to_pylist() -> Sequence[dict[str, Any]]:
+            return rows
 
     class Pyarrow:
         @staticmethod
@@ -269,8 +314,47 @@ def test_columns_of_parquet_are_read_as_the_members_of_the_same_records(monkeypa
             return Table()
 
     monkeypatch.setattr(columns, "_load_pyarrow", Pyarrow)
-    name, content = read_conversations(b"PAR1")
-    assert (name, [(one.replies, one.rejected) for one in content.conversations]) == ("parquet", [(["Yes."], "Yo.")])
+    return read_conversations(b"PAR1")[1]
+
+
+def test_members_that_other_rows_of_a_parquet_file_have_are_null_and_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    part = {"type": "text", "text": "Q?", "image_url": None}
+    turns = [
+        {"role": "user", "content": [part], "thinking": None},
+        {"role": "assistant", "content": "A.", "thinking": None},
+    ]
+    content = read_columns(monkeypatch, [{"messages": turns}])
+    assert (content.problems, [one.replies for one in content.conversations]) == ([], [["A."]])
+
+
+def test_ids_of_any_type_keep_a_parquet_file_s_conversations_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [
+        {"conversation": date(2026, 1, day), "role": role, "text": f"{role} {day}", "system": math.nan}
+        for day in (1, 2)
+        for role in ("user", "agent")
+    ]
+    content = read_columns(monkeypatch, rows)
+    assert [(one.id, one.replies) for one in content.conversations] == [
+        *((f"2026-01-0{day}", [f"agent {day}"]) for day in (1, 2)),
+    ]
+    pairs = [
+        {"question": "Q?", "answer": ["A."], "system": None},
+        {"question": "Q?", "answer": "A.", "system": math.nan},
+    ]
+    content = read_columns(monkeypatch, pairs)
+    assert [len(one.messages) for one in content.conversations] == [2], "no number is no system text"
+    assert [(problem.row, problem.message) for problem in content.problems] == [(1, "Its 'answer' is no text.")]
+
+
+def test_bare_texts_are_refused_with_what_to_do() -> None:
+    with pytest.raises(UnusableFile, match=r"which part of a text is a reply.*prompt.*braid docs add"):
+        read_conversations(b'{"text": "Once upon a time."}\n{"text": "The end."}\n')
+
+
+def test_columns_of_parquet_are_read_as_the_members_of_the_same_records(monkeypatch: pytest.MonkeyPatch) -> None:
+    row = {"chosen": "Yes.", "rejected": "Yo.", "system": None}
+    content = read_columns(monkeypatch, [{"prompt": [{"role": "user", "content": "Q?", "name": None}], **row}])
+    assert [(one.replies, one.rejected) for one in content.conversations] == [(["Yes."], "Yo.")]
 
 
 @pytest.mark.parametrize(("bad", "hint"), [(2, True), (1, False)])

@@ -280,6 +280,21 @@ def test_a_date_that_can_be_read_in_two_ways_is_stated_by_either(evidence: str) 
     assert not TextValues.of("on 4 March 2026").states(value)
 
 
+@pytest.mark.parametrize(
+    ("text", "readings"),
+    [
+        ("Store it at -18 °C.", ["quantity:-18 celsius"]),
+        ("bei minus 18 Grad, nie über −15,5°C", ["quantity:-18 celsius", "quantity:-15.5 celsius"]),
+        ("between -20 and -18 °C, at 2-8 °C", ["number:-20", "quantity:-18 celsius", "quantity:2-8 celsius"]),
+        ("-2 kg of flour\n-3 eggs", ["quantity:2 kilogram", "number:-3"]),
+        ("1½ hours or 1 ½ hours, ½ hour", [*["quantity:1.5 hour"] * 2, "quantity:0.5 hour"]),
+        ("£2½, 3¼ inches, 1¾ million pounds", ["money:GBP 2.5", "number:3.25", "money:GBP 1750000"]),
+    ],
+)
+def test_numbers_below_nought_and_fractions_have_their_value(text: str, readings: list[str]) -> None:
+    assert [value.readings[0] for value in find_values(text)] == readings
+
+
 def test_both_hours_of_a_span_are_times() -> None:
     for text in ("von 9 bis 17 Uhr", "9-17 Uhr", "von 9:00 bis 17:00 Uhr"):
         assert [value.readings for value in find_values(text)] == [("time:09:00",), ("time:17:00",)]

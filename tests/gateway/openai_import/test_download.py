@@ -112,6 +112,22 @@ async def test_a_key_that_is_refused_or_silence_ends_it_with_advice(server: Host
     assert len(read_export(tmp_path).of("eval")) == 2
 
 
+SCOPES = "You have insufficient permissions for this operation. Missing scopes: api.evals.read."
+
+
+@pytest.mark.parametrize(("status", "error"), [(401, {"message": SCOPES}), (401, SCOPES), (403, {"message": SCOPES})])
+async def test_a_list_that_the_key_may_not_read_is_named_and_the_others_are_read(
+    server: HostedServer, tmp_path: Path, status: int, error: Any
+) -> None:
+    server.faults["/evals"].append(Fault(status, error=error))
+    missing = await download(server, tmp_path)
+    assert f"/evals: OpenAI answers /evals with status {status}: {SCOPES}" in missing
+    counts = [len(read_export(tmp_path).of(kind)) for kind in ("file", "vector_store", "eval")]
+    assert counts == [8, 2, 0]
+    await download(server, tmp_path)
+    assert len(read_export(tmp_path).of("eval")) == 2, "another run reads it with another key"
+
+
 async def test_answers_that_were_all_there_are_not_asked_for_again(
     server: HostedServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -156,6 +172,33 @@ async def main(url, folder):
 
 asyncio.run(main(sys.argv[1], Path(sys.argv[2])))
 """
+
+
+async def interrupt_at(server: HostedServer, path: str, *arguments: str) -> str:
+    """Run an import that gets SIGINT while it waits for the answer to a path; return what it told."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "gateway.cli", "import", "openai", *arguments),
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT), "OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": server.url},
+        stderr=asyncio.subprocess.PIPE,
+    )
+    server.faults[path].append(Fault(seconds=60.0))
+    server.on_request = lambda asked: os.kill(process.pid, signal.SIGINT) if asked == path else None
+    _, errors = await process.communicate()
+    server.on_request = lambda _path: None
+    assert process.returncode == 130, errors
+    return errors.decode()
+
+
+async def test_ctrl_c_says_what_stays(server: HostedServer, tmp_path: Path) -> None:
+    folder = tmp_path / "export"
+    told = await interrupt_at(server, "/evals", str(folder), "--live")
+    assert told == f"What was read is in {folder}. The same command goes on from there.\n"
+    assert len(read_export(folder).of("file")) == 8
+    server.recording.lists["/models"] = [{"id": "base"}]
+    address = ("--url", server.url.removesuffix("/v1"), "--key", KEY)
+    told = await interrupt_at(server, "/files", str(folder), *address)
+    assert told == "What was made stays, and trainings that have begun go on. The same command goes on from there.\n"
 
 
 async def test_a_download_that_is_killed_goes_on_where_it_was(server: HostedServer, tmp_path: Path) -> None:

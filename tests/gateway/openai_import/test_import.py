@@ -228,6 +228,38 @@ async def test_a_dry_run_makes_nothing_and_counts_everything(
         assert await rows(client, path) == []
 
 
+async def test_a_job_whose_files_were_deleted_there_is_done_without_validation_or_named(
+    gateway: Gateway, client: httpx2.AsyncClient, tmp_path: Path
+) -> None:
+    gone, legacy = "ft:gpt-4o:acme::Gone", "ft:davinci-002:acme::Old"
+    folder = write_export(tmp_path / "export")
+    jobs = [
+        hosted.job("ftjob-gone", gone, "file-gone", 1),
+        hosted.job("ftjob-old", legacy, "file-old", 2),
+        hosted.job("ftjob-voice", VOICE, "file-rows", 20, validation_file="file-gone"),
+    ]
+    (folder / "fine-tuning-jobs.json").write_text(json.dumps(jobs))
+    prompts = b'{"prompt": "Why? ->", "completion": " So."}\n' * 12
+    (folder / "files" / "file-old").write_bytes(prompts)
+    (folder / "old.json").write_text(json.dumps(hosted.file("file-old", "old.jsonl", "fine-tune", len(prompts))))
+    (folder / "files" / "file-guide_guide.md").write_bytes(b"MZ\xff\x00")
+    planned = await run(*IMPORT, str(folder), "--dry-run", "--json", *address(gateway, client))
+    assert json.loads(planned.stdout)["models"] == {VOICE: ""}, "rows are checked before anything is made"
+    done = await run(*IMPORT, str(folder), "--train", "--samples", "0", "--json", *address(gateway, client))
+    assert done.exit_code == Exit.OK, (done.stderr, done.exception)
+    report = json.loads(done.stdout)
+    assert report["models"].keys() == {VOICE}
+    (job,) = await rows(client, "/v1/fine_tuning/jobs")
+    assert job["validation_file"] is None
+    reasons = {one["id"]: one["reason"] for one in report["omissions"]}
+    never = "file-gone isn't in the export: it was deleted there, or never listed"
+    assert reasons["ftjob-voice"] == f"it is trained without validation: its file {never}"
+    assert reasons["ftjob-gone"] == f"its training file {never}"
+    assert reasons["ftjob-old"] == "its training file file-old isn't taken, see there"
+    assert "'braid styles convert'" in reasons["file-old"]
+    assert "vs_kettles/file-guide" in reasons, "a file that can't be read has the id that it had there"
+
+
 async def test_nothing_is_trained_that_nobody_agreed_to(
     gateway: Gateway, client: httpx2.AsyncClient, tmp_path: Path
 ) -> None:
