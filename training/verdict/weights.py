@@ -91,8 +91,8 @@ def check_names(tensors: Sequence[Tensor], config: AdapterConfig, base: BaseShap
 _VOCABULARY = frozenset({"embed_tokens", "lm_head"})
 _OF_VOCABULARY = (
     "The adapter changes or carries the base's embedding or output layer, which engines don't adapt: it would be "
-    "served without that. Train with neither embed_tokens nor lm_head in target_modules and modules_to_save, and without new "
-    "tokens; where PEFT has only copied them, save with save_embedding_layers=False."
+    "served without that. Train with neither embed_tokens nor lm_head in target_modules and modules_to_save, and "
+    "without new tokens; where PEFT has only copied them, save with save_embedding_layers=False."
 )
 _MEANINGS = {
     "unknown_module": "The adapter has tensors for modules that the base model doesn't have, or that the engine does "
