@@ -30,6 +30,7 @@ _UNSUPPORTED = {
     "conversation": "Conversations aren't stored here. Send the items of the conversation so far in 'input'.",
     "prompt": "A stored prompt is part of an assistant's release here. Name the assistant as the 'model'.",
     "background": "Responses aren't stored here, so none can be made in the background. Ask with 'stream', or wait.",
+    "moderation": "Nothing is moderated here. Leave it out, and look at answers yourself.",
 }
 
 
@@ -74,6 +75,7 @@ class ResponseCreate(msgspec.Struct):
     conversation: Any = None
     prompt: Any = None
     background: Any = None
+    moderation: Any = None
 
     @property
     def with_results(self) -> bool:
