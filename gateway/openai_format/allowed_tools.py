@@ -24,8 +24,8 @@ def narrow_tools(tools: Tools, choice: Choice) -> tuple[Tools, Choice]:
     """
     if not isinstance(choice, dict) or choice.get("type") != _TYPE:
         return tools, choice
-    members = choice.get(_TYPE, choice)
-    mode, allowed = (members.get("mode"), members.get("tools")) if isinstance(members, dict) else (None, None)
+    members = _members(choice.get(_TYPE, choice))
+    mode, allowed = members.get("mode"), members.get("tools")
     if mode not in _MODES or not isinstance(allowed, list) or not allowed:
         raise BadRequest(
             f"tool_choice of the type {_TYPE} has a mode, {' or '.join(_MODES)}, and one or more of the tools.",
@@ -39,7 +39,11 @@ def narrow_tools(tools: Tools, choice: Choice) -> tuple[Tools, Choice]:
 
 def _name(tool: object) -> str:
     """Return the name of a function, and of another tool its type."""
-    members = cast("Mapping[str, Any]", tool) if isinstance(tool, dict) else {}
-    function = members.get("function", members)
-    name = cast("Mapping[str, Any]", function).get("name") if isinstance(function, dict) else None
+    members = _members(tool)
+    name = _members(members.get("function", members)).get("name")
     return str(name or members.get("type"))
+
+
+def _members(value: object) -> Mapping[str, Any]:
+    """Return an object's members; of what is none, no members."""
+    return cast("Mapping[str, Any]", value) if isinstance(value, dict) else {}
