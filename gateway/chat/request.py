@@ -11,9 +11,9 @@ from gateway.answering.question import BraidOptions, Message, Question
 from gateway.chat.earlier_calls import renew_calls
 from gateway.errors import BadRequest
 from gateway.ids import new_id
-from gateway.openai_format.allowed_tools import narrow_tools
 from gateway.openai_format.body import Metadata, ModelName, Name, decode_body, find_conversation
 from gateway.openai_format.bounds import MAX_TOOLS, check_biases, check_format, check_tools
+from gateway.openai_format.choice_subset import narrow_tools
 
 __all__ = [
     "ChatCompletionCreate",

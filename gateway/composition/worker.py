@@ -72,7 +72,6 @@ from gateway.migrations import migrate
 from gateway.settings import Settings, SettingsError
 from gateway.shutdown import Drain
 from gateway.sources.kinds import SourceOpener
-from gateway.sources.repository import wake_sources
 from gateway.sources.schedule import FolderWatch, SyncSchedule
 from gateway.sources.sync_job import SYNC, SyncHandler
 from gateway.tenants.storage import TenantStorage
@@ -234,8 +233,10 @@ def _make_handlers(settings: Settings, database: Database, parts: _WorkerParts) 
 
 
 async def _wake(database: Database) -> int:
+    now = time.time()
     async with database.begin(counted=False) as session:
-        return sum([await wake(session, time.time()) for wake in (wake_jobs, wake_sources)])
+        count = await wake_jobs(session, now)
+    return count + await SyncSchedule(database).wake_sources(now)
 
 
 def _make_chores(settings: Settings, database: Database) -> list[Chore]:

@@ -189,11 +189,11 @@ async def wake_jobs(session: AsyncSession, now: float) -> int:
     come as far again. Returns the number; a worker that lives renews its leases by itself.
     """
     late = now + CLOCK_SKEW_SECONDS
-    held = (JobRow.status == "running", JobRow.lease_until > late)
+    leases = (JobRow.status == "running", JobRow.lease_until > late)
     noted = func.coalesce(JobRow.claimed_at, JobRow.created_at)
     waits = (JobRow.status == "queued", JobRow.not_before > now, noted > late)
     count = 0
-    for where, values in ((held, {"lease_until": late}), (waits, {"not_before": now})):
+    for where, values in ((leases, {"lease_until": late}), (waits, {"not_before": now})):
         statement = update(JobRow).where(*where).values(**values).execution_options(synchronize_session=False)
         count += cast(CursorResult[Any], await session.execute(statement)).rowcount
     return count

@@ -8,8 +8,8 @@ from msgspec import Meta
 from gateway.answering.question import BraidOptions, Message, Question
 from gateway.errors import BadRequest
 from gateway.ids import new_id
-from gateway.openai_format.allowed_tools import narrow_tools
 from gateway.openai_format.body import Metadata, ModelName, Name, decode_body, find_conversation
+from gateway.openai_format.choice_subset import narrow_tools
 from gateway.responses.callables import Callables, check_text_format, check_tools
 from gateway.responses.input_items import to_messages
 

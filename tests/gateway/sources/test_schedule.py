@@ -3,7 +3,6 @@ import time
 from pathlib import Path
 
 from gateway.settings import Settings
-from gateway.sources.repository import wake_sources
 from gateway.sources.schedule import FolderWatch, SyncSchedule
 from gateway.sources.tables import SourceRow
 from tests.gateway.conftest import Gateway, on_both_databases
@@ -50,8 +49,7 @@ async def test_a_clock_that_was_ahead_puts_no_sync_off(gateway: Gateway, kestrel
     await kestrel.settle()
     began = time.time()
     for hours, count in ((0, 0), (1, 1)):  # since the clock was set back by so much
-        async with gateway.state.database.begin() as session:
-            assert await wake_sources(session, began - 3600 * hours) == count
+        assert await SyncSchedule(gateway.state.database).wake_sources(began - 3600 * hours) == count
     next_at = (await row_of(gateway, source)).next_at
     assert next_at is not None
     assert next_at <= began - 3600
