@@ -13,6 +13,7 @@ from retrieval.client_connection import ClientConnection
 from retrieval.errors import (
     DocumentUnreadable,
     IndexChanged,
+    IndexUnavailable,
     InvalidFilter,
     InvalidVisibility,
     RetrieverBusy,
@@ -47,6 +48,7 @@ from retrieval.messages import (
 __all__ = [
     "DocumentUnreadable",
     "IndexChanged",
+    "IndexUnavailable",
     "InvalidFilter",
     "InvalidVisibility",
     "Retriever",

@@ -12,6 +12,7 @@ from msgspec import Raw
 from retrieval.errors import (
     DocumentUnreadable,
     IndexChanged,
+    IndexUnavailable,
     InvalidFilter,
     InvalidVisibility,
     RetrieverBusy,
@@ -31,6 +32,7 @@ _ERRORS: dict[str, type[RetrieverError]] = {
     error.code: error
     for error in (
         IndexChanged,
+        IndexUnavailable,
         InvalidFilter,
         InvalidVisibility,
         RetrieverBusy,

@@ -6,6 +6,7 @@ __all__ = [
     "DocumentUnreadable",
     "EmbedderOutOfMemory",
     "IndexChanged",
+    "IndexUnavailable",
     "InvalidFilter",
     "InvalidVisibility",
     "RetrieverBusy",
@@ -30,6 +31,12 @@ class RetrieverUnavailable(RetrieverError):
     """The process isn't there, went away during the call, or stayed silent too long. Worth trying again."""
 
     code = "retriever_unavailable"
+
+
+class IndexUnavailable(RetrieverUnavailable):
+    """The process is there, and the server that keeps its index isn't, or refuses it. Worth trying again."""
+
+    code = "index_unavailable"
 
 
 class RetrieverBusy(RetrieverError):

@@ -47,7 +47,7 @@ class Generation:
         self._closed = False
 
     async def connect(self, lease: Lease) -> None:
-        """Send the composed body to the lease's replica; of a stream, wait for the first bytes: its head says nothing.
+        """Send the composed body to the lease's replica, and wait for the first bytes: a head says nothing.
 
         Raises:
             EngineError: The replica refused or failed before its first byte. `disconnect` before trying another.
@@ -56,11 +56,10 @@ class Generation:
         self.trace.replica = lease.replica.name
         with lease.replica.make_wait():
             self._upstream = upstream = await lease.engine.chat(self.trace.composed.body)
-            if self.trace.question.stream:
-                first = await upstream.start()
-                # An answer that never began: nobody has seen anything of it.
-                if first.startswith(_ERROR_EVENT) or not _has_events(upstream):
-                    raise EngineRefused(500, cut_excerpt(first))
+            first = await upstream.start()
+            # An answer that never began: nobody has seen anything of it.
+            if first.startswith(_ERROR_EVENT) or not _is_answer(upstream, stream=self.trace.question.stream):
+                raise EngineRefused(500, cut_excerpt(first))
         self.trace.mark_first_byte()
         self._begun = True
 
@@ -199,6 +198,7 @@ class Generation:
         self._answers.put(trace.tenant, record, trace.list_uncounted_segments(), trace.find_uncounted_answer())
 
 
-def _has_events(answer: Stream) -> bool:
-    """Tell whether an engine answered with events, and not with a page of what stands before it."""
-    return answer.headers.get("content-type", "").lower().startswith("text/event-stream")
+def _is_answer(answer: Stream, *, stream: bool) -> bool:
+    """Tell whether an engine answered, and not what stands before it with a page."""
+    kind = "text/event-stream" if stream else "application/json"
+    return answer.headers.get("content-type", "").lower().startswith(kind)

@@ -17,6 +17,7 @@ from gateway.answers.log import AnswerLog
 from gateway.db import Database
 from gateway.engines import (
     AdapterNotLoaded,
+    EngineBusy,
     EngineError,
     EnginePool,
     EngineRefused,
@@ -154,14 +155,17 @@ class AnsweringService:
         trace.mark_retrieved()
 
     async def _connect(self, generation: Generation) -> None:
-        """Send the body to a replica; one that fails before its first byte is replaced by another, once.
+        """Send the body to a replica; one that fails before its first byte is replaced by another.
 
-        One that has lost the adapter, as by a restart, may be the one to take it again.
+        What may have been the request's own fault is replaced once, so that it doesn't bring down one after another;
+        what never reached an engine's work, by every one that is left. One that has lost the adapter, as by a restart,
+        may be the one to take it again.
         """
         adapter = generation.trace.target.adapter
         tried: list[Replica] = []
         failure: EngineError | None = None
-        for _ in range(_ATTEMPTS):
+        attempts = 0
+        while attempts < _ATTEMPTS:
             try:
                 lease = await self._pick(generation.trace.tenant, adapter, tried)
             except EngineError as error:
@@ -171,23 +175,31 @@ class AnsweringService:
             try:
                 await generation.connect(lease)
                 return
-            except EngineRefused as error:
-                if adapter is not None and error.engine_status == 404:
-                    lease.note_missing_adapter()
-                    failure = AdapterNotLoaded(adapter, f"{lease.engine.url} doesn't know it any more")
-                elif error.engine_status < 500 and error.engine_status != _TOO_MANY:
-                    raise explain_refusal(error, self._counter.context) from error
-                else:
-                    tried.append(lease.replica)
-                    failure = error
-            except EngineUnreachable as error:
-                lease.note_failure(error)
-                tried.append(lease.replica)
-                failure = error
+            except (EngineRefused, EngineUnreachable) as error:
+                failure = self._take_failure(lease, adapter, error, tried)
             await generation.disconnect()
             _log.warning("replica_failed_before_first_byte", answer=generation.trace.id, reason=failure.detail)
+            attempts += not _is_untouched(failure)
         assert failure is not None
         raise failure
+
+    def _take_failure(
+        self, lease: Lease, adapter: str | None, error: EngineRefused | EngineUnreachable, tried: list[Replica]
+    ) -> EngineError:
+        """Return a failure that another replica may not have.
+
+        Raises:
+            BraidError: Every replica would have it.
+        """
+        if isinstance(error, EngineUnreachable):
+            lease.note_failure(error)
+        elif adapter is not None and error.engine_status == 404:
+            lease.note_missing_adapter()
+            return AdapterNotLoaded(adapter, f"{lease.engine.url} doesn't know it any more")
+        elif error.engine_status < 500 and error.engine_status != _TOO_MANY:
+            raise explain_refusal(error, self._counter.context) from error
+        tried.append(lease.replica)
+        return error
 
     async def _pick(self, tenant: str, adapter: str | None, tried: list[Replica]) -> Lease:
         """Pick a replica; an adapter that is just being loaded, or again after a restart, is waited for a little.
@@ -203,3 +215,8 @@ class AnsweringService:
                 await check_set_aside(session, tenant, missing.name)
             await self._reconciler.wait_until_resident(missing.name, _ADAPTER_PATIENCE_SECONDS, everywhere=False)
             return self._pool.pick(adapter)
+
+
+def _is_untouched(failure: EngineError) -> bool:
+    """Tell whether no engine has begun to work on the request, which therefore has done no harm."""
+    return isinstance(failure, EngineBusy) or (isinstance(failure, EngineUnreachable) and failure.phase == "connect")

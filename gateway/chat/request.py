@@ -13,6 +13,7 @@ from gateway.errors import BadRequest
 from gateway.ids import new_id
 from gateway.openai_format.body import Metadata, ModelName, Name, decode_body, find_conversation
 from gateway.openai_format.bounds import MAX_TOOLS, check_biases, check_format, check_tools
+from gateway.openai_format.choice_subset import narrow_tools
 
 __all__ = [
     "ChatCompletionCreate",
@@ -52,6 +53,8 @@ _PARAMETERS = (
     "parallel_tool_calls",
     "reasoning_effort",
 )
+_TEXTS = ("text", "input_text", "output_text")
+"""Types of parts that are text; the latter are the Responses' words, which clients mix and vLLM takes, too."""
 _NEW_LIMIT = {"max_tokens": "max_completion_tokens"}
 _get_parameters = attrgetter(*_PARAMETERS)
 
@@ -112,6 +115,7 @@ class ChatCompletionCreate(msgspec.Struct):
     function_call: Any = None
     modalities: list[str] | None = None
     web_search_options: Any = None
+    moderation: Any = None
 
     @property
     def include_usage(self) -> bool:
@@ -147,6 +151,7 @@ def decode_request(body: bytes, *, grammars: bool = False) -> ChatCompletionCrea
         renew_calls(request.messages)
     check_biases(request.logit_bias)
     request.response_format = check_format(request.response_format, grammars=grammars)
+    request.tools, request.tool_choice = narrow_tools(request.tools, request.tool_choice)
     request.tools = check_tools(request.tools, request.tool_choice, grammars=grammars)
     if request.tools is None:
         request.tool_choice = request.parallel_tool_calls = None
@@ -169,6 +174,10 @@ def _refuse_unanswerable(request: ChatCompletionCreate) -> None:
             "The web isn't searched here. Leave 'web_search_options' out, or ask an assistant, which answers from "
             "documents.",
             param="web_search_options",
+        )
+    if request.moderation is not None:
+        raise BadRequest(
+            "Nothing is moderated here. Leave 'moderation' out, and look at answers yourself.", param="moderation"
         )
 
 
@@ -211,12 +220,13 @@ def text_of(message: ChatMessage, param: str) -> str | None:
         raise BadRequest(f"A message with role {message.role!r} needs content.", param=param)
     texts: list[str] = []
     for part in content:
-        text = part.get("text") if part.get("type") == "text" else part.get("refusal")
-        if part.get("type") == "text" and not isinstance(text, str):
-            raise BadRequest("A content part of type 'text' has no text. Put a string into its 'text'.", param=param)
+        kind = part.get("type")
+        text = part.get("text") if kind in _TEXTS else part.get("refusal")
+        if kind in _TEXTS and not isinstance(text, str):
+            raise BadRequest(f"A content part of type {kind!r} has no text. Put a string into its 'text'.", param=param)
         if not isinstance(text, str):
             raise BadRequest(
-                f"Content parts of type {str(part.get('type'))[:50]!r} aren't supported; send parts of type 'text'.",
+                f"Content parts of type {str(kind)[:50]!r} aren't supported; send parts of type 'text'.",
                 param=param,
             )
         texts.append(text)

@@ -2,6 +2,7 @@
 
 import os
 import socket
+import time
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -65,7 +66,7 @@ from gateway.gates.service import GATE, delete_old_gates
 from gateway.health.admin import AdminApp, serve_admin
 from gateway.health.figures import Figures
 from gateway.health.readiness import RemoteParts, check_worker
-from gateway.jobs import Chore, Handler, Housekeeper, Worker, WorkerTimings, delete_ended, delete_older
+from gateway.jobs import Chore, Handler, Housekeeper, Worker, WorkerTimings, delete_ended, delete_older, wake_jobs
 from gateway.metrics import Metrics
 from gateway.migrations import migrate
 from gateway.settings import Settings, SettingsError
@@ -92,7 +93,7 @@ _SINGLE = ("train", "import", EVALUATE, ADVISE, EVAL_RUN, COMPARE, GATE, DIAGNOS
 """Kinds that may take a slot for long, one at a time each. There are two slots more, so that a document never waits
 for them, nor an edit for documents."""
 # Between two looks for what has had its time: at rows by an index, and at the folders of all bytes.
-_ROWS_SECONDS, _BYTES_SECONDS = 600.0, 3600.0
+_CLOCK_SECONDS, _ROWS_SECONDS, _BYTES_SECONDS = 60.0, 600.0, 3600.0
 _REPORTS = {
     "evaluations": delete_old_evaluations,
     "comparisons": delete_old_comparisons,
@@ -231,11 +232,19 @@ def _make_handlers(settings: Settings, database: Database, parts: _WorkerParts) 
     }
 
 
+async def _wake(database: Database) -> int:
+    now = time.time()
+    async with database.begin(counted=False) as session:
+        count = await wake_jobs(session, now)
+    return count + await SyncSchedule(database).wake_sources(now)
+
+
 def _make_chores(settings: Settings, database: Database) -> list[Chore]:
     expiry = Expiry(database, FileUses(delete_documents_of))
     artifacts, hours = Artifacts(settings.artifacts, settings.home), settings.adapter_hours
     orphans = OrphanSweep(database, artifacts, DIGESTS, list_stored, adapter_hours=hours)
     return [
+        Chore("waits of a clock that was ahead", _CLOCK_SECONDS, partial(_wake, database)),
         Chore("answers", _ROWS_SECONDS, partial(delete_older, database, delete_old_answers, settings.answer_days)),
         Chore("jobs", _ROWS_SECONDS, partial(delete_older, database, delete_ended, settings.job_days)),
         Chore("events", _ROWS_SECONDS, partial(delete_older, database, delete_old_events, settings.event_days)),

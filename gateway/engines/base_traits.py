@@ -55,7 +55,7 @@ class BaseTraits:
             except NoReplica:
                 return
             except EngineError as error:
-                _log.warning("base_traits_unknown", reason=error.detail)
+                _log.warning("base_traits_unknown", reason=error.explain())
                 self._has_answer = isinstance(error, EngineRefused)  # others may answer the next time
 
     async def _ask(self, engine: Engine) -> None:

@@ -37,6 +37,10 @@ class EngineError(BraidError):
         super().__init__(message, headers={} if retry_after is None else {"retry-after": str(retry_after)})
         self.detail = detail
 
+    def explain(self) -> str:
+        """Return all that is known, in the engine's words: only of requests that have nothing of a client's."""
+        return self.detail
+
 
 class EngineUnreachable(EngineError):
     """No connection, or it broke; nothing is known about the request's fate on the engine."""
@@ -71,7 +75,7 @@ class EngineRefused(EngineError):
     """The engine answered with an error status.
 
     `engine_status`, `reason`, `engine_kind` and `engine_param` are vLLM's own words: whoever answers a client
-    decides which of them it may see.
+    decides which of them it may see. The reason may repeat what the client wrote, so it isn't in `detail`.
     """
 
     code = "engine_refused"
@@ -79,12 +83,15 @@ class EngineRefused(EngineError):
     def __init__(self, status: int, reason: str, kind: str | None = None, param: str | None = None) -> None:
         super().__init__(
             "The model server refused the request. Try again; if it stays so, tell the operator.",
-            detail=f"status {status}: {reason}",
+            detail=f"status {status}{f' ({kind})' if kind else ''}",
         )
         self.engine_status = status
         self.reason = reason
         self.engine_kind = kind
         self.engine_param = param
+
+    def explain(self) -> str:
+        return f"status {self.engine_status}: {self.reason}"
 
 
 class EngineBusy(EngineRefused):

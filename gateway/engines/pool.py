@@ -127,7 +127,7 @@ class EnginePool:
             await replica.engine.check_health()
             listing = await replica.engine.list_models() if doubtful or replica.listing_due else None
         except EngineError as error:
-            replica.fail_check(error.detail)
+            replica.fail_check(error.explain())
         except Exception as error:
             # A watch that ended would leave the replica as it is for good.
             _log.exception("engine_health_check_failed", url=replica.engine.url)

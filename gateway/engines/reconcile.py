@@ -261,7 +261,7 @@ class Reconciler:
         try:
             await replica.engine.unload_adapter(name)
         except EngineError as error:
-            _log.warning("adapter_unload_failed", url=replica.engine.url, adapter=name, reason=error.detail)
+            _log.warning("adapter_unload_failed", url=replica.engine.url, adapter=name, reason=error.explain())
         else:
             replica.note_unloaded(name)
             _log.info("adapter_unloaded", url=replica.engine.url, adapter=name)

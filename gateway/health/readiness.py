@@ -15,7 +15,7 @@ from gateway.db import Database
 from gateway.engines import EnginePool, Reconciler, Replica
 from gateway.shutdown import Drain
 from gateway.task_group import await_each
-from retrieval.client import Retriever, RetrieverError
+from retrieval.client import IndexUnavailable, Retriever, RetrieverError
 
 __all__ = ["PartReadiness", "Readiness", "RemoteParts", "check_readiness", "check_worker"]
 
@@ -134,6 +134,8 @@ async def _check_retriever(retriever: Retriever) -> PartReadiness:
     try:
         async with asyncio.timeout(_PATIENCE_SECONDS):
             await retriever.describe()
+    except IndexUnavailable:
+        return PartReadiness(False, "the server that keeps its index doesn't answer, or refuses it; see braid doctor")
     except (RetrieverError, TimeoutError, OSError) as error:
         return PartReadiness(False, f"the retriever doesn't answer ({type(error).__name__}); it may still be starting")
     return PartReadiness(True)

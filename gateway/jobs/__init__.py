@@ -5,13 +5,14 @@ from gateway.jobs.failpoints import failpoint
 from gateway.jobs.handler import Handler, JobCancelled, JobDelayed, JobFailed, Outcome
 from gateway.jobs.housekeeper import Chore, Housekeeper, delete_older
 from gateway.jobs.queue import cancel, enqueue, enqueue_once
-from gateway.jobs.repository import count_live, delete_ended
+from gateway.jobs.repository import CLOCK_SKEW_SECONDS, count_live, delete_ended, wake_jobs
 from gateway.jobs.subject import begin_subject, cancel_subject, end_subject, queue_subject, succeed_subject
 from gateway.jobs.tables import ENDED, JobRow
 from gateway.jobs.wait import wait_for
 from gateway.jobs.worker import Worker, WorkerTimings
 
 __all__ = [
+    "CLOCK_SKEW_SECONDS",
     "ENDED",
     "Chore",
     "Claim",
@@ -38,4 +39,5 @@ __all__ = [
     "queue_subject",
     "succeed_subject",
     "wait_for",
+    "wake_jobs",
 ]

@@ -23,6 +23,7 @@ from gateway.db import Repository, cut_slices, delete_before
 from gateway.jobs.tables import ENDED, JobRow
 
 __all__ = [
+    "CLOCK_SKEW_SECONDS",
     "JobRepository",
     "change",
     "change_claimed",
@@ -32,7 +33,12 @@ __all__ = [
     "list_claimable",
     "list_ended",
     "take",
+    "wake_jobs",
 ]
+
+CLOCK_SKEW_SECONDS = 60.0
+"""Clocks of several machines differ by less, and no lease is longer: what is later was noted by a clock that was set
+back since."""
 
 
 class JobRepository(Repository[JobRow]):
@@ -174,3 +180,20 @@ async def count_live(session: AsyncSession) -> dict[tuple[str, str], int]:
 async def delete_ended(session: AsyncSession, before: int, limit: int) -> int:
     """Delete at most `limit` jobs of any tenant that ended before a Unix time, and return the number."""
     return await delete_before(session, JobRow.finished_at, before, limit)
+
+
+async def wake_jobs(session: AsyncSession, now: float) -> int:
+    """Shorten, for all tenants, what a clock that was ahead and was set back since has made too long.
+
+    Without that the jobs of a worker that died, and those that wait for a moment, would stand still until the clock has
+    come as far again. Returns the number; a worker that lives renews its leases by itself.
+    """
+    late = now + CLOCK_SKEW_SECONDS
+    leases = (JobRow.status == "running", JobRow.lease_until > late)
+    noted = func.coalesce(JobRow.claimed_at, JobRow.created_at)
+    waits = (JobRow.status == "queued", JobRow.not_before > now, noted > late)
+    count = 0
+    for where, values in ((leases, {"lease_until": late}), (waits, {"not_before": now})):
+        statement = update(JobRow).where(*where).values(**values).execution_options(synchronize_session=False)
+        count += cast(CursorResult[Any], await session.execute(statement)).rowcount
+    return count

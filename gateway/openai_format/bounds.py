@@ -140,7 +140,8 @@ def _check_choice(choice: str | Mapping[str, Any] | None) -> bool:
 def _check_tool(tool: Mapping[str, Any], where: str, forced: bool, grammars: bool) -> dict[str, Any]:
     if tool.get("type") != "function":
         raise BadRequest(
-            f"A tool has the type {str(tool.get('type'))[:50]!r}, and only functions can be called.",
+            f"A tool has the type {str(tool.get('type'))[:50]!r}, and only functions can be called. Send it as a "
+            "function, whose parameters say what it takes.",
             param=f"{where}.type",
             code="unsupported_format",
         )

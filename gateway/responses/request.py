@@ -9,6 +9,7 @@ from gateway.answering.question import BraidOptions, Message, Question
 from gateway.errors import BadRequest
 from gateway.ids import new_id
 from gateway.openai_format.body import Metadata, ModelName, Name, decode_body, find_conversation
+from gateway.openai_format.choice_subset import narrow_tools
 from gateway.responses.callables import Callables, check_text_format, check_tools
 from gateway.responses.input_items import to_messages
 
@@ -29,6 +30,7 @@ _UNSUPPORTED = {
     "conversation": "Conversations aren't stored here. Send the items of the conversation so far in 'input'.",
     "prompt": "A stored prompt is part of an assistant's release here. Name the assistant as the 'model'.",
     "background": "Responses aren't stored here, so none can be made in the background. Ask with 'stream', or wait.",
+    "moderation": "Nothing is moderated here. Leave it out, and look at answers yourself.",
 }
 
 
@@ -73,6 +75,7 @@ class ResponseCreate(msgspec.Struct):
     conversation: Any = None
     prompt: Any = None
     background: Any = None
+    moderation: Any = None
 
     @property
     def with_results(self) -> bool:
@@ -113,7 +116,7 @@ def to_question(request: ResponseCreate, request_id: str = "", *, grammars: bool
     Raises:
         BadRequest: The input, the tools or the form of the text can't be used.
     """
-    tools = check_tools(request.tools, request.tool_choice, grammars=grammars)
+    tools = check_tools(*narrow_tools(request.tools, request.tool_choice), grammars=grammars)
     form = check_text_format(request.text and request.text.format, grammars=grammars)
     messages = to_messages(request.input)
     if request.instructions:

@@ -5,9 +5,10 @@ from sqlalchemy import ColumnElement, CursorResult, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.db import Repository, cut_slices
+from gateway.jobs import CLOCK_SKEW_SECONDS
 from gateway.sources.tables import SourceItemRow, SourceRow
 
-__all__ = ["SourceItemRepository", "SourceRepository", "list_by_kind", "list_due", "take_turn"]
+__all__ = ["SourceItemRepository", "SourceRepository", "list_by_kind", "list_due", "take_turn", "wake_sources"]
 
 
 class SourceRepository(Repository[SourceRow]):
@@ -68,3 +69,13 @@ async def take_turn(session: AsyncSession, row: SourceRow) -> bool:
     turn: tuple[ColumnElement[bool], ...] = (SourceRow.id == row.id, SourceRow.next_at == row.next_at)
     statement = update(SourceRow).where(*turn).values(next_at=None).execution_options(synchronize_session=False)
     return cast(CursorResult[Any], await session.execute(statement)).rowcount == 1
+
+
+async def wake_sources(session: AsyncSession, now: float) -> int:
+    """Have sources of all tenants be synchronised now whose next time was set by a clock that is set back since.
+
+    Returns the number.
+    """
+    where = (SourceRow.started_at > now + CLOCK_SKEW_SECONDS, SourceRow.next_at > now)
+    statement = update(SourceRow).where(*where).values(next_at=now).execution_options(synchronize_session=False)
+    return cast(CursorResult[Any], await session.execute(statement)).rowcount

@@ -13,7 +13,7 @@ from gateway.settings import Settings
 from gateway.sources.folder import resolve_folder
 from gateway.sources.path_filter import PathFilter
 from gateway.sources.reader import SourceUnreadable
-from gateway.sources.repository import SourceRepository, list_by_kind, list_due, take_turn
+from gateway.sources.repository import SourceRepository, list_by_kind, list_due, take_turn, wake_sources
 from gateway.sources.sync_job import ask_for_sync
 from gateway.sources.tables import SourceRow
 from gateway.tenants.service import find_tenant_name
@@ -55,6 +55,11 @@ class SyncSchedule:
                     await ask_for_sync(session, source)
                     asked_for += 1
         return asked_for
+
+    async def wake_sources(self, now: float) -> int:
+        """Ask soon for what a clock that was ahead has put off, and return the number."""
+        async with self._database.begin(counted=False) as session:
+            return await wake_sources(session, now)
 
 
 class FolderWatch:

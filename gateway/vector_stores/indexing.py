@@ -15,7 +15,14 @@ from gateway.jobs import Claim, JobCancelled, JobDelayed, failpoint
 from gateway.vector_stores.index_migration_repository import find_open_migration
 from gateway.vector_stores.repository import StoreRepository, VersionRepository
 from gateway.vector_stores.tables import DocumentRow, DocumentVersionRow, StoreRow
-from retrieval.client import IndexChanged, Retriever, RetrieverError, RetrieverUnavailable, StaleWriter
+from retrieval.client import (
+    IndexChanged,
+    IndexUnavailable,
+    Retriever,
+    RetrieverError,
+    RetrieverUnavailable,
+    StaleWriter,
+)
 from retrieval.messages import IngestProgress, IngestRequest, IngestResult, RetrieverInfo, Writer
 
 __all__ = ["REPLAY_SECONDS", "Indexer", "IngestedVersion", "StoreTurn", "publish", "settle"]
@@ -210,7 +217,7 @@ class Indexer:
         request = self._make_request(turn, writer, document, version, urgent=claim.payload.get("urgent", False))
         try:
             return await self._retriever.ingest(request, progress=stop_if_cancelled)
-        except (IndexChanged, StaleWriter) as error:
+        except (IndexChanged, IndexUnavailable, StaleWriter) as error:
             raise JobDelayed(str(error)) from error
 
     async def read_ahead(self, turn: StoreTurn, next_: Sequence[tuple[DocumentRow, DocumentVersionRow]]) -> None:

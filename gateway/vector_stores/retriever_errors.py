@@ -43,6 +43,7 @@ def explain_retriever_errors(stores: Iterable[str]) -> Generator[None]:
             "Too many searches are under way. Try again in a moment.", retry_after=1, code="retriever_busy"
         ) from error
     except (RetrieverUnavailable, RetrieverFailed) as error:
+        _log.warning("stores_not_searched", stores=sorted(stores), reason=str(error))
         raise Unavailable(
             "The documents can't be searched now. Try again in a moment.", retry_after=2, code="retriever_unavailable"
         ) from error

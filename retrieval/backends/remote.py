@@ -3,10 +3,12 @@
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from json import JSONDecodeError
 from pathlib import Path
 from typing import Any, cast
 
 from qdrant_client import AsyncQdrantClient, models
+from qdrant_client.common.client_exceptions import QdrantException
 from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
 
 from retrieval.backends.protocol import (
@@ -20,7 +22,7 @@ from retrieval.backends.protocol import (
     Point,
 )
 from retrieval.backends.reach import MOST_TERMS, measure_reach, to_share
-from retrieval.errors import RetrieverFailed, RetrieverUnavailable
+from retrieval.errors import IndexUnavailable, RetrieverError, RetrieverFailed
 from retrieval.filter_expressions import All, AnyOf, Between, Condition, Match, Not, list_parts
 from retrieval.filters import ATTRIBUTES_FIELD
 from retrieval.visibility import Visibility
@@ -31,6 +33,10 @@ _PAGE = 256
 _SEARCH_SECONDS = 10.0
 CHANGE_SECONDS = 60
 """A change by filter visits every point of a store; the client that is given waits so long for each answer."""
+
+_NO_QDRANT = "What answers isn't what a Qdrant server of this client's version answers. See what is at its URL."
+_OF_THE_REQUEST = (400, 409, 413, 422)
+"""Statuses that the same request gets again, whatever is mended."""
 
 _MOST_ATTRIBUTES = 64
 """Attributes that get an index of their own; a search by others is right, and slower."""
@@ -85,7 +91,7 @@ class RemoteBackend:
     async def upsert(self, points: Sequence[Point]) -> None:
         async with _explain_errors():
             await self._index_attributes(points)
-            await self._client.upsert(self._collection, [_to_point(point) for point in points], wait=True)
+            _confirm(await self._client.upsert(self._collection, [_to_point(point) for point in points], wait=True))
 
     async def _index_attributes(self, points: Sequence[Point]) -> None:
         """Give each attribute that comes for the first time an index of its own, by the type of its first value."""
@@ -144,12 +150,13 @@ class RemoteBackend:
 
     async def set_payload(self, visibility: Visibility, payload: Mapping[str, Any]) -> None:
         async with _explain_errors():
-            await self._client.set_payload(self._collection, dict(payload), points=_to_filter(visibility), wait=True)
+            points = _to_filter(visibility)
+            _confirm(await self._client.set_payload(self._collection, dict(payload), points=points, wait=True))
 
     async def delete(self, visibility: Visibility) -> None:
         selector = models.FilterSelector(filter=_to_filter(visibility))
         async with _explain_errors():
-            await self._client.delete(self._collection, selector, wait=True)
+            _confirm(await self._client.delete(self._collection, selector, wait=True))
 
     async def count(self) -> int:
         records = models.FieldCondition(key="tenant", match=models.MatchValue(value=RECORDS))
@@ -172,24 +179,48 @@ class RemoteBackend:
 
 @asynccontextmanager
 async def _explain_errors() -> AsyncGenerator[None]:
-    """Say what a server's refusal or silence means, as the errors that the retriever's callers know."""
+    """Say what a server's refusal or silence means, as the errors that the retriever's callers know.
+
+    Only what the server holds against the request itself fails for good: all else may be mended there, and whoever can
+    wait does.
+    """
     try:
         yield
     except UnexpectedResponse as error:
-        if error.status_code in (401, 403):
-            raise RetrieverFailed(
-                f"The Qdrant server refuses the API key ({error.status_code}). Give one that may write: "
-                "BRAID_QDRANT_API_KEY."
-            ) from error
-        if error.status_code in (429, 502, 503, 504):
-            raise RetrieverUnavailable(f"The Qdrant server can't answer now ({error.status_code}).") from error
-        raise RetrieverFailed(
-            f"The Qdrant server answered with {error.status_code} {error.reason_phrase}; its log has more."
-        ) from error
+        raise _explain_status(error) from error
+    except QdrantException as error:  # a 429 that says when to come again
+        raise IndexUnavailable("The Qdrant server has too much to do now (429).") from error
     except TimeoutError as error:
-        raise RetrieverUnavailable(f"The Qdrant server didn't answer within {_SEARCH_SECONDS:g} s.") from error
+        raise IndexUnavailable(f"The Qdrant server didn't answer within {_SEARCH_SECONDS:g} s.") from error
+    except JSONDecodeError as error:
+        raise IndexUnavailable(_NO_QDRANT) from error
     except ResponseHandlingException as error:
-        raise RetrieverUnavailable(f"The Qdrant server can't be reached: {error}.") from error
+        # A form's words would repeat what came, such as a document's text.
+        words = _NO_QDRANT if isinstance(error.source, ValueError) else f"The Qdrant server can't be reached: {error}."
+        raise IndexUnavailable(words) from error
+
+
+def _confirm(result: models.UpdateResult) -> None:
+    """Refuse a change that the server has noted and not made: it would count as there, and nobody would find it."""
+    if result.status == models.UpdateStatus.WAIT_TIMEOUT:
+        raise IndexUnavailable("The Qdrant server hasn't made a change in time; its log has more.")
+
+
+def _explain_status(error: UnexpectedResponse) -> RetrieverError:
+    status = f"{error.status_code} {error.reason_phrase}".strip()
+    if error.status_code in _OF_THE_REQUEST:
+        return RetrieverFailed(f"The Qdrant server answered with {status}; its log has more.")
+    if error.status_code in (401, 403):
+        return IndexUnavailable(
+            f"The Qdrant server refuses the API key ({status}), or it takes no changes now. Give a key that may "
+            "write: BRAID_QDRANT_API_KEY."
+        )
+    if error.status_code == 404:
+        return IndexUnavailable(
+            "The Qdrant server doesn't have the index's collection any more. Bring it back; or restart the retriever, "
+            "which makes a new one, and run 'braid docs reindex'."
+        )
+    return IndexUnavailable(f"The Qdrant server can't answer now ({status}); its log has more.")
 
 
 def _make_search(

@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["refuse", "status", "hang", "cut", "bad_chunk", "stall", "drip", "huge_line", "engine_error", "body"]
+Kind = Literal[
+    "refuse", "status", "hang", "cut", "bad_chunk", "stall", "drip", "huge_line", "engine_error", "body", "head"
+]
 
 
 @dataclass(frozen=True)
@@ -17,6 +19,7 @@ class Fault:
     seconds: float = 0.0
     size: int = 0
     data: bytes = b""
+    content_type: str = "application/json"
 
 
 def refuse() -> Fault:
@@ -69,6 +72,11 @@ def engine_error(after: int = 2) -> Fault:
     return Fault("engine_error", after=after)
 
 
-def body(data: bytes) -> Fault:
+def body(data: bytes, content_type: str = "application/json") -> Fault:
     """Status 200 and these bytes instead of the answer."""
-    return Fault("body", data=data)
+    return Fault("body", data=data, content_type=content_type)
+
+
+def head() -> Fault:
+    """Status and headers of a plain answer, and then nothing."""
+    return Fault("head")

@@ -18,7 +18,7 @@ from urllib.parse import parse_qs, urlsplit
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from qdrant_client import QdrantClient, models
 
-__all__ = ["FakeQdrant", "Recorded"]
+__all__ = ["Answer", "FakeQdrant", "Recorded"]
 
 _VERSION = "1.19.0"
 _CLIENT = re.compile(r"python-client/1\.(?P<minor>\d+)\.\d+")
@@ -46,6 +46,15 @@ class Recorded:
     body: Any
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer over HTTP, also of a server in trouble, or of what stands before it."""
+
+    status: int
+    body: bytes = b'{"status":{"error":"the fake was told to fail"},"time":0.0}'
+    headers: dict[str, str] = field(default_factory=dict[str, str])
+
+
 @dataclass
 class _Collection:
     vectors: dict[str, int]
@@ -54,12 +63,16 @@ class _Collection:
 
 
 class FakeQdrant:
-    """The server; `requests` are those that came, `faults` what broke a shape or a rule; it wants the `key`."""
+    """The server; `requests` are those that came, `faults` what broke a shape or a rule; it wants the `key`.
+
+    A request that `trouble` returns something for is answered by that.
+    """
 
     def __init__(self, key: str | None = None) -> None:
         self.key = key
         self.requests: list[Recorded] = []
         self.faults: list[str] = []
+        self.trouble: Callable[[Recorded], Answer | None] = lambda _: None
         self.collections: dict[str, _Collection] = {}
         self._local = QdrantClient(":memory:")
         self._lock = threading.Lock()
@@ -81,10 +94,24 @@ class FakeQdrant:
             thread.join()
             self._local.close()
 
-    def answer(self, request: Recorded, raw: bytes) -> tuple[int, dict[str, Any]]:
-        """Return status and body of the answer to a request."""
+    def lose_collections(self) -> None:
+        """Forget all, as a server does whose disk was another one's."""
+        with self._lock:
+            for name in self.collections:
+                self._local.delete_collection(name)
+            self.collections.clear()
+
+    def answer(self, request: Recorded, raw: bytes) -> Answer:
+        """Return the answer to a request."""
         with self._lock:
             self.requests.append(request)
+        if (trouble := self.trouble(request)) is not None:
+            return trouble
+        status, body = self._find_answer(request, raw)
+        return Answer(status, json.dumps(body).encode())
+
+    def _find_answer(self, request: Recorded, raw: bytes) -> tuple[int, dict[str, Any]]:
+        with self._lock:
             try:
                 return 200, self._answer(request, raw)
             except _Refused as error:
@@ -244,13 +271,14 @@ def _handler_of(fake: FakeQdrant) -> type[BaseHTTPRequestHandler]:
             query = {name: values[0] for name, values in parse_qs(address.query, keep_blank_values=True).items()}
             headers = {name.lower(): value for name, value in self.headers.items()}
             body = json.loads(raw) if raw else None
-            status, answer = fake.answer(Recorded(self.command, address.path, query, headers, body), raw)
-            data = json.dumps(answer).encode()
-            self.send_response(status)
+            answer = fake.answer(Recorded(self.command, address.path, query, headers, body), raw)
+            self.send_response(answer.status)
+            for name, value in answer.headers.items():
+                self.send_header(name, value)
             self.send_header("content-type", "application/json")
-            self.send_header("content-length", str(len(data)))
+            self.send_header("content-length", str(len(answer.body)))
             self.end_headers()
-            self.wfile.write(data)
+            self.wfile.write(answer.body)
 
         do_GET = do_PUT = do_POST = do_DELETE = do_PATCH = _answer
 

@@ -91,13 +91,13 @@ class FakeRetriever:
     ) -> None:
         await self.stop()
 
-    def fail(self, call: str, times: int) -> None:
+    def fail(self, call: str, times: int, code: str = "retriever_failed") -> None:
         """Let the next calls of this kind fail, so many times."""
         faults = iter(range(times))
 
         async def fail() -> None:
             if next(faults, None) is not None:
-                raise Fault("retriever_failed", "odd")
+                raise Fault(code, "odd")
 
         self.before[call] = fail
 

@@ -165,7 +165,10 @@ class FakeVllm:
             retry = {"retry_after": "1"} if fault.status == 429 else {}
             return wire.whole(fault.status, _answers.error(fault.status, "FakeError", fault.message), **retry)
         if fault and fault.kind == "body":
-            return wire.whole(200, fault.data)
+            return wire.whole(200, fault.data, fault.content_type)
+        if fault and fault.kind == "head":
+            wire.raw(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 99\r\n\r\n")
+            await asyncio.sleep(3600)
         route = self._routes().get((received.method, received.path))
         if route is None:
             return wire.whole(404, b'{"detail":"Not Found"}')

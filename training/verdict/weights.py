@@ -59,10 +59,13 @@ def check_names(tensors: Sequence[Tensor], config: AdapterConfig, base: BaseShap
     """Compare the header of the weights with the config and the base."""
     pairs: defaultdict[str, dict[str, Tensor]] = defaultdict(dict)
     unknown: list[str] = []
+    vocabulary: list[str] = []
     for tensor in tensors:
         module, matrix = _split(tensor.name)
         if module in base.linears and matrix:
             pairs[module][matrix] = tensor
+        elif not _VOCABULARY.isdisjoint(tensor.name.split(".")):
+            vocabulary.append(tensor.name)
         else:
             unknown.append(tensor.name)
     faults = {
@@ -78,11 +81,19 @@ def check_names(tensors: Sequence[Tensor], config: AdapterConfig, base: BaseShap
         "contradictory_targets": _find_contradictions(list(pairs), config, base),
     }
     reasons = [Reason(code, f"{_MEANINGS[code]}: {list_examples(names)}.") for code, names in faults.items() if names]
+    if vocabulary:
+        reasons.append(Reason("unknown_module", f"{_OF_VOCABULARY} Its tensors: {list_examples(vocabulary)}."))
     if not tensors:
         reasons.append(Reason("no_effect", "The adapter has no tensors, so it would change nothing. Train it again."))
     return Pairs(sorted(pairs), reasons)
 
 
+_VOCABULARY = frozenset({"embed_tokens", "lm_head"})
+_OF_VOCABULARY = (
+    "The adapter changes or carries the base's embedding or output layer, which engines don't adapt: it would be "
+    "served without that. Train with neither embed_tokens nor lm_head in target_modules and modules_to_save, and "
+    "without new tokens; where PEFT has only copied them, save with save_embedding_layers=False."
+)
 _MEANINGS = {
     "unknown_module": "The adapter has tensors for modules that the base model doesn't have, or that the engine does "
     "not adapt; they would be ignored without a word. Was it trained on this base, with PEFT's own names",

@@ -10,7 +10,7 @@ from gateway.db import open_database
 from gateway.settings import Settings
 from gateway.vector_stores.index_migration_repository import list_index_identities
 from gateway.vector_stores.index_service import StaleStore, list_stale
-from retrieval.client import Retriever, RetrieverError
+from retrieval.client import IndexUnavailable, Retriever, RetrieverError
 from retrieval.identity import IndexIdentity
 from retrieval.messages import RetrieverInfo
 
@@ -33,7 +33,11 @@ def check_index(settings: Settings) -> CheckResult:
             f"An index couldn't be read and was set aside: {aside[-1]}.",
             "Run: braid docs reindex (then delete that folder)",
         )
-    infos = _ask_retrievers(settings)
+    try:
+        infos = _ask_retrievers(settings)
+    except (IndexUnavailable, TimeoutError) as error:
+        reason = str(error) or f"It doesn't answer within {_SECONDS:g} s."
+        return CheckResult.broken("index", f"{kind}. {reason}", "See the retriever's log, and Qdrant's where one runs.")
     if not infos:
         return CheckResult.ok("index", f"{kind}; not running now")
     info = infos[0]
@@ -49,7 +53,7 @@ def check_index(settings: Settings) -> CheckResult:
 def check_index_folders(settings: Settings) -> CheckResult:
     """Name the folders of embedded indexes that no store has points in: of a former embedder, or from before a move."""
     folders = sorted(path for path in (settings.home / "index").glob("braid-*") if path.is_dir())
-    infos = _ask_retrievers(settings)
+    infos = _list_retrievers(settings)
     if not folders or not infos:
         return CheckResult.ok("index folders", f"{len(folders)}, not compared with the stores")
     try:
@@ -78,7 +82,7 @@ def check_documents(settings: Settings) -> CheckResult:
     """Compare the stores of all tenants with the index that the running retriever has."""
     if not settings.database_url and not (settings.home / "braid.db").exists():
         return CheckResult.ok("documents", "there is no database yet")
-    infos = _ask_retrievers(settings)
+    infos = _list_retrievers(settings)
     if not infos:
         return CheckResult.ok("documents", "not compared with the index, which isn't running now")
     try:
@@ -105,12 +109,28 @@ def check_documents(settings: Settings) -> CheckResult:
 _FIX = "Run: braid docs reindex (or set BRAID_REINDEX_AUTOMATICALLY=true)"
 
 
+def _list_retrievers(settings: Settings) -> list[RetrieverInfo]:
+    """Describe those that can say what they have."""
+    try:
+        return _ask_retrievers(settings)
+    except (IndexUnavailable, TimeoutError):
+        return []
+
+
 def _ask_retrievers(settings: Settings) -> list[RetrieverInfo]:
+    """Describe those that run.
+
+    Raises:
+        IndexUnavailable: One runs, and the server that keeps its index doesn't answer it.
+        TimeoutError: One runs, and says nothing.
+    """
     if not settings.retriever_socket.exists():
         return []
     try:
         return asyncio.run(_describe(settings))
-    except (RetrieverError, TimeoutError):
+    except IndexUnavailable:
+        raise
+    except RetrieverError:
         return []
 
 

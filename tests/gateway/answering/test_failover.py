@@ -98,3 +98,89 @@ async def test_an_engine_that_restarted_unseen_gets_the_adapter_again_and_answer
     answer = await client.post(CHAT, json={**ASK, "model": model})
     assert answer.status_code == 200, answer.text
     assert len(engine.requests(LOAD)) == 2
+
+
+@pytest.mark.parametrize("trouble", [faults.status(503), faults.status(429), "gone"])
+async def test_where_no_engine_began_to_work_every_one_that_is_left_is_asked(
+    settings: Settings, engine: FakeVllm, trouble: faults.Fault | str
+) -> None:
+    async with FakeVllm() as second, FakeVllm() as third:
+        urls = (engine.url, second.url, third.url)
+        async with running(settings.model_copy(update={"engine_urls": urls})) as three:
+            await until(lambda: all(replica.ready for replica in three.state.pool.replicas))
+            client = await three.tenant("kestrel")
+            for replica in three.state.pool.replicas:  # so that the last is asked last, and nobody looks meanwhile
+                replica.last_turn = three.state.pool.replicas.index(replica) + 1
+            three.state.pool._interval = 60
+            for bad in (engine, second):
+                if isinstance(trouble, faults.Fault):
+                    bad.script(trouble)
+                else:
+                    await bad.stop()
+            answer = await client.post(CHAT, json=ASK)
+            assert answer.status_code == 200, answer.text
+            assert len(third.requests()) == 1
+
+
+async def test_what_may_be_a_request_s_own_fault_is_asked_of_two_engines_and_no_more(
+    settings: Settings, engine: FakeVllm
+) -> None:
+    async with FakeVllm() as second, FakeVllm() as third:
+        urls = (engine.url, second.url, third.url)
+        async with running(settings.model_copy(update={"engine_urls": urls})) as three:
+            await until(lambda: all(replica.ready for replica in three.state.pool.replicas))
+            client = await three.tenant("kestrel")
+            for one in (engine, second, third):
+                one.rule = lambda received: faults.status(500) if received.path == CHAT else None
+            assert (await client.post(CHAT, json=ASK)).status_code == 502
+            assert sum(len(one.requests()) for one in (engine, second, third)) == 2
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_a_page_of_what_stands_before_an_engine_is_another_replicas_turn(
+    settings: Settings, engine: FakeVllm, stream: bool
+) -> None:
+    async with (
+        FakeVllm() as second,
+        running(settings.model_copy(update={"engine_urls": (engine.url, second.url)})) as two,
+    ):
+        await until(lambda: all(replica.ready for replica in two.state.pool.replicas))
+        client = await two.tenant("kestrel")
+        page = faults.body(b"<html>Down for maintenance</html>", "text/html")
+        engine.rule = lambda received: page if received.path == CHAT else None
+        answers = [await client.post(CHAT, json={**ASK, "stream": stream}) for _ in range(2)]
+        assert [answer.status_code for answer in answers] == [200, 200]
+        assert len(second.requests()) == 2
+
+
+async def test_a_head_without_an_answer_from_an_engine_that_is_lost_is_another_replicas_turn(
+    settings: Settings, engine: FakeVllm
+) -> None:
+    async with (
+        FakeVllm() as second,
+        running(settings.model_copy(update={"engine_urls": (engine.url, second.url)})) as two,
+    ):
+        two.state.pool._interval = 0.05
+        await until(lambda: all(replica.ready for replica in two.state.pool.replicas))
+        client = await two.tenant("kestrel")
+        engine.rule = lambda received: faults.head() if received.path == CHAT else None
+        asking = [asyncio.create_task(client.post(CHAT, json=ASK)) for _ in range(2)]
+        await until(lambda: engine.requests())
+        engine.healthy = False
+        answers = await asyncio.wait_for(asyncio.gather(*asking), 20)
+        assert [answer.status_code for answer in answers] == [200, 200]
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_what_an_engine_quotes_of_a_client_reaches_no_log(
+    gateway: Gateway, engine: FakeVllm, capfd: pytest.CaptureFixture[str], stream: bool
+) -> None:
+    client = await gateway.tenant("kestrel")
+    ask = {"model": "base", "messages": [{"role": "user", "content": "my PIN is 4711"}], "stream": stream}
+    quoting = faults.status(500, "can't handle 'my PIN is 4711'"), faults.body(b"can't handle 'my PIN is 4711'")
+    for fault in quoting:
+        engine.script(fault)
+        assert (await client.post(CHAT, json=ask)).status_code == 502
+    logged = "".join(capfd.readouterr())
+    assert "replica_failed_before_first_byte" in logged
+    assert "4711" not in logged

@@ -1,13 +1,16 @@
 """Bodies that clients in use send and OpenAI's contract allows: none of them is one that an engine refuses."""
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from openai.types.chat.completion_create_params import CompletionCreateParamsBase
 
-from gateway.chat.request import decode_request, to_question
+from gateway.chat.request import ChatCompletionCreate, decode_request, to_question
 from gateway.errors import BadRequest
 from tests.fakes.refusals import find_refusals
 
@@ -89,6 +92,54 @@ def test_a_call_that_cannot_be_made_is_refused_by_name(choice: Any, tools: Any) 
     assert caught.value.param == "tool_choice"
     assert sent({"tool_choice": "required", "tools": [TOOL]})["tool_choice"] == "required"
     assert sent({"tool_choice": NAMED, "tools": [TOOL]})["tool_choice"] == NAMED
+
+
+def allowing(*names: str, mode: str = "auto") -> dict[str, Any]:
+    tools = [{"type": "function", "function": {"name": name}} for name in names]
+    return {"type": "allowed_tools", "allowed_tools": {"mode": mode, "tools": tools}}
+
+
+@pytest.mark.parametrize("mode", ["auto", "required"])
+def test_of_the_tools_the_engine_gets_those_that_are_allowed(mode: str) -> None:
+    tools = [{**TOOL, "function": {"name": name}} for name in ("look", "buy", "sell")]
+    asked = sent({"tools": tools, "tool_choice": allowing("sell", "look", mode=mode)})
+    assert [tool["function"]["name"] for tool in asked["tools"]] == ["look", "sell"]
+    assert asked["tool_choice"] == mode
+    assert list(find_refusals(asked)) == []
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [
+        allowing("steal"),
+        allowing(),
+        allowing("look", mode="none"),
+        {"type": "allowed_tools"},
+        {"type": "allowed_tools", "allowed_tools": ["look"]},
+        {"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": [None]}},
+    ],
+)
+def test_what_cannot_be_allowed_is_refused(choice: dict[str, Any]) -> None:
+    with pytest.raises(BadRequest) as caught:
+        sent({"tools": [TOOL], "tool_choice": choice})
+    assert caught.value.param == "tool_choice"
+
+
+@pytest.mark.parametrize("kind", ["text", "input_text", "output_text"])
+def test_parts_of_text_have_three_names(kind: str) -> None:
+    part = {"type": kind, "text": "Hi"}
+    assert sent({"messages": [{"role": "user", "content": [part]}]})["messages"][0]["content"] == "Hi"
+    with pytest.raises(BadRequest, match=f"'{kind}' has no text"):
+        sent({"messages": [{"role": "user", "content": [{"type": kind}]}]})
+
+
+def test_each_member_of_the_pinned_client_is_read_or_said_to_change_nothing() -> None:
+    """What is ignored without a word would be answered as if it hadn't been asked."""
+    members = set(CompletionCreateParamsBase.__annotations__) | {"stream"}
+    guide = (Path(__file__).parents[3] / "docs" / "api.md").read_text(encoding="utf-8")
+    (sentence,) = re.findall(r"These change nothing[^\n]*(?:\n(?!\n)[^\n]*)*", guide)
+    named = set(re.findall(r"`(\w+)`", sentence))
+    assert members - set(ChatCompletionCreate.__struct_fields__) == named & members
 
 
 def test_an_old_call_and_its_result_belong_together() -> None:

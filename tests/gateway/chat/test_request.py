@@ -94,6 +94,7 @@ def test_unknown_fields_are_ignored() -> None:
         ({"function_call": "auto"}, "function_call"),
         ({"modalities": ["text", "audio"]}, "modalities"),
         ({"web_search_options": {}}, "web_search_options"),
+        ({"moderation": {"model": "omni"}}, "moderation"),
     ],
 )
 def test_what_would_be_answered_as_if_it_had_not_been_asked_is_refused(fields: dict[str, Any], param: str) -> None:

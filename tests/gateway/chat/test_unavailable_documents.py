@@ -29,6 +29,7 @@ CASES = {
     "index_changed": (503, "retrieval_unavailable", "'braid docs reindex'"),
     "retriever_unavailable": (503, "retrieval_unavailable", "Try again"),
     "retriever_busy": (503, "retrieval_unavailable", "Try again"),
+    "index_unavailable": (503, "retrieval_unavailable", "Try again"),
     "retriever_failed": (503, "retrieval_unavailable", "Try again"),
 }
 """By reason, the error of a release that doesn't answer without its documents, and what it says to do."""

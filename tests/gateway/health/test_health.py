@@ -68,6 +68,13 @@ async def test_a_missing_retriever_is_named_without_its_address(gateway: Gateway
     assert (await get(gateway, "/healthz")).json() == {"status": "ok"}
 
 
+async def test_an_index_whose_server_refuses_is_told_apart(gateway: Gateway, passages: FakePassages) -> None:
+    passages.failing, passages.code = True, "index_unavailable"
+    body = (await get(gateway, "/readyz")).json()
+    assert (body["ready"], body["degraded"]) == (True, ["retriever"])
+    assert "braid doctor" in body["parts"]["retriever"]
+
+
 async def test_a_full_disk_of_the_database_is_named_while_records_wait_for_it(
     gateway: Gateway, passages: FakePassages
 ) -> None:

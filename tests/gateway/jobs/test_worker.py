@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 
 import pytest
@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from gateway.db import Database
 from gateway.errors import NotFound, TooManyRequests
 from gateway.jobs import (
+    CLOCK_SKEW_SECONDS,
     Claim,
     JobCancelled,
     JobDelayed,
@@ -26,6 +27,7 @@ from gateway.jobs import (
     cancel,
     enqueue,
     wait_for,
+    wake_jobs,
 )
 from gateway.jobs.claim import claim_next
 from gateway.jobs.repository import JobRepository, change
@@ -242,6 +244,59 @@ async def test_an_expired_lease_passes_on_and_the_old_holder_can_write_nothing(d
         assert await find_tenant(session, "by-the-new-one") is not None
         row = await JobRepository(session, TENANT).get(job)
     assert (row.status, row.state) == ("running", {"step": 3})
+
+
+HOUR = 3600.0
+
+
+@contextmanager
+def clock_ahead() -> Generator[None]:
+    """Let the wall clock be an hour ahead, until it is set back at the block's end."""
+    with pytest.MonkeyPatch.context() as patch:
+        right = time.time
+        patch.setattr(time, "time", lambda: right() + HOUR)
+        yield
+
+
+async def wake(database: Database, now: float | None = None) -> int:
+    async with database.begin() as session:
+        return await wake_jobs(session, time.time() if now is None else now)
+
+
+@on_both_databases
+async def test_a_clock_that_was_ahead_holds_no_job_of_a_dead_worker_for_longer(database: Database) -> None:
+    with clock_ahead():
+        job = await add(database)
+        assert await take(database) is not None
+        assert await wake(database) == 0
+    assert await wake(database) == 1
+    assert await take(database) is None, "its holder may live, and has time to renew it"
+    with pytest.MonkeyPatch.context() as patch:
+        minute_later = time.time() + CLOCK_SKEW_SECONDS + 1
+        patch.setattr(time, "time", lambda: minute_later)
+        claim = await take(database)
+    assert claim is not None
+    assert claim.id == job
+
+
+@on_both_databases
+async def test_a_clock_that_was_ahead_lets_no_job_wait_for_longer(database: Database) -> None:
+    with clock_ahead():
+        await add(database)
+        claim = await take(database)
+        assert claim is not None
+        await claim.release(pause=2.0)
+        async with database.begin() as session:
+            values = {"kind": "k", "queue_key": "b", "subject": "b", "payload": {}, "delay_seconds": 30.0}
+            await enqueue(session, TENANT, **values)
+    async with database.begin() as session:
+        usual = await enqueue(session, TENANT, **values | {"queue_key": "c", "delay_seconds": HOUR})
+    assert await take(database) is None
+    assert await wake(database) == 2
+    claims = [await take(database) for _ in range(3)]
+    assert [claim is not None for claim in claims] == [True, True, False]
+    assert usual.id not in {claim.id for claim in claims if claim is not None}
+    assert await wake(database) == 0, "once is enough"
 
 
 async def test_an_expired_lease_is_not_taken_twice(database: Database) -> None:

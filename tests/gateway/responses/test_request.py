@@ -50,6 +50,17 @@ def refusal(**fields: Any) -> BadRequest:
             {"tools": [FIND], "tool_choice": {"type": "function", "name": "find"}},
             {"tools": [AS_CHAT], "tool_choice": {"type": "function", "function": {"name": "find"}}},
         ),
+        (
+            {
+                "tools": [SEARCH, FIND, {**FIND, "name": "buy"}],
+                "tool_choice": {
+                    "type": "allowed_tools",
+                    "mode": "required",
+                    "tools": [{"type": "function", "name": "find"}],
+                },
+            },
+            {"tools": [AS_CHAT], "tool_choice": "required"},
+        ),
         ({"tools": [SEARCH], "tool_choice": "required"}, {}),
         ({"tools": [SEARCH, FIND], "tool_choice": {"type": "file_search"}}, {"tools": [AS_CHAT]}),
         ({"text": {"format": {"type": "text"}}}, {"response_format": {"type": "text"}}),
@@ -147,6 +158,15 @@ def test_a_search_is_done_as_its_tool_says() -> None:
     assert (search.least_probability, search.when) == (0, "always")
     assert search.filters == tool["filters"]
     assert read(tools=[tool], tool_choice="none")[0].retrieval is None
+
+
+def test_a_search_that_is_not_allowed_is_not_made() -> None:
+    choice = {"type": "allowed_tools", "mode": "auto", "tools": [{"type": "function", "name": "find"}]}
+    assert read(tools=[SEARCH, FIND], tool_choice=choice)[0].retrieval is None
+    choice["tools"] = [{"type": "file_search"}]
+    question, _ = read(tools=[SEARCH, FIND], tool_choice=choice)
+    assert question.retrieval is not None
+    assert "tools" not in question.parameters
 
 
 def test_tools_are_listed_in_their_order_as_they_came() -> None:

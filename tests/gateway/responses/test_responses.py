@@ -182,6 +182,7 @@ async def test_another_tenants_store_does_not_exist(gateway: Gateway, engine: Fa
     [
         ({"previous_response_id": "resp_1"}, "previous_response_id", "unsupported_parameter"),
         ({"background": True}, "background", "unsupported_parameter"),
+        ({"moderation": {"model": "omni"}}, "moderation", "unsupported_parameter"),
         ({"prompt": {"id": "pmpt_1"}}, "prompt", "unsupported_parameter"),
         ({"tools": [{"type": "web_search"}]}, "tools[0].type", "unsupported_tool"),
         ({"tools": [{"type": "file_search"}]}, "tools[0]", None),

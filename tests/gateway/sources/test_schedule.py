@@ -44,6 +44,17 @@ async def test_what_is_due_is_asked_for_once_by_however_many_workers(
     assert (await row_of(gateway, never)).next_at is None
 
 
+async def test_a_clock_that_was_ahead_puts_no_sync_off(gateway: Gateway, kestrel: Sources, root: Path) -> None:
+    source = await kestrel.source(await kestrel.store(), {"kind": "folder", "path": str(root)}, interval_seconds=60)
+    await kestrel.settle()
+    began = time.time()
+    for hours, count in ((0, 0), (1, 1)):  # since the clock was set back by so much
+        assert await SyncSchedule(gateway.state.database).wake_sources(began - 3600 * hours) == count
+    next_at = (await row_of(gateway, source)).next_at
+    assert next_at is not None
+    assert next_at <= began - 3600
+
+
 async def test_a_failed_sync_is_tried_again_later_and_later(gateway: Gateway, kestrel: Sources, root: Path) -> None:
     (root / "sub").mkdir()
     origin = {"kind": "folder", "path": str(root / "sub")}

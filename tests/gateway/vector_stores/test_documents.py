@@ -4,13 +4,14 @@ from types import SimpleNamespace
 
 import pytest
 
+from gateway.jobs import JobDelayed
 from gateway.jobs.wait import _pollers
 from gateway.settings import Settings
 from gateway.vector_stores import indexing
 from tests.fakes.retriever import FakeRetriever
 from tests.gateway.conftest import Gateway, on_both_databases
 from tests.gateway.vector_stores.conftest import Client
-from tests.gateway.worker import working
+from tests.gateway.worker import TIMINGS, working
 from tests.waiting import until
 
 
@@ -126,6 +127,19 @@ async def test_a_retriever_that_is_away_is_waited_for(
         await index.start()
         got = await kestrel.ok("GET", f"/api/vector_stores/{store}/documents/a.md", params={"wait": 20})
     assert (got["status"], got["job"]) == ("completed", put["job"])
+
+
+@pytest.mark.parametrize("call", ["describe", "rollback", "ingest"])
+async def test_an_index_whose_server_is_in_trouble_is_waited_for(
+    kestrel: Client, index: FakeRetriever, settings: Settings, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    monkeypatch.setattr(JobDelayed.__init__, "__kwdefaults__", {"seconds": 0.05})
+    store = await kestrel.store()
+    index.fail(call, len(TIMINGS.pauses) + 2, "index_unavailable")
+    async with working(settings):
+        put = await kestrel.put(store, "a.md", "One.", params={"wait": 20})
+    assert (put["status"], put["error"]) == ("completed", None)
+    assert await kestrel.search(store, "one") == ["One."]
 
 
 async def test_a_document_that_kills_the_retriever_fails_in_the_end(

@@ -215,6 +215,24 @@ def test_a_tensor_that_does_not_fit_is_refused(tmp_path: Path, base: BaseShape, 
     assert code in codes(write_adapter(tmp_path / "a", tensors), base)
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "base_model.model.model.embed_tokens.lora_embedding_A",
+        "base_model.model.model.embed_tokens.weight",
+        "base_model.model.lm_head.modules_to_save.weight",
+        "base_model.model.lm_head.lora_B.weight",
+    ],
+)
+def test_who_changed_the_vocabulary_is_told_that_and_not_asked_for_another_base(
+    tmp_path: Path, base: BaseShape, name: str
+) -> None:
+    verdict = judge(write_adapter(tmp_path / "a", put(name, numbers(RANK, HIDDEN))), base, max_rank=16)
+    (reason,) = [one for one in verdict.reasons if one.code == "unknown_module"]
+    assert "save_embedding_layers=False" in reason.message
+    assert "this base" not in reason.message
+
+
 def test_the_many_names_of_another_model_make_a_short_message(tmp_path: Path, base: BaseShape) -> None:
     tensors: Tensors = {
         f"base_model.model.{'x' * 500}.{index}.lora_A.weight": ("F32", numbers(1)) for index in range(2000)

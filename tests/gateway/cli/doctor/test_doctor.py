@@ -124,6 +124,17 @@ async def test_a_large_embedded_index_is_a_warning(tmp_path: Path, monkeypatch: 
         assert "braid docs move --to" in finding.fix
 
 
+async def test_an_index_that_its_server_refuses_is_broken(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path, qdrant_url="http://127.0.0.1:6333")
+    async with FakePassages(settings.retriever_socket) as retriever:
+        retriever.failing, retriever.code = True, "index_unavailable"
+        finding = await asyncio.to_thread(documents.check_index, settings)
+        assert (finding.level, "told to fail" in finding.message) == (Level.BROKEN, True)
+        assert (await asyncio.to_thread(documents.check_documents, settings)).level is Level.OK
+        retriever.code = "retriever_unavailable"
+        assert (await asyncio.to_thread(documents.check_index, settings)).level is Level.OK
+
+
 async def test_an_index_that_was_set_aside_is_a_warning(tmp_path: Path) -> None:
     (tmp_path / "index" / "braid-words.unreadable-1").mkdir(parents=True)
     finding = await asyncio.to_thread(documents.check_index, Settings(home=tmp_path))
