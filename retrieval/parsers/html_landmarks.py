@@ -1,6 +1,6 @@
 """The landmarks of a page: where its content is."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from lxml import etree as _etree  # pyright: ignore[reportAttributeAccessIssue, reportUnknownVariableType]
@@ -27,13 +27,25 @@ class Landmarks:
     def __init__(self, root: Any) -> None:
         self.parts, mains = _find_content(root)
         title = next((title for main in mains if (title := main.find(".//h1")) is not None), None)
-        self._titled = frozenset([*mains, *(() if title is None else title.iterancestors())])
+        titled = frozenset([*mains, *(() if title is None else title.iterancestors())])
+        self._footers = frozenset(footer for main in mains for footer in _find_footers(main, titled))
 
     def is_footer(self, element: Any) -> bool:
         """Tell whether an element is the footer of the content: of `main`, or of what its title stands in."""
-        if element.tag != "footer":
-            return False
-        return next((above for above in element.iterancestors() if _is_section(above)), None) in self._titled
+        return element in self._footers
+
+
+def _find_footers(main: Any, titled: frozenset[Any]) -> Iterator[Any]:
+    """Find the footers whose next section above is one of these."""
+    sections: list[Any] = []
+    for event, element in etree.iterwalk(main, events=("start", "end")):
+        if element.tag in _SECTIONS or _is_main(element):
+            if event == "start":
+                sections.append(element)
+            else:
+                sections.pop()
+        elif event == "start" and element.tag == "footer" and sections[-1] in titled:
+            yield element
 
 
 def _find_content(root: Any) -> tuple[list[Any], list[Any]]:
@@ -77,7 +89,3 @@ def _count_characters(part: Any, leave_out: Callable[[Any], bool]) -> int:
 
 def _is_main(element: Any) -> bool:
     return element.tag == "main" or element.get("role") == "main"
-
-
-def _is_section(element: Any) -> bool:
-    return element.tag in _SECTIONS or _is_main(element)
