@@ -19,6 +19,7 @@ from gateway.cli.options import AsJson, Home, Key, Url, find_connection
 from gateway.cli.watched_files import WatchedFiles
 from gateway.client import Client, ClientError
 from gateway.client.documents import WAIT_SECONDS, delete_document
+from gateway.sources.path_filter import is_hidden
 from gateway.terminal import CommandError, Exit, print_json, print_table, print_text, say
 
 __all__ = ["docs", "name_documents"]
@@ -134,11 +135,11 @@ def name_documents(paths: list[Path]) -> dict[str, Path]:
 
 def _list_visible(folder: Path) -> list[Path]:
     """List a folder's files but for hidden ones, and say how many those are."""
-    every = sorted(entry for entry in folder.rglob("*") if entry.is_file())
-    visible = [file for file in every if not any(part.startswith(".") for part in file.relative_to(folder).parts)]
+    every = {file: is_hidden(file.relative_to(folder).as_posix()) for file in folder.rglob("*") if file.is_file()}
+    visible = sorted(file for file, hidden in every.items() if not hidden)
     if len(visible) < len(every):
-        hidden = next(file for file in every if file not in visible).relative_to(folder)
-        say(f"{len(every) - len(visible)} hidden files of {folder} are left out, such as {hidden}.")
+        example = min(file for file, hidden in every.items() if hidden).relative_to(folder)
+        say(f"{len(every) - len(visible)} hidden files of {folder} are left out, such as {example}.")
     return visible
 
 

@@ -67,11 +67,15 @@ def settings_from(**flags: Any) -> Settings:
 
 
 def find_connection(url: str | None, key: str | None, home: Path | None) -> tuple[str, str]:
-    """Return URL and key: flags, else environment, else the profile of this machine's gateway."""
+    """Return URL and key: flags, else environment, else the profile of this machine's gateway.
+
+    Raises:
+        CommandError: There is none, or no header can have the key.
+    """
     url = url or os.environ.get("BRAID_URL")
     key = key or os.environ.get("BRAID_KEY")
     if url and key:
-        return url.rstrip("/"), key
+        return url.rstrip("/"), _check_key(key)
     settings = settings_from(home=home)
     profile = Profile.load(settings.home)
     if profile is not None and url in (None, profile.url):
@@ -88,4 +92,12 @@ def find_connection(url: str | None, key: str | None, home: Path | None) -> tupl
             "makes it, and POST /api/keys makes more.",
             Exit.DENIED,
         )
-    return url.rstrip("/"), key
+    return url.rstrip("/"), _check_key(key)
+
+
+def _check_key(key: str) -> str:
+    """Return a key without blanks around it, such as the end of the line that it was read from."""
+    key = key.strip()
+    if not key.isascii() or not key.isprintable():
+        raise CommandError("The API key has characters that no key has. Copy the whole of it again.", Exit.DENIED)
+    return key

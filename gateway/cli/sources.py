@@ -24,6 +24,8 @@ _Place = Annotated[
 _Source = Annotated[str, typer.Argument(metavar="SOURCE", help="Id (src_…) or name of the source.")]
 _Patterns = list[str] | None
 _POLL_SECONDS = 0.5
+_SHORT_SSH = re.compile(r"([\w.-]+@[\w.-]+):/?(?!/)(\S+)", re.ASCII)
+"""The short form of ssh, which forges show: `git@host:team/repository.git`."""
 _BUSY = frozenset({"waiting", "syncing"})
 
 
@@ -104,6 +106,8 @@ def _name(place: str) -> str:
 def _origin(place: str, **options: Any) -> dict[str, Any]:
     """Return the origin that a place on the command line means; the gateway refuses options of another kind."""
     options = {name: value for name, value in options.items() if value is not None}
+    if (short := _SHORT_SSH.fullmatch(place)) is not None:
+        place = f"ssh://{short[1]}/{short[2]}"
     if "://" not in place:
         return {"kind": "folder", "path": str(Path(place).absolute()), **options}
     if place.startswith("s3://"):

@@ -12,6 +12,7 @@ from watchfiles import Change, awatch  # pyright: ignore[reportUnknownVariableTy
 
 from gateway.cli.bulk_add import BulkAdd, describe_chunks
 from gateway.client import GatewayError, GatewayUnreachable
+from gateway.sources.path_filter import is_hidden
 
 __all__ = ["WatchedFiles"]
 
@@ -74,7 +75,7 @@ class WatchedFiles:
         else:
             folder = next((folder for folder in self._folders if path.is_relative_to(folder)), None)
             inside = path.relative_to(folder) if folder is not None else None
-            if inside is not None and not any(part.startswith(".") for part in inside.parts):
+            if inside is not None and not is_hidden(inside.as_posix()):
                 key = inside.as_posix()
         if key is None or self._files.setdefault(key, path) != path:
             return None

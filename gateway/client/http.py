@@ -39,6 +39,9 @@ class Client:
         url: The gateway's address, without a path.
         key: Sent with every request.
         timeout: Seconds without a byte until a request counts as failed.
+
+    Raises:
+        GatewayUnreachable: The address can't be one.
     """
 
     def __init__(self, url: str, key: str, *, timeout: float = 120.0) -> None:
@@ -46,7 +49,12 @@ class Client:
         self.key = key
         limits = httpx2.Limits(max_connections=32)
         headers = {"authorization": f"Bearer {key}"}
-        self._client = httpx2.AsyncClient(base_url=url, headers=headers, timeout=timeout, limits=limits)
+        try:
+            self._client = httpx2.AsyncClient(base_url=url, headers=headers, timeout=timeout, limits=limits)
+        except httpx2.InvalidURL as error:
+            raise GatewayUnreachable(
+                f"{url!r} is no address of a gateway ({error}). One has the form http://host:port."
+            ) from None
 
     async def __aenter__(self) -> Self:
         return self

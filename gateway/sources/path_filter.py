@@ -6,10 +6,20 @@ from typing import Any, cast
 
 from pathspec import GitIgnoreSpec, RegexPattern
 
-__all__ = ["PathFilter"]
+__all__ = ["PathFilter", "is_hidden"]
 
 _STAR, _FOLDERS, _ANYWHERE = "[^/]*", "(?:/.+)?/", "^(?:.+/)?"
 """What pathspec makes of `*`, of `/**/`, and of a pattern's beginning that may be in any folder."""
+
+
+_OF_PROGRAMS = re.compile(r"\..*|~\$.*|.*~|#.*#|thumbs\.db|desktop\.ini", re.IGNORECASE | re.DOTALL)
+"""Names of hidden files, and of what programs keep beside those of a person: backups, which say what was so before,
+notes of Office on who has a file open, and Windows' own."""
+
+
+def is_hidden(path: str) -> bool:
+    """Tell whether a file, or a folder on its path, is hidden, or a program's own copy or note of another file."""
+    return any(_OF_PROGRAMS.fullmatch(part) for part in path.split("/"))
 
 
 class PathFilter:
@@ -18,7 +28,7 @@ class PathFilter:
     Args:
         include: Patterns of `.gitignore`; without any, every path.
         exclude: Patterns of what isn't taken, also of that; `!` takes back.
-        hidden: Whether names that begin with a dot are taken.
+        hidden: Whether hidden files are taken, and what programs keep beside others (`is_hidden`).
     """
 
     def __init__(self, include: Sequence[str] = (), exclude: Sequence[str] = (), *, hidden: bool = False) -> None:
@@ -41,7 +51,7 @@ class PathFilter:
         return not self._exclude.match_file(f"{folder}/")
 
     def _is_hidden(self, path: str) -> bool:
-        return not self._hidden and any(part.startswith(".") for part in path.split("/"))
+        return not self._hidden and is_hidden(path)
 
 
 def _compile(lines: Sequence[str]) -> GitIgnoreSpec:

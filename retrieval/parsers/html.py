@@ -9,6 +9,7 @@ from lxml import etree as _etree  # pyright: ignore[reportAttributeAccessIssue, 
 from retrieval.errors import DocumentUnreadable
 from retrieval.parsers.document_title import find_top_heading, pick_title
 from retrieval.parsers.formats import ACCEPTED
+from retrieval.parsers.html_landmarks import Landmarks
 from retrieval.parsers.html_lists import LISTS, ListMarks
 from retrieval.parsers.html_scripts import find_mark, find_mark_behind
 from retrieval.parsers.html_tables import CELLS, Table, is_of_data, is_short
@@ -58,7 +59,10 @@ def parse_html(content: FileContent, _limits: ParseLimits) -> Parsed:
     comments: list[str] = []
     if root is not None:
         comments = _take_comments(root)
-        _walk(root, page)
+        landmarks = Landmarks(root)
+        for part in landmarks.parts:
+            _walk(part, page, landmarks)
+            page.end_block()
     if not (body := page.finish()).strip():
         raise DocumentUnreadable(
             "empty_file", f"The page shows no text without scripts. Save it with its text. {ACCEPTED}"
@@ -217,12 +221,12 @@ class _Page:
         self._gap = ""
 
 
-def _walk(root: Any, page: _Page) -> None:
+def _walk(root: Any, page: _Page, landmarks: Landmarks) -> None:
     """Walk without recursion: pages nest deeper than Python's stack."""
     skipped: Any = None  # Hidden, or read as a whole.
     for event, element in etree.iterwalk(root, events=("start", "end")):
         if event == "start" and skipped is None:
-            if is_hidden(element) or (page.in_heading and is_permalink(element)):
+            if is_hidden(element) or landmarks.is_footer(element) or (page.in_heading and is_permalink(element)):
                 skipped = element
                 page.hidden += count_hidden(element)
             elif element.tag == "pre":
@@ -235,7 +239,7 @@ def _walk(root: Any, page: _Page) -> None:
                 _leave(element, page)
             elif element is skipped:
                 skipped = None
-            if skipped is None:
+            if skipped is None and element is not root:
                 page.add_inline(element.tail or "")
 
 

@@ -8,12 +8,20 @@ __all__ = ["HEADINGS", "count_hidden", "is_hidden", "is_permalink"]
 HEADINGS = {f"h{level}": level for level in range(1, 7)}
 
 _NO_TEXT = frozenset(
-    "script style noscript iframe embed audio video nav select input head title desc metadata defs symbol annotation "
-    "annotation-xml rt rtc rp".split()
+    "script style noscript iframe embed audio video nav search select input head title desc metadata defs symbol "
+    "annotation annotation-xml rt rtc rp".split()
 )
 """Elements whose content is no text of the page: programs, controls, what stands for something else. Of SVG and MathML,
 descriptions and the same formula in another notation; the reading of Chinese and Japanese characters, which would stand
 in the middle of a word (`東(とう)京(きょう)`)."""
+
+_NO_TEXT_ROLES = frozenset("navigation search menu menubar dialog alertdialog contentinfo".split())
+_NO_TEXT_CLASSES = frozenset(
+    "breadcrumb breadcrumbs d-print-none hidden-print mw-editsection mw-portlet no-print noprint print:hidden "
+    "printfooter robots-nocontent table-of-contents table_of_contents toc".split()
+)
+"""The same by an element's role, or by its class or id, as the generators of pages write them: ways to other pages and
+on this one, questions whether a page helped, wikis' links to edit a section."""
 
 _UNSHOWN = frozenset("template canvas object textarea datalist dialog".split())
 """Elements with text that a page shows only by a script, or when somebody asks for it."""
@@ -50,7 +58,7 @@ def count_hidden(element: Any) -> int:
 def is_hidden(element: Any) -> bool:
     if not isinstance(element.tag, str) or element.tag in _NO_TEXT | _STRUCK or "hidden" in element.attrib:
         return True
-    if _is_unshown(element):
+    if _is_unshown(element) or _is_navigation(element):
         return True
     if element.tag == "button" and not _opens_text(element):
         return True
@@ -62,6 +70,13 @@ def is_hidden(element: Any) -> bool:
 def _is_unshown(element: Any) -> bool:
     opener = "open" if element.tag == "dialog" else "shadowrootmode"  # A template with that is a part of the page.
     return element.tag in _UNSHOWN and opener not in element.attrib
+
+
+def _is_navigation(element: Any) -> bool:
+    if element.get("role", "").strip().lower() in _NO_TEXT_ROLES:
+        return True
+    names = (*element.get("class", "").split(), element.get("id"))
+    return element.tag != "body" and not _NO_TEXT_CLASSES.isdisjoint(names)  # "body" may say what is on the page
 
 
 def _opens_text(button: Any) -> bool:

@@ -19,6 +19,7 @@ from retrieval.parsers.pdf_hidden import remove_hidden
 from retrieval.parsers.pdf_layers import Layers
 from retrieval.parsers.pdf_letters import PageLetters, count_units
 from retrieval.parsers.pdf_marks import restore_marks
+from retrieval.parsers.pdf_order import restore_order
 from retrieval.parsers.pdf_scan import find_pictures, read_pictures, read_scan
 from retrieval.parsers.pdf_tables import GAP, Cell, Word, arrange_rows
 from retrieval.parsers.sheet import has_data, is_header
@@ -244,7 +245,9 @@ def _read_page(document: pdfium.PdfDocument, number: int, layers: Layers) -> _Pa
 
 
 def _read_layer(letters: PageLetters) -> str:
-    raw = letters.text
+    text = letters.text
+    units = list(accumulate((1 + (sign > "\uffff") for sign in text), initial=0))
+    raw = restore_order(text, lambda place: letters.find_ends(units[place]))
 
     def measure_drop(before: int, after: int) -> float:
         units = count_units(raw[:before]), count_units(raw[:after])

@@ -1,10 +1,12 @@
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from gateway.cli.docs import name_documents
 from gateway.terminal import Exit
 from tests.fakes.retriever import FakeRetriever
 from tests.gateway.cli.commands import run
@@ -46,15 +48,24 @@ async def test_hidden_files_are_left_out_and_counted_unless_named(
     address: list[str], index: FakeRetriever, tmp_path: Path
 ) -> None:
     (tmp_path / "shop" / ".git" / "objects").mkdir(parents=True)
-    for name in (".git/HEAD", ".git/objects/1", ".DS_Store", "hours.md"):
+    for name in (".git/HEAD", ".git/objects/1", ".DS_Store", "hours.md", "hours.md~", "~$hours.docx"):
         (tmp_path / "shop" / name).write_text(f"This is {name}.")
     added = await run("docs", "add", "handbook", str(tmp_path / "shop"), *address)
     assert added.stdout.splitlines() == ["hours.md\t1\tcompleted\t1\t1"]
-    assert "3 hidden files" in added.stderr
+    assert "5 hidden files" in added.stderr
     assert ".DS_Store" in added.stderr
     assert [point.text for point in index.points] == ["This is hours.md."]
     named = await run("docs", "add", "handbook", str(tmp_path / "shop" / ".DS_Store"), *address)
     assert named.stdout.splitlines() == [".DS_Store\t1\tcompleted\t1\t1"]
+
+
+def test_a_large_folder_is_listed_in_time_that_grows_with_its_files(tmp_path: Path) -> None:
+    for number in range(6000):
+        (tmp_path / f"{number:04}.md").touch()
+    (tmp_path / "last.md~").touch()
+    begin = time.thread_time()
+    assert len(name_documents([tmp_path])) == 6000
+    assert time.thread_time() - begin < 3
 
 
 async def test_several_files_are_read_at_once(address: list[str], index: FakeRetriever, tmp_path: Path) -> None:

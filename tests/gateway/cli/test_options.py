@@ -37,6 +37,25 @@ def test_without_a_gateway_the_way_to_one_is_said(tmp_path: Path) -> None:
     assert caught.value.exit is Exit.UNREACHABLE
 
 
+def test_a_key_is_taken_without_the_end_of_its_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BRAID_KEY", " sk-braid-1\r\n")
+    assert find_connection("http://flag:1", None, None) == ("http://flag:1", "sk-braid-1")
+
+
+@pytest.mark.parametrize("key", ["sk-braid-…", "sk-\nbraid", "schlüssel"])
+async def test_a_key_that_no_header_can_have_is_told(key: str) -> None:
+    done = await run("docs", "list", "shelf", "--url", "http://127.0.0.1:9", "--key", key)
+    assert done.exit_code == Exit.DENIED, done.output
+    assert "Copy the whole of it again" in done.stderr
+
+
+@pytest.mark.parametrize("url", ["http://localhost:eight", "http://lo\ncal", "http://xn--ü:1"])
+async def test_an_address_that_can_be_none_is_told(url: str) -> None:
+    done = await run("docs", "list", "shelf", "--url", url, "--key", "x")
+    assert done.exit_code == Exit.UNREACHABLE, done.output
+    assert "is no address of a gateway" in done.stderr
+
+
 def test_a_wrong_setting_is_a_usage_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BRAID_POTR", "80")
     with pytest.raises(CommandError, match="BRAID_PORT") as caught:

@@ -47,6 +47,8 @@ def folder(path: str) -> dict[str, str]:
         (["https://kestrel.example"], "kestrel.example", {"kind": "web", "url": "https://kestrel.example"}),
         (["https://host.example/a/Docs.git"], "docs", {"kind": "git", "url": "https://host.example/a/Docs.git"}),
         (["ssh://git@host.example/a/docs"], "docs", {"kind": "git", "url": "ssh://git@host.example/a/docs"}),
+        (["git@host.example:a/Docs.git"], "docs", {"kind": "git", "url": "ssh://git@host.example/a/Docs.git"}),
+        (["git@host.example:/a/docs"], "docs", {"kind": "git", "url": "ssh://git@host.example/a/docs"}),
         (
             ["https://host.example/a/docs", "--branch", "main", "--name", "own"],
             *("own", {"kind": "git", "url": "https://host.example/a/docs", "branch": "main"}),

@@ -7,6 +7,7 @@ import pytest
 
 from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
 from retrieval.parsers.pdf import parse_pdf
+from tests.retrieval.model.parsers.office_files import FILES
 from tests.retrieval.model.parsers.pdf_files import make_field, make_pdf
 
 pytestmark = pytest.mark.model
@@ -78,3 +79,10 @@ def test_a_few_words_at_the_edge_turn_no_page() -> None:
     ]
     parsed = read(make_pdf(["\n".join([stamp, *lines])]))
     assert parsed.text == "Received in May\nKestrel | 49 pounds\nKestrel | 49 pounds"
+
+
+def test_words_of_arabic_and_names_in_lines_from_right_to_left_are_spelt_as_they_are_read() -> None:
+    data = (FILES / "right-to-left.pdf").read_bytes()
+    lines = parse_pdf(FileContent(data, "application/pdf", ""), ParseLimits()).text.splitlines()
+    assert lines[0].startswith("الغلاية K2 في الأول من الأسبوع")
+    assert lines[1:] == ["كتاب ISO9001:2015 صالح لا يلزم", "הקומקום K2-Pro עולה 49 אירו"]

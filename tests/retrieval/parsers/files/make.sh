@@ -11,3 +11,4 @@ convert() { # SOURCE EXTENSION [FILTER]
 for extension in docx odt rtf epub; do convert text.fodt "$extension"; done
 for extension in xlsx ods; do convert sheets.fods "$extension"; done
 for extension in pptx odp; do convert slides.fodp "$extension"; done
+convert right-to-left.fodt pdf

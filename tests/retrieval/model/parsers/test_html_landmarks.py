@@ -1,0 +1,106 @@
+import pytest
+
+from retrieval.parsers.html import parse_html
+from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
+
+pytestmark = pytest.mark.model
+
+CONTENT = "<h1>Warranty</h1><p>It lasts 19 months.</p><h2>Claims</h2><p>Write to us.</p>"
+TEXT = "# Warranty\n\nIt lasts 19 months.\n\n## Claims\n\nWrite to us."
+LINKS = "<ul><li><a href='/a'>Other</a></li><li><a href='/b'>Pages</a></li></ul>"
+
+
+def parse(body: str) -> Parsed:
+    html = f"<!doctype html><html><head><title>ACME</title></head><body>{body}</body></html>"
+    return parse_html(FileContent(html.encode(), "text/html", html), ParseLimits())
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "<a href='#m'>Skip</a><header><h2>ACME</h2>{}</header><main>{}</main><aside>{}</aside><footer>© ACME</footer>",
+        "<div class='related' role='navigation'>{}</div><div role='main'>{}</div><div>{}</div><div>© ACME</div>",
+        "<div>{}<article role='main'>{}</article><div class='copyright'>{}</div></div>",
+        "<main hidden>{0}</main>{0}<main>{1}</main>",
+    ],
+)
+def test_what_stands_around_the_main_part_of_a_page_is_left_out(body: str) -> None:
+    page = parse(body.format(LINKS, CONTENT, LINKS))
+    assert page.text == TEXT
+    assert [heading.title for heading in page.headings] == ["Warranty", "Claims"]
+    assert page.title == "ACME"
+
+
+@pytest.mark.parametrize(
+    "around",
+    [
+        "<div role='navigation'>{}</div>",
+        "<search>{}</search>",
+        "<div role='dialog' aria-label='Cookies'>We use cookies.</div>",
+        "<ol id='breadcrumbs'><li>Home</li></ol>",
+        "<div class='row print:hidden'>Was this helpful?</div>",
+        "<div class='d-print-none'>Was this helpful?</div>",
+        "<div id='toc' class='toc2'><b>Contents</b>{}</div>",
+        "<div role='contentinfo'>© ACME</div>",
+    ],
+)
+def test_what_is_navigation_by_its_role_or_its_class_is_left_out(around: str) -> None:
+    assert parse(CONTENT + around.format(LINKS)).text == TEXT
+    assert parse(f"<main>{around.format(LINKS)}{CONTENT}</main>").text == TEXT
+
+
+def test_a_heading_of_a_wiki_is_without_the_link_that_edits_its_section() -> None:
+    page = parse("<h2>Claims<span class='mw-editsection'>[<a href='/e'>edit</a>]</span></h2><p>Write to us.</p>")
+    assert page.text == "## Claims\n\nWrite to us."
+
+
+def test_the_classes_of_a_body_say_what_is_on_the_page_and_hide_nothing() -> None:
+    html = f"<html><body class='article toc noprint'>{CONTENT}</body></html>"
+    assert parse_html(FileContent(html.encode(), "text/html", html), ParseLimits()).text == TEXT
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "<main>{}<footer>Posted in News</footer></main>",
+        "<main><article><header>{}</header><footer>Was it helpful?</footer></article></main>",
+        "<div role='main'><article><section>{}</section><footer>Tags</footer></article></div>",
+    ],
+)
+def test_the_footer_of_the_main_part_is_left_out(body: str) -> None:
+    assert parse(body.format(CONTENT)).text == TEXT
+
+
+def test_other_footers_of_the_main_part_stay() -> None:
+    page = parse(f"<main>{CONTENT}<article>K2<footer>49 €</footer></article><blockquote>So.<footer>Ann</footer></main>")
+    assert page.text == f"{TEXT}\n\nK2\n\n49 €\n\nSo.\n\nAnn"
+
+
+def test_asides_and_headers_in_the_main_part_stay() -> None:
+    page = parse("<main><header><h1>Warranty</h1><p>Short.</p></header><aside>Note: no heat.</aside></main>")
+    assert page.text == "# Warranty\n\nShort.\n\nNote: no heat."
+
+
+def test_the_title_of_a_page_stays_where_it_stands_outside_of_the_main_part() -> None:
+    page = parse("<header><h1>Warranty</h1><p>ACME</p></header><main><p>It lasts 19 months.</p></main>")
+    assert page.text == "# Warranty\n\nIt lasts 19 months."
+    assert parse("<nav><h1>ACME</h1></nav><main>It lasts.</main>").text == "It lasts."
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        f"<main></main>{CONTENT}",
+        f"<main><h1>Hi</h1></main><section>{CONTENT}</section>",
+        f"<header>{CONTENT}</header><footer>Open from 9 to 17.</footer>",
+    ],
+)
+def test_a_page_whose_content_is_not_in_its_main_part_is_read_whole(body: str) -> None:
+    page = parse(body)
+    assert all(line in page.text for line in ("It lasts 19 months.", "Write to us."))
+    assert ("Open from 9 to 17." in page.text) == ("Open" in body)
+
+
+def test_text_between_the_main_part_and_what_follows_is_no_content() -> None:
+    assert parse(f"<main>{CONTENT}</main>behind<p>it</p>").text == TEXT
+    assert parse(f"<main>{CONTENT}</main><main>Second.</main>").text == f"{TEXT}\n\nSecond."
