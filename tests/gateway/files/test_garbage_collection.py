@@ -13,7 +13,7 @@ from gateway.jobs.repository import change
 from gateway.migrations.tables import Base
 from gateway.tenants.repository import find_tenant
 from tests.gateway.conftest import Gateway
-from tests.gateway.files.test_files import made
+from tests.gateway.files.test_files import upload_file
 from tests.gateway.jobs.working import until_idle
 from tests.gateway.tuning import JOBS, start
 
@@ -40,7 +40,9 @@ def count_bytes(gateway: Gateway) -> int:
 
 async def test_bytes_go_with_their_last_file(gateway: Gateway) -> None:
     one, other = await gateway.tenant("kestrel"), await gateway.tenant("harbor")
-    files: list[tuple[httpx2.AsyncClient, dict[str, Any]]] = [(client, await made(client)) for client in (one, other)]
+    files: list[tuple[httpx2.AsyncClient, dict[str, Any]]] = [
+        (client, await upload_file(client)) for client in (one, other)
+    ]
     assert count_bytes(gateway) == 1
     for left, (client, file) in ((1, files[0]), (0, files[1])):
         await client.delete(f"/v1/files/{file['id']}")
@@ -52,7 +54,7 @@ async def test_bytes_go_with_their_last_file(gateway: Gateway) -> None:
 
 async def test_bytes_that_were_just_put_again_stay(gateway: Gateway) -> None:
     client = await gateway.tenant("kestrel")
-    file = await made(client)
+    file = await upload_file(client)
     await client.delete(f"/v1/files/{file['id']}")
     age(gateway, 1800)  # somebody may be about to write the row of the same bytes
     await collect_now(gateway)
