@@ -15,8 +15,11 @@ MODEL_FOLDERS := $(shell find tests -type d -name model 2>/dev/null)
 MODEL_FILES := $(filter-out $(MODEL_FOLDERS:%=%/%),$(shell grep -rl --include='test_*.py' 'pytest\.mark\.model' \
 	tests/contract tests/prompts tests/retrieval tests/training 2>/dev/null))
 MODEL_TESTS := $(MODEL_FOLDERS) $(MODEL_FILES)
+# The demo is one file, and takes longer than all others of the end-to-end tests. These run beside it, none of which trains or
+# has a model: a training beside the demo's runs out of time.
+BESIDE_DEMO := $(addprefix tests/,deploy/environments/test_locks.py deploy/environments/test_setup.py gateway/cli/test_up.py)
 # The others that bear a mark. To import all of the suite in each worker, for a hundred tests of it, takes longer than many of them.
-PROCESS_TESTS := $(filter-out tests/e2e/% $(MODEL_FOLDERS:%=%/%) $(MODEL_FILES),$(shell grep -rlE \
+PROCESS_TESTS := $(filter-out tests/e2e/% $(BESIDE_DEMO) $(MODEL_FOLDERS:%=%/%) $(MODEL_FILES),$(shell grep -rlE \
 	--include='test_*.py' 'pytest\.mark\.(e2e|model)' tests 2>/dev/null))
 PYTEST := -m pytest --durations=15
 # Tests wait for sockets and clocks, so two of them keep a core busy.
@@ -24,7 +27,7 @@ PARALLEL := -n $(shell n=$$(nproc); echo $$((n < 8 ? 2 * n : n))) --dist workste
 # Tests with models keep most of a core busy each. Those with whole processes wait for what was killed half of the time.
 PAIRS := -n 2 --dist worksteal
 FOURS := -n 4 --dist worksteal
-# An engine that starts keeps one core busy at most. Each file has one of its own.
+# An engine that starts keeps one core busy at most. Each file has one of its own; those of most tests, the demo's, begin first.
 FILES := -n 2 --dist loadfile
 # Tests run beside each other, and numpy's threads would wait in loops for cores that others compute on.
 test test-fast: export OPENBLAS_NUM_THREADS := 1
@@ -71,7 +74,7 @@ test: lint ## Environments, lint, and the whole suite with its branch coverage
 	@echo "== whole processes, which are killed"
 	@$(BIN)/python $(PYTEST) $(FOURS) -m '(e2e or model) and not release' $(PROCESS_TESTS)
 	@echo "== end to end, on a real engine"
-	@$(BIN)/python $(PYTEST) $(FILES) -m 'e2e and not release' tests/e2e
+	@$(BIN)/python $(PYTEST) $(FILES) -m '(e2e or model) and not release' tests/e2e $(BESIDE_DEMO)
 
 test-fast: env ## The tests that need neither a model nor whole processes
 	@$(BIN)/python $(FAST)

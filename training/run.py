@@ -116,15 +116,8 @@ def _run(
 ) -> Manifest:
     base_model = Path(spec.base_model)
     base = BaseShape.read(base_model)
-    recipe = spec.recipe.resolve(base.parameters)
-    start = Path(spec.start) if spec.start is not None else None
-    if start is not None:
-        recipe = _adopt_start(recipe, start, base)
-    start_digest = digest_adapter(start) if start is not None else None
-    choose_modules(base_model, base, recipe.target_modules)  # what no engine would find is refused in seconds
-    check_reference_hardware(base.parameters, device)
-    if recipe.quantization is not None:
-        check_quantization(device)
+    recipe, start_digest = _resolve_recipe(spec, base)
+    _check_feasible(base_model, base, recipe, device)
     tokenizer = RowTokenizer.load(base_model, spec.chat_template_kwargs)
     rows = read_run_rows(spec, tokenizer, recipe, send)
     send(Tokenized(prompts=sample_prompts(rows.learnt), chat_template_kwargs=tokenizer.format.variables))
@@ -210,6 +203,23 @@ def _complete_checkpoint(
 
 def _list_packages(recipe: Recipe) -> tuple[str, ...]:
     return _PACKAGES if recipe.quantization is None else (*_PACKAGES, "bitsandbytes")
+
+
+def _resolve_recipe(spec: TrainSpec, base: BaseShape) -> tuple[Recipe, str | None]:
+    """Return the recipe for this base, and the digest of the adapter that the run starts from, if there is one."""
+    recipe = spec.recipe.resolve(base.parameters)
+    if spec.start is None:
+        return recipe, None
+    start = Path(spec.start)
+    return _adopt_start(recipe, start, base), digest_adapter(start)
+
+
+def _check_feasible(base_model: Path, base: BaseShape, recipe: Recipe, device: str) -> None:
+    """Refuse in seconds what would fail after hours: modules that no engine would find, hardware that can't."""
+    choose_modules(base_model, base, recipe.target_modules)
+    check_reference_hardware(base.parameters, device)
+    if recipe.quantization is not None:
+        check_quantization(device)
 
 
 def _adopt_start(recipe: Recipe, start: Path, base: BaseShape) -> Recipe:

@@ -1,12 +1,9 @@
 """An advice as one page with pictures, which needs nothing but itself."""
 
-import time
-from importlib.resources import files
-
-from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from gateway.advice.report import AdviceReport
+from gateway.evaluation.report_template import render_report
 from gateway.evaluation.svg import Panel, draw_panels
 
 __all__ = ["draw_arms", "draw_comparisons", "render_page"]
@@ -14,12 +11,11 @@ __all__ = ["draw_arms", "draw_comparisons", "render_page"]
 
 def render_page(report: AdviceReport) -> str:
     """Return the report as HTML; everything in it that came from rows, documents or answers is escaped."""
-    environment = Environment(autoescape=True, undefined=StrictUndefined)
-    template = environment.from_string((files("gateway.advice") / "advice_page.html.jinja").read_text(encoding="utf-8"))
-    return template.render(
+    return render_report(
+        "gateway.advice",
+        "advice_page.html.jinja",
+        report.created_at,
         report=report,
-        style=Markup((files("gateway.evaluation") / "report.css").read_text(encoding="utf-8")),
-        created=time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(report.created_at)),
         charts={
             "Style and facts": Markup(draw_arms(report)),
             "Differences that decided": Markup(draw_comparisons(report)),

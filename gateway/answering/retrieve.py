@@ -19,7 +19,7 @@ from retrieval.client import Retriever
 from retrieval.filters import join_filters
 from retrieval.messages import Passage
 
-__all__ = ["NO_EVIDENCE", "SKIPPED", "Evidence", "gather_epochs", "retrieve", "title_of"]
+__all__ = ["NO_EVIDENCE", "SKIPPED", "Evidence", "gather_epochs", "retrieve"]
 
 _log = structlog.get_logger()
 
@@ -50,7 +50,7 @@ class Evidence(msgspec.Struct, frozen=True):
         if self.status in ("off", "skipped"):
             return None
         return [
-            prompts.NumberedPassage(number, title_of(passage), passage.body)
+            prompts.NumberedPassage(number, passage.title, passage.body)
             for number, passage in enumerate(self.passages, 1)
         ]
 
@@ -66,11 +66,6 @@ def gather_epochs(searches: Iterable[Mapping[str, int]]) -> dict[str, list[int]]
         for store, index_epoch in states.items():
             index_epochs.setdefault(store, set()).add(index_epoch)
     return {store: sorted(numbers) for store, numbers in index_epochs.items()}
-
-
-def title_of(passage: Passage) -> str:
-    """Return a passage's title: the document's, told from others, and the headings below it, or the file's name."""
-    return passage.title
 
 
 async def retrieve(
@@ -100,7 +95,6 @@ async def retrieve(
             raise
         # Without index epochs: no use of the stores is noted, so that what has expired stays so.
         return _degrade(tenant, error, {})
-    threshold = spec.score_threshold or None
     try:
         passages = await search(
             database,
@@ -110,7 +104,7 @@ async def retrieve(
             texts,
             limit=count_wanted(spec),
             filters=join_filters(spec.filters or None, filters),
-            score_threshold=threshold,
+            score_threshold=spec.score_threshold or None,
             weights=spec.weights or None,
             rerank=spec.rerank is True,
         )
@@ -124,24 +118,31 @@ async def retrieve(
         return _degrade(tenant, error, stores.index_epochs)
     if not passages:
         return Evidence("nothing_found", (), stores.index_epochs, indexes=stores.indexes)
-    # Of the passages that the release shows. Not of what extends them: no match with the question is known of that.
     arranged = arrange(passages, spec, time.time())
+    evidence = _judge(arranged, spec, stores)
+    if evidence.status == "nothing_likely":
+        return evidence
+    reranked = all(passage.reranked for passage in passages)
+    rerank = "off" if spec.rerank is not True else "done" if reranked else "failed"
+    hits = await extend_passages(retriever, tenant, spec, stores, arranged)
+    in_prompt = tuple(one.passage for one in hits)
+    return msgspec.structs.replace(evidence, passages=in_prompt, rerank=rerank, hits=tuple(hits))
+
+
+def _judge(arranged: Sequence[RankedPassage], spec: RetrievalSpec, stores: StoreStates) -> Evidence:
+    """Tell by the passages that the release shows whether one is likely to answer; they aren't in the result yet.
+
+    What extends them is left out: no match with the question is known of that.
+    """
     probability = round(estimate_passages((one.passage for one in arranged), stores.calibrations), 4)
-    unlikely = Evidence(
-        "nothing_likely",
+    return Evidence(
+        "nothing_likely" if probability < (spec.least_probability or 0) else "found",
         (),
         stores.index_epochs,
         probability=probability,
         calibrations={store: calibration.version for store, calibration in stores.calibrations.items()},
         indexes=stores.indexes,
     )
-    if probability < (spec.least_probability or 0):
-        return unlikely
-    reranked = all(passage.reranked for passage in passages)
-    rerank = "off" if spec.rerank is not True else "done" if reranked else "failed"
-    hits = await extend_passages(retriever, tenant, spec, stores, arranged)
-    in_prompt = tuple(one.passage for one in hits)
-    return msgspec.structs.replace(unlikely, status="found", passages=in_prompt, rerank=rerank, hits=tuple(hits))
 
 
 def _degrade(tenant: str, error: BraidError, index_epochs: dict[str, int]) -> Evidence:

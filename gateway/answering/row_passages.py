@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 from gateway.answering.question import Message, Question
 from gateway.answering.release_searcher import ReleaseSearcher
-from gateway.answering.retrieve import title_of
 from gateway.assistants.release import RetrievalSpec
 from gateway.vector_stores.search import StoreStates
 from retrieval.answer_probability import LEAST_PROBABILITY
@@ -36,4 +35,4 @@ class RowPassages:
         evidence, texts = await self._searcher.find(tenant, Question("row", "", turns, {}), spec, states=states)
         if not texts:
             return None
-        return [RowPassage(title_of(passage), passage.body) for passage in evidence.passages]
+        return [RowPassage(passage.title, passage.body) for passage in evidence.passages]

@@ -5,7 +5,6 @@ from typing import Any
 
 from gateway.answering.answer_text import AnswerText
 from gateway.answering.citations import Citation
-from gateway.answering.retrieve import title_of
 from gateway.answering.trace import AnswerTrace
 from gateway.chat.schemas import Annotation, AnnotationURLCitation, ChoiceLogprobs
 from gateway.openai_format.braid_object import make_citation_url
@@ -42,6 +41,6 @@ def _annotation(trace: AnswerTrace, citation: Citation, passage: Passage, *, cop
             start_index=citation.start,
             end_index=citation.end,
             url=make_citation_url(trace, citation.number, passage.document if copy else None),
-            title=passage.filename or title_of(passage),
+            title=passage.filename or passage.title,
         ),
     )

@@ -1,21 +1,18 @@
 """The report as one page with pictures, which needs nothing but itself: no network, no scripts."""
 
 import re
-import time
-from importlib.resources import files
 from pathlib import Path
 
 import msgspec
-from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup, escape
 
 from gateway.demo.assistants import BOTH
 from gateway.demo.charts import draw_intervals, draw_losses, draw_timeline, format_minutes
 from gateway.demo.report import Report
+from gateway.evaluation.report_template import render_report
 
 __all__ = ["render_page", "save_page"]
 
-_TEMPLATE = "page.html.jinja"
 _BOLD = re.compile(r"\*\*([^*\n]+)\*\*")
 
 
@@ -26,15 +23,14 @@ def save_page(report: Report, file: Path) -> None:
 
 def render_page(report: Report) -> str:
     """Return the report as HTML; everything in it that came from a model or a document is escaped."""
-    environment = Environment(autoescape=True, undefined=StrictUndefined)
-    template = environment.from_string((files("gateway.demo") / _TEMPLATE).read_text(encoding="utf-8"))
-    return template.render(
+    return render_report(
+        "gateway.demo",
+        "page.html.jinja",
+        report.created_at,
         report=report,
-        style=Markup((files("gateway.evaluation") / "report.css").read_text(encoding="utf-8")),
         faults=report.list_faults(),
         both=report.results[BOTH],
         total=sum(report.step_seconds.values()),
-        created=time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(report.created_at)),
         intervals=Markup(draw_intervals(report.results)),
         losses=Markup(draw_losses(report.adapters)),
         timeline=Markup(draw_timeline(report.step_seconds, report.first_answers)),

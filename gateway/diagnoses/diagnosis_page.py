@@ -1,13 +1,10 @@
 """A diagnosis's report as one page, which needs nothing but itself."""
 
-import time
-from importlib.resources import files
-
-from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from gateway.diagnoses.report import EXPLANATIONS, DiagnosisReport
 from gateway.evaluation.estimate import estimate_share
+from gateway.evaluation.report_template import render_report
 from gateway.evaluation.svg import Panel, draw_panels
 
 __all__ = ["draw_strands", "render_page"]
@@ -17,13 +14,11 @@ _LISTED_CASES = 60
 
 def render_page(report: DiagnosisReport) -> str:
     """Return the report as HTML; everything in it that came from questions, answers or documents is escaped."""
-    environment = Environment(autoescape=True, undefined=StrictUndefined)
-    package = files("gateway.diagnoses")
-    template = environment.from_string((package / "diagnosis_page.html.jinja").read_text(encoding="utf-8"))
-    return template.render(
+    return render_report(
+        "gateway.diagnoses",
+        "diagnosis_page.html.jinja",
+        report.created_at,
         report=report,
-        style=Markup((files("gateway.evaluation") / "report.css").read_text(encoding="utf-8")),
-        created=time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(report.created_at)),
         chart=Markup(draw_strands(report)),
         explanations=EXPLANATIONS,
         cases=report.cases[:_LISTED_CASES],

@@ -94,34 +94,17 @@ async def find_variants(
     label = f"{assistant.name}@{number}"
     target = replace(await resolve(label), fingerprint=None)
     plain = prompts.compile(prompts.DEFAULT) if spec.retrieval is not None else None
-    variants: list[ReleaseVariant] = []
-    if former.adapter is not None and former.adapter[1].adapter is not None:
-        name, other = former.adapter
-        source = await resolve(name)
-        variants.append(
-            ReleaseVariant(
-                *("former_adapter", "style", "adapter", f"the adapter of {name}"),
-                replace(
-                    target,
-                    engine_model=source.engine_model,
-                    adapter=source.adapter,
-                    chat_template_kwargs=source.chat_template_kwargs,
-                ),
-                to_request(replace(spec, adapter=other.adapter)),
-            )
-        )
     bare = replace(target, engine_model=base_model, adapter=None, chat_template_kwargs=None)
+    variants: list[ReleaseVariant] = []
+    if former.adapter is not None:
+        name, other = former.adapter
+        variants.append(_take_adapter(target, spec, name, other, await resolve(name)))
     if spec.adapter is not None:
         request = to_request(replace(spec, adapter=None))
         variants.append(ReleaseVariant("no_adapter", "style", "adapter", "no adapter", bare, request))
     if former.prompt is not None:
         name, other = former.prompt
-        source = await resolve(name)
-        changed = replace(target, prompt=source.prompt, variables=source.variables)
-        request = to_request(replace(spec, prompt=other.prompt, variables=other.variables))
-        variants.append(
-            ReleaseVariant("former_prompt", "prompt", "instructions", f"the prompt of {name}", changed, request)
-        )
+        variants.append(_take_prompt(target, spec, name, other, await resolve(name)))
     if spec.prompt is not None:
         changed = replace(target, prompt=plain, variables={})
         request = to_request(replace(spec, prompt=None, variables={}))
@@ -129,6 +112,25 @@ async def find_variants(
         variants.append(ReleaseVariant("default_prompt", "prompt", "instructions", words, changed, request))
         bare = replace(bare, prompt=plain, variables={})
     return ReleaseVariants(label, spec, target, tuple(variants), bare)
+
+
+def _take_adapter(target: Target, spec: ReleaseSpec, name: str, other: ReleaseSpec, source: Target) -> ReleaseVariant:
+    """Return the release with the adapter of another one: `other` by its spec, `source` as it resolves."""
+    changed = replace(
+        target,
+        engine_model=source.engine_model,
+        adapter=source.adapter,
+        chat_template_kwargs=source.chat_template_kwargs,
+    )
+    request = to_request(replace(spec, adapter=other.adapter))
+    return ReleaseVariant("former_adapter", "style", "adapter", f"the adapter of {name}", changed, request)
+
+
+def _take_prompt(target: Target, spec: ReleaseSpec, name: str, other: ReleaseSpec, source: Target) -> ReleaseVariant:
+    """Return the release with the prompt of another one, as for `_take_adapter`."""
+    changed = replace(target, prompt=source.prompt, variables=source.variables)
+    request = to_request(replace(spec, prompt=other.prompt, variables=other.variables))
+    return ReleaseVariant("former_prompt", "prompt", "instructions", f"the prompt of {name}", changed, request)
 
 
 async def _find_former(

@@ -1,21 +1,18 @@
 """A run's report as one page, which needs nothing but itself: pass rates by criterion, and rows with what failed."""
 
 import asyncio
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import Any
 
 import msgspec
-from jinja2 import Environment, StrictUndefined
-from markupsafe import Markup
 
 from gateway.db import Database
 from gateway.evals.report_link import check_link
 from gateway.evals.repository import EvalOutputItemRepository, EvalRepository, find_run
 from gateway.evals.tables import EvalOutputItemRow, EvalRow, EvalRunRow
 from gateway.evaluation.estimate import Estimate, estimate_share
+from gateway.evaluation.report_template import render_report
 
 __all__ = ["EvalReports", "render_page"]
 
@@ -66,14 +63,13 @@ class EvalReports:
 
 def render_page(eval_row: EvalRow, run: EvalRunRow, items: Sequence[EvalOutputItemRow]) -> str:
     """Return the page; all that came from rows, answers and clients is escaped."""
-    environment = Environment(autoescape=True, undefined=StrictUndefined)
-    template = environment.from_string((files("gateway.evals") / "report_page.html.jinja").read_text(encoding="utf-8"))
     graded = run.passed + run.failed + run.errored
-    return template.render(
-        style=Markup((files("gateway.evaluation") / "report.css").read_text(encoding="utf-8")),
+    return render_report(
+        "gateway.evals",
+        "report_page.html.jinja",
+        run.created_at,
         eval_name=eval_row.name or eval_row.id,
         run=run,
-        created=time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(run.created_at)),
         rate=_rate(run.passed, graded),
         criteria=_describe_criteria(eval_row, run),
         items=[_describe_item(one) for one in items],

@@ -1,14 +1,11 @@
 """A retrieval evaluation's report as one page with pictures, which needs nothing but itself."""
 
-import time
-from importlib.resources import files
-
-from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from gateway.evaluation.abstention import LEAST_PRECISION
 from gateway.evaluation.labels import Half
 from gateway.evaluation.ranking_metrics import METRICS
+from gateway.evaluation.report_template import render_report
 from gateway.evaluation.retrieval_charts import draw_abstention, draw_differences, draw_metrics
 from gateway.evaluation.retrieval_report import RetrievalReport
 from gateway.evaluation.retrieval_run import QuestionResult
@@ -22,15 +19,13 @@ _HALVES: tuple[Half, Half] = ("report", "tune")
 
 def render_page(report: RetrievalReport) -> str:
     """Return the report as HTML; everything in it that came from questions or documents is escaped."""
-    environment = Environment(autoescape=True, undefined=StrictUndefined)
-    package = files("gateway.evaluation")
-    template = environment.from_string((package / "retrieval_page.html.jinja").read_text(encoding="utf-8"))
     halves: list[Half] = [half for half in _HALVES if half in report.halves]
     first = report.configurations[0]
-    return template.render(
+    return render_report(
+        "gateway.evaluation",
+        "retrieval_page.html.jinja",
+        report.created_at,
         report=report,
-        style=Markup((package / "report.css").read_text(encoding="utf-8")),
-        created=time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(report.created_at)),
         halves=halves,
         metrics=METRICS,
         least_precision=LEAST_PRECISION,

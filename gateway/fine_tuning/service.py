@@ -4,6 +4,7 @@ import secrets
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -116,16 +117,12 @@ class FineTuningService:
         prompt = await files.find_prompt(options.prompt, options.variables)
         traits = await files.read_traits()
         bounds = replace(bounds, start_rank=start and start.rank, parameters=traits and traits.parameters)
-        rows = await files.render(
-            request.training_file, prompt, options.variables, method=method, param="training_file"
-        )
+        render = partial(files.render, prompt=prompt, variables=options.variables, method=method)
+        rows = await render(request.training_file, param="training_file")
         _check_count(rows.count)
         _check_systems(rows, traits)
-        validation_rows = None
-        if request.validation_file is not None:
-            validation_rows = await files.render(
-                request.validation_file, prompt, options.variables, method=method, param="validation_file"
-            )
+        validation = request.validation_file
+        validation_rows = await render(validation, param="validation_file") if validation is not None else None
         findings = await files.check(request.training_file, request.validation_file, method)
         wishes = options.recipe or RecipeOptions()
         rehearsal = choose_rehearsal(options.rehearsal, method, rows.count, traits)

@@ -1,11 +1,8 @@
 """A gate's report as one page with pictures, which needs nothing but itself."""
 
-import time
-from importlib.resources import files
-
-from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
+from gateway.evaluation.report_template import render_report
 from gateway.evaluation.svg import Panel, draw_panels
 from gateway.gates.checks import Check
 from gateway.gates.report import GateReport
@@ -18,12 +15,11 @@ _LIKELIHOODS = ("style.likelihood", "style.control", "style.likelihood_kept", "g
 
 def render_page(report: GateReport) -> str:
     """Return the report as HTML; everything in it that came from rows or answers is escaped."""
-    environment = Environment(autoescape=True, undefined=StrictUndefined)
-    template = environment.from_string((files("gateway.gates") / "gate_page.html.jinja").read_text(encoding="utf-8"))
-    return template.render(
+    return render_report(
+        "gateway.gates",
+        "gate_page.html.jinja",
+        report.created_at,
         report=report,
-        style=Markup((files("gateway.evaluation") / "report.css").read_text(encoding="utf-8")),
-        created=time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(report.created_at)),
         charts={
             "Likelihood, in nats per token": Markup(draw_differences(report, "likelihood")),
             "Shares": Markup(draw_differences(report, "share")),

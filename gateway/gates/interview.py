@@ -89,7 +89,8 @@ class Notes:
         """Keep the notes in the job's state."""
         async with self._saving:
             self._saved = time.monotonic()
-            await self._claim.save({"notes": dict(self._notes)})
+            further = len(self._notes) > len(self._claim.state.get("notes", {}))
+            await self._claim.save({"notes": dict(self._notes)}, further=further)
             await self._on_save(self.count)
 
 

@@ -62,10 +62,16 @@ class Claim:
         self.attempts = 1
         await self._hold(session, attempts=1)
 
-    async def save(self, state: dict[str, Any]) -> None:
-        """Keep how far the job has got: the next claim starts with it."""
+    async def save(self, state: dict[str, Any], *, further: bool = False) -> None:
+        """Keep how far the job has got: the next claim starts with it.
+
+        With `further` it has got further than ever, so that the attempts before are forgotten: what takes hours may
+        lose more leases to a busy machine than a job that ends its worker each time may have attempts.
+        """
         async with self._database.begin() as session:
             await self._hold(session, state=state)
+            if further:
+                await self.count_afresh(session)
         self.state = state
 
     async def keep_lease(self) -> None:

@@ -9,7 +9,6 @@ from msgspec import UNSET
 from gateway.answering.answer_text import AnswerText
 from gateway.answering.citations import Citation
 from gateway.answering.engine_answer import EngineAnswer, EngineChoice, EngineMessage, TokenUsage
-from gateway.answering.retrieve import title_of
 from gateway.answering.trace import AnswerTrace
 from gateway.errors import BraidError
 from gateway.ids import new_id
@@ -190,7 +189,7 @@ def _annotate(trace: AnswerTrace, citation: Citation, passage: Passage, *, copy:
         start_index=citation.start,
         end_index=citation.end,
         url=make_citation_url(trace, citation.number, passage.document if copy else None),
-        title=passage.filename or title_of(passage),
+        title=passage.filename or passage.title,
     )
 
 

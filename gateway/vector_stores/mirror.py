@@ -98,7 +98,7 @@ class MirrorHandler:
             _log.warning("points_stay_in_an_unused_index", store=store.id, index=index, reason=str(error))
 
     async def _copy(self, claim: Claim, turn: StoreTurn, document: DocumentRow, version: DocumentVersionRow) -> None:
-        await claim.save({"version": version.id})
+        await claim.save({"version": version.id}, further=claim.state.get("version") != version.id)
         try:
             chunker = await self._indexer.copy(claim, turn, document, version)
         except DocumentUnreadable as error:

@@ -65,7 +65,8 @@ class ReindexHandler:
             await ask_for_work(session, claim.tenant, REINDEX, claim.subject)
 
     async def _index(self, claim: Claim, turn: StoreTurn, document: DocumentRow, version: DocumentVersionRow) -> None:
-        await claim.save({"version": version.id, "chunker": turn.chunkers[0]})
+        further = claim.state.get("version") != version.id
+        await claim.save({"version": version.id, "chunker": turn.chunkers[0]}, further=further)
         try:
             outcome = await self._indexer.write(claim, turn, document, version)
         except DocumentUnreadable as error:

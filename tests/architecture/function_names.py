@@ -28,7 +28,7 @@ VERBS = frozenset(
 # `to_event` makes something else of what is there and `new_id` something that wasn't, `on_body` follows something, and
 # `by_key` finds by it.
 PREPOSITIONS = frozenset({"as", "by", "for", "from", "new", "of", "on", "to"})
-# `title_of` and `expires_at` are named after the one thing that they return.
+# `state_of` and `expires_at` are named after the one thing that they return.
 LAST_WORDS = frozenset({"at", "from", "of"})
 # A property is a noun, a context manager is named after what is there within it, and handlers and commands are called
 # by their path or name.

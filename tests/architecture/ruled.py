@@ -100,6 +100,8 @@ RULES = (
         {
             "gateway/evaluation/written_questions.py": "a job and a command ask for them, and neither knows the other",
             "gateway/evaluation/even_sample.py": "five rooms thin out what they ask, and none of them another's",
+            "gateway/evaluation/report_template.py": "the pages of six rooms stand in it, which don't know each other",
+            "gateway/diagnoses/diagnosis_page.py": "a report and its page are two modules in every room that has them",
             "gateway/jobs/failpoints.py": "the one place where production knows of tests (decision 10)",
             "gateway/cli/doctor/finding.py": "four modules of checks return it, and none of them another's",
         },

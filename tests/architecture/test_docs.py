@@ -24,13 +24,13 @@ DOCS = ROOT / "docs"
 NO_ROUTES = tuple(f"gateway/{room}/" for room in ("cli", "client", "demo", "evaluation", "openai_import", "stack"))
 
 
-def named(page: str, pattern: str) -> set[str]:
+def list_names(page: str, pattern: str) -> set[str]:
     """What a page has in its tables' first columns."""
     return set(re.findall(pattern, (DOCS / page).read_text(), re.MULTILINE))
 
 
 def test_every_setting_is_documented() -> None:
-    assert named("configuration.md", r"^\| `(\w+)` \|") == set(Settings.model_fields)
+    assert list_names("configuration.md", r"^\| `(\w+)` \|") == set(Settings.model_fields)
 
 
 def test_every_route_is_documented() -> None:
@@ -40,7 +40,7 @@ def test_every_route_is_documented() -> None:
         if route.include_in_schema
         for method in route.methods or ()
     }
-    assert named("api.md", r"^\| `((?:GET|POST|PUT|PATCH|DELETE) /\S+)` \|") == described
+    assert list_names("api.md", r"^\| `((?:GET|POST|PUT|PATCH|DELETE) /\S+)` \|") == described
 
 
 def test_every_error_code_is_documented() -> None:
@@ -163,7 +163,7 @@ def test_every_metric_is_documented() -> None:
     there = {
         f"{family.name}_total" if family.type == "counter" else family.name for family in Metrics().registry.collect()
     }
-    assert named("operating.md", r"^\| `(braid_\w+)(?:\{[\w,]+\})?` \|") == there
+    assert list_names("operating.md", r"^\| `(braid_\w+)(?:\{[\w,]+\})?` \|") == there
 
 
 def pages() -> list[Path]:

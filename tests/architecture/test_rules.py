@@ -45,7 +45,7 @@ def test_every_verb_of_the_list_begins_a_name() -> None:
     [
         ("def find_row(): ...", True),
         ("def to_row(): ...", True),
-        ("def title_of(row): ...", True),
+        ("def state_of(row): ...", True),
         ("def fits(row) -> bool: ...", True),
         ("def fits(row) -> int: ...", False),
         ("def row(): ...", False),

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.answering.retrieve import Evidence, title_of
+from gateway.answering.retrieve import Evidence
 from retrieval.document_names import find_name, find_names
 from retrieval.messages import Passage
 
@@ -66,7 +66,7 @@ def make_passage(**fields: Any) -> Passage:
     ],
 )
 def test_a_passages_title_has_the_documents_name_behind_its_title(heading: str, name: str, title: str) -> None:
-    assert title_of(make_passage(heading=heading, name=name, filename="manual.md")) == title
+    assert make_passage(heading=heading, name=name, filename="manual.md").title == title
 
 
 def test_two_manuals_with_one_title_have_two_titles_in_the_prompt() -> None:

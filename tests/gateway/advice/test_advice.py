@@ -30,7 +30,7 @@ async def client(gateway: Gateway, index: FakeRetriever, engine: FakeVllm) -> Cl
     return Client(gateway, await gateway.tenant("kestrel"))
 
 
-def made(engine: FakeVllm, kind: Kind, *, seed: int = 21, rows: int = 60) -> MadeTenant:
+def prepare_tenant(engine: FakeVllm, kind: Kind, *, seed: int = 21, rows: int = 60) -> MadeTenant:
     tenant = make_tenant(kind, seed, rows=rows)
     play(engine, tenant)
     return tenant
@@ -67,7 +67,7 @@ def find_arm(report: AdviceReport, name: str) -> ArmFigures:
 async def test_a_tenant_with_a_style_is_told_to_train_and_then_to_use_the_adapter(
     client: Client, engine: FakeVllm
 ) -> None:
-    tenant = made(engine, "style")
+    tenant = prepare_tenant(engine, "style")
     before = await advise(client, tenant)
     assert before.arm in ("guide", "few-shot")
     assert any("training an adapter is the next step" in one and "60 s" not in one for one in before.next)
@@ -89,7 +89,9 @@ async def test_a_tenant_with_a_style_is_told_to_train_and_then_to_use_the_adapte
 
 
 async def test_a_tenant_with_facts_is_told_to_index_them_and_nothing_more(client: Client, engine: FakeVllm) -> None:
-    tenant = made(engine, "facts", rows=100)  # as many as the command asks; with fewer a gap by chance is likelier
+    tenant = prepare_tenant(
+        engine, "facts", rows=100
+    )  # as many as the command asks; with fewer a gap by chance is likelier
     store = await add_documents(client, tenant)
     report = await advise(client, tenant, vector_store_id=store)
     assert report.arm == "facts"
@@ -105,7 +107,7 @@ async def test_a_tenant_with_facts_is_told_to_index_them_and_nothing_more(client
 
 
 async def test_a_tenant_with_both_is_told_to_use_both(client: Client, engine: FakeVllm) -> None:
-    tenant = made(engine, "both", rows=100)
+    tenant = prepare_tenant(engine, "both", rows=100)
     store, adapter = await add_documents(client, tenant), await train(client, tenant)
     report = await advise(client, tenant, vector_store_id=store, adapter=adapter)
     assert report.arm == "adapter+facts"
@@ -120,7 +122,7 @@ async def test_a_tenant_with_both_is_told_to_use_both(client: Client, engine: Fa
 
 
 async def test_a_bounded_task_is_told_that_three_examples_are_enough(client: Client, engine: FakeVllm) -> None:
-    tenant = made(engine, "bounded")
+    tenant = prepare_tenant(engine, "bounded")
     report = await advise(client, tenant)
     assert (report.arm, report.bounded) == ("few-shot", True)
     assert len(report.examples) == 3
@@ -129,7 +131,7 @@ async def test_a_bounded_task_is_told_that_three_examples_are_enough(client: Cli
 
 
 async def test_facts_that_were_trained_are_named_once_documents_change(client: Client, engine: FakeVllm) -> None:
-    tenant = made(engine, "stale", rows=80)
+    tenant = prepare_tenant(engine, "stale", rows=80)
     store = await add_documents(client, tenant)
     adapter = await train(client, tenant, braid={"facts": {"vector_stores": [store]}})
     fresh = await advise(client, tenant, vector_store_id=store, adapter=adapter)
@@ -159,7 +161,7 @@ async def test_facts_that_were_trained_are_named_once_documents_change(client: C
 async def test_a_prompt_of_the_tenants_own_is_an_arm_and_stands_in_those_that_have_a_prompt(
     client: Client, engine: FakeVllm
 ) -> None:
-    tenant = made(engine, "style")
+    tenant = prepare_tenant(engine, "style")
     plain = engine.reply
 
     def reply(chat: Chat) -> str:
@@ -191,7 +193,7 @@ async def test_a_prompt_of_the_tenants_own_is_an_arm_and_stands_in_those_that_ha
 
 
 async def test_a_prompt_that_cannot_be_asked_with_is_refused(client: Client, engine: FakeVllm) -> None:
-    tenant = made(engine, "style")
+    tenant = prepare_tenant(engine, "style")
     template = "{% block system %}Write as the {{ voice }} desk.{% endblock %}"
     await client.http.post("/api/prompts", json={"name": "support", "template": template})
     file = await upload(client.http, tenant.data(), purpose="user_data")
@@ -206,7 +208,7 @@ async def test_a_prompt_that_cannot_be_asked_with_is_refused(client: Client, eng
 
 
 async def test_what_cannot_be_advised_on_is_refused(client: Client, gateway: Gateway, engine: FakeVllm) -> None:
-    tenant = made(engine, "both")
+    tenant = prepare_tenant(engine, "both")
     few = await upload(client.http, tenant.data(0, 0.2), purpose="user_data")
     good = await upload(client.http, tenant.data(), purpose="user_data")
     body: dict[str, Any] = {"kind": "advice", "file_id": few}
@@ -223,7 +225,7 @@ async def test_what_cannot_be_advised_on_is_refused(client: Client, gateway: Gat
 
 
 async def test_an_adapter_that_has_learnt_all_rows_leaves_none_to_ask(client: Client, engine: FakeVllm) -> None:
-    tenant = made(engine, "style")
+    tenant = prepare_tenant(engine, "style")
     job = await start(client.http, tenant.data(), suffix="all")
     await client.settle()
     adapter = (await ended(client.http, job["id"]))["fine_tuned_model"]
@@ -238,7 +240,7 @@ async def test_an_adapter_that_has_learnt_all_rows_leaves_none_to_ask(client: Cl
 async def test_what_adapters_before_it_learnt_is_not_asked_and_unknown_rows_are_named(
     client: Client, engine: FakeVllm
 ) -> None:
-    tenant = made(engine, "style")
+    tenant = prepare_tenant(engine, "style")
     first = await start(client.http, tenant.data(0, LEARNT), suffix="first")
     await client.settle()
     model = (await ended(client.http, first["id"]))["fine_tuned_model"]
@@ -260,7 +262,7 @@ async def _train_on(client: Client, tenant: MadeTenant, model: str) -> str:
 
 
 async def test_a_run_that_was_killed_does_not_ask_again(client: Client, gateway: Gateway, engine: FakeVllm) -> None:
-    tenant = made(engine, "style")
+    tenant = prepare_tenant(engine, "style")
     file = await upload(client.http, tenant.data(), purpose="user_data")
     await client.ok("POST", URL, json={"kind": "advice", "file_id": file})
     state = gateway.state

@@ -13,7 +13,7 @@ def run(pieces: list[str], known: set[int]) -> tuple[str, list[Citation]]:
     return text, list(marks.citations)
 
 
-def cited(text: str, known: set[int]) -> list[int]:
+def list_cited(text: str, known: set[int]) -> list[int]:
     out, citations = run([text], known)
     assert out == text
     for one in citations:
@@ -56,7 +56,7 @@ def cited(text: str, known: set[int]) -> list[int]:
     ],
 )
 def test_marks_are_cited_where_they_stand(text: str, numbers: list[int]) -> None:
-    assert cited(text, {1, 2}) == numbers
+    assert list_cited(text, {1, 2}) == numbers
 
 
 @pytest.mark.parametrize(
@@ -104,18 +104,18 @@ def test_marks_are_cited_where_they_stand(text: str, numbers: list[int]) -> None
     ],
 )
 def test_what_is_no_citation_stays_as_text(text: str) -> None:
-    assert cited(text, {1, 2}) == []
+    assert list_cited(text, {1, 2}) == []
 
 
 def test_code_ends_where_markdown_ends_it() -> None:
-    assert cited("```\n[1]\n```\nSo it is [2].", {1, 2}) == [2]
-    assert cited("a `[1]` b [2]", {1, 2}) == [2]
-    assert cited("one ` alone\nand then [2]", {1, 2}) == [2]
-    assert cited("one ` alone\n\nand ` then [2]", {1, 2}) == [2]
-    assert cited("> ```\n> [1]\nSo [2]", {1, 2}) == [2]
-    assert cited("- ```\n  [1]\n\nSo [2]", {1, 2}) == [2]
-    assert cited("<pre>[1]</pre> So [2]", {1, 2}) == [2]
-    assert cited("\\`[1] and \\` [2]", {1, 2}) == [1, 2]
+    assert list_cited("```\n[1]\n```\nSo it is [2].", {1, 2}) == [2]
+    assert list_cited("a `[1]` b [2]", {1, 2}) == [2]
+    assert list_cited("one ` alone\nand then [2]", {1, 2}) == [2]
+    assert list_cited("one ` alone\n\nand ` then [2]", {1, 2}) == [2]
+    assert list_cited("> ```\n> [1]\nSo [2]", {1, 2}) == [2]
+    assert list_cited("- ```\n  [1]\n\nSo [2]", {1, 2}) == [2]
+    assert list_cited("<pre>[1]</pre> So [2]", {1, 2}) == [2]
+    assert list_cited("\\`[1] and \\` [2]", {1, 2}) == [1, 2]
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ def passage(document: str, text: str = "24 months", headline: int = 0) -> Passag
     )
 
 
-def diagnosed(
+def make_diagnosed(
     strand: Strand, cause: str, *passages: Passage, question: str = "How long?", epochs: dict[str, int] | None = None
 ) -> DiagnosedCase:
     case = Case(
@@ -56,7 +56,7 @@ def report_of(*cases: DiagnosedCase, passes: int = 4) -> DiagnosisReport:
 
 def test_a_failure_is_shown_with_its_strand_its_outcomes_and_its_passages() -> None:
     own = passage("doc_1", "Terms\n" + "x" * 501, headline=6)
-    report = report_of(diagnosed("retrieval", "limit", own, passage("", "the reference itself")))
+    report = report_of(make_diagnosed("retrieval", "limit", own, passage("", "the reference itself")))
     (case,) = report.cases
     assert (case.strand, case.cause, case.several, case.rank, case.probability) == (
         *("retrieval", "limit", ["prompt"]),
@@ -71,7 +71,7 @@ def test_a_failure_is_shown_with_its_strand_its_outcomes_and_its_passages() -> N
 
 
 def test_a_failure_that_does_not_fit_into_the_context_has_no_passage() -> None:
-    whole = diagnosed("unknown", "too_long")
+    whole = make_diagnosed("unknown", "too_long")
     report = report_of(DiagnosedCase(whole.case, whole.attribution, None))
     assert (report.cases[0].passages, report.cases[0].rank, report.cases[0].probability) == ([], None, None)
     assert report.index_epochs == {}
@@ -79,10 +79,10 @@ def test_a_failure_that_does_not_fit_into_the_context_has_no_passage() -> None:
 
 def test_the_whole_counts_strands_and_gathers_what_no_document_answers() -> None:
     report = report_of(
-        diagnosed("retrieval", "limit", epochs={"vs_1": 5, "vs_2": 1}),
-        diagnosed("documents", "missing", question="Why?", epochs={"vs_1": 4}),
-        diagnosed("documents", "no_stores", question="When?"),
-        diagnosed("documents", "missing", question="Why?", epochs={"vs_1": 5}),
+        make_diagnosed("retrieval", "limit", epochs={"vs_1": 5, "vs_2": 1}),
+        make_diagnosed("documents", "missing", question="Why?", epochs={"vs_1": 4}),
+        make_diagnosed("documents", "no_stores", question="When?"),
+        make_diagnosed("documents", "missing", question="Why?", epochs={"vs_1": 5}),
     )
     assert list(report.strands.items()) == [("documents", 3), ("retrieval", 1)], "the most frequent one first"
     assert (report.failures, report.passes, report.samples, report.knows_voice) == (4, 4, 3, True)
@@ -99,7 +99,8 @@ def test_a_report_without_failures_is_one_too() -> None:
 @pytest.mark.parametrize("live", [set[str](), {"doc_1"}, {"doc_2", "doc_3"}, {"doc_1", "doc_2"}])
 def test_the_words_of_documents_that_are_gone_are_withheld(live: set[str]) -> None:
     report = report_of(
-        diagnosed("retrieval", "limit", passage("doc_1"), passage("doc_2")), diagnosed("base", "base", passage("doc_1"))
+        make_diagnosed("retrieval", "limit", passage("doc_1"), passage("doc_2")),
+        make_diagnosed("base", "base", passage("doc_1")),
     )
     assert list_documents(report) == {"doc_1", "doc_2"}
     shown = [one for case in withhold_passages(report, live).cases for one in case.passages]

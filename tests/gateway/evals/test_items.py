@@ -13,7 +13,7 @@ LINE = b'{"item": {"q": "x"}}'
 STRICT: dict[str, Any] = {"type": "object", "properties": {"q": {"type": "string"}}, "required": ["q"]}
 
 
-def refused(data: bytes) -> str:
+def read_refusal(data: bytes) -> str:
     with pytest.raises(BadRequest) as error:
         read_lines(data, "rows.jsonl")
     assert (error.value.code, error.value.param) == ("invalid_items", "data_source.source")
@@ -28,22 +28,22 @@ def test_lines_are_rows_with_or_without_an_answer_and_blank_ones_are_none() -> N
 
 
 def test_faults_are_named_by_their_lines_and_the_first_ones_alone() -> None:
-    assert refused(LINE + b"\n\nno\n[]").count("line ") == 2
-    assert "line 3: " in refused(LINE + b"\n\nno")
-    assert "more" not in refused(b"no\n" * 5)
-    many = refused(b"no\n" * 7)
+    assert read_refusal(LINE + b"\n\nno\n[]").count("line ") == 2
+    assert "line 3: " in read_refusal(LINE + b"\n\nno")
+    assert "more" not in read_refusal(b"no\n" * 5)
+    many = read_refusal(b"no\n" * 7)
     assert "line 5: " in many
     assert "line 6: " not in many
     assert many.endswith("; and 2 more")
-    assert "[" * 10 not in refused(b"[" * 100_000)
+    assert "[" * 10 not in read_refusal(b"[" * 100_000)
 
 
 def test_a_run_has_a_bounded_number_of_rows_and_one_at_least(monkeypatch: pytest.MonkeyPatch) -> None:
     assert items.MOST_ITEMS == 10_000
     monkeypatch.setattr(items, "MOST_ITEMS", 3)
     assert len(read_lines((LINE + b"\n") * 3, "rows.jsonl")) == 3
-    assert "more than 3 rows" in refused((LINE + b"\n") * 4)
-    assert "has no rows" in refused(b" \n")
+    assert "more than 3 rows" in read_refusal((LINE + b"\n") * 4)
+    assert "has no rows" in read_refusal(b" \n")
 
 
 def test_rows_are_held_against_the_schema_by_number_and_path() -> None:

@@ -19,7 +19,7 @@ async def upload(
     return await client.post("/v1/files", data={"purpose": purpose}, files={"file": (name, data)})
 
 
-async def made(client: httpx2.AsyncClient, data: bytes = b"Refunds.", **more: Any) -> dict[str, Any]:
+async def upload_file(client: httpx2.AsyncClient, data: bytes = b"Refunds.", **more: Any) -> dict[str, Any]:
     response = await upload(client, data, **more)
     assert response.status_code == 200, response.text
     return response.json()
@@ -38,7 +38,7 @@ async def tenant(gateway: Gateway) -> httpx2.AsyncClient:
 @on_both_databases
 async def test_what_was_uploaded_comes_back(tenant: httpx2.AsyncClient) -> None:
     data = os.urandom(3_000_000)
-    file = await made(tenant, data, name="a/b\\kettle.pdf", purpose="user_data")
+    file = await upload_file(tenant, data, name="a/b\\kettle.pdf", purpose="user_data")
     assert file["bytes"] == len(data)
     assert (file["filename"], file["purpose"], file["status"], file["expires_at"]) == (
         *("kettle.pdf", "user_data", "processed"),
@@ -72,7 +72,7 @@ async def test_the_purpose_may_come_after_the_file(tenant: httpx2.AsyncClient) -
 
 @on_both_databases
 async def test_lists_go_page_by_page(tenant: httpx2.AsyncClient) -> None:
-    ids = [(await made(tenant, purpose="batch" if number == 1 else "assistants"))["id"] for number in range(4)]
+    ids = [(await upload_file(tenant, purpose="batch" if number == 1 else "assistants"))["id"] for number in range(4)]
     first = (await tenant.get("/v1/files", params={"limit": 3})).json()
     assert [file["id"] for file in first["data"]] == ids[:0:-1]
     assert (first["has_more"], first["first_id"], first["last_id"]) == (True, ids[3], ids[1])
@@ -220,12 +220,12 @@ async def test_the_key_is_asked_for_before_the_body(gateway: Gateway) -> None:
 
 
 async def test_files_of_another_tenant_do_not_exist(gateway: Gateway, tenant: httpx2.AsyncClient) -> None:
-    file = await made(tenant)
+    file = await upload_file(tenant)
     other = await gateway.tenant("harbor")
     for method, path in (("GET", ""), ("GET", "/content"), ("DELETE", "")):
         fault(await other.request(method, f"/v1/files/{file['id']}{path}"), 404)
     assert (await other.get("/v1/files")).json()["data"] == []
-    own = await made(other)
+    own = await upload_file(other)
     for cursor in (file["id"], file["id"][:-12] + "0" * 12):  # one that exists, and one that nobody ever had
         page = await other.get("/v1/files", params={"after": cursor, "order": "asc"})
         assert [item["id"] for item in page.json()["data"]] == [own["id"]]
@@ -234,7 +234,7 @@ async def test_files_of_another_tenant_do_not_exist(gateway: Gateway, tenant: ht
 
 
 async def test_a_deleted_file_is_gone(tenant: httpx2.AsyncClient) -> None:
-    file = await made(tenant)
+    file = await upload_file(tenant)
     answer = (await tenant.delete(f"/v1/files/{file['id']}")).json()
     assert answer == {"id": file["id"], "object": "file", "deleted": True}
     fault(await tenant.get(f"/v1/files/{file['id']}"), 404)

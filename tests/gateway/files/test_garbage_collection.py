@@ -13,7 +13,7 @@ from gateway.jobs.repository import change
 from gateway.migrations.tables import Base
 from gateway.tenants.repository import find_tenant
 from tests.gateway.conftest import Gateway
-from tests.gateway.files.test_files import made
+from tests.gateway.files.test_files import upload_file
 from tests.gateway.jobs.working import until_idle
 from tests.gateway.tuning import JOBS, start
 
@@ -34,29 +34,31 @@ def age(gateway: Gateway, seconds: float) -> None:
         os.utime(path, (moment, moment))
 
 
-def kept(gateway: Gateway) -> int:
+def count_bytes(gateway: Gateway) -> int:
     return len(list((gateway.state.artifacts.root / "files").iterdir()))
 
 
 async def test_bytes_go_with_their_last_file(gateway: Gateway) -> None:
     one, other = await gateway.tenant("kestrel"), await gateway.tenant("harbor")
-    files: list[tuple[httpx2.AsyncClient, dict[str, Any]]] = [(client, await made(client)) for client in (one, other)]
-    assert kept(gateway) == 1
+    files: list[tuple[httpx2.AsyncClient, dict[str, Any]]] = [
+        (client, await upload_file(client)) for client in (one, other)
+    ]
+    assert count_bytes(gateway) == 1
     for left, (client, file) in ((1, files[0]), (0, files[1])):
         await client.delete(f"/v1/files/{file['id']}")
         age(gateway, 7200)
         await collect_now(gateway)
-        assert kept(gateway) == left
+        assert count_bytes(gateway) == left
     assert (await one.get("/v1/files")).json()["data"] == []
 
 
 async def test_bytes_that_were_just_put_again_stay(gateway: Gateway) -> None:
     client = await gateway.tenant("kestrel")
-    file = await made(client)
+    file = await upload_file(client)
     await client.delete(f"/v1/files/{file['id']}")
     age(gateway, 1800)  # somebody may be about to write the row of the same bytes
     await collect_now(gateway)
-    assert kept(gateway) == 1
+    assert count_bytes(gateway) == 1
 
 
 async def test_the_bytes_of_a_refused_training_file_go_too(gateway: Gateway) -> None:
@@ -65,7 +67,7 @@ async def test_the_bytes_of_a_refused_training_file_go_too(gateway: Gateway) -> 
     assert refused.status_code == 400
     age(gateway, 7200)
     await collect_now(gateway)
-    assert kept(gateway) == 0
+    assert count_bytes(gateway) == 0
 
 
 async def test_the_rows_of_a_fine_tuning_job_stay_when_its_file_goes(gateway: Gateway) -> None:

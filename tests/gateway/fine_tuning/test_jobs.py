@@ -278,15 +278,15 @@ async def test_jobs_are_listed_in_pages_and_by_metadata(gateway: Gateway) -> Non
     rest = (await client.get(JOBS, params={"limit": 3, "after": first["data"][-1]["id"]})).json()
     assert ([job["id"] for job in rest["data"]], rest["has_more"]) == ([ids[0]], False)
 
-    async def found(**params: str) -> list[str]:
+    async def find_jobs(**params: str) -> list[str]:
         answer = await client.get(JOBS, params=params)
         assert answer.status_code == 200, answer.text
         return [job["id"] for job in answer.json()["data"]]
 
-    assert await found(**{"metadata[team]": "a"}) == [ids[2], ids[0]]
-    assert await found(**{"metadata[team]": "a", "metadata[run]": "2"}) == [ids[2]]
-    assert await found(**{"metadata[team]": "c"}) == []
-    assert await found(metadata="null") == [ids[3]]
+    assert await find_jobs(**{"metadata[team]": "a"}) == [ids[2], ids[0]]
+    assert await find_jobs(**{"metadata[team]": "a", "metadata[run]": "2"}) == [ids[2]]
+    assert await find_jobs(**{"metadata[team]": "c"}) == []
+    assert await find_jobs(metadata="null") == [ids[3]]
     assert (await client.get(JOBS, params={'metadata[a"b]': "c"})).status_code == 400
     assert (await client.get(JOBS, params={"after": "ftjob-none"})).status_code == 400
     assert (await client.get(JOBS, params={"limit": 0})).status_code == 400

@@ -23,18 +23,18 @@ def row(*messages: dict[str, Any], passages: list[dict[str, str]] | None = None)
     return json.dumps(content).encode() + b"\n"
 
 
-def rendered(data: bytes, source: str | None = None) -> list[list[dict[str, Any]]]:
+def render_file(data: bytes, source: str | None = None) -> list[list[dict[str, Any]]]:
     return [json.loads(line)["messages"] for line in render_rows(data, source).content.splitlines() if line]
 
 
 def test_without_prompt_and_passages_rows_stay_as_they_are() -> None:
     messages = [{"role": "system", "content": "Be brief."}, USER, {**REPLY, "weight": 0}, USER, REPLY]
-    assert rendered(row(*messages)) == [messages]
+    assert render_file(row(*messages)) == [messages]
 
 
 def test_a_developers_text_is_the_system_text_and_parts_are_joined() -> None:
     parts = [{"type": "text", "text": "How long"}, {"type": "text", "text": "is the warranty?"}]
-    (messages,) = rendered(
+    (messages,) = render_file(
         row({"role": "developer", "content": "Be brief."}, {"role": "user", "content": parts}, REPLY)
     )
     assert messages[0] == {"role": "system", "content": "Be brief."}
@@ -47,26 +47,26 @@ def test_passages_are_shown_as_serving_shows_them() -> None:
     evidence = [prompts.NumberedPassage(1, **WARRANTY), prompts.NumberedPassage(2, **REFUNDS)]
     served = prompts.draft(template, question=USER["content"], instructions="Be brief.", passages=evidence)
     expected = served.fit([1] * len(served.segments), 100).messages
-    (messages,) = rendered(data, "You are the kettle desk.")
+    (messages,) = render_file(data, "You are the kettle desk.")
     assert messages == [*expected, REPLY]
 
 
 def test_the_builtin_prompt_is_taken_where_there_are_passages() -> None:
-    (messages,) = rendered(row(USER, REPLY, passages=[WARRANTY]))
+    (messages,) = render_file(row(USER, REPLY, passages=[WARRANTY]))
     assert messages[0]["role"] == "system"
     assert "[1] Warranty: The kettle's warranty is 31 months." in messages[1]["content"]
 
 
 def test_a_row_that_says_nothing_of_passages_is_not_one_whose_search_found_nothing() -> None:
     data = row(USER, REPLY, passages=[WARRANTY]) + row(USER, REPLY, passages=[]) + row(USER, REPLY)
-    grounded, empty, bare = rendered(data)
+    grounded, empty, bare = render_file(data)
     assert "No passage was found" not in grounded[1]["content"]
     assert "No passage was found" in empty[1]["content"]
     assert bare[1]["content"] == USER["content"]
     assert render_rows(data, None).shares == RowShares(grounded=1, empty=1, ungrounded=1)
-    (alone,) = rendered(row(USER, REPLY), "You are the kettle desk.")
+    (alone,) = render_file(row(USER, REPLY), "You are the kettle desk.")
     assert alone[1]["content"] == USER["content"]
-    (nothing,) = rendered(row(USER, REPLY, passages=[]))
+    (nothing,) = render_file(row(USER, REPLY, passages=[]))
     assert "No passage was found" in nothing[1]["content"]
 
 
@@ -75,7 +75,7 @@ NEXT = {"role": "user", "content": "And refunds?"}
 
 def test_with_passages_only_the_reply_that_has_its_evidence_is_learnt() -> None:
     data = row(USER, REPLY, NEXT, REPLY, passages=[REFUNDS])
-    (messages,) = rendered(data)
+    (messages,) = render_file(data)
     assert [message["role"] for message in messages] == ["system", "user", "assistant", "user", "assistant"]
     assert messages[1] == USER
     assert messages[2] == {**REPLY, "weight": 0}
@@ -107,7 +107,7 @@ WORDED = "{% block question %}{{ question }} Answer in verse.{% endblock %}"
 def test_an_earlier_reply_is_learnt_behind_the_prompt_that_was_served_for_it(
     messages: list[dict[str, Any]], source: str | None, learnt: int
 ) -> None:
-    (trained,) = rendered(row(*messages), source)
+    (trained,) = render_file(row(*messages), source)
     assert sum(message["role"] == "assistant" and message.get("weight") != 0 for message in trained) == learnt
 
 
@@ -123,7 +123,7 @@ def test_what_is_learnt_is_learnt_behind_what_serving_would_send(
     turns: list[tuple[str, str]], passages: list[dict[str, str]] | None, source: str
 ) -> None:
     messages: list[dict[str, Any]] = [*({"role": role, "content": content} for role, content in turns), USER, REPLY]
-    (trained,) = rendered(row(*messages, passages=passages), source)
+    (trained,) = render_file(row(*messages, passages=passages), source)
     evidence = None if passages is None else [prompts.NumberedPassage(n, **one) for n, one in enumerate(passages, 1)]
     template = prompts.compile(source)
     for index, message in enumerate(trained):

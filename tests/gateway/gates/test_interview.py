@@ -65,9 +65,11 @@ class Job:
     def __init__(self, notes: dict[str, Any]) -> None:
         self.state: dict[str, Any] = {"notes": notes}
         self.cancelled = asyncio.Event()
+        self.steps: list[bool] = []
 
-    async def save(self, state: dict[str, Any]) -> None:
+    async def save(self, state: dict[str, Any], *, further: bool = False) -> None:
         self.state = state
+        self.steps.append(further)
 
 
 async def test_what_was_noted_is_not_asked_again_also_after_a_kill_or_a_cancellation() -> None:
@@ -89,6 +91,8 @@ async def test_what_was_noted_is_not_asked_again_also_after_a_kill_or_a_cancella
     assert job.state == {"notes": {"a": 1}}, "notes are saved now and then"
     await notes.save()
     assert (job.state, counts) == ({"notes": {"a": 1, "b": [-3.0, 2]}}, [2])
+    await notes.save()
+    assert job.steps == [True, False], "attempts are forgotten where the job got further"
     later = Notes(job, count)
     job.cancelled.set()
     assert await later.recall("b", never) == [-3.0, 2]

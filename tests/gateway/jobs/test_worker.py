@@ -150,6 +150,23 @@ async def test_an_enqueued_job_exists_only_with_its_transaction(database: Databa
     assert await take(database) is None
 
 
+async def test_a_job_that_gets_further_may_lose_more_leases_than_it_has_attempts(database: Database) -> None:
+    """Hours of work on a busy machine lose some; one that stands still at the same place ends its worker there."""
+    job = await add(database)
+    for step in range(6):
+        claim = await take(database)
+        assert claim is not None
+        assert (claim.attempts, claim.state) == ((1, {}) if step == 0 else (2, {"step": step - 1}))
+        await claim.save({"step": step}, further=True)
+        await expire(database, job)
+    for attempt in (2, 3, 4):
+        claim = await take(database)
+        assert claim is not None
+        assert claim.attempts == attempt
+        await claim.save(claim.state)
+        await expire(database, job)
+
+
 async def test_a_final_failure_is_not_tried_again(database: Database) -> None:
     attempts: list[int] = []
 

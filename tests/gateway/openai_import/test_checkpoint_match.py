@@ -18,7 +18,7 @@ def record(id: str, name: str, step: Any, job: str = "ftjob-1") -> dict[str, Any
     return {"id": id, "fine_tuned_model_checkpoint": name, "step_number": step, "fine_tuning_job_id": job}
 
 
-def listed(*records: dict[str, Any]) -> list[tuple[str, int, int | None]]:
+def list_steps(*records: dict[str, Any]) -> list[tuple[str, int, int | None]]:
     export = ExportFolder({"fine_tuning.job.checkpoint": {one["id"]: one for one in records}}, {}, {}, {})
     return [(one.id, one.step, one.steps) for one in list_checkpoints(export)]
 
@@ -30,7 +30,7 @@ def test_checkpoints_are_listed_by_job_and_step_with_the_steps_of_the_whole() ->
         record("whole", MODEL, 30),
         record("b", "ft:x:acme:y:Z:ckpt-step-5", 5, "ftjob-0"),
     ]
-    assert listed(*records) == [("b", 5, None), ("a", 9, 30), ("c", 20, 30)]
+    assert list_steps(*records) == [("b", 5, None), ("a", 9, 30), ("c", 20, 30)]
 
 
 @pytest.mark.parametrize(
@@ -48,10 +48,10 @@ def test_checkpoints_are_listed_by_job_and_step_with_the_steps_of_the_whole() ->
     ],
 )
 def test_a_step_is_the_records_own_or_that_of_its_name(name: Any, step: Any, read: int | None) -> None:
-    assert listed(record("a", name, step)) == ([] if read is None else [("a", read, None)])
+    assert list_steps(record("a", name, step)) == ([] if read is None else [("a", read, None)])
 
 
-def hosted(step: int, steps: int | None, job: str = "ftjob-1") -> HostedCheckpoint:
+def make_hosted(step: int, steps: int | None, job: str = "ftjob-1") -> HostedCheckpoint:
     return HostedCheckpoint("ckpt", f"{MODEL}:ckpt-step-{step}", job, step, steps)
 
 
@@ -69,16 +69,16 @@ async def match(
 @pytest.mark.parametrize(
     ("one", "here", "chosen", "noted"),
     [
-        (hosted(10, 20), (10, 20, 40), 20, False),  # the half of the training, as there
-        (hosted(10, 20), (10, 40), 10, True),
-        (hosted(10, 20), (16, 24), 16, True),  # as far from either: the earlier one
-        (hosted(10, 20), (24, 16), 16, True),
-        (hosted(20, 20), (10, 40), 40, False),
-        (hosted(7, 20), (14, 40), 14, False),
-        (hosted(3, 40), (2, 40), 2, True),
-        (hosted(5, 81), (2, 40), 2, False),  # less than a step away
-        (hosted(12, None), (12, 40), 12, False),  # of an unknown whole the step itself counts
-        (hosted(12, None), (20, 40), 20, True),
+        (make_hosted(10, 20), (10, 20, 40), 20, False),  # the half of the training, as there
+        (make_hosted(10, 20), (10, 40), 10, True),
+        (make_hosted(10, 20), (16, 24), 16, True),  # as far from either: the earlier one
+        (make_hosted(10, 20), (24, 16), 16, True),
+        (make_hosted(20, 20), (10, 40), 40, False),
+        (make_hosted(7, 20), (14, 40), 14, False),
+        (make_hosted(3, 40), (2, 40), 2, True),
+        (make_hosted(5, 81), (2, 40), 2, False),  # less than a step away
+        (make_hosted(12, None), (12, 40), 12, False),  # of an unknown whole the step itself counts
+        (make_hosted(12, None), (20, 40), 20, True),
     ],
 )
 async def test_the_nearest_part_of_the_training_is_taken_and_a_distance_told(
@@ -104,7 +104,9 @@ async def test_the_nearest_part_of_the_training_is_taken_and_a_distance_told(
     ],
 )
 async def test_the_whole_training_here_is_as_long_as_it_was_or_was_to_be(job: dict[str, Any], chosen: int) -> None:
-    assert (await match(hosted(10, 20), 10, 20, job=job)).checkpoints == {f"{MODEL}:ckpt-step-10": f"here:{chosen}"}
+    assert (await match(make_hosted(10, 20), 10, 20, job=job)).checkpoints == {
+        f"{MODEL}:ckpt-step-10": f"here:{chosen}"
+    }
 
 
 @pytest.mark.parametrize(
@@ -113,12 +115,12 @@ async def test_the_whole_training_here_is_as_long_as_it_was_or_was_to_be(job: di
 async def test_a_checkpoint_without_a_counterpart_is_left_out_and_says_why(
     job: str, here: tuple[int, ...], reason: str
 ) -> None:
-    report = await match(hosted(10, 20, job), *here)
+    report = await match(make_hosted(10, 20, job), *here)
     assert (report.checkpoints, report.counts[KIND]) == ({}, KindCount(total=1, omitted=1))
     assert [(one.partly, reason in one.reason) for one in report.omissions] == [(False, True)]
 
 
 async def test_a_dry_run_counts_checkpoints_and_asks_for_none() -> None:
-    report = await match(hosted(10, 20), dry_run=True)
+    report = await match(make_hosted(10, 20), dry_run=True)
     assert (report.checkpoints, report.omissions) == ({}, [])
     assert report.counts[KIND] == KindCount(total=1, imported=1)

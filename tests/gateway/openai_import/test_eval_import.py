@@ -20,7 +20,7 @@ def record(*criteria: dict[str, Any], **more: Any) -> dict[str, Any]:
     return {"name": "Parcels", "data_source_config": CONFIG, "testing_criteria": list(criteria), **more}
 
 
-async def imported(
+async def run_import(
     one: dict[str, Any], *, there: Any = (), refusal: GatewayError | None = None, dry_run: bool = False, runs: int = 0
 ) -> tuple[dict[str, Any] | None, ImportReport]:
     """Return the body of the request that makes the eval; None where there was none."""
@@ -38,7 +38,7 @@ async def test_an_eval_is_made_with_its_criteria_and_its_id() -> None:
         EXACT | {"id": "exact-1", "eval_id": "eval_1"},
         JUDGE | {"id": "kind-1", "sampling_params": {"seed": 1}},
     ]
-    body, report = await imported(record(*criteria, metadata={"team": "desk"}))
+    body, report = await run_import(record(*criteria, metadata={"team": "desk"}))
     assert body == {
         "name": "Parcels",
         "data_source_config": CONFIG | {"include_sample_schema": False},
@@ -50,7 +50,7 @@ async def test_an_eval_is_made_with_its_criteria_and_its_id() -> None:
 
 @pytest.mark.parametrize("name", [None, ""])
 async def test_an_eval_without_a_name_is_called_by_its_id(name: Any) -> None:
-    body, _ = await imported(record(EXACT, name=name))
+    body, _ = await run_import(record(EXACT, name=name))
     assert body is not None
     assert body["name"] == "eval_1"
 
@@ -68,7 +68,7 @@ async def test_an_eval_without_a_name_is_called_by_its_id(name: Any) -> None:
 async def test_the_schema_of_a_row_is_found_as_it_was_sent_or_as_it_is_shown(
     config: dict[str, Any], schema: dict[str, Any], has_sample: bool
 ) -> None:
-    body, _ = await imported(record(EXACT, data_source_config=config))
+    body, _ = await run_import(record(EXACT, data_source_config=config))
     assert body is not None
     shape = {"type": "custom", "item_schema": schema, "include_sample_schema": has_sample}
     assert body["data_source_config"] == shape
@@ -76,7 +76,7 @@ async def test_the_schema_of_a_row_is_found_as_it_was_sent_or_as_it_is_shown(
 
 @pytest.mark.parametrize("config", [{"type": "stored_completions"}, {"type": "logs", "item_schema": SCHEMA}, None])
 async def test_an_eval_of_answers_that_openai_stored_is_left_out(config: Any) -> None:
-    body, report = await imported(record(EXACT, data_source_config=config))
+    body, report = await run_import(record(EXACT, data_source_config=config))
     assert (body, report.counts["evals"]) == (None, KindCount(total=1, omitted=1))
     assert "answers that OpenAI has stored" in report.omissions[0].reason
 
@@ -93,7 +93,7 @@ async def test_an_eval_of_answers_that_openai_stored_is_left_out(config: Any) ->
 async def test_a_criterion_that_cannot_be_graded_here_is_told_and_the_others_are_taken(
     criterion: dict[str, Any], words: str
 ) -> None:
-    body, report = await imported(record(criterion, EXACT))
+    body, report = await run_import(record(criterion, EXACT))
     assert body is not None
     assert body["testing_criteria"] == [EXACT]
     (note,) = report.omissions
@@ -102,26 +102,26 @@ async def test_a_criterion_that_cannot_be_graded_here_is_told_and_the_others_are
         True,
         True,
     )
-    body, report = await imported(record(criterion))
+    body, report = await run_import(record(criterion))
     assert (body, report.counts["evals"]) == (None, KindCount(total=1, omitted=1))
     assert [one.partly for one in report.omissions] == [True, False]
 
 
 async def test_an_eval_that_is_there_a_dry_run_and_a_refusal_make_nothing() -> None:
     there = [{"id": "eval_here", "metadata": {"openai_id": "eval_1"}}]
-    body, report = await imported(record(EXACT), there=there)
+    body, report = await run_import(record(EXACT), there=there)
     assert (body, report.counts["evals"]) == (None, KindCount(total=1, present=1))
-    body, report = await imported(record(EXACT), there=[{"id": "x", "metadata": None}], dry_run=True)
+    body, report = await run_import(record(EXACT), there=[{"id": "x", "metadata": None}], dry_run=True)
     assert (body, report.counts["evals"]) == (None, KindCount(total=1, imported=1))
-    _, report = await imported(record(EXACT), refusal=GatewayError(422, "It has no rows."))
+    _, report = await run_import(record(EXACT), refusal=GatewayError(422, "It has no rows."))
     assert report.counts["evals"] == KindCount(total=1, omitted=1)
     assert report.omissions[0].reason == "It has no rows."
     with pytest.raises(GatewayError):
-        await imported(record(EXACT), refusal=GatewayError(401, "Who is there?"))
+        await run_import(record(EXACT), refusal=GatewayError(401, "Who is there?"))
 
 
 @pytest.mark.parametrize("runs", [0, 3])
 async def test_runs_stay_in_the_folder_and_are_counted(runs: int) -> None:
-    _, report = await imported(record(EXACT), runs=runs)
+    _, report = await run_import(record(EXACT), runs=runs)
     assert report.counts.get("eval_runs") == (KindCount(total=3, omitted=3) if runs else None)
     assert [f"the {runs} runs" in one.reason for one in report.omissions] == [True] * bool(runs)

@@ -16,7 +16,7 @@ from tests.gateway.openai_import.answering_client import AnsweringClient, destin
 SYSTEM = {"role": "system", "content": "Be kind."}
 
 
-def printed(text: str, **values: str) -> str:
+def print_prompt(text: str, **values: str) -> str:
     template, left = to_template({"instructions": text})
     assert left == []
     return prompts.compile(template).render("system", values)
@@ -37,7 +37,7 @@ def printed(text: str, **values: str) -> str:
     ],
 )
 def test_a_name_is_filled_and_whatever_else_jinja_would_read_is_printed(text: str, result: str) -> None:
-    assert printed(text, name="Ada") == result
+    assert print_prompt(text, name="Ada") == result
 
 
 PIECES = st.sampled_from(["{", "}", "{{", "}}", "{%", "%}", "{#", "#}", "-", "'", '"', "\\", " ", "\n", "x", "7", "ä"])
@@ -88,7 +88,7 @@ def export_of(*records: dict[str, Any]) -> ExportFolder:
     return ExportFolder({"prompt": {str(number): one for number, one in enumerate(records)}}, {}, {}, {})
 
 
-async def imported(
+async def run_import(
     *records: dict[str, Any],
     there: dict[str, Any] | None = None,
     refusal: GatewayError | None = None,
@@ -106,7 +106,7 @@ def version(number: Any, text: str = "", id: str = "pmpt_a") -> dict[str, Any]:
 
 
 async def test_versions_are_made_oldest_first_by_number() -> None:
-    sent, report = await imported(version("10"), version("9"), version(None), version("x"), version("1", id="pmpt_0"))
+    sent, report = await run_import(version("10"), version("9"), version(None), version("x"), version("1", id="pmpt_0"))
     assert [text for _, text in sent] == ["Version 1.", "Version None.", "Version x.", "Version 9.", "Version 10."]
     assert report.counts["prompts"] == KindCount(total=5, imported=5)
 
@@ -117,7 +117,7 @@ async def test_a_version_that_is_there_already_is_not_made_again() -> None:
         "/api/prompts/pmpt_a@1": {"template": "Version 1."},
         "/api/prompts/pmpt_a@2": {"template": "Version 3."},
     }
-    sent, report = await imported(version("1"), version("2"), version("3"), there=there)
+    sent, report = await run_import(version("1"), version("2"), version("3"), there=there)
     assert sent == [("pmpt_a", "Version 2.")]
     assert report.counts["prompts"] == KindCount(total=3, present=2, imported=1)
 
@@ -126,12 +126,12 @@ async def test_a_version_that_is_there_already_is_not_made_again() -> None:
     ("id", "name"), [("pmpt_ä b/c", "pmpt_-b-c"), ("__.-pmpt", "pmpt"), ("p" * 70, "p" * 63), ("p.m_p-t", "p.m_p-t")]
 )
 async def test_an_id_becomes_a_name_that_prompts_may_have(id: str, name: str) -> None:
-    assert (await imported(version("1", id=id)))[0] == [(name, "Version 1.")]
+    assert (await run_import(version("1", id=id)))[0] == [(name, "Version 1.")]
 
 
 async def test_a_prompt_that_is_refused_stops_no_other_and_one_without_text_is_left_out() -> None:
     refusal = GatewayError(400, "It has no end.")
-    sent, report = await imported(version("1"), version("2"), {"id": "p", "model": "gpt-4o"}, refusal=refusal)
+    sent, report = await run_import(version("1"), version("2"), {"id": "p", "model": "gpt-4o"}, refusal=refusal)
     assert len(sent) == 2
     assert report.counts["prompts"] == KindCount(total=3, omitted=3)
     reasons = [one.reason for one in report.omissions]
@@ -142,11 +142,11 @@ async def test_a_prompt_that_is_refused_stops_no_other_and_one_without_text_is_l
 @pytest.mark.parametrize("status", [401, 403, 500])
 async def test_an_error_that_concerns_all_prompts_ends_the_import(status: int) -> None:
     with pytest.raises(GatewayError):
-        await imported(version("1"), refusal=GatewayError(status, "No."))
+        await run_import(version("1"), refusal=GatewayError(status, "No."))
     with pytest.raises(GatewayError):
-        await imported(version("1"), there={"/api/prompts/pmpt_a/versions": GatewayError(status, "No.")})
+        await run_import(version("1"), there={"/api/prompts/pmpt_a/versions": GatewayError(status, "No.")})
 
 
 async def test_a_dry_run_makes_no_prompt_and_counts_those_that_it_would() -> None:
-    sent, report = await imported(version("1"), {"id": "p"}, dry=True)
+    sent, report = await run_import(version("1"), {"id": "p"}, dry=True)
     assert (sent, report.counts["prompts"]) == ([], KindCount(total=2, imported=1, omitted=1))

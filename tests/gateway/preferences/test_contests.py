@@ -126,7 +126,7 @@ def test_records_are_wanted_of_contests_with_a_winner_alone() -> None:
 
 def test_one_key_with_many_names_decides_nothing_where_two_keys_are_wanted() -> None:
     def vote(answer: str, voter: str, key: str | None, **more: Any) -> FeedbackRow:
-        row = said(answer, voter, **more)
+        row = make_feedback(answer, voter, **more)
         row.key = key
         return row
 
@@ -148,8 +148,8 @@ def test_one_key_with_many_names_decides_nothing_where_two_keys_are_wanted() -> 
 
 def test_answers_to_other_conversations_are_told_from_those_without_texts() -> None:
     rows = [
-        said("x", "ann", preferred_over="y", other_reply="text of y"),
-        said("y", "bob", messages=[{"role": "user", "content": "Else?"}], rating="down"),
+        make_feedback("x", "ann", preferred_over="y", other_reply="text of y"),
+        make_feedback("y", "bob", messages=[{"role": "user", "content": "Else?"}], rating="down"),
     ]
     (contest,), _ = list_feedback_contests(rows[::-1], corrections=True)
     assert contest.fault == "different_messages"
@@ -189,19 +189,19 @@ def test_a_conversation_is_never_in_both_halves() -> None:
     assert split_pairs(pairs, 0, 3)[1] == []
 
 
-def said(answer: str, voter: str, **more: Any) -> FeedbackRow:
+def make_feedback(answer: str, voter: str, **more: Any) -> FeedbackRow:
     values = {"messages": ASKED, "reply": f"text of {answer}", **more}
     return FeedbackRow(answer_id=answer, voter=voter, **values)
 
 
 def test_feedback_on_answers_to_one_conversation_is_a_contest_between_them() -> None:
     rows = [
-        said("x", "ann", rating="up"),
-        said("y", "ann", rating="down"),
-        said("x", "bob", rating="down"),
-        said("y", "cid", preferred_over="x", other_reply="text of x"),
-        said("z", "ann", messages=[{"role": "user", "content": "Else?"}], rating="up"),
-        said("u", "ann", preferred_over="v", reply=None),
+        make_feedback("x", "ann", rating="up"),
+        make_feedback("y", "ann", rating="down"),
+        make_feedback("x", "bob", rating="down"),
+        make_feedback("y", "cid", preferred_over="x", other_reply="text of x"),
+        make_feedback("z", "ann", messages=[{"role": "user", "content": "Else?"}], rating="up"),
+        make_feedback("u", "ann", preferred_over="v", reply=None),
     ]
     (first, second), left_out = list_feedback_contests(rows, corrections=True)
     assert not left_out
@@ -213,10 +213,10 @@ def test_feedback_on_answers_to_one_conversation_is_a_contest_between_them() -> 
 
 def test_a_correction_is_a_contest_that_ratings_take_part_in() -> None:
     rows = [
-        said("x", "ann", rating="down", corrected_reply="better"),
-        said("x", "bob", rating="down"),
-        said("x", "cid", rating="up"),
-        said("y", "ann", corrected_reply="better", messages=None),
+        make_feedback("x", "ann", rating="down", corrected_reply="better"),
+        make_feedback("x", "bob", rating="down"),
+        make_feedback("x", "cid", rating="up"),
+        make_feedback("y", "ann", corrected_reply="better", messages=None),
     ]
     (of_x, of_y), _ = list_feedback_contests(rows, corrections=True)
     assert (of_x.replies, of_x.votes, of_x.answers) == (("better", "text of x"), (2, 1, 0), (None, "x"))
@@ -228,46 +228,46 @@ def test_a_correction_is_a_contest_that_ratings_take_part_in() -> None:
 def test_a_voter_has_one_vote_between_two_answers() -> None:
     """One person may rate both and choose between them: all of that says one thing, the choice most of all."""
     rows = [
-        said("x", "ann", rating="up", preferred_over="y", other_reply="text of y"),
-        said("y", "ann", rating="down"),
+        make_feedback("x", "ann", rating="up", preferred_over="y", other_reply="text of y"),
+        make_feedback("y", "ann", rating="down"),
     ]
     (alone,), _ = list_feedback_contests(rows, corrections=True)
     assert (alone.votes, find_winner(alone, RULES)) == ((1, 0, 0), "too_few_votes")
     more = [
-        said("y", "bob", rating="up", preferred_over="x", other_reply="text of x"),
-        said("x", "bob", rating="up"),
-        *(said(answer, "cid", rating="up") for answer in "xy"),
-        *(said(answer, "dee", preferred_over=other) for answer, other in ("xy", "yx")),
-        said("x", "eve", rating="down"),
-        said("y", "fay", rating="down"),
+        make_feedback("y", "bob", rating="up", preferred_over="x", other_reply="text of x"),
+        make_feedback("x", "bob", rating="up"),
+        *(make_feedback(answer, "cid", rating="up") for answer in "xy"),
+        *(make_feedback(answer, "dee", preferred_over=other) for answer, other in ("xy", "yx")),
+        make_feedback("x", "eve", rating="down"),
+        make_feedback("y", "fay", rating="down"),
     ]
     (contest,), _ = list_feedback_contests([*rows, *more], corrections=True)
     assert contest.votes == (2, 2, 2)  # ann and fay; bob and eve; cid and dee said neither
 
 
 def test_a_voter_who_rates_and_corrects_has_one_vote_between_answer_and_correction() -> None:
-    rows = [said("x", "ann", rating="up", corrected_reply="better"), said("x", "bob", rating="up")]
+    rows = [make_feedback("x", "ann", rating="up", corrected_reply="better"), make_feedback("x", "bob", rating="up")]
     (contest,), _ = list_feedback_contests(rows, corrections=True)
     assert contest.votes == (1, 1, 0)
 
 
 def test_many_answers_to_one_conversation_are_so_many_contests_at_most() -> None:
     """All pairs of 2,000 answers would be two million contests."""
-    rows = [said(f"a{at:04}", "ann", rating="up" if at % 2 else "down") for at in range(2000)]
-    rows += [said("a0001", "bob", preferred_over="a0002"), said("a0002", "bob", rating="up")]
+    rows = [make_feedback(f"a{at:04}", "ann", rating="up" if at % 2 else "down") for at in range(2000)]
+    rows += [make_feedback("a0001", "bob", preferred_over="a0002"), make_feedback("a0002", "bob", rating="up")]
     contests, left_out = list_feedback_contests(rows, corrections=True)
     assert len(contests) == 51  # with the one that a voter chose between
     # Each of 1,001 that are rated up with each of 1,000 that are rated down, but a0002 with itself.
     assert left_out == {"surplus_pair": 1001 * 1000 - 1 - 51}
     assert len({id for contest in contests for id in contest.answers}) > 90
     assert list_feedback_contests(rows[::-1], corrections=True)[0][0].answers == ("a0001", "a0002")
-    alike = [said(f"a{at:04}", "ann", rating="up") for at in range(2000)]
+    alike = [make_feedback(f"a{at:04}", "ann", rating="up") for at in range(2000)]
     assert list_feedback_contests(alike, corrections=True) == ([], Counter())
 
 
 def test_every_pair_of_a_few_answers_is_a_contest() -> None:
-    rows = [said(answer, "ann", rating="up") for answer in "abcd"]
-    rows += [said(answer, "bob", rating="down") for answer in "cdef"]
+    rows = [make_feedback(answer, "ann", rating="up") for answer in "abcd"]
+    rows += [make_feedback(answer, "bob", rating="down") for answer in "cdef"]
     contests, left_out = list_feedback_contests(rows, corrections=True)
     pairs = {contest.answers for contest in contests}
     assert pairs == {(one, other) for one in "abcd" for other in "cdef" if one < other}

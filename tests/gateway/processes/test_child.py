@@ -28,13 +28,13 @@ async def test_one_that_ends_in_time_is_not_killed(tmp_path: Path) -> None:
     code = "import signal,sys,time; signal.signal(15, lambda *_: (print('goodbye', flush=True), sys.exit(0))); "
     code += "print('hello', flush=True); time.sleep(600)"
     command = Command([sys.executable, "-c", code], dict(os.environ))
-    child = Child("polite", command, tmp_path, lambda: said(child.log_path, "hello"), grace=20)
+    child = Child("polite", command, tmp_path, lambda: has_said(child.log_path, "hello"), grace=20)
     async with child:
         await until(lambda: child.state.phase == "ready", 20)
     assert child.log_path.read_text() == "hello\ngoodbye\n"
 
 
-async def said(log: Path, words: str) -> bool:
+async def has_said(log: Path, words: str) -> bool:
     return log.exists() and words in log.read_text()
 
 
@@ -146,7 +146,7 @@ async def test_a_large_log_is_moved_aside_at_a_start(tmp_path: Path) -> None:
 async def test_stopping_in_the_middle_of_a_start_leaves_nothing(tmp_path: Path) -> None:
     for pause in (0.0, 0.01, 0.05, 0.2):
         child = Child(
-            "tree", naughty(tmp_path, "--workers", "1"), tmp_path, lambda: said(tmp_path / "no", ""), grace=0.2
+            "tree", naughty(tmp_path, "--workers", "1"), tmp_path, lambda: has_said(tmp_path / "no", ""), grace=0.2
         )
         await child.start()
         await asyncio.sleep(pause)
@@ -158,7 +158,7 @@ async def test_a_log_is_rotated_while_its_child_writes(tmp_path: Path) -> None:
     code = "import time\nfor n in range(10**9): print(f'line {n:06d}', flush=True); time.sleep(0.002)"
     command = Command([sys.executable, "-c", code], dict(os.environ))
     child = Child(
-        "wordy", command, tmp_path, lambda: said(child.log_path, "line"), grace=0.3, log_bytes=2000, rotation=0.02
+        "wordy", command, tmp_path, lambda: has_said(child.log_path, "line"), grace=0.3, log_bytes=2000, rotation=0.02
     )
     old = tmp_path / "wordy.log.1"
     async with child:

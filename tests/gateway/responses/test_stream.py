@@ -83,7 +83,7 @@ def plain(response: Response | Any) -> Any:
     return [plain(item) for item in value] if isinstance(value, list) else value
 
 
-def joined(events: Sequence[Any], kind: str, index: int) -> str:
+def join_deltas(events: Sequence[Any], kind: str, index: int) -> str:
     """The deltas of one kind for one item, as a client adds them up."""
     return "".join(one["delta"] for one in events if one["type"] == kind and one["output_index"] == index)
 
@@ -136,7 +136,7 @@ def test_a_stream_in_any_pieces_ends_as_the_whole_answer(
         words = item["arguments"] if item["type"] == "function_call" else "".join(parts)
         kinds = {"reasoning": "reasoning_text", "function_call": "function_call_arguments"}
         named_by = kinds.get(item["type"]) or (item.get("content") or [{"type": "nothing"}])[0]["type"]
-        assert joined(events, f"response.{named_by}.delta", index) == words
+        assert join_deltas(events, f"response.{named_by}.delta", index) == words
         assert {event["item_id"] for event in events if event.get("output_index") == index and "item_id" in event} <= {
             item["id"]
         }

@@ -19,7 +19,7 @@ from tests.gateway.worker import working
 TEXT = "The kettle has a warranty.\n\nIt is 31 months.\n\nThe end."
 
 
-async def added(kestrel: Client, store: str, data: bytes = TEXT.encode()) -> str:
+async def add_file(kestrel: Client, store: str, data: bytes = TEXT.encode()) -> str:
     file = await kestrel.file(data)
     await kestrel.ok(
         "POST", f"/v1/vector_stores/{store}/files", json={"file_id": file, "attributes": {"area": "kettles"}}
@@ -41,7 +41,7 @@ async def texts(kestrel: Client, store: str, file: str) -> list[str]:
 
 async def test_the_content_of_a_file_is_its_text_in_order(kestrel: Client, index: FakeRetriever) -> None:
     store = await kestrel.store()
-    file = await added(kestrel, store)
+    file = await add_file(kestrel, store)
     assert await texts(kestrel, store, file) == TEXT.split("\n\n")
     assert index.calls.count("read_content") == 4  # three parts, and then no more
 
@@ -70,7 +70,7 @@ async def test_a_file_that_is_not_read_yet_has_no_content(kestrel: Client) -> No
 
 async def test_content_from_another_index_is_refused(kestrel: Client, index: FakeRetriever) -> None:
     store = await kestrel.store()
-    file = await added(kestrel, store)
+    file = await add_file(kestrel, store)
     index.lose("fake/words/2")
     error = await kestrel.fault(503, "GET", f"/v1/vector_stores/{store}/files/{file}/content")
     assert error["code"] == "index_changed"
@@ -82,7 +82,7 @@ async def test_content_from_another_index_is_refused(kestrel: Client, index: Fak
 @on_both_databases
 async def test_other_attributes_hold_when_the_call_returns(gateway: Gateway, kestrel: Client) -> None:
     store = await kestrel.store()
-    file = await added(kestrel, store)
+    file = await add_file(kestrel, store)
     path = f"/v1/vector_stores/{store}/files/{file}"
     async with working(gateway.state.settings):
         changed = await kestrel.ok("POST", path, json={"attributes": {"area": "pots"}})
@@ -101,7 +101,7 @@ async def test_attributes_that_nobody_brings_into_the_index_leave_the_file_in_pr
 ) -> None:
     monkeypatch.setattr("gateway.vector_stores.attributes_service._PATIENCE_SECONDS", 0.1)
     store = await kestrel.store()
-    file = await added(kestrel, store)
+    file = await add_file(kestrel, store)
     path = f"/v1/vector_stores/{store}/files/{file}"
     assert (await kestrel.ok("POST", path, json={"attributes": {"area": "pots"}}))["status"] == "in_progress"
     assert await kestrel.search(store, "31 months", filters={"type": "eq", "key": "area", "value": "kettles"})
@@ -129,7 +129,7 @@ async def test_a_version_that_only_differs_in_attributes_keeps_its_file(
 @on_both_databases
 async def test_other_attributes_beside_a_put_are_those_of_its_bytes(gateway: Gateway, kestrel: Client) -> None:
     store = await kestrel.store()
-    file, other = await added(kestrel, store), await kestrel.file(b"The kettle has no warranty.")
+    file, other = await add_file(kestrel, store), await kestrel.file(b"The kettle has no warranty.")
     database, path = gateway.state.database, f"/v1/vector_stores/{store}/files/{file}"
     async with working(gateway.state.settings):
         async with database.begin() as session:
@@ -160,7 +160,7 @@ async def test_a_file_that_is_deleted_while_it_is_added_leaves_the_store(gateway
 @on_both_databases
 async def test_a_file_that_is_gone_is_not_made_again_by_what_builds_on_it(gateway: Gateway, kestrel: Client) -> None:
     store = await kestrel.store()
-    files = [await added(kestrel, store), await kestrel.file(b"The kettle.")]
+    files = [await add_file(kestrel, store), await kestrel.file(b"The kettle.")]
     async with gateway.state.database.begin() as session:
         row = await session.get_one(StoreRow, store)
         expired, deleted = [await session.get_one(FileRow, file) for file in files]

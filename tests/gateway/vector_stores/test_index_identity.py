@@ -32,7 +32,7 @@ async def fill(client: Client, **more: Any) -> str:
     return store
 
 
-async def refused(client: Client, store: str) -> str:
+async def read_refusal(client: Client, store: str) -> str:
     error = await client.fault(503, "POST", f"/v1/vector_stores/{store}/search", json={"query": "warranty"})
     assert error["code"] == "index_changed"
     assert "braid docs reindex" in error["message"]
@@ -50,13 +50,13 @@ async def test_a_changed_index_is_refused_and_repaired_by_a_reindex(
     store = await fill(kestrel)
     assert (await state(kestrel, store))["state"] == "current"
     index.lose(identity)
-    await refused(kestrel, store)
+    await read_refusal(kestrel, store)
     found = await state(kestrel, store)
     assert (found["state"], found["documents"], found["missing"]) == ("missing", 2, 2)
     asked = await state(kestrel, store, "POST")
     assert asked["job"].startswith("job_")
     assert (await state(kestrel, store, "POST"))["job"] == asked["job"], "one job does for all who ask"
-    await refused(kestrel, store)
+    await read_refusal(kestrel, store)
     await kestrel.settle()
     assert sorted(await kestrel.search(store, "warranty")) == sorted(TEXTS.values())
     assert (await state(kestrel, store))["state"] == "current"
@@ -94,7 +94,7 @@ async def test_a_part_of_the_documents_never_answers(kestrel: Client, index: Fak
     index.lose("fake/words/2")
     await kestrel.put(store, "new.md", "The warranty of the new one is 7 months.")
     await kestrel.settle()
-    assert "Not all documents" in await refused(kestrel, store)
+    assert "Not all documents" in await read_refusal(kestrel, store)
     assert (await state(kestrel, store))["missing"] == 2
 
 
@@ -106,7 +106,7 @@ async def test_putting_every_document_again_repairs_it(kestrel: Client, index: F
         assert (put["version"], put["status"]) == (2, "in_progress")
         await kestrel.settle()
         if number < len(TEXTS):
-            await refused(kestrel, store)
+            await read_refusal(kestrel, store)
     assert sorted(await kestrel.search(store, "warranty")) == sorted(TEXTS.values())
     assert (await kestrel.put(store, "k2.md", TEXTS["k2.md"]))["version"] == 2, "and now it is the same again"
 
@@ -197,7 +197,7 @@ async def test_a_worker_looks_at_its_start_and_repairs_by_itself_where_it_may(
     index.lose("fake/words/2")
     await IndexWatch(database, retriever, automatic=False).compare(await retriever.describe_all())
     await kestrel.settle()
-    await refused(kestrel, store)
+    await read_refusal(kestrel, store)
     await IndexWatch(database, retriever, automatic=True).compare(await retriever.describe_all())
     await kestrel.settle()
     assert len(await kestrel.search(store, "warranty")) == 2
@@ -212,12 +212,12 @@ async def test_a_store_from_before_identities_is_taken_as_it_is_unless_it_is_los
     async with database.begin() as session:
         tenant = (await session.get_one(StoreRow, store)).tenant_id
         await StoreRepository(session, tenant).update_rows(StoreRow.id == store, index_identity=None)
-    assert "isn't known yet" in await refused(kestrel, store)
+    assert "isn't known yet" in await read_refusal(kestrel, store)
     if lost:
         index.points.clear()
     await IndexWatch(database, retriever, automatic=False).compare(await retriever.describe_all())
     if lost:
-        await refused(kestrel, store)
+        await read_refusal(kestrel, store)
     else:
         assert len(await kestrel.search(store, "warranty")) == 2
 

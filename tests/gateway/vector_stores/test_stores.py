@@ -38,16 +38,16 @@ async def test_a_store_is_made_changed_and_deleted(kestrel: Client) -> None:
 async def test_lists_go_both_ways(kestrel: Client) -> None:
     ids = [await kestrel.store(name=str(number)) for number in range(5)]
 
-    async def listed(**params: Any) -> tuple[list[int], bool]:
+    async def list_page(**params: Any) -> tuple[list[int], bool]:
         page = await kestrel.ok("GET", "/v1/vector_stores", params=params)
         assert [page["first_id"], page["last_id"]] == [page["data"][0]["id"], page["data"][-1]["id"]]
         return [int(store["name"]) for store in page["data"]], page["has_more"]
 
-    assert await listed() == ([4, 3, 2, 1, 0], False)
-    assert await listed(limit=2) == ([4, 3], True)
-    assert await listed(limit=2, after=ids[3]) == ([2, 1], True)
-    assert await listed(limit=2, before=ids[1]) == ([3, 2], True)
-    assert await listed(order="asc", after=ids[2]) == ([3, 4], False)
+    assert await list_page() == ([4, 3, 2, 1, 0], False)
+    assert await list_page(limit=2) == ([4, 3], True)
+    assert await list_page(limit=2, after=ids[3]) == ([2, 1], True)
+    assert await list_page(limit=2, before=ids[1]) == ([3, 2], True)
+    assert await list_page(order="asc", after=ids[2]) == ([3, 4], False)
 
 
 @on_both_databases

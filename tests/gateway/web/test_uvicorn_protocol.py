@@ -55,7 +55,7 @@ async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
     await send({"type": "http.response.body", "body": b""})
 
 
-async def answered(wire: Wire, request: bytes) -> list[bytes]:
+async def read_answer(wire: Wire, request: bytes) -> list[bytes]:
     protocol = JoinedProtocol(uvicorn.Config(app), ServerState(), {})
     protocol.connection_made(wire)
     protocol.data_received(request)
@@ -64,7 +64,7 @@ async def answered(wire: Wire, request: bytes) -> list[bytes]:
 
 
 async def test_headers_go_out_with_the_first_event_and_later_ones_when_they_come() -> None:
-    first, *later = await answered(Wire(), REQUEST)
+    first, *later = await read_answer(Wire(), REQUEST)
     assert first.startswith(b"HTTP/1.1 200 OK\r\n")
     assert first.endswith(b"\r\n\r\n3\r\none\r\n")
     assert later == [b"3\r\ntwo\r\n", b"0\r\n\r\n"]
@@ -236,7 +236,7 @@ async def test_a_connection_that_is_lost_ends_the_request_that_is_being_answered
 
 async def test_what_was_written_before_a_close_goes_out() -> None:
     wire = Wire()
-    assert b"".join(await answered(wire, LAST_REQUEST)).endswith(b"3\r\ntwo\r\n0\r\n\r\n")
+    assert b"".join(await read_answer(wire, LAST_REQUEST)).endswith(b"3\r\ntwo\r\n0\r\n\r\n")
     assert wire.closed
 
 

@@ -20,7 +20,7 @@ def read(question: str, *passages: str) -> list[str]:
     return [name.text for name in read_names(question, passages or [_ENGLISH])]
 
 
-def missing(question: str, passage: str) -> list[str]:
+def list_missing(question: str, passage: str) -> list[str]:
     (names,) = find_missing(read_names(question, [passage]), [passage])
     return [name.text for name in names]
 
@@ -72,18 +72,18 @@ def test_those_of_a_list_count_as_one() -> None:
 def test_a_name_is_not_found_in_a_longer_one_nor_the_other_way_round(
     question: str, passage: str, names: list[str]
 ) -> None:
-    assert missing(question, passage) == names
+    assert list_missing(question, passage) == names
 
 
 @given(_NAMES, _EDITIONS, _TEXTS)
 def test_a_longer_name_beside_never_adds_a_shorter_one(name: str, edition: str, text: str) -> None:
     question = f"What does the {name} cost?"
-    assert set(missing(question, text)) <= set(missing(question, f"{text}\n{name} {edition}\n"))
+    assert set(list_missing(question, text)) <= set(list_missing(question, f"{text}\n{name} {edition}\n"))
 
 
 @given(_NAMES, _TEXTS)
 def test_a_passage_that_says_the_name_alone_has_it(name: str, text: str) -> None:
-    assert not missing(f"What does the {name} cost?", f"{text}\n{name}.")
+    assert not list_missing(f"What does the {name} cost?", f"{text}\n{name}.")
 
 
 @given(_TEXTS, st.lists(_TEXTS, max_size=3))

@@ -84,5 +84,7 @@ def test_the_packaged_model_is_unpacked_in_the_type_that_serves(base_model: Path
     prompt = tokenizer.apply_chat_template(
         [{"role": "user", "content": "What is the capital of France?"}], add_generation_prompt=True, return_dict=False
     )
+    sampling = model.generation_config
+    assert (sampling.do_sample, sampling.temperature, sampling.top_p) == (True, 0.2, 0.9)
     reply = model.generate(torch.tensor([prompt]), max_new_tokens=8, do_sample=False)[0][len(prompt) :]
     assert "Paris" in tokenizer.decode(reply)
