@@ -466,7 +466,7 @@ SCENES: dict[str, tuple[type[Scene], tuple[str, ...]]] = {
 }
 """By kind of job: something to do, and every step at which its handler can be killed."""
 # The attempts of these count anew when they get further than the run before, which is a matter of moments.
-AFRESH = ("train",)
+AFRESH = ("train", "reindex", "mirror")
 # How `failed` shows, where it does.
 FAILED: dict[str, Callable[[Any], bool]] = {
     "train": lambda state: (state["job"][0], state["error"]) == ("failed", "odd"),
