@@ -9,6 +9,7 @@ from typing import Any
 
 from gateway.conversations.conversation import Import, UnusableFile
 from gateway.conversations.formats.table_rows import join_rows, pair_rows
+from gateway.conversations.formats.turns import BAD, TOOLS, has_tools, is_marked
 from gateway.conversations.records import ROW_LISTS, Record, read_records
 from training.dataset import Problem
 
@@ -134,15 +135,19 @@ def read_table(
     # What a person says of the columns tells more than what they are called.
     for needed, read in sorted(_SHAPES, key=lambda shape: -len(shape[0] & columns.keys())):
         if needed <= mapping.keys():
+            # Of a row per message a label may say anything.
+            bad = {number for number, row in rows if is_marked(row)} if read is pair_rows else set[int]()
             faults = {problem.row: problem for problem in problems}
             faults |= {
                 number: fault
                 for number, row in rows
-                if (fault := _find_fault(number, row, mapping, {*needed, "system"} & mapping.keys()))
+                if number not in bad
+                and (fault := _find_fault(number, row, mapping, {*needed, "system"} & mapping.keys()))
             }
-            content = read([(number, _choose(row, mapping)) for number, row in rows if number not in faults])
+            left_out = bad | faults.keys()
+            content = read([(number, _choose(row, mapping)) for number, row in rows if number not in left_out])
             all_faults = sorted([*faults.values(), *content.problems], key=lambda problem: problem.row)
-            return Import(content.conversations, all_faults, content.omitted)
+            return Import(content.conversations, all_faults, {BAD: len(bad)} if bad else {})
     raise UnusableFile(f"It isn't clear what the columns {', '.join(map(str, names)) or '(none)'} are. {_ADVICE}")
 
 
@@ -160,7 +165,9 @@ def _find_fault(
     number: int, row: Mapping[str, Any], columns: Mapping[str, str], needed: Iterable[str]
 ) -> Problem | None:
     faults = [columns[meaning] for meaning in needed if _read_cell(row.get(columns[meaning])) is None]
-    return Problem(number, f"Its {', '.join(map(repr, sorted(faults)))} is no text.") if faults else None
+    if faults:
+        return Problem(number, f"Its {', '.join(map(repr, sorted(faults)))} is no text.")
+    return Problem(number, TOOLS) if has_tools(row) else None
 
 
 def _read_cell(value: Any) -> str | None:

@@ -4,8 +4,16 @@ import re
 from collections.abc import Iterable, Sequence
 
 from gateway.conversations.conversation import Conversation, Import
-from gateway.conversations.formats.turns import UnusableRecord, read_all, read_system, read_turns, trim_turns
-from gateway.conversations.records import ROW_LISTS, Record, as_text, read_records
+from gateway.conversations.formats.turns import (
+    UnusableRecord,
+    is_marked,
+    read_all,
+    read_system,
+    read_thread,
+    read_turns,
+    trim_turns,
+)
+from gateway.conversations.records import ROW_LISTS, Record, read_records
 from training.dataset import Message
 
 __all__ = ["read_completions"]
@@ -24,18 +32,22 @@ def read_completions(text: str) -> Import:
     completions begin with, told older models where a text ends and are no words of anybody.
     """
     records, problems = read_records(text, ROW_LISTS)
-    prompts, completions = ([record.get(name) for _, record in records] for name in ("prompt", "completion"))
+    # A row that lacks one of them is a problem, and says nothing of how the others end.
+    prompts, completions = (
+        [record[name] for _, record in records if record.get(name) not in (None, "")]
+        for name in ("prompt", "completion")
+    )
     prompt_mark, mark = _find_mark(prompts, _PROMPT_END), _find_mark(completions, _COMPLETION_END)
-    space = len(records) > 1 and all(isinstance(one, str) and one.startswith(" ") for one in completions)
+    space = len(completions) > 1 and all(isinstance(one, str) and one.startswith(" ") for one in completions)
 
     def read(number: int, record: Record) -> Conversation:
         prompt, completion = _cut(record.get("prompt"), prompt_mark), _cut(record.get("completion"), mark)
         if space and isinstance(completion, str):
             completion = completion.removeprefix(" ")
         messages = _join(record, read_turns(prompt, "user"), read_turns(completion, "assistant"))
-        return Conversation(number, messages, as_text(record.get("id")))
+        return Conversation(number, messages, read_thread(record))
 
-    return read_all(records, problems, read, lambda record: record.get("label") in (False, 0))
+    return read_all(records, problems, read, lambda record: is_marked(record) or record.get("label") in (0, "0"))
 
 
 def _join(record: Record, prompt: Sequence[Message], completion: Sequence[Message]) -> list[Message]:

@@ -9,10 +9,11 @@ from gateway.conversations.formats.turns import (
     read_history,
     read_system,
     read_text,
+    read_thread,
     read_turns,
     trim_turns,
 )
-from gateway.conversations.records import Record, as_list, as_text
+from gateway.conversations.records import Record, as_list
 from training.dataset import Message
 
 __all__ = ["read_alpaca", "read_sharegpt"]
@@ -38,7 +39,7 @@ def read_sharegpt(text: str) -> Import:
 
 def _read(text: str, list_turns: Callable[[Record], Iterable[Message]]) -> Import:
     def read(number: int, record: Record) -> Conversation:
-        return Conversation(number, trim_turns(list(list_turns(record))), as_text(record.get("id")))
+        return Conversation(number, trim_turns(list(list_turns(record))), read_thread(record))
 
     return read_each(text, read)
 
@@ -48,7 +49,7 @@ def _read_alpaca_turns(record: Record) -> Iterator[Message]:
     reply = read_text(record, "output", "response")
     if not question and not more:
         raise UnusableRecord("It has neither `instruction` nor `input`.")
-    yield from read_system(record, "system")
+    yield from read_system(record, "system", "system_prompt")
     yield from read_history(record)
     yield Message("user", "\n\n".join(filter(None, (question, more))))
     if reply:
@@ -56,5 +57,5 @@ def _read_alpaca_turns(record: Record) -> Iterator[Message]:
 
 
 def _read_sharegpt_turns(record: Record) -> Iterator[Message]:
-    yield from read_system(record, "system")
+    yield from read_system(record, "system", "system_prompt")
     yield from read_turns(next(filter(None, (as_list(record.get(name)) for name in _LISTS)), None), "user")

@@ -12,9 +12,10 @@ from gateway.conversations.formats.turns import (
     read_history,
     read_system,
     read_text,
+    read_thread,
     read_turns,
 )
-from gateway.conversations.records import Record, as_text
+from gateway.conversations.records import Record
 from training.dataset import Message
 from training.preference_rows import read_preference_rows
 
@@ -43,7 +44,7 @@ def _read_record(number: int, record: Record) -> Conversation:
     context = [message for message in _read_context(record) if message not in before] + before
     if not context:
         raise UnusableRecord(_NO_PROMPT)
-    return read_pair(number, as_text(record.get("id")), context, better[len(before) :], worse[len(before) :])
+    return read_pair(number, read_thread(record), context, better[len(before) :], worse[len(before) :])
 
 
 def _read_context(record: Record) -> list[Message]:

@@ -153,10 +153,11 @@ def _drop_nulls(value: Any) -> Any:
 def _read_csv(text: str, columns: Mapping[str, str]) -> Import:
     """Read a table of columns, or one that has the members of rows of texts, such as Alpaca's."""
     rows, problems = load_csv(text)
-    recognised = next((name for row in rows[:_LOOKED_AT] if (name := _recognise(row))), None)
+    records = [{name.strip().casefold(): cell for name, cell in row.items()} for row in rows]
+    recognised = next((name for record in records[:_LOOKED_AT] if (name := _recognise(record))), None)
     if columns or recognised not in _ROWS_OF_TEXTS:
         return read_table(list(enumerate(rows, 1)), columns, problems)
-    content = FORMATS[recognised].read(msgspec.json.encode(rows), {})
+    content = FORMATS[recognised].read(msgspec.json.encode(records), {})
     faults = {problem.row: problem for problem in (*content.problems, *problems)}
     return Import(content.conversations, [faults[row] for row in sorted(faults)], content.omitted)
 

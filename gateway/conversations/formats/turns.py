@@ -9,12 +9,17 @@ from gateway.conversations.records import ROW_LISTS, Record, as_dict, as_list, a
 from training.dataset import Message, Problem
 
 __all__ = [
+    "BAD",
+    "TOOLS",
     "UnusableRecord",
+    "has_tools",
+    "is_marked",
     "read_all",
     "read_each",
     "read_history",
     "read_system",
     "read_text",
+    "read_thread",
     "read_turn_text",
     "read_turns",
     "trim_turns",
@@ -31,8 +36,11 @@ _SWITCHES = ("weight", "train", "loss")
 """Members of a turn by which trainers leave it out of what is learnt, with 0 or false."""
 _PARTLY = ("train_detail", "training_detail")
 """Members of a turn by which Axolotl learns parts of it."""
-_BAD = "replies that are marked as bad (`label`: false)"
+_THREADS = ("conversation", "conversation_id", "thread_id", "ticket_id", "id")
+BAD = "replies that are marked as bad (`label`: false)"
+TOOLS = "It has tools, and rows with tools can't be trained on. Leave them out."
 _CALLS = ("tool_calls", "function_call", "functionCall", "functionResponse", "toolUse", "toolResult")
+_TOOLS_TEXT = re.compile(r"\s*[\[{]\s*[^\s\]}]")
 _TRANSCRIPT = re.compile(r"(?:^|\n\n)(Human|Assistant):[ \t]*")
 """The turns of one text, as Anthropic's older prompts and data sets write them."""
 
@@ -46,16 +54,22 @@ def read_each(text: str, read: Callable[[int, Record], Conversation]) -> Import:
     return read_all(*read_records(text, ROW_LISTS), read)
 
 
-def _is_marked(record: Record) -> bool:
+def is_marked(record: Mapping[str, Any]) -> bool:
     """Tell whether a row's reply is one of KTO's that aren't to be learnt; 0 may be a class of anything."""
-    return any(record.get(name) is False for name in ("label", "kto_tag"))
+    return any(str(record.get(name)).strip().casefold() == "false" for name in ("label", "kto_tag"))
+
+
+def has_tools(record: Mapping[str, Any]) -> bool:
+    """Tell whether a row has tools, of which its reply may be a call: some, or JSON of some in a text."""
+    values = (record.get("tools"), record.get("functions"))
+    return any(_TOOLS_TEXT.match(value) if isinstance(value, str) else value for value in values)
 
 
 def read_all(
     records: Iterable[tuple[int, Record]],
     problems: Sequence[Problem],
     read: Callable[[int, Record], Conversation],
-    is_bad: Callable[[Record], bool] = _is_marked,
+    is_bad: Callable[[Record], bool] = is_marked,
 ) -> Import:
     """Read records that were split already, as `read_each` does; those that `is_bad` tells are left out."""
     conversations: list[Conversation] = []
@@ -66,12 +80,12 @@ def read_all(
             bad += 1
             continue
         try:
-            if any(record.get(name) not in (None, "", "[]", [], {}) for name in ("tools", "functions")):
-                raise UnusableRecord("It has tools, and rows with tools can't be trained on. Leave them out.")
+            if has_tools(record):
+                raise UnusableRecord(TOOLS)
             conversations.append(read(number, record))
         except UnusableRecord as error:
             faults.append(Problem(number, str(error)))
-    return Import(conversations, sorted(faults, key=lambda problem: problem.row), {_BAD: bad} if bad else {})
+    return Import(conversations, sorted(faults, key=lambda problem: problem.row), {BAD: bad} if bad else {})
 
 
 def read_turns(value: Any, role: Role) -> list[Message]:
@@ -135,6 +149,11 @@ def read_text(record: Record, *names: str) -> str:
         if record.get(name) not in (None, text, []):
             raise UnusableRecord(f"Its `{name}` is no text.")
     return ""
+
+
+def read_thread(record: Record) -> str:
+    """Return the thread that a record names, under the names that a table's column of it may have; "" for none."""
+    return next(filter(None, (as_text(record.get(name)) for name in _THREADS)), "")
 
 
 def read_history(record: Record) -> list[Message]:

@@ -226,6 +226,8 @@ def test_a_row_with_more_cells_than_the_header_is_a_problem_and_not_cut() -> Non
     ("header", "cells", "turns"),
     [
         ("instruction,input,output", "Shorten.,Long.,L.", [("user", "Shorten.\n\nLong."), ("assistant", "L.")]),
+        ("Instruction, Input,Output", "Shorten.,Long.,L.", [("user", "Shorten.\n\nLong."), ("assistant", "L.")]),
+        ("instruction,output,system_prompt", "A?,B.,C", [("system", "C"), ("user", "A?"), ("assistant", "B.")]),
         ("prompt,chosen,rejected", "Why?,So.,Yo.", [("user", "Why?"), ("assistant", "So.")]),
     ],
 )

@@ -191,6 +191,15 @@ def test_marks_that_all_texts_of_older_rows_end_with_are_no_words(end: str, stop
     assert texts == ["Is it called ###", "Yes.", "b", "END"], "what one row ends with is its own"
 
 
+@pytest.mark.parametrize("lack", [{"prompt": "Why? ->"}, {"completion": " So. END"}, {"prompt": None}])
+def test_a_row_that_lacks_a_text_leaves_the_others_no_mark(lack: dict[str, str | None]) -> None:
+    rows = [{"prompt": f"{word}? ->", "completion": f" {word}. END"} for word in ("One", "Two")]
+    _, content = read_conversations(json.dumps([*rows, lack]).encode())
+    texts = [message.text for one in content.conversations for message in one.messages]
+    assert texts == ["One?", "One.", "Two?", "Two."]
+    assert [problem.row for problem in content.problems] == [3]
+
+
 def test_replies_that_are_marked_as_bad_are_left_out() -> None:
     rows = [{"prompt": "Q?", "completion": f"{label}.", "label": label} for label in (True, False)]
     _, content = read_conversations("\n".join(map(json.dumps, rows)).encode())
@@ -248,6 +257,7 @@ TURNS = [{"from": "human", "value": "Q?"}, {"from": "gpt", "value": "A."}]
         ({"prompt": "Q?", "chosen": " ", "rejected": "A."}, "Its chosen isn't one"),
         ({"conversations": TURNS, "tools": '[{"name": "f"}]'}, "tools"),
         ({"instruction": "Q?", "output": "A.", "tools": [{"name": "f"}]}, "tools"),
+        ({"question": "Q?", "answer": "A.", "tools": [{"name": "f"}]}, "tools"),
         ({"conversations": [TURNS[0], {**TURNS[1], "train_detail": [{"begin_offset": 0}]}]}, "parts are learnt"),
         ({"instruction": "Q?", "input": ["x"], "output": "A."}, "Its `input` is no text"),
         ({"instruction": "Q?", "output": False}, "Its `output` is no text"),
@@ -271,6 +281,7 @@ def test_rows_that_cannot_be_learnt_say_why_in_the_words_of_their_format(record:
         {"conversations": TURNS},
         {"instruction": "Q?", "output": "A."},
         {"messages": [{"role": "user", "content": "Q?"}, {"role": "assistant", "content": "A."}]},
+        {"question": "Q?", "answer": "A."},
     ],
 )
 def test_rows_of_any_format_that_are_marked_as_bad_are_left_out_and_counted(
@@ -280,6 +291,29 @@ def test_rows_of_any_format_that_are_marked_as_bad_are_left_out_and_counted(
     _, content = read_conversations(json.dumps([{**good, **mark}, good, {**row, "label": 0}]).encode())
     assert [one.number for one in content.conversations] == [2, 3], "a class of something is no mark"
     assert (content.problems, list(content.omitted.values())) == ([], [1])
+
+
+@pytest.mark.parametrize("header", ["prompt,completion,label", "question,answer,kto_tag", "instruction,output,Label"])
+def test_rows_of_a_table_that_are_marked_as_bad_are_left_out_and_counted(header: str) -> None:
+    table = f"{header}\nQ?,Bad.,False\nQ?,Good.,True\nQ?,Bad.,false\n"
+    _, content = read_conversations(table.encode())
+    assert [one.replies for one in content.conversations] == [["Good."]]
+    assert (content.problems, list(content.omitted.values())) == ([], [2])
+
+
+def test_a_label_of_a_row_per_message_says_nothing_of_the_reply() -> None:
+    _, content = read_conversations(b"id,role,text,label\n1,user,Q?,false\n1,agent,A.,false\n")
+    assert ([one.replies for one in content.conversations], content.omitted) == ([["A."]], {})
+
+
+@pytest.mark.parametrize(
+    "record",
+    [{"instruction": "Q?", "output": "A."}, {"prompt": "Q?", "completion": "A."}, {"prompt": "Q?", "chosen": "A."}],
+)
+def test_a_row_says_its_thread_under_the_names_of_a_tables_column(record: dict[str, str]) -> None:
+    rows = [{**record, "rejected": "B.", "id": number, "ticket_id": "T-7"} for number in (1, 2)]
+    _, content = read_conversations(json.dumps(rows).encode())
+    assert [one.id for one in content.conversations] == ["T-7", "T-7"]
 
 
 def test_messages_that_say_which_of_them_are_learnt_are_read_so() -> None:
@@ -298,7 +332,7 @@ def test_the_history_of_a_preference_is_its_first_turns_and_what_is_blank_in_one
 
 
 def test_no_tools_beside_turns_are_none() -> None:
-    rows = [{"conversations": TURNS, "tools": tools} for tools in ("[]", "", None, [])]
+    rows = [{"conversations": TURNS, "tools": tools} for tools in ("[]", "{ }", "", "null", None, [], False)]
     assert len(read(rows)[1]) == len(rows)
 
 
