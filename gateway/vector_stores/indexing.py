@@ -167,16 +167,14 @@ class Indexer:
             JobDelayed: The retriever is away, or this is no longer the job's turn.
             JobCancelled: The job was cancelled meanwhile.
         """
-        await self._roll_back(claim, turn)
-        try:
-            result = await self._ingest(claim, turn, turn.writer, document, version)
-        except RetrieverUnavailable as error:
-            # It was there a moment ago: maybe this document kills it. So this counts as an attempt, unlike a restart.
-            raise RuntimeError(f"the retriever went away while it read the document: {error}") from error
+        await self._try(self._roll_back(turn, turn.writer))
+        failpoint(f"{claim.kind}-rolled-back")
+        result = await self._ingest_or_wait(claim, turn, turn.writer, document, version)
         failpoint(f"{claim.kind}-written")
         if turn.mirror is None:
             return IngestedVersion(result)
         try:
+            await self._roll_back(turn, turn.mirror)
             mirror = await self._ingest(claim, turn, turn.mirror, document, version)
         except RetrieverError as error:
             _log.warning("second_index_not_written", store=turn.store.id, reason=str(error))
@@ -194,18 +192,27 @@ class Indexer:
         """
         if turn.mirror is None:
             raise JobDelayed("the retriever of the second index is away")
-        await self._roll_back(claim, turn)
-        try:
-            result = await self._ingest(claim, turn, turn.mirror, document, version)
-        except RetrieverUnavailable as error:
-            raise RuntimeError(f"the retriever went away while it read the document: {error}") from error
+        for writer in (turn.writer, turn.mirror):
+            await self._try(self._roll_back(turn, writer))
+        failpoint(f"{claim.kind}-rolled-back")
+        result = await self._ingest_or_wait(claim, turn, turn.mirror, document, version)
         failpoint(f"{claim.kind}-written")
         return result.chunker or turn.mirror_chunkers[0]
 
-    async def _roll_back(self, claim: Claim, turn: StoreTurn) -> None:
-        for writer in filter(None, (turn.writer, turn.mirror)):
-            await self._try(self._retriever.rollback(claim.tenant, turn.store.id, turn.index_epoch, writer))
-        failpoint(f"{claim.kind}-rolled-back")
+    async def _roll_back(self, turn: StoreTurn, writer: Writer) -> None:
+        await self._retriever.rollback(turn.store.tenant_id, turn.store.id, turn.index_epoch, writer)
+
+    async def _ingest_or_wait(
+        self, claim: Claim, turn: StoreTurn, writer: Writer, document: DocumentRow, version: DocumentVersionRow
+    ) -> IngestResult:
+        """Write to an index that the job can't do without."""
+        try:
+            return await self._ingest(claim, turn, writer, document, version)
+        except IndexUnavailable as error:
+            raise JobDelayed(str(error)) from error
+        except RetrieverUnavailable as error:
+            # It was there a moment ago: maybe this document kills it. So this counts as an attempt, unlike a restart.
+            raise RuntimeError(f"the retriever went away while it read the document: {error}") from error
 
     async def _ingest(
         self, claim: Claim, turn: StoreTurn, writer: Writer, document: DocumentRow, version: DocumentVersionRow
@@ -217,7 +224,7 @@ class Indexer:
         request = self._make_request(turn, writer, document, version, urgent=claim.payload.get("urgent", False))
         try:
             return await self._retriever.ingest(request, progress=stop_if_cancelled)
-        except (IndexChanged, IndexUnavailable, StaleWriter) as error:
+        except (IndexChanged, StaleWriter) as error:
             raise JobDelayed(str(error)) from error
 
     async def read_ahead(self, turn: StoreTurn, next_: Sequence[tuple[DocumentRow, DocumentVersionRow]]) -> None:

@@ -179,6 +179,22 @@ async def test_a_second_index_that_was_away_is_brought_back_into_step(
     assert sorted(await kestrel.search(store, "warranty")) == sorted(expected)
 
 
+@pytest.mark.parametrize("call", ["describe", "rollback", "ingest"])
+async def test_a_document_never_waits_for_the_server_of_the_second_index(
+    gateway: Gateway, kestrel: Client, index: FakeRetriever, second: FakeRetriever, call: str
+) -> None:
+    store = await fill(kestrel)
+    move = await Move.begin(gateway)
+    await settle(gateway, kestrel)
+    second.fail(call, 10**6, "index_unavailable")
+    await kestrel.put(store, "k2.md", "The warranty of the k2 is 20 months.")
+    await kestrel.settle()
+    assert (await kestrel.get(store, "k2.md"))["status"] == "completed"
+    del second.before[call]
+    await settle(gateway, kestrel)
+    assert (await move.get())["ready"]
+
+
 async def test_a_document_that_the_target_cannot_read_stops_the_swap_until_it_is_replaced(
     gateway: Gateway, kestrel: Client, index: FakeRetriever, second: FakeRetriever
 ) -> None:
