@@ -1,6 +1,6 @@
 """The landmarks of a page: where its content is."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from lxml import etree as _etree  # pyright: ignore[reportAttributeAccessIssue, reportUnknownVariableType]
@@ -12,8 +12,8 @@ __all__ = ["Landmarks"]
 etree: Any = _etree  # pyright: ignore[reportUnknownVariableType]
 """lxml is compiled and comes without types."""
 
-_AROUND = frozenset(("aside", "footer", "header"))
-_SECTIONS = frozenset(("article", "aside", "blockquote", "body", "figure", "main", "section", "td"))
+_BESIDE = frozenset(("aside", "footer"))
+_AROUND = _BESIDE | {"header"}
 
 
 class Landmarks:
@@ -25,31 +25,19 @@ class Landmarks:
     """
 
     def __init__(self, root: Any) -> None:
-        self.parts, mains = _find_content(root)
-        title = next((title for main in mains if (title := main.find(".//h1")) is not None), None)
-        titled = frozenset([*mains, *(() if title is None else title.iterancestors())])
-        self._footers = frozenset(footer for main in mains for footer in _find_footers(main, titled))
+        self.parts, self._titled = _find_content(root)
 
     def is_footer(self, element: Any) -> bool:
-        """Tell whether an element is the footer of the content: of `main`, or of what its title stands in."""
-        return element in self._footers
+        """Tell whether an element is the footer of the content: of `main`, or of what the one title stands in.
+
+        Others, such as those of cards, have prices in them.
+        """
+        return element.tag == "footer" and element.getparent() in self._titled
 
 
-def _find_footers(main: Any, titled: frozenset[Any]) -> Iterator[Any]:
-    """Find the footers whose next section above is one of these."""
-    sections: list[Any] = []
-    for event, element in etree.iterwalk(main, events=("start", "end")):
-        if element.tag in _SECTIONS or _is_main(element):
-            if event == "start":
-                sections.append(element)
-            else:
-                sections.pop()
-        elif event == "start" and element.tag == "footer" and sections[-1] in titled:
-            yield element
-
-
-def _find_content(root: Any) -> tuple[list[Any], list[Any]]:
-    """Return the parts that are a page's content, and its `main` elements, if it uses them for that.
+def _find_content(root: Any) -> tuple[list[Any], frozenset[Any]]:
+    """Return the parts that are a page's content, and its `main` elements with what is around their title, if it uses
+    them for that.
 
     It doesn't where more text is beside them than in them, and in no header, footer or aside.
     """
@@ -64,14 +52,29 @@ def _find_content(root: Any) -> tuple[list[Any], list[Any]]:
         return element.tag in _AROUND
 
     if root.find(".//main") is None and root.find(".//*[@role='main']") is None:
-        return [root], []
+        return [root], frozenset()
     beside = _count_characters(root, leave_out)
     if sum(_count_characters(main, is_hidden) for main in mains) <= beside:
-        return [root], []
-    title = None if any(main.find(".//h1") is not None for main in mains) else root.find(".//h1")
-    if title is None or any(map(is_hidden, (title, *title.iterancestors()))):
-        return mains, mains
-    return [title, *mains], mains
+        return [root], frozenset()
+    titles = [title for main in mains for title in _list_titles(main)]
+    if not titles:
+        return [*_list_titles(root, mains[0])[-1:], *mains], frozenset(mains)
+    return mains, frozenset(mains).union(titles[0].iterancestors() if len(titles) == 1 else ())
+
+
+def _list_titles(part: Any, end: Any = None) -> list[Any]:
+    """List the headings of the first level that a page shows in a part, up to an element."""
+    titles: list[Any] = []
+    walk = etree.iterwalk(part, events=("start",))
+    for _, element in walk:
+        if element is end:
+            break
+        hidden = is_hidden(element) or element.tag in _BESIDE
+        if hidden or element.tag == "h1":
+            walk.skip_subtree()
+        if element.tag == "h1" and not hidden and _count_characters(element, is_hidden):
+            titles.append(element)
+    return titles
 
 
 def _count_characters(part: Any, leave_out: Callable[[Any], bool]) -> int:

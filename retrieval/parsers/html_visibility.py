@@ -23,6 +23,13 @@ _NO_TEXT_CLASSES = frozenset(
 """The same by an element's role, or by its class or id, as the generators of pages write them: ways to other pages and
 on this one, questions whether a page helped, wikis' links to edit a section."""
 
+_NAMED_BY_ID = frozenset(("aside", "div", "ol", "p", "ul"))
+_SECTIONS = frozenset(("document", "section"))
+"""Headings and sections, which generators may write as `div` with these classes, have their ids of their titles: one on
+breadcrumbs is called so."""
+_WHOLE = frozenset(("body", "html", "main"))
+"""Elements whose classes may say what is on the page."""
+
 _UNSHOWN = frozenset("template canvas object textarea datalist dialog".split())
 """Elements with text that a page shows only by a script, or when somebody asks for it."""
 
@@ -75,8 +82,9 @@ def _is_unshown(element: Any) -> bool:
 def _is_navigation(element: Any) -> bool:
     if element.get("role", "").strip().lower() in _NO_TEXT_ROLES:
         return True
-    names = (*element.get("class", "").split(), element.get("id"))
-    return element.tag != "body" and not _NO_TEXT_CLASSES.isdisjoint(names)  # "body" may say what is on the page
+    classes = set(element.get("class", "").split())
+    names = {element.get("id")} if element.tag in _NAMED_BY_ID and classes.isdisjoint(_SECTIONS) else set[str]()
+    return element.tag not in _WHOLE and not _NO_TEXT_CLASSES.isdisjoint(classes | names)
 
 
 def _opens_text(button: Any) -> bool:

@@ -38,6 +38,7 @@ def test_what_stands_around_the_main_part_of_a_page_is_left_out(body: str) -> No
         "<search>{}</search>",
         "<div role='dialog' aria-label='Cookies'>We use cookies.</div>",
         "<ol id='breadcrumbs'><li>Home</li></ol>",
+        "<p id='breadcrumbs'>Home » Warranty</p>",
         "<div class='row print:hidden'>Was this helpful?</div>",
         "<div class='d-print-none'>Was this helpful?</div>",
         "<div id='toc' class='toc2'><b>Contents</b>{}</div>",
@@ -60,6 +61,21 @@ def test_the_classes_of_a_body_say_what_is_on_the_page_and_hide_nothing() -> Non
 
 
 @pytest.mark.parametrize(
+    "page",
+    [
+        "<h1 id='breadcrumbs'>Warranty</h1>{}",
+        "<section id='breadcrumbs'><h1>Warranty</h1>{}</section>",
+        "<div id='toc' class='section'><h1>Warranty</h1>{}</div>",
+        "<div id='toc' class='document'><h1>Warranty</h1>{}</div>",
+        "<main id='table-of-contents' class='toc'><h1>Warranty</h1>{}</main>",
+        "<h1>Warranty</h1><dl><dt id='toc'>{}</dt></dl>",
+    ],
+)
+def test_a_page_on_what_navigation_is_called_stays(page: str) -> None:
+    assert parse(page.format("It lasts.")).text == "# Warranty\n\nIt lasts."
+
+
+@pytest.mark.parametrize(
     "body",
     [
         "<main>{}<footer>Posted in News</footer></main>",
@@ -76,6 +92,20 @@ def test_other_footers_of_the_main_part_stay() -> None:
     assert page.text == f"{TEXT}\n\nK2\n\n49 €\n\nSo.\n\nAnn"
 
 
+@pytest.mark.parametrize(
+    "card",
+    [
+        "<article><h1>K2</h1><footer>49 €</footer></article><article><h1>K7</h1><footer>59 €</footer></article>",
+        "<h1>Prices</h1><div><p>K2</p><footer>49 €</footer></div><div><p>K7</p><footer>59 €</footer></div>",
+        "<h1>Prices</h1><ul><li>K2<footer>49 €</footer></li><li>K7<footer>59 €</footer></li></ul>",
+    ],
+)
+def test_the_footers_of_cards_stay(card: str) -> None:
+    text = parse(f"<main>{card}<footer>Was it helpful?</footer></main>").text
+    assert all(word in text for word in ("K2", "49 €", "K7", "59 €"))
+    assert "helpful" not in text
+
+
 def test_asides_and_headers_in_the_main_part_stay() -> None:
     page = parse("<main><header><h1>Warranty</h1><p>Short.</p></header><aside>Note: no heat.</aside></main>")
     assert page.text == "# Warranty\n\nShort.\n\nNote: no heat."
@@ -85,6 +115,21 @@ def test_the_title_of_a_page_stays_where_it_stands_outside_of_the_main_part() ->
     page = parse("<header><h1>Warranty</h1><p>ACME</p></header><main><p>It lasts 19 months.</p></main>")
     assert page.text == "# Warranty\n\nIt lasts 19 months."
     assert parse("<nav><h1>ACME</h1></nav><main>It lasts.</main>").text == "It lasts."
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "<nav><h1>ACME</h1></nav>",
+        "<h1><img src='acme.svg' alt='ACME'></h1>",
+        "<h1>ACME</h1>",
+        "<aside><h1>Sale</h1></aside>",
+    ],
+)
+def test_the_title_is_what_is_shown_last_before_the_main_part(header: str) -> None:
+    body = f"<header>{header}</header><div><h1>Warranty</h1></div><main>It lasts.</main><footer><h1>News</h1></footer>"
+    assert parse(body).text == "# Warranty\n\nIt lasts."
+    assert parse("<main>It lasts.</main><footer><h1>News</h1></footer>").text == "It lasts."
 
 
 @pytest.mark.parametrize(
