@@ -15,7 +15,7 @@ from retrieval.backends import KeywordVector, Point
 from retrieval.backends import remote as remote_module
 from retrieval.backends.qdrant_server import QdrantServer, QdrantUnusable
 from retrieval.backends.remote import CHANGE_SECONDS, RemoteBackend
-from retrieval.errors import RetrieverFailed, RetrieverUnavailable
+from retrieval.errors import IndexUnavailable, RetrieverFailed, RetrieverUnavailable
 from retrieval.visibility import show_store
 
 pytestmark = pytest.mark.model
@@ -134,9 +134,11 @@ async def test_a_server_with_tls_is_known_by_the_certificates_that_are_given(tmp
 @pytest.mark.parametrize(
     ("status", "error", "reason"),
     [
-        (403, RetrieverFailed, "refuses the API key"),
-        (503, RetrieverUnavailable, "can't answer now"),
-        (500, RetrieverFailed, "answered with 500"),
+        (400, RetrieverFailed, "answered with 400"),
+        (403, IndexUnavailable, "refuses the API key"),
+        (429, IndexUnavailable, "429 Too Many Requests"),
+        (500, IndexUnavailable, "can't answer now"),
+        (503, IndexUnavailable, "can't answer now"),
     ],
 )
 async def test_a_refusal_is_an_error_that_says_which(
