@@ -1,26 +1,15 @@
 """The commands in one place, and the one place where expected errors become exit statuses."""
 
+import gc
+import importlib
 import importlib.metadata
+from functools import cache
 from typing import Annotated, Any
 
 import typer
+import typer.main
 from typer.core import TyperGroup
 
-from gateway.cli.advise import advise
-from gateway.cli.backup import backup, restore
-from gateway.cli.chat import chat
-from gateway.cli.demo import demo
-from gateway.cli.diagnose import diagnose
-from gateway.cli.docs import docs
-from gateway.cli.doctor.command import doctor
-from gateway.cli.eval import evaluations
-from gateway.cli.gate import gate
-from gateway.cli.import_openai import imports
-from gateway.cli.serve import serve, worker
-from gateway.cli.sources import sources
-from gateway.cli.storage import storage
-from gateway.cli.styles import styles
-from gateway.cli.up import up
 from gateway.client import AmbiguousName, ClientError, GatewayError, GatewayUnreachable
 from gateway.settings import SettingsError
 from gateway.terminal import CommandError, Exit, print_text, say
@@ -30,7 +19,36 @@ __all__ = ["app", "choose_exit_status", "main"]
 _BY_HTTP_STATUS = {401: Exit.DENIED, 403: Exit.DENIED, 404: Exit.NOT_FOUND, 409: Exit.CONFLICT, 503: Exit.UNREACHABLE}
 
 
+# By name → module and attribute. A command imports what itself needs: all of them together need seconds of a core.
+_COMMANDS = {
+    "up": "gateway.cli.up:up",
+    "demo": "gateway.cli.demo:demo",
+    "doctor": "gateway.cli.doctor.command:doctor",
+    "chat": "gateway.cli.chat:chat",
+    "advise": "gateway.cli.advise:advise",
+    "docs": "gateway.cli.docs:docs",
+    "eval": "gateway.cli.eval:evaluations",
+    "gate": "gateway.cli.gate:gate",
+    "import": "gateway.cli.import_openai:imports",
+    "sources": "gateway.cli.sources:sources",
+    "styles": "gateway.cli.styles:styles",
+    "diagnose": "gateway.cli.diagnose:diagnose",
+    "storage": "gateway.cli.storage:storage",
+    "backup": "gateway.cli.backup:backup",
+    "restore": "gateway.cli.backup:restore",
+    "serve": "gateway.cli.serve:serve",
+    "worker": "gateway.cli.serve:worker",
+}
+
+
 class _Commands(TyperGroup):
+    def __init__(self, **attrs: Any) -> None:
+        super().__init__(**attrs)
+        self.commands: Any = dict.fromkeys(_COMMANDS)  # names to list and to suggest
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        return _load_command(cmd_name) if cmd_name in _COMMANDS else None
+
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
@@ -80,23 +98,22 @@ def _root(
     """Take the options that come before a command."""
 
 
-app.command()(up)
-app.command()(demo)
-app.command()(doctor)
-app.command()(chat)
-app.command()(advise)
-app.add_typer(docs, name="docs")
-app.add_typer(evaluations, name="eval")
-app.command()(gate)
-app.add_typer(imports, name="import")
-app.add_typer(sources, name="sources")
-app.add_typer(styles, name="styles")
-app.command()(diagnose)
-app.command()(storage)
-app.command()(backup)
-app.command()(restore)
-app.command()(serve)
-app.command()(worker)
+@cache
+def _load_command(name: str) -> Any:
+    module, attribute = _COMMANDS[name].split(":")
+    # Nothing of what is imported is garbage, and to look for some is a fifth of a command's start.
+    gc.disable()
+    try:
+        target = getattr(importlib.import_module(module), attribute)
+    finally:
+        gc.enable()
+    if not isinstance(target, typer.Typer):
+        single = typer.Typer(add_completion=False)
+        single.command(name)(target)
+        target = single
+    command = typer.main.get_command(target)
+    command.name = name
+    return command
 
 
 def main() -> None:

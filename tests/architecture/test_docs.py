@@ -147,11 +147,12 @@ def test_every_command_and_option_is_documented() -> None:
 
 
 def _commands(command: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
-    inner = getattr(command, "commands", {})
-    if not inner:
+    if not hasattr(command, "list_commands"):
         yield path, command
-    for name, one in inner.items():
-        yield from _commands(one, (*path, name))
+        return
+    context = typer.Context(command)
+    for name in command.list_commands(context):
+        yield from _commands(command.get_command(context, name), (*path, name))
 
 
 def test_every_exit_status_is_documented() -> None:

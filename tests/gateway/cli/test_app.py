@@ -37,12 +37,29 @@ async def test_the_version_is_the_packages() -> None:
     assert done.stdout == f"braid {importlib.metadata.version('braid-gateway')}\n"
 
 
-async def test_garbage_is_looked_for_once_everything_is_imported() -> None:
-    program = "import gc\nbefore = gc.get_stats()[2]['collections']\nimport gateway.cli\n"
-    program += "print(gc.isenabled(), gc.get_stats()[2]['collections'] - before)"
+async def list_modules(program: str) -> list[str]:
+    program += "\nimport gc, sys\nprint(gc.isenabled(), *sys.modules)"
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", program, stdout=asyncio.subprocess.PIPE)
     output, _ = await process.communicate()
-    assert output.decode().split() == ["True", "0"]
+    enabled, *modules = output.decode().split()
+    assert enabled == "True"
+    return modules
+
+
+async def test_a_command_imports_no_other() -> None:
+    alone = await list_modules("import gateway.cli")
+    assert not {"gateway.cli.docs", "gateway.cli.up", "fastapi", "sqlalchemy"} & {*alone}
+    program = "from gateway.cli.app import app\nfrom typer.testing import CliRunner\n"
+    program += "assert CliRunner().invoke(app, ['docs', '--help']).exit_code == 0"
+    modules = await list_modules(program)
+    assert "gateway.cli.docs" in modules
+    assert not {"gateway.cli.up", "gateway.cli.styles", "gateway.cli.demo"} & {*modules}
+
+
+async def test_an_unknown_command_says_which_there_are() -> None:
+    result = await run("dcos")
+    assert result.exit_code == Exit.USAGE
+    assert "Did you mean 'docs'" in " ".join(result.output.split())
 
 
 async def test_without_a_command_the_commands_are_listed() -> None:
