@@ -13,7 +13,7 @@ from gateway.engines.hardware import Hardware
 from gateway.settings import Settings
 from gateway.stack.base_model import prepare_base_model
 from gateway.stack.children import make_children, make_retriever
-from gateway.stack.first_key import prepare_database, save_profile
+from gateway.stack.first_key import make_first_key, prepare_database
 from gateway.stack.instance import Instance, explain_socket_path, is_free
 from gateway.stack.private_home import keep_private
 from gateway.stack.readiness import wait_until_ready, watch
@@ -74,7 +74,7 @@ def _check_home_and_ports(settings: Settings) -> None:
 async def _run(settings: Settings) -> None:
     hardware = Hardware.detect()
     dtype = "bfloat16" if hardware.cuda or hardware.computes_bfloat16 else "float32"
-    new_key = await prepare_database(settings)
+    await prepare_database(settings)
     async with AsyncExitStack() as stack:
         connections = await stack.enter_async_context(Connections())
         # The retriever loads while the base model is prepared, which takes one core of two.
@@ -90,11 +90,11 @@ async def _run(settings: Settings) -> None:
         for child in children[started:]:
             await stack.enter_async_context(child)
         await wait_until_ready(children, say)
-        _announce(settings, save_profile(settings, new_key), new_key, base.name)
+        _announce(settings, *await make_first_key(settings), base.name)
         await await_each(lambda part: part(), (partial(watch, children, say), second.run))
 
 
-def _announce(settings: Settings, profile: Profile, new_key: str | None, model: str) -> None:
+def _announce(settings: Settings, profile: Profile, has_new_key: bool, model: str) -> None:
     console = open_console()
 
     def line(text: str, **options: Any) -> None:
@@ -102,15 +102,15 @@ def _announce(settings: Settings, profile: Profile, new_key: str | None, model: 
 
     line("")
     line(f"Braid is ready at {profile.url}", style="bold green")
-    if new_key is not None:
-        line(f"Admin key, shown this once: {new_key}")
+    if has_new_key:
+        line(f"Admin key, shown this once: {profile.key}")
         line(f"('braid' commands on this machine find it in {Profile.locate_file(settings.home)})")
     elif profile.key is None:
-        line("The admin key was shown when it was made, and isn't kept here.")
+        line("The admin key was shown when it was made, and isn't kept here. Lost? Set BRAID_ADMIN_KEY to a new one.")
     line("Try it:")
     line(
         f"  curl {profile.url}/v1/chat/completions -H 'content-type: application/json' "
-        f"-H 'authorization: Bearer {new_key or 'YOUR_KEY'}' "
+        f"-H 'authorization: Bearer {profile.key if has_new_key else 'YOUR_KEY'}' "
         f'-d \'{{"model": "{model}", "messages": [{{"role": "user", "content": "Hello!"}}]}}\''
     )
     line("Ctrl-C stops it.")

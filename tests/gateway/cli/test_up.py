@@ -200,13 +200,17 @@ async def test_a_port_in_use_is_a_conflict(environment: dict[str, str]) -> None:
 @pytest.mark.e2e
 async def test_a_retriever_that_cannot_start_is_named_with_its_log(environment: dict[str, str]) -> None:
     python = Path(environment["BRAID_MODEL_PYTHON"])
-    python.write_text(python.read_text().replace("asyncio.run(retrieve(Path(socket)))", "sys.exit('no embedder')"))
+    whole = python.read_text()
+    python.write_text(whole.replace("asyncio.run(retrieve(Path(socket)))", "sys.exit('no embedder')"))
     process = await start(environment)
     _, complaint = await asyncio.wait_for(process.communicate(), 60)
     assert process.returncode == Exit.FAILED
     assert b"The retriever doesn't start" in complaint
     assert b"no embedder" in complaint
     assert b"Traceback" not in complaint
+    python.write_text(whole)
+    async with up(environment) as (_, output):  # no key was made before, which nobody would have seen
+        assert "Admin key, shown this once: sk-braid-" in output
 
 
 @pytest.mark.e2e
