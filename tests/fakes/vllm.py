@@ -408,6 +408,12 @@ def _include_usage(body: dict[str, Any]) -> bool:
     return bool((body.get("stream_options") or {}).get("include_usage"))
 
 
+def _count_tools(body: dict[str, Any]) -> int:
+    """Count the tokens that a template's words for tools take, beside the conversation."""
+    tools = body.get("tools")
+    return len(_tokens.pieces(json.dumps(tools, indent=4))) if tools else 0
+
+
 async def _serve(fake: FakeVllm) -> None:
     async with fake:
         await asyncio.Event().wait()
@@ -427,9 +433,3 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
-
-
-def _count_tools(body: dict[str, Any]) -> int:
-    """Count the tokens that a template's words for tools take, beside the conversation."""
-    tools = body.get("tools")
-    return len(_tokens.pieces(json.dumps(tools, indent=4))) if tools else 0
