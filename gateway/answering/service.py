@@ -174,11 +174,18 @@ class AnsweringService:
                 raise
             try:
                 await generation.connect(lease)
+                lease.note_answer()
                 return
             except (EngineRefused, EngineUnreachable) as error:
                 failure = self._take_failure(lease, adapter, error, tried)
             await generation.disconnect()
-            _log.warning("replica_failed_before_first_byte", answer=generation.trace.id, reason=failure.detail)
+            _log.warning(
+                "replica_failed_before_first_byte",
+                answer=generation.trace.id,
+                replica=lease.replica.name,
+                in_a_row=lease.replica.failed_answers,
+                reason=failure.detail,
+            )
             attempts += not _is_untouched(failure)
         assert failure is not None
         raise failure
@@ -191,13 +198,12 @@ class AnsweringService:
         Raises:
             BraidError: Every replica would have it.
         """
-        if isinstance(error, EngineUnreachable):
-            lease.note_failure(error)
-        elif adapter is not None and error.engine_status == 404:
+        if isinstance(error, EngineRefused) and error.engine_status < 500 and error.engine_status != _TOO_MANY:
+            if adapter is None or error.engine_status != 404:
+                raise explain_refusal(error, self._counter.context) from error
             lease.note_missing_adapter()
             return AdapterNotLoaded(adapter, f"{lease.engine.url} doesn't know it any more")
-        elif error.engine_status < 500 and error.engine_status != _TOO_MANY:
-            raise explain_refusal(error, self._counter.context) from error
+        lease.note_failure(error)
         tried.append(lease.replica)
         return error
 
