@@ -84,18 +84,40 @@ FOLDERS = (
         *((command, "nowhere/report", "no folder nowhere") for command in FILES),
         *((command, "folder", "folder is a folder") for command in FILES),
         *((command, "rows.jsonl/report", "rows.jsonl is a file") for command in FOLDERS),
+        *((command, "/proc/report", "/proc/report can't be written") for command in (*FILES, *FOLDERS)),
+        *((command, "x" * 300, "File name too long") for command in (*FILES, *FOLDERS)),
+        *((command, "full", "full/report.html is a folder") for command in FOLDERS),
     ],
 )
 async def test_a_place_that_cannot_be_written_is_told_before_the_work(
     command: tuple[str, ...], place: str, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "folder").mkdir()
+    (tmp_path / "full" / "report.html").mkdir(parents=True)
     row = '{"messages": [{"role": "user", "content": "How?"}, {"role": "assistant", "content": "So."}]}'
     (tmp_path / "rows.jsonl").write_text(row)
     monkeypatch.setenv("OPENAI_API_KEY", "x")
     done = await run(*command, place)
     assert done.exit_code == Exit.USAGE, done.output
     assert reason in " ".join(done.stderr.replace("\u2502", " ").split())
+
+
+@pytest.mark.parametrize("command", [*FILES, *FOLDERS])
+@pytest.mark.parametrize("place", ["new", "folder/report.json"])
+async def test_a_place_that_can_be_written_is_left_as_it_was_until_there_is_something_to_write(
+    command: tuple[str, ...], place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "report.json").write_text("of before")
+    (tmp_path / "rows.jsonl").write_text("{}")
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    out = place if command in FILES else Path(place).parts[0]
+    done = await run(*command, out)
+    assert done.exit_code != Exit.OK
+    assert "can't be written" not in done.stderr
+    files = {str(file.relative_to(tmp_path)) for file in tmp_path.rglob("*")}
+    assert files == {"folder", "folder/report.json", "rows.jsonl"}
+    assert (tmp_path / "folder" / "report.json").read_text() == "of before"
 
 
 @pytest.mark.parametrize(
