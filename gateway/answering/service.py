@@ -40,7 +40,9 @@ __all__ = ["AnsweringService"]
 _log = structlog.get_logger()
 
 _ATTEMPTS = 2
-_TOO_MANY = 429
+_OF_THE_REQUEST = (400, 413, 422)
+"""Statuses that the same request gets from every engine."""
+
 _ADAPTER_PATIENCE_SECONDS = 10.0
 
 
@@ -198,11 +200,12 @@ class AnsweringService:
         Raises:
             BraidError: Every replica would have it.
         """
-        if isinstance(error, EngineRefused) and error.engine_status < 500 and error.engine_status != _TOO_MANY:
-            if adapter is None or error.engine_status != 404:
-                raise explain_refusal(error, self._counter.context) from error
+        status = error.engine_status if isinstance(error, EngineRefused) else None
+        if adapter is not None and status == 404:
             lease.note_missing_adapter()
             return AdapterNotLoaded(adapter, f"{lease.engine.url} doesn't know it any more")
+        if isinstance(error, EngineRefused) and status in _OF_THE_REQUEST:
+            raise explain_refusal(error, self._counter.context) from error
         lease.note_failure(error)
         tried.append(lease.replica)
         return error

@@ -152,9 +152,19 @@ async def test_an_engine_that_is_well_and_never_answers_is_soon_asked_last(
         assert two.state.pool.replicas[0].ready
 
 
+PAGE = b"<html>Down for maintenance</html>"
+FACES = [
+    faults.body(PAGE, "text/html"),
+    faults.body(b""),
+    faults.body(b"", "text/event-stream"),
+    *map(faults.status, (302, 401, 403, 404)),
+]
+
+
+@pytest.mark.parametrize("face", FACES)
 @pytest.mark.parametrize("stream", [True, False])
-async def test_a_page_of_what_stands_before_an_engine_is_another_replicas_turn(
-    settings: Settings, engine: FakeVllm, stream: bool
+async def test_what_stands_before_an_engine_and_does_not_let_it_answer_is_another_replicas_turn(
+    settings: Settings, engine: FakeVllm, face: faults.Fault, stream: bool
 ) -> None:
     async with (
         FakeVllm() as second,
@@ -162,8 +172,7 @@ async def test_a_page_of_what_stands_before_an_engine_is_another_replicas_turn(
     ):
         await until(lambda: all(replica.ready for replica in two.state.pool.replicas))
         client = await two.tenant("kestrel")
-        page = faults.body(b"<html>Down for maintenance</html>", "text/html")
-        engine.rule = lambda received: page if received.path == CHAT else None
+        engine.rule = lambda received: face if received.path == CHAT else None
         answers = [await client.post(CHAT, json={**ASK, "stream": stream}) for _ in range(2)]
         assert [answer.status_code for answer in answers] == [200, 200]
         assert len(second.requests()) == 2
