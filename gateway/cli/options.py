@@ -19,6 +19,7 @@ __all__ = [
     "Key",
     "Port",
     "Url",
+    "check_key",
     "check_output_file",
     "check_output_folder",
     "find_connection",
@@ -94,7 +95,7 @@ def find_connection(url: str | None, key: str | None, home: Path | None) -> tupl
     url = url or os.environ.get("BRAID_URL")
     key = key or os.environ.get("BRAID_KEY")
     if url and key:
-        return url.rstrip("/"), _check_key(key)
+        return url.rstrip("/"), check_key(key)
     settings = settings_from(home=home)
     profile = Profile.load(settings.home)
     if profile is not None and url in (None, profile.url):
@@ -111,10 +112,10 @@ def find_connection(url: str | None, key: str | None, home: Path | None) -> tupl
             "makes it, and POST /api/keys makes more.",
             Exit.DENIED,
         )
-    return url.rstrip("/"), _check_key(key)
+    return url.rstrip("/"), check_key(key)
 
 
-def _check_key(key: str) -> str:
+def check_key(key: str) -> str:
     """Return a key without blanks around it, such as the end of the line that it was read from."""
     key = key.strip()
     if not key.isascii() or not key.isprintable():

@@ -135,7 +135,7 @@ class RowWriter:
         self._top_k = top_k
         self._least_style = least_style
         self._refused: Counter[str] = Counter()
-        self._written: dict[int, tuple[str, list[RowPassage], str, float]] = {}
+        self._rows: dict[int, tuple[str, list[RowPassage], str, float]] = {}
         self._places = asyncio.Semaphore(_AT_ONCE)
 
     async def write(self, count: int, seed: int, on_progress: Callable[[int], None]) -> None:
@@ -153,12 +153,12 @@ class RowWriter:
             turn, passage, question = one
             row = await self._reply(passage, question, scorer)
             if row is not None:
-                self._written[turn] = row
-                on_progress(len(self._written))
+                self._rows[turn] = row
+                on_progress(len(self._rows))
 
         turn = 0
-        while turn < len(passages) and len(self._written) < count:
-            some = passages[turn : turn + count - len(self._written)]
+        while turn < len(passages) and len(self._rows) < count:
+            some = passages[turn : turn + count - len(self._rows)]
             questions = await await_each(self._ask_question, some)
             fresh = [
                 (number, passage, question)
@@ -172,7 +172,7 @@ class RowWriter:
         """Return what is written by now, in the order that the passages were drawn in."""
         rows: list[Conversation] = []
         scores: list[float] = []
-        for _, (question, evidence, reply, score) in sorted(self._written.items()):
+        for _, (question, evidence, reply, score) in sorted(self._rows.items()):
             messages = [Message("user", question), Message("assistant", reply)]
             rows.append(Conversation(len(rows) + 1, messages, passages=evidence))
             scores.append(round(score, 4))

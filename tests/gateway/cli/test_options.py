@@ -49,6 +49,24 @@ async def test_a_key_that_no_header_can_have_is_told(key: str) -> None:
     assert "Copy the whole of it again" in done.stderr
 
 
+async def test_a_key_of_openai_s_that_no_header_can_have_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-…")
+    done = await run("import", "openai", "export", "--live", *GATEWAY)
+    assert done.exit_code == Exit.DENIED, done.output
+    assert "Copy the whole of it again" in done.stderr
+
+
+@pytest.mark.parametrize("url", ["http://localhost:eight/v1", "localhost:8080/v1"])
+async def test_an_address_of_openai_s_that_can_be_none_is_told_at_once(
+    monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-1\n")
+    monkeypatch.setenv("OPENAI_BASE_URL", url)
+    done = await run("import", "openai", "export", "--live", *GATEWAY)
+    assert done.exit_code == Exit.UNREACHABLE, done.output
+    assert "is no address of an API" in done.stderr
+
+
 @pytest.mark.parametrize("url", ["http://localhost:eight", "http://lo\ncal", "http://xn--ü:1"])
 async def test_an_address_that_can_be_none_is_told(url: str) -> None:
     done = await run("docs", "list", "shelf", "--url", url, "--key", "x")
