@@ -58,8 +58,8 @@ class Generation:
             self._upstream = upstream = await lease.engine.chat(self.trace.composed.body)
             first = await upstream.start()
             # An answer that never began: nobody has seen anything of it.
-            if first.startswith(_ERROR_EVENT) or not _is_answer(upstream, stream=self.trace.question.stream):
-                raise EngineRefused(500, cut_excerpt(first))
+            if not first or first.startswith(_ERROR_EVENT) or not _is_answer(upstream, self.trace.question.stream):
+                raise EngineRefused(upstream.status, cut_excerpt(first), "no answer")
         self.trace.mark_first_byte()
         self._begun = True
 
@@ -198,7 +198,7 @@ class Generation:
         self._answers.put(trace.tenant, record, trace.list_uncounted_segments(), trace.find_uncounted_answer())
 
 
-def _is_answer(answer: Stream, *, stream: bool) -> bool:
+def _is_answer(answer: Stream, stream: bool) -> bool:
     """Tell whether an engine answered, and not what stands before it with a page."""
     kind = "text/event-stream" if stream else "application/json"
     return answer.headers.get("content-type", "").lower().startswith(kind)

@@ -40,7 +40,9 @@ __all__ = ["AnsweringService"]
 _log = structlog.get_logger()
 
 _ATTEMPTS = 2
-_TOO_MANY = 429
+_OF_THE_REQUEST = (400, 413, 422)
+"""Statuses that the same request gets from every engine."""
+
 _ADAPTER_PATIENCE_SECONDS = 10.0
 
 
@@ -174,11 +176,18 @@ class AnsweringService:
                 raise
             try:
                 await generation.connect(lease)
+                lease.note_answer()
                 return
             except (EngineRefused, EngineUnreachable) as error:
                 failure = self._take_failure(lease, adapter, error, tried)
             await generation.disconnect()
-            _log.warning("replica_failed_before_first_byte", answer=generation.trace.id, reason=failure.detail)
+            _log.warning(
+                "replica_failed_before_first_byte",
+                answer=generation.trace.id,
+                replica=lease.replica.name,
+                in_a_row=lease.replica.failed_answers,
+                reason=failure.detail,
+            )
             attempts += not _is_untouched(failure)
         assert failure is not None
         raise failure
@@ -191,13 +200,13 @@ class AnsweringService:
         Raises:
             BraidError: Every replica would have it.
         """
-        if isinstance(error, EngineUnreachable):
-            lease.note_failure(error)
-        elif adapter is not None and error.engine_status == 404:
+        status = error.engine_status if isinstance(error, EngineRefused) else None
+        if adapter is not None and status == 404:
             lease.note_missing_adapter()
             return AdapterNotLoaded(adapter, f"{lease.engine.url} doesn't know it any more")
-        elif error.engine_status < 500 and error.engine_status != _TOO_MANY:
+        if isinstance(error, EngineRefused) and status in _OF_THE_REQUEST:
             raise explain_refusal(error, self._counter.context) from error
+        lease.note_failure(error)
         tried.append(lease.replica)
         return error
 

@@ -13,7 +13,7 @@ from gateway.errors import BadRequest
 from gateway.ids import new_id
 from gateway.openai_format.body import Metadata, ModelName, Name, decode_body, find_conversation
 from gateway.openai_format.bounds import MAX_TOOLS, check_biases, check_format, check_tools
-from gateway.openai_format.choice_subset import narrow_tools
+from gateway.openai_format.choice_subset import find_allowed
 
 __all__ = [
     "ChatCompletionCreate",
@@ -151,8 +151,9 @@ def decode_request(body: bytes, *, grammars: bool = False) -> ChatCompletionCrea
         renew_calls(request.messages)
     check_biases(request.logit_bias)
     request.response_format = check_format(request.response_format, grammars=grammars)
-    request.tools, request.tool_choice = narrow_tools(request.tools, request.tool_choice)
-    request.tools = check_tools(request.tools, request.tool_choice, grammars=grammars)
+    allowed, request.tool_choice = find_allowed(request.tools, request.tool_choice)
+    tools = check_tools(request.tools, request.tool_choice, grammars=grammars)
+    request.tools = tools and [tools[place] for place in allowed]
     if request.tools is None:
         request.tool_choice = request.parallel_tool_calls = None
     if request.stop is not None:  # an empty sequence stops nothing, and engines refuse it

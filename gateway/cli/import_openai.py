@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli.options import AsJson, Home, Key, Url, check_output_folder, find_connection
+from gateway.cli.options import AsJson, Home, Key, Url, check_key, check_output_folder, find_connection
 from gateway.client import Client
 from gateway.evaluation.estimate import Estimate
 from gateway.openai_import.destination import Destination
@@ -108,6 +108,7 @@ async def _download(folder: Path) -> list[str]:
     key = os.environ.get("OPENAI_API_KEY")
     if not key:
         raise CommandError("--live takes a key of OpenAI's from OPENAI_API_KEY, which isn't set.", Exit.USAGE)
+    key = check_key(key)
     check_output_folder(folder).mkdir(parents=True, exist_ok=True)
     lines = _Lines()
     try:

@@ -3,7 +3,7 @@
 from gateway.client import Client, find_store
 from gateway.terminal import CommandError, Exit, say
 
-__all__ = ["get_or_make_store", "get_store"]
+__all__ = ["get_or_make_store", "get_store", "make_store"]
 
 
 async def get_store(client: Client, store: str) -> str:
@@ -26,9 +26,15 @@ async def get_or_make_store(client: Client, store: str) -> str:
         AmbiguousName: Several have this name.
         CommandError: It is an id, and there is no such store.
     """
-    store_id = await find_store(client, store)
-    if store_id is not None:
-        return store_id
+    return await find_store(client, store) or await make_store(client, store)
+
+
+async def make_store(client: Client, store: str) -> str:
+    """Make a store of a name that none has, tell of it, and return its id.
+
+    Raises:
+        CommandError: It is an id, and there is no such store.
+    """
     if store.startswith("vs_"):
         raise _make_error(store)
     store_id = (await client.post("/v1/vector_stores", {"name": store}))["id"]

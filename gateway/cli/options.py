@@ -1,6 +1,8 @@
 """Options that several commands share, and the settings they lead to."""
 
 import os
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,6 +19,7 @@ __all__ = [
     "Key",
     "Port",
     "Url",
+    "check_key",
     "check_output_file",
     "check_output_folder",
     "find_connection",
@@ -32,30 +35,47 @@ Url = Annotated[
 ]
 Key = Annotated[str | None, typer.Option(help="API key (BRAID_KEY; default: what 'braid up' left on this machine).")]
 
+_REPORTS = ("report.json", "report.html")
+
 
 def check_output_file(path: Path | None) -> Path | None:
     """Refuse a file that can't be written, before the work whose result it is to have."""
-    if path is not None and path.is_dir():
-        raise typer.BadParameter(f"{path} is a folder.")
     if path is not None:
-        _check_writable(path if path.exists() else path.parent)
+        with _refuse_errors(path):
+            _try_to_write(path)
     return path
 
 
 def check_output_folder(path: Path) -> Path:
-    """Refuse a folder that can be neither written nor made, before the work whose results it is to have."""
-    nearest = next(one for one in (path, *path.parents) if one.exists())
-    if not nearest.is_dir():
-        raise typer.BadParameter(f"{nearest} is a file.")
-    _check_writable(nearest)
+    """Refuse a folder that can't be made or have a report, before the work whose results it is to have."""
+    with _refuse_errors(path):
+        nearest = next(one for one in (path, *path.parents) if one.exists())
+        if not nearest.is_dir():
+            raise typer.BadParameter(f"{nearest} is a file.")
+        for name in path.relative_to(nearest).parts[:1] or _REPORTS:
+            _try_to_write(nearest / name)
     return path
 
 
-def _check_writable(path: Path) -> None:
-    if not path.exists():
-        raise typer.BadParameter(f"There is no folder {path}.")
-    if not os.access(path, os.W_OK):
-        raise typer.BadParameter(f"{path} can't be written.")
+@contextmanager
+def _refuse_errors(path: Path) -> Generator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise typer.BadParameter(f"{path} can't be written: {error.strerror}.") from None
+
+
+def _try_to_write(path: Path) -> None:
+    """Open a file as who writes it will, and leave everything as it was."""
+    if path.is_dir():
+        raise typer.BadParameter(f"{path} is a folder.")
+    if not path.parent.exists():
+        raise typer.BadParameter(f"There is no folder {path.parent}.")
+    is_new = not path.exists()
+    if is_new or path.is_file():  # a pipe can be opened only once
+        path.open("ab").close()
+    if is_new:
+        path.resolve().unlink()
 
 
 def settings_from(**flags: Any) -> Settings:
@@ -75,7 +95,7 @@ def find_connection(url: str | None, key: str | None, home: Path | None) -> tupl
     url = url or os.environ.get("BRAID_URL")
     key = key or os.environ.get("BRAID_KEY")
     if url and key:
-        return url.rstrip("/"), _check_key(key)
+        return url.rstrip("/"), check_key(key)
     settings = settings_from(home=home)
     profile = Profile.load(settings.home)
     if profile is not None and url in (None, profile.url):
@@ -92,10 +112,10 @@ def find_connection(url: str | None, key: str | None, home: Path | None) -> tupl
             "makes it, and POST /api/keys makes more.",
             Exit.DENIED,
         )
-    return url.rstrip("/"), _check_key(key)
+    return url.rstrip("/"), check_key(key)
 
 
-def _check_key(key: str) -> str:
+def check_key(key: str) -> str:
     """Return a key without blanks around it, such as the end of the line that it was read from."""
     key = key.strip()
     if not key.isascii() or not key.isprintable():

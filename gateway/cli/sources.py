@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway.cli.named_store import get_or_make_store
+from gateway.cli.named_store import make_store
 from gateway.cli.options import AsJson, Home, Key, Url, find_connection
-from gateway.client import AmbiguousName, Client
+from gateway.client import AmbiguousName, Client, GatewayError, find_store
 from gateway.terminal import CommandError, Exit, print_json, print_table, say
 
 __all__ = ["sources"]
@@ -138,8 +138,15 @@ def _print_end(state: dict[str, Any], as_json: bool) -> None:
 
 async def _add(url: str, key: str, store: str, body: dict[str, Any]) -> dict[str, Any]:
     async with Client(url, key) as client:
-        store_id = await get_or_make_store(client, store)
-        state = await client.post("/api/sources", {**body, "vector_store_id": store_id})
+        there = await find_store(client, store)
+        store_id = there or await make_store(client, store)
+        try:
+            state = await client.post("/api/sources", {**body, "vector_store_id": store_id})
+        except GatewayError:
+            if there is None:
+                await client.delete(f"/v1/vector_stores/{store_id}")
+                say(f"{store_id} is deleted again: nothing would feed it.")
+            raise
         return await _wait(client, state)
 
 

@@ -9,7 +9,7 @@ import typer
 
 from gateway.cli.named_store import get_store
 from gateway.cli.options import AsJson, Home, Key, Url, check_output_file, find_connection
-from gateway.client import Client
+from gateway.client import Client, ClientError
 from gateway.conversations import Conversation, UnusableFile, encode_conversations
 from gateway.conversations.formats import read_conversations
 from gateway.conversations.written_rows import LEAST_EXAMPLES, REASONS, RowWriter, WrittenRows
@@ -58,6 +58,7 @@ def write(
     The served model asks questions about passages and answers them in the style; what states values that its passages
     don't, or has too little of the style, is left out and counted. Use them only where a gate of a release with the
     adapter shows that style went up and faithfulness not down.
+    Stopped by Ctrl-C, it leaves in the file what it has written by then.
     """
     conversations = _read_examples(examples)
     words = guide.read_text("utf-8") if guide is not None else ""
@@ -73,18 +74,31 @@ def write(
                 top_k=top_k,
                 least_style=least_style,
             )
-            with Progress().line("rows") as line:
-                return await writer.write(rows, seed, lambda count: line.show(count, rows))
+            try:
+                with Progress().line("rows") as line:
+                    await writer.write(rows, seed, lambda count: line.show(count, rows))
+            except (asyncio.CancelledError, ClientError):
+                if count := len(_save(writer, out).rows):
+                    say(f"{out} has the {count} rows that were written by now.")
+                raise
+            return _save(writer, out)
 
     outcome = asyncio.run(work())
     if not outcome.rows:
         raise CommandError(f"No row was written. {_describe(outcome)}".strip())
-    out.write_bytes(encode_conversations(outcome.rows))
     if as_json:
         mean = sum(outcome.scores) / len(outcome.scores)
         print_json({"rows": len(outcome.rows), "style": round(mean, 4), "refused": dict(outcome.refused)})
     else:
         say(f"{out} has {len(outcome.rows)} rows. {_describe(outcome)}".strip())
+
+
+def _save(writer: RowWriter, out: Path) -> WrittenRows:
+    """Put the rows that are written by now into the file, if there are any."""
+    outcome = writer.collect()
+    if outcome.rows:
+        out.write_bytes(encode_conversations(outcome.rows))
+    return outcome
 
 
 def _describe(outcome: WrittenRows) -> str:

@@ -135,10 +135,11 @@ class RowWriter:
         self._top_k = top_k
         self._least_style = least_style
         self._refused: Counter[str] = Counter()
+        self._rows: dict[int, tuple[str, list[RowPassage], str, float]] = {}
         self._places = asyncio.Semaphore(_AT_ONCE)
 
-    async def write(self, count: int, seed: int, on_progress: Callable[[int], None]) -> WrittenRows:
-        """Write at most so many rows; fewer where the documents have no more passages.
+    async def write(self, count: int, seed: int, on_progress: Callable[[int], None]) -> None:
+        """Write at most so many rows; fewer where the documents have no more passages. `collect` has them.
 
         Raises:
             ClientError: The gateway can't be reached, or refuses.
@@ -146,23 +147,35 @@ class RowWriter:
         """
         scorer = await self._learn_style()
         passages = draw_passages([one async for one in self._read_passages()], seed)
-        rows: list[Conversation] = []
-        scores: list[float] = []
         wordings: set[str] = set()
-        while passages and len(rows) < count:
-            some, passages = passages[: count - len(rows)], passages[count - len(rows) :]
+
+        async def write_row(one: tuple[int, SourcePassage, str]) -> None:
+            turn, passage, question = one
+            row = await self._reply(passage, question, scorer)
+            if row is not None:
+                self._rows[turn] = row
+                on_progress(len(self._rows))
+
+        turn = 0
+        while turn < len(passages) and len(self._rows) < count:
+            some = passages[turn : turn + count - len(self._rows)]
             questions = await await_each(self._ask_question, some)
             fresh = [
-                (passage, question)
-                for passage, question in zip(some, questions, strict=True)
+                (number, passage, question)
+                for number, (passage, question) in enumerate(zip(some, questions, strict=True), turn)
                 if question is not None and self._is_fresh(question, wordings)
             ]
-            replies = await await_each(lambda one: self._reply(*one, scorer), fresh)
-            for question, evidence, reply, score in (one for one in replies if one is not None):
-                messages = [Message("user", question), Message("assistant", reply)]
-                rows.append(Conversation(len(rows) + 1, messages, passages=evidence))
-                scores.append(round(score, 4))
-            on_progress(len(rows))
+            turn += len(some)
+            await await_each(write_row, fresh)
+
+    def collect(self) -> WrittenRows:
+        """Return what is written by now, in the order that the passages were drawn in."""
+        rows: list[Conversation] = []
+        scores: list[float] = []
+        for _, (question, evidence, reply, score) in sorted(self._rows.items()):
+            messages = [Message("user", question), Message("assistant", reply)]
+            rows.append(Conversation(len(rows) + 1, messages, passages=evidence))
+            scores.append(round(score, 4))
         return WrittenRows(rows, scores, self._refused)
 
     async def _learn_style(self) -> StyleScorer:

@@ -19,6 +19,7 @@ __all__ = [
 
 _SECONDS = re.compile(r"\d{1,9}", re.ASCII)
 _MOST_SECONDS = 60
+_KIND = re.compile(r"[A-Za-z_ ]{1,60}")
 
 Phase = Literal["connect", "answer", "stream"]
 """The point that a request got to: no connection; sent, but no byte of the answer's body is here; in mid-answer."""
@@ -83,7 +84,7 @@ class EngineRefused(EngineError):
     def __init__(self, status: int, reason: str, kind: str | None = None, param: str | None = None) -> None:
         super().__init__(
             "The model server refused the request. Try again; if it stays so, tell the operator.",
-            detail=f"status {status}{f' ({kind})' if kind else ''}",
+            detail=f"status {status}{f' ({kind})' if kind and _KIND.fullmatch(kind) else ''}",
         )
         self.engine_status = status
         self.reason = reason

@@ -78,23 +78,24 @@ class EnginePool:
     def pick(self, adapter: str | None, exclude: Collection[Replica] = ()) -> Lease:
         """Take the least busy ready replica that holds `adapter` (None: the base model) and isn't in `exclude`.
 
+        One at which answers don't begin comes last: it fails sooner than others answer, and would never be busy.
+
         Raises:
             NoReplica: none is ready.
             AdapterNotLoaded: some are ready, but none of them holds the adapter.
         """
         self._turn += 1
-        choice: Replica | None = None
+        candidates: list[Replica] = []
         ready = False
         for replica in self.replicas:
             if not replica.ready or replica in exclude:
                 continue
             ready = True
-            if adapter is not None and adapter not in replica.resident:
-                continue
+            if adapter is None or adapter in replica.resident:
+                candidates.append(replica)
+        if candidates:
             # Of equally busy ones the one that has rested longest, so that a quiet pool uses all of its replicas.
-            if choice is None or (replica.in_flight, replica.last_turn) < (choice.in_flight, choice.last_turn):
-                choice = replica
-        if choice is not None:
+            choice = min(candidates, key=lambda one: (one.is_failing, one.in_flight, one.last_turn))
             choice.last_turn = self._turn
             return Lease(choice, adapter)
         if ready and adapter is not None:

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from gateway.engines.client import Engine, ModelListing
-from gateway.engines.errors import EngineUnreachable
+from gateway.engines.errors import EngineRefused, EngineUnreachable
 from gateway.interruption import Interruption
 
 __all__ = ["Lease", "Replica"]
@@ -17,6 +17,8 @@ __all__ = ["Lease", "Replica"]
 # One failed health check may be a moment's load, for which no running answer is given up. Three in a row are three
 # seconds of refused connections, or some ten to twenty of silence.
 _LOST_CHECKS = 3
+# After so many answers in a row that never began others come first, for so long from the last of them.
+_MOST_FAILURES, _FAILING_SECONDS = 3, 10.0
 # A card is some 620 bytes, which the one process that answers clients on vLLM's side has to write.
 _CARDS_PER_SECOND = 50
 # Between two looks at an engine's metrics, some 100 KB.
@@ -38,6 +40,7 @@ class Replica:
             doesn't count, or hasn't said. What it computed with may stay in its cache: only a restart is sure to help.
         doubt: Set when a request saw it fail, for a health check at once.
         failed_checks: Counts the health checks that failed in a row.
+        failed_answers: Counts the answers in a row that never began, the last at `failed_at` of `time.monotonic`.
     """
 
     def __init__(self, engine: Engine, name: str = "engine") -> None:
@@ -49,6 +52,8 @@ class Replica:
         self.listing: ModelListing | None = None
         self.listed_at = 0.0
         self.failed_checks = 0
+        self.failed_answers = 0
+        self.failed_at = -math.inf
         self.resident: set[str] = set()
         self.life = 0
         self.changes = 0
@@ -59,6 +64,11 @@ class Replica:
         self.counted_at = -math.inf
         self.doubt = asyncio.Event()
         self._waits: set[Interruption] = set()
+
+    @property
+    def is_failing(self) -> bool:
+        """Whether answers don't begin here, of whatever request: its health may be well all the same."""
+        return self.failed_answers >= _MOST_FAILURES and time.monotonic() < self.failed_at + _FAILING_SECONDS
 
     @property
     def listing_due(self) -> bool:
@@ -93,6 +103,7 @@ class Replica:
         if not self.ready:
             self.life += 1
             self.resident.clear()
+            self.failed_answers = 0
             self.counted_at = -math.inf  # it may have been restarted, and count from 0
         if listing is not None and changes == self.changes:
             if self.resident - listing.adapters.keys():
@@ -197,15 +208,22 @@ class Lease:
             if not self.replica.uses[self._adapter]:
                 del self.replica.uses[self._adapter]
 
-    def note_failure(self, error: EngineUnreachable) -> None:
-        """Report that the connection failed, for a health check at once.
+    def note_answer(self) -> None:
+        """Report that an answer has begun."""
+        self.replica.failed_answers = 0
+
+    def note_failure(self, error: EngineRefused | EngineUnreachable) -> None:
+        """Report that no answer began, and of a connection that failed, for a health check at once.
 
         Where none could be made, no more requests go there until that check is good. One that broke may be this
-        request's own fault, and is no reason to take the replica from everybody.
+        request's own fault, as a refusal may, and is no reason to take the replica from everybody.
         """
-        if error.phase == "connect":
-            self.replica.mark_down(error.detail)
-        self.replica.doubt.set()
+        self.replica.failed_answers += 1
+        self.replica.failed_at = time.monotonic()
+        if isinstance(error, EngineUnreachable):
+            if error.phase == "connect":
+                self.replica.mark_down(error.detail)
+            self.replica.doubt.set()
 
     def note_missing_adapter(self) -> None:
         """Report that the engine doesn't know the adapter, as after a restart between two health checks."""

@@ -87,7 +87,9 @@ def _select_queued() -> Select[JobRow]:
         .scalar_subquery()
     )
     of_tenant = aliased(JobRow)
-    last_turn = select(func.max(of_tenant.claimed_at)).where(of_tenant.tenant_id == JobRow.tenant_id).scalar_subquery()
+    # A turn of a clock that was ahead would be the last one of all until the clock has come as far again.
+    turns = (of_tenant.tenant_id == JobRow.tenant_id, of_tenant.claimed_at <= _NOW + CLOCK_SKEW_SECONDS)
+    last_turn = select(func.max(of_tenant.claimed_at)).where(*turns).scalar_subquery()
     queued = select(JobRow).where(JobRow.place.in_(heads), JobRow.status == "queued", _DUE, _OF_KINDS, _WANTED)
     return queued.order_by(func.coalesce(last_turn, 0.0), JobRow.place).limit(_MOST)
 

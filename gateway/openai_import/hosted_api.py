@@ -122,6 +122,10 @@ class HostedApi:
                     if response.status_code < 400:
                         return await take(response)
                     await response.aread()
+            except (httpx2.InvalidURL, httpx2.UnsupportedProtocol) as error:
+                raise HostedApiFailed(
+                    f"{self._url!r} is no address of an API ({error}). Set OPENAI_BASE_URL to one, or leave it out."
+                ) from None
             except httpx2.HTTPError as error:
                 reason = f"no answer ({type(error).__name__})"
             else:

@@ -53,6 +53,8 @@ async def import_models(
     if gateway.dry_run:
         report.count(_KIND).imported = len(missing)
         report.models = {one.model: (jobs[one.id] or {}).get("fine_tuned_model") or "" for one in ready}
+        for one in missing:
+            models.note_changes(one, models.plan(one, one.start if one.start in report.models else gateway.base)[1])
         await match_checkpoints(list_checkpoints(export), {one.id: "" for one in ready}, gateway, report)
         return
     successes = await models.train(ready, jobs)
@@ -134,7 +136,8 @@ class _Models:
             return self._report.models.get(training.start)
         return self._gateway.base
 
-    async def _create(self, training: HostedTraining, start: str) -> dict[str, Any] | None:
+    def plan(self, training: HostedTraining, start: str) -> tuple[dict[str, Any], list[str]]:
+        """Return the body of a request for a job, and what in it is other than it was."""
         files = self.find_files(training)
         assert files is not None  # those without aren't trained
         metadata = add_source(self._report, _KIND, training.id, training.job.get("metadata"))
@@ -144,6 +147,15 @@ class _Models:
             changes.append(f"it is trained without validation: its file {self._say_missing(validation)}")
         if training.start.startswith("ft:") and start == self._gateway.base:
             changes.append(f"it began at {training.start}; here it begins at the base model, with these rows alone")
+        return body, changes
+
+    def note_changes(self, training: HostedTraining, changes: Sequence[str]) -> None:
+        """Say in the report what is other than it was."""
+        for change in changes:
+            self._report.note(_KIND, training.id, training.model, change)
+
+    async def _create(self, training: HostedTraining, start: str) -> dict[str, Any] | None:
+        body, changes = self.plan(training, start)
         try:
             job = await self._gateway.create(_JOBS, body)
         except GatewayError as error:
@@ -152,8 +164,7 @@ class _Models:
             self._report.omit(_KIND, training.id, training.model, str(error))
             return None
         self._report.count(_KIND).imported += 1
-        for change in changes:
-            self._report.note(_KIND, training.id, training.model, change)
+        self.note_changes(training, changes)
         return job
 
     def _settle(self, training: HostedTraining, job: Mapping[str, Any], made_here: set[str]) -> bool:

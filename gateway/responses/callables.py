@@ -11,6 +11,7 @@ from gateway.assistants.release import RetrievalSpec
 from gateway.errors import BadRequest
 from gateway.openai_format.bounds import MAX_TOOLS, check_callable, check_format
 from gateway.openai_format.bounds import check_tools as check_functions
+from gateway.openai_format.choice_subset import find_allowed
 from gateway.vector_stores.retriever_errors import check_filters
 from retrieval.answer_probability import LEAST_PROBABILITY
 from retrieval.messages import Weights
@@ -78,10 +79,10 @@ class Callables:
     """A request's tools.
 
     Attributes:
-        listed: As the response repeats them.
-        functions: As chat and the engines have them.
+        listed: All of them, as the response repeats them.
+        functions: Those that this answer may call, as chat and the engines have them.
         choice: The choice of a function, likewise; None leaves it to the model.
-        search: The search of `file_search`; None where it isn't asked for.
+        search: The search of `file_search`; None where it isn't asked for, or not for this answer.
     """
 
     listed: tuple[FileSearchSpec | FunctionSpec, ...] = ()
@@ -99,20 +100,21 @@ def check_tools(
         BadRequest: There are more than 128, one is neither a function nor `file_search`, or its members can't be used.
     """
     listed: list[FileSearchSpec | FunctionSpec] = []
-    functions: list[dict[str, Any]] = []
-    search: RetrievalSpec | None = None
+    functions: dict[int, dict[str, Any]] = {}
+    searches: dict[int, RetrievalSpec] = {}
     if len(tools or ()) > MAX_TOOLS:
         raise BadRequest(f"There are more than {MAX_TOOLS} tools.", param="tools")
+    allowed, choice = find_allowed(tools, choice)
     for index, tool in enumerate(tools or ()):
         where = f"tools[{index}]"
         if tool.get("type") == "file_search":
-            if search is not None:
+            if searches:
                 raise BadRequest("There are two file_search tools. Name all stores in one.", param=where)
             file_search = _convert(tool, FileSearchSpec, where)
-            search = _to_search(file_search, where, forced=_forces_search(choice, tools or ()))
+            searches[index] = _to_search(file_search, where)
             listed.append(file_search)
         elif tool.get("type") == "function":
-            functions.append(_check_function(tool, where, choice, grammars=grammars))
+            functions[index] = _check_function(tool, where, choice, grammars=grammars)
             listed.append(_convert({"parameters": None, "strict": None, **tool}, FunctionSpec, where))
         else:
             raise BadRequest(
@@ -120,14 +122,12 @@ def check_tools(
                 param=f"{where}.type",
                 code="unsupported_tool",
             )
-    if search is None and isinstance(choice, dict) and choice.get("type") == "file_search":
-        raise BadRequest("tool_choice asks for file_search, which isn't one of the tools.", param="tool_choice")
-    if choice == "none":
-        search = None
     tool_choice = _to_choice(choice)
+    callable_functions = tuple(functions[place] for place in allowed if place in functions)
     if isinstance(tool_choice, dict) or (tool_choice == "required" and not listed):
-        check_callable(tool_choice, [function["function"]["name"] for function in functions])
-    return Callables(tuple(listed), tuple(functions), tool_choice, search)
+        check_callable(tool_choice, [function["function"]["name"] for function in callable_functions])
+    search = _choose_search([searches[place] for place in allowed if place in searches], callable_functions, choice)
+    return Callables(tuple(listed), callable_functions, tool_choice, search)
 
 
 def check_text_format(form: Mapping[str, Any] | None, *, grammars: bool) -> dict[str, Any] | None:
@@ -175,14 +175,20 @@ def _to_choice(choice: str | dict[str, Any] | None) -> str | dict[str, Any] | No
     )
 
 
-def _forces_search(choice: str | dict[str, Any] | None, tools: Sequence[Mapping[str, Any]]) -> bool:
-    """Tell whether `tool_choice` leaves no way to answer without a search, so that small talk is searched for, too."""
-    if choice == "required":
-        return all(tool.get("type") == "file_search" for tool in tools)
-    return isinstance(choice, dict) and choice.get("type") == "file_search"
+def _choose_search(
+    searches: Sequence[RetrievalSpec], functions: Sequence[object], choice: str | dict[str, Any] | None
+) -> RetrievalSpec | None:
+    """Return the search that is made. Where no other way to answer is left, small talk is searched for, too."""
+    asks_for_it = isinstance(choice, dict) and choice.get("type") == "file_search"
+    if asks_for_it and not searches:
+        raise BadRequest("tool_choice asks for file_search, which isn't one of the tools.", param="tool_choice")
+    if choice == "none" or not searches:
+        return None
+    forced = asks_for_it or (choice == "required" and not functions)
+    return msgspec.structs.replace(searches[0], when="always" if forced else "auto")
 
 
-def _to_search(tool: FileSearchSpec, where: str, *, forced: bool) -> RetrievalSpec:
+def _to_search(tool: FileSearchSpec, where: str) -> RetrievalSpec:
     """Return the search as a release would have it, with a release's defaults."""
     if tool.filters is not None:
         check_filters(tool.filters, param=f"{where}.filters")
@@ -194,7 +200,7 @@ def _to_search(tool: FileSearchSpec, where: str, *, forced: bool) -> RetrievalSp
         ranking.score_threshold or 0.0,
         filters=msgspec.UNSET if tool.filters is None else tool.filters,
         least_probability=LEAST_PROBABILITY if least is msgspec.UNSET else least,
-        when="always" if forced else "auto",
+        when="auto",
         weights=msgspec.UNSET if shares is None else Weights(shares.embedding_weight, shares.text_weight),
     )
 

@@ -9,7 +9,6 @@ from gateway.answering.question import BraidOptions, Message, Question
 from gateway.errors import BadRequest
 from gateway.ids import new_id
 from gateway.openai_format.body import Metadata, ModelName, Name, decode_body, find_conversation
-from gateway.openai_format.choice_subset import narrow_tools
 from gateway.responses.callables import Callables, check_text_format, check_tools
 from gateway.responses.input_items import to_messages
 
@@ -116,7 +115,7 @@ def to_question(request: ResponseCreate, request_id: str = "", *, grammars: bool
     Raises:
         BadRequest: The input, the tools or the form of the text can't be used.
     """
-    tools = check_tools(*narrow_tools(request.tools, request.tool_choice), grammars=grammars)
+    tools = check_tools(request.tools, request.tool_choice, grammars=grammars)
     form = check_text_format(request.text and request.text.format, grammars=grammars)
     messages = to_messages(request.input)
     if request.instructions:

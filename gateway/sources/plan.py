@@ -5,10 +5,13 @@ from dataclasses import dataclass
 
 from gateway.sources.reader import Listing
 
-__all__ = ["FEW", "Plan", "SyncedItem", "compare"]
+__all__ = ["FEW", "LAST_RETRY_SECONDS", "Plan", "SyncedItem", "compare"]
 
 FEW = 5
 """Deletions that are never asked for unless nothing would be left: half of a handful is no accident."""
+
+LAST_RETRY_SECONDS = 86_400.0
+"""The longest that an item which failed waits: what is to wait longer was noted by a clock that was set back since."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,5 +74,5 @@ def _is_due(version: str, before: SyncedItem | None, present: bool, now: float) 
     if before is None:
         return True
     if before.retry_at is not None:
-        return before.retry_at <= now or version != before.failed_version
+        return not now < before.retry_at <= now + LAST_RETRY_SECONDS or version != before.failed_version
     return before.version != version or not present

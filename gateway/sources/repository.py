@@ -1,7 +1,7 @@
 from collections.abc import Collection, Sequence
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, CursorResult, func, select, update
+from sqlalchemy import ColumnElement, CursorResult, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.db import Repository, cut_slices
@@ -76,6 +76,8 @@ async def wake_sources(session: AsyncSession, now: float) -> int:
 
     Returns the number.
     """
-    where = (SourceRow.started_at > now + CLOCK_SKEW_SECONDS, SourceRow.next_at > now)
+    late = now + CLOCK_SKEW_SECONDS
+    # One that is being removed is tried again each minute, and notes no start.
+    where = (SourceRow.next_at > late, or_(SourceRow.started_at > late, SourceRow.live_name.is_(None)))
     statement = update(SourceRow).where(*where).values(next_at=now).execution_options(synchronize_session=False)
     return cast(CursorResult[Any], await session.execute(statement)).rowcount

@@ -13,7 +13,7 @@ from gateway.artifacts import Artifacts, StoredBytes
 from gateway.errors import BraidError, InsufficientStorage, blur
 from gateway.ids import new_id
 from gateway.jobs import Claim, JobCancelled, JobDelayed, JobFailed, Outcome, enqueue_once, failpoint
-from gateway.sources.plan import Plan, SyncedItem, compare
+from gateway.sources.plan import LAST_RETRY_SECONDS, Plan, SyncedItem, compare
 from gateway.sources.reader import ItemUnreadable, Listing, Reader, SourceUnreadable
 from gateway.sources.repository import SourceItemRepository, SourceRepository
 from gateway.sources.tables import SourceItemRow, SourceRow
@@ -32,7 +32,7 @@ OpenReader = Callable[[SourceRow, str], AbstractAsyncContextManager[Reader]]
 """Opens a source for a tenant of a name; raises `SourceUnreadable` where it may not be read, or isn't there."""
 
 _BATCH = 100
-_FIRST_RETRY_SECONDS, _LAST_RETRY_SECONDS = 60.0, 86_400.0
+_FIRST_RETRY_SECONDS = 60.0
 _SHORTAGE_SECONDS = 15.0
 _MESSAGE_LENGTH = 1000
 _URL_LENGTH = 512  # of an attribute's text
@@ -69,7 +69,7 @@ def _status(status: str, source: SourceRow, claim: Claim) -> str:
 
 def _pause(failures: int) -> float:
     """Return the seconds before another attempt after so many failures in a row."""
-    return min(_FIRST_RETRY_SECONDS * 2 ** (min(failures, 20) - 1), _LAST_RETRY_SECONDS)
+    return min(_FIRST_RETRY_SECONDS * 2 ** (min(failures, 20) - 1), LAST_RETRY_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)

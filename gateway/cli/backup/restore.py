@@ -37,8 +37,8 @@ def restore_backup(settings: Settings, source: Path, tell: Callable[[str], None]
     inside = artifacts.is_relative_to(home)
     partial = home.with_name(f".{home.name}.restoring")
     shutil.rmtree(partial, ignore_errors=True)  # of a restore that was killed
-    partial.mkdir(mode=0o700, parents=True)
     try:
+        partial.mkdir(mode=0o700, parents=True)
         for file in manifest.files:
             place = partial / _check_path(file)
             if not inside and file.path.startswith("artifacts/"):

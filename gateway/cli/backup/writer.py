@@ -43,8 +43,8 @@ async def write_backup(settings: Settings, target: Path, tell: Callable[[str], N
         raise CommandError(f"{target} is there already. Name a new folder: no backup is written over.", Exit.CONFLICT)
     partial = target.with_name(f".{target.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(mode=0o700, parents=True)
     try:
+        partial.mkdir(mode=0o700, parents=True)
         manifest = await _Backup(settings, partial, tell).write()
         manifest.save(partial)
         partial.rename(target)

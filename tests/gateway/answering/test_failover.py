@@ -136,9 +136,8 @@ async def test_what_may_be_a_request_s_own_fault_is_asked_of_two_engines_and_no_
             assert sum(len(one.requests()) for one in (engine, second, third)) == 2
 
 
-@pytest.mark.parametrize("stream", [True, False])
-async def test_a_page_of_what_stands_before_an_engine_is_another_replicas_turn(
-    settings: Settings, engine: FakeVllm, stream: bool
+async def test_an_engine_that_is_well_and_never_answers_is_soon_asked_last(
+    settings: Settings, engine: FakeVllm
 ) -> None:
     async with (
         FakeVllm() as second,
@@ -146,8 +145,34 @@ async def test_a_page_of_what_stands_before_an_engine_is_another_replicas_turn(
     ):
         await until(lambda: all(replica.ready for replica in two.state.pool.replicas))
         client = await two.tenant("kestrel")
-        page = faults.body(b"<html>Down for maintenance</html>", "text/html")
-        engine.rule = lambda received: page if received.path == CHAT else None
+        engine.rule = lambda received: faults.status(500) if received.path == CHAT else None
+        answers = [await client.post(CHAT, json=ASK) for _ in range(20)]
+        assert {answer.status_code for answer in answers} == {200}
+        assert len(engine.requests()) == 3
+        assert two.state.pool.replicas[0].ready
+
+
+PAGE = b"<html>Down for maintenance</html>"
+FACES = [
+    faults.body(PAGE, "text/html"),
+    faults.body(b""),
+    faults.body(b"", "text/event-stream"),
+    *map(faults.status, (302, 401, 403, 404)),
+]
+
+
+@pytest.mark.parametrize("face", FACES)
+@pytest.mark.parametrize("stream", [True, False])
+async def test_what_stands_before_an_engine_and_does_not_let_it_answer_is_another_replicas_turn(
+    settings: Settings, engine: FakeVllm, face: faults.Fault, stream: bool
+) -> None:
+    async with (
+        FakeVllm() as second,
+        running(settings.model_copy(update={"engine_urls": (engine.url, second.url)})) as two,
+    ):
+        await until(lambda: all(replica.ready for replica in two.state.pool.replicas))
+        client = await two.tenant("kestrel")
+        engine.rule = lambda received: face if received.path == CHAT else None
         answers = [await client.post(CHAT, json={**ASK, "stream": stream}) for _ in range(2)]
         assert [answer.status_code for answer in answers] == [200, 200]
         assert len(second.requests()) == 2

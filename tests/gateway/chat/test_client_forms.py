@@ -125,6 +125,14 @@ def test_what_cannot_be_allowed_is_refused(choice: dict[str, Any]) -> None:
     assert caught.value.param == "tool_choice"
 
 
+def test_a_tool_that_is_not_allowed_is_checked_and_named_by_its_place() -> None:
+    bad = {"type": "function", "function": {"name": "buy", "parameters": []}}
+    for tools, allowed in (([TOOL, bad], "buy"), ([TOOL, bad], "look"), ([{"type": "custom"}, TOOL], "look")):
+        with pytest.raises(BadRequest) as caught:
+            sent({"tools": tools, "tool_choice": allowing(allowed)})
+        assert caught.value.param == ("tools[0].type" if "function" not in tools[0] else "tools[1].function.parameters")
+
+
 @pytest.mark.parametrize("kind", ["text", "input_text", "output_text"])
 def test_parts_of_text_have_three_names(kind: str) -> None:
     part = {"type": kind, "text": "Hi"}

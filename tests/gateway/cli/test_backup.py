@@ -159,11 +159,19 @@ async def test_a_backup_of_another_version_is_refused_with_the_way_out(
 
 async def test_nothing_is_written_over(gateway: Gateway, kestrel: Client, settings: Settings, tmp_path: Path) -> None:
     await back_up(settings, tmp_path / "backup")
-    again = await run("backup", str(tmp_path / "backup"), "--home", str(settings.home))
+    place = str(tmp_path / "backup")
+    again = await run("backup", place, "--home", str(settings.home))
     assert (again.exit_code, "no backup is written over" in again.stderr) == (Exit.CONFLICT, True)
     assert "isn't empty" in await restore(tmp_path / "backup", settings.home, Exit.CONFLICT)
     (tmp_path / "empty").mkdir()
     await restore(tmp_path / "backup", tmp_path / "empty")
+    for command in (
+        ("backup", "/proc/backup", "--home", str(settings.home)),
+        ("restore", place, "--home", "/proc/home"),
+    ):
+        refused = await run(*command)
+        assert refused.exit_code == Exit.FAILED, refused.output
+        assert "No such file or directory" in refused.stderr
     none = await run("backup", str(tmp_path / "other"), "--home", str(tmp_path / "nowhere"))
     assert (none.exit_code, "no database" in none.stderr) == (Exit.NOT_FOUND, True)
 

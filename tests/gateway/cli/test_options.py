@@ -49,6 +49,24 @@ async def test_a_key_that_no_header_can_have_is_told(key: str) -> None:
     assert "Copy the whole of it again" in done.stderr
 
 
+async def test_a_key_of_openai_s_that_no_header_can_have_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-…")
+    done = await run("import", "openai", "export", "--live", *GATEWAY)
+    assert done.exit_code == Exit.DENIED, done.output
+    assert "Copy the whole of it again" in done.stderr
+
+
+@pytest.mark.parametrize("url", ["http://localhost:eight/v1", "localhost:8080/v1"])
+async def test_an_address_of_openai_s_that_can_be_none_is_told_at_once(
+    monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-1\n")
+    monkeypatch.setenv("OPENAI_BASE_URL", url)
+    done = await run("import", "openai", "export", "--live", *GATEWAY)
+    assert done.exit_code == Exit.UNREACHABLE, done.output
+    assert "is no address of an API" in done.stderr
+
+
 @pytest.mark.parametrize("url", ["http://localhost:eight", "http://lo\ncal", "http://xn--ü:1"])
 async def test_an_address_that_can_be_none_is_told(url: str) -> None:
     done = await run("docs", "list", "shelf", "--url", url, "--key", "x")
@@ -84,18 +102,40 @@ FOLDERS = (
         *((command, "nowhere/report", "no folder nowhere") for command in FILES),
         *((command, "folder", "folder is a folder") for command in FILES),
         *((command, "rows.jsonl/report", "rows.jsonl is a file") for command in FOLDERS),
+        *((command, "/proc/report", "/proc/report can't be written") for command in (*FILES, *FOLDERS)),
+        *((command, "x" * 300, "File name too long") for command in (*FILES, *FOLDERS)),
+        *((command, "full", "full/report.html is a folder") for command in FOLDERS),
     ],
 )
 async def test_a_place_that_cannot_be_written_is_told_before_the_work(
     command: tuple[str, ...], place: str, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "folder").mkdir()
+    (tmp_path / "full" / "report.html").mkdir(parents=True)
     row = '{"messages": [{"role": "user", "content": "How?"}, {"role": "assistant", "content": "So."}]}'
     (tmp_path / "rows.jsonl").write_text(row)
     monkeypatch.setenv("OPENAI_API_KEY", "x")
     done = await run(*command, place)
     assert done.exit_code == Exit.USAGE, done.output
     assert reason in " ".join(done.stderr.replace("\u2502", " ").split())
+
+
+@pytest.mark.parametrize("command", [*FILES, *FOLDERS])
+@pytest.mark.parametrize("place", ["new", "folder/report.json"])
+async def test_a_place_that_can_be_written_is_left_as_it_was_until_there_is_something_to_write(
+    command: tuple[str, ...], place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "report.json").write_text("of before")
+    (tmp_path / "rows.jsonl").write_text("{}")
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    out = place if command in FILES else Path(place).parts[0]
+    done = await run(*command, out)
+    assert done.exit_code != Exit.OK
+    assert "can't be written" not in done.stderr
+    files = {str(file.relative_to(tmp_path)) for file in tmp_path.rglob("*")}
+    assert files == {"folder", "folder/report.json", "rows.jsonl"}
+    assert (tmp_path / "folder" / "report.json").read_text() == "of before"
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,17 @@ async def test_a_source_is_added_synchronised_and_removed(address: list[str], tm
     assert len((await run("docs", "list", "handbook", *address)).stdout.splitlines()) == 2
 
 
-async def test_a_folder_that_is_not_lent_is_refused(address: list[str], tmp_path: Path) -> None:
+async def test_a_folder_that_is_not_lent_is_refused_and_leaves_no_store_behind(
+    address: list[str], tmp_path: Path
+) -> None:
     refused = await run("sources", "add", "handbook", str(tmp_path), *address)
     assert refused.exit_code == Exit.FAILED
     assert "source_folders" in refused.stderr
+    assert "is deleted again" in refused.stderr
+    assert (await run("docs", "list", "handbook", *address)).exit_code == Exit.NOT_FOUND
+
+    (tmp_path / "page.md").write_text("Ours.")
+    assert (await run("docs", "add", "handbook", str(tmp_path / "page.md"), *address)).exit_code == Exit.OK
+    again = await run("sources", "add", "handbook", str(tmp_path), *address)
+    assert (again.exit_code, "deleted" in again.stderr) == (Exit.FAILED, False)
+    assert (await run("docs", "list", "handbook", *address)).stdout.split()[0] == "page.md", "it was there before"

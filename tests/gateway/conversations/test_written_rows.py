@@ -1,13 +1,18 @@
 """Rows from documents by the commands, on the worker's own ingest; the fake engine writes."""
 
+import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
 
-from gateway.conversations.written_rows import SourcePassage, draw_passages, find_fault
+from gateway.cli import styles_write
+from gateway.conversations import written_rows
+from gateway.conversations.written_rows import RowWriter, SourcePassage, draw_passages, find_fault
 from gateway.terminal import Exit
+from tests.fakes import faults
+from tests.fakes._http import Received
 from tests.fakes.retriever import FakeRetriever
 from tests.fakes.vllm import Chat, FakeVllm
 from tests.gateway.cli.commands import run
@@ -91,6 +96,51 @@ async def test_rows_have_their_evidence_and_what_is_doubtful_is_left_out_and_cou
     again = await run("styles", "write", str(tmp_path / "examples.jsonl"), *options, "--rows", "2", *address)
     assert again.exit_code == Exit.OK, again.stderr
     assert "has 2 rows." in again.stderr
+
+
+def name_replies(engine: FakeVllm) -> list[str]:
+    """Name the goods that replies were asked about, in order."""
+    prompts = [json.loads(request.body)["messages"][-1]["content"] for request in engine.requests()]
+    return [text.split("Question: What does the ")[1].split()[0] for text in prompts if "Question: What" in text]
+
+
+@pytest.mark.parametrize("end", ["Ctrl-C", "an engine's trouble"])
+async def test_rows_that_were_written_before_an_end_are_in_the_file(
+    address: list[str], tmp_path: Path, engine: FakeVllm, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    stop: list[Callable[[], object]] = []
+
+    class Stoppable(RowWriter):
+        async def write(self, count: int, seed: int, on_progress: Callable[[int], None]) -> None:
+            task = asyncio.current_task()
+            assert task is not None
+            loop, cancel = asyncio.get_running_loop(), task.cancel
+            stop.append(lambda: loop.call_soon_threadsafe(cancel))
+            await super().write(count, seed, on_progress)
+
+    def break_third(received: Received) -> faults.Fault | None:
+        if b"Question: What" not in received.body or len(name_replies(engine)) < 3:
+            return None
+        stop[0]() if end == "Ctrl-C" else None
+        return faults.hang() if end == "Ctrl-C" else faults.status(500)
+
+    monkeypatch.setattr(written_rows, "_AT_ONCE", 1)
+    monkeypatch.setattr(styles_write, "RowWriter", Stoppable)
+    engine.rule = break_third
+    out = tmp_path / "rows.jsonl"
+    command = ("styles", "write", str(tmp_path / "examples.jsonl"), "--store", "shop", "--out", str(out), *address)
+    if end == "Ctrl-C":
+        with pytest.raises(asyncio.CancelledError):
+            await run(*command)
+    else:
+        done = await run(*command)
+        assert done.exit_code == Exit.FAILED
+        assert f"{out} has the " in done.stderr
+    rows, problems = read_rows(out.read_bytes())
+    assert not problems
+    good = [name for name in name_replies(engine)[:2] if name not in ("lamp", "carpet")]
+    assert [row.messages[0].text for row in rows] == [f"What does the {name} cost?" for name in good]
+    assert good
 
 
 async def test_a_style_needs_examples(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from gateway.engines import (
     AdapterNotLoaded,
     Connections,
     EnginePool,
+    EngineRefused,
     EngineUnreachable,
     NoReplica,
     Timeouts,
@@ -144,6 +145,40 @@ async def test_a_broken_connection_has_the_replica_checked_and_takes_it_from_nob
         pool.pick(None).note_failure(EngineUnreachable("reset by peer", "answer"))
         assert pool.replicas[0].ready
         await until(lambda: len(fakes[0].requests(HEALTH)) > seen)
+
+
+async def test_a_replica_at_which_no_answer_begins_is_picked_last_for_a_while(
+    pool: EnginePool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failing, *others = pool.replicas
+
+    def fail(times: int) -> None:
+        for _ in range(times):
+            with pool.pick(None, others) as lease:
+                lease.note_failure(EngineRefused(500, "no kernel image"))
+
+    def answer() -> None:
+        with pool.pick(None, others) as lease:
+            lease.note_answer()
+
+    def is_picked() -> bool:
+        with pool.pick(None) as one, pool.pick(None) as two, pool.pick(None) as three:
+            return failing in (one.replica, two.replica, three.replica)
+
+    fail(2)
+    answer()
+    fail(2)
+    assert is_picked(), "two in a row may be the requests' own fault"
+    fail(1)
+    assert not is_picked()
+    assert pool.pick(None, others).replica is failing, "the last is better than none"
+    monkeypatch.setattr(failing, "in_flight", 0)
+    monkeypatch.setattr(failing, "failed_at", failing.failed_at - 10)
+    assert is_picked(), "it may be mended"
+    fail(1)
+    assert not is_picked()
+    answer()
+    assert is_picked()
 
 
 async def test_a_doubted_replica_is_checked_before_the_interval_is_over(

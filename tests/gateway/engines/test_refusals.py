@@ -199,3 +199,9 @@ async def test_a_load_that_is_refused_is_fine_only_where_the_name_is_there_from_
             await engine.load_adapter("style", str(tmp_path))
     with pytest.raises(EngineRefused):
         await engine.load_adapter("style", "/elsewhere")
+
+
+@pytest.mark.parametrize("kind", ["the PIN 4711", "x" * 65_000, "BadRequestError\nforged line"])
+def test_a_kind_that_can_be_none_is_in_no_log(kind: str) -> None:
+    assert EngineRefused(500, "reason", kind).detail == "status 500"
+    assert EngineRefused(500, "reason", "InternalServerError").detail == "status 500 (InternalServerError)"

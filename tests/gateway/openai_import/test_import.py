@@ -244,7 +244,8 @@ async def test_a_job_whose_files_were_deleted_there_is_done_without_validation_o
     (folder / "old.json").write_text(json.dumps(hosted.file("file-old", "old.jsonl", "fine-tune", len(prompts))))
     (folder / "files" / "file-guide_guide.md").write_bytes(b"MZ\xff\x00")
     planned = await run(*IMPORT, str(folder), "--dry-run", "--json", *address(gateway, client))
-    assert json.loads(planned.stdout)["models"] == {VOICE: ""}, "rows are checked before anything is made"
+    plan = json.loads(planned.stdout)
+    assert plan["models"] == {VOICE: ""}, "rows are checked before anything is made"
     done = await run(*IMPORT, str(folder), "--train", "--samples", "0", "--json", *address(gateway, client))
     assert done.exit_code == Exit.OK, (done.stderr, done.exception)
     report = json.loads(done.stdout)
@@ -254,6 +255,8 @@ async def test_a_job_whose_files_were_deleted_there_is_done_without_validation_o
     reasons = {one["id"]: one["reason"] for one in report["omissions"]}
     never = "file-gone isn't in the export: it was deleted there, or never listed"
     assert reasons["ftjob-voice"] == f"it is trained without validation: its file {never}"
+    of_jobs = [[one for one in each["omissions"] if one["kind"] == "fine_tuning_jobs"] for each in (plan, report)]
+    assert of_jobs[0] == of_jobs[1], "a dry run says what will be other than it was"
     assert reasons["ftjob-gone"] == f"its training file {never}"
     assert reasons["ftjob-old"] == "its training file file-old isn't taken, see there"
     assert "'braid styles convert'" in reasons["file-old"]

@@ -164,9 +164,23 @@ def test_a_search_that_is_not_allowed_is_not_made() -> None:
     choice = {"type": "allowed_tools", "mode": "auto", "tools": [{"type": "function", "name": "find"}]}
     assert read(tools=[SEARCH, FIND], tool_choice=choice)[0].retrieval is None
     choice["tools"] = [{"type": "file_search"}]
-    question, _ = read(tools=[SEARCH, FIND], tool_choice=choice)
+    question, tools = read(tools=[SEARCH, FIND], tool_choice=choice)
     assert question.retrieval is not None
+    assert question.retrieval.when == "auto"
     assert "tools" not in question.parameters
+    assert len(tools.listed) == 2, "the response repeats the tools as they came"
+    question, _ = read(tools=[SEARCH, FIND], tool_choice={**choice, "mode": "required"})
+    assert question.retrieval is not None
+    assert question.retrieval.when == "always", "nothing else is left to do"
+    search_by_name = {"type": "allowed_tools", "mode": "auto", "tools": [{"type": "function", "name": "file_search"}]}
+    assert read(tools=[SEARCH, {**FIND, "name": "file_search"}], tool_choice=search_by_name)[0].retrieval is None
+
+
+def test_a_tool_that_is_not_allowed_is_checked_and_named_by_its_place() -> None:
+    choice = {"type": "allowed_tools", "mode": "auto", "tools": [{"type": "function", "name": "buy"}]}
+    bad = {**FIND, "name": "buy", "parameters": []}
+    assert refusal(tools=[SEARCH, FIND, bad], tool_choice=choice).param == "tools[2].parameters"
+    assert refusal(tools=[{"type": "web_search"}, {**FIND, "name": "buy"}], tool_choice=choice).param == "tools[0].type"
 
 
 def test_tools_are_listed_in_their_order_as_they_came() -> None:

@@ -110,6 +110,15 @@ def test_what_was_seen_to_be_gone_goes_whatever_else_is_unknown() -> None:
     assert compare(Listing({"c": "1"}, whole=False, absent_keys={"a"}), known, known.keys(), now=0.0).delete == ["a"]
 
 
+def test_what_failed_by_a_clock_that_was_ahead_waits_no_longer_than_for_its_last_retry() -> None:
+    listing = Listing({"a": "2", "b": "2"})
+    known = {
+        "a": SyncedItem("1", retry_at=86_401.0, failed_version="2"),
+        "b": SyncedItem("1", retry_at=86_399.0, failed_version="2"),
+    }
+    assert compare(listing, known, {"a", "b"}, now=0.0).put == ["a"]
+
+
 def test_another_version_of_what_failed_does_not_wait() -> None:
     known = {"a": SyncedItem("1", retry_at=60.0, failed_version="2"), "b": SyncedItem("1", retry_at=60.0)}
     for version, due in (("2", []), ("3", ["a"])):

@@ -2,6 +2,8 @@ import asyncio
 import time
 from pathlib import Path
 
+from sqlalchemy import update
+
 from gateway.settings import Settings
 from gateway.sources.schedule import FolderWatch, SyncSchedule
 from gateway.sources.tables import SourceRow
@@ -53,6 +55,16 @@ async def test_a_clock_that_was_ahead_puts_no_sync_off(gateway: Gateway, kestrel
     next_at = (await row_of(gateway, source)).next_at
     assert next_at is not None
     assert next_at <= began - 3600
+
+
+async def test_a_clock_that_was_ahead_puts_no_removal_off(gateway: Gateway, kestrel: Sources, root: Path) -> None:
+    source = await kestrel.source(await kestrel.store(), {"kind": "folder", "path": str(root)})
+    await kestrel.settle()
+    ahead = time.time() + 3600
+    async with gateway.state.database.begin() as session:
+        await session.execute(update(SourceRow).where(SourceRow.id == source).values(live_name=None, next_at=ahead))
+    assert await SyncSchedule(gateway.state.database).wake_sources(ahead - 60) == 0, "it is tried again each minute"
+    assert await SyncSchedule(gateway.state.database).wake_sources(time.time()) == 1
 
 
 async def test_a_failed_sync_is_tried_again_later_and_later(gateway: Gateway, kestrel: Sources, root: Path) -> None:
