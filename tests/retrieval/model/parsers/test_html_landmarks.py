@@ -68,6 +68,8 @@ def test_the_classes_of_a_body_say_what_is_on_the_page_and_hide_nothing() -> Non
         "<div id='toc' class='section'><h1>Warranty</h1>{}</div>",
         "<div id='toc' class='document'><h1>Warranty</h1>{}</div>",
         "<main id='table-of-contents' class='toc'><h1>Warranty</h1>{}</main>",
+        "<div role='main' class='toc'><h1>Warranty</h1>{}</div>",
+        "<div class='page no-print'><div id='toc'><div role='Main'><h1>Warranty</h1>{}</div></div></div>",
         "<h1>Warranty</h1><dl><dt id='toc'>{}</dt></dl>",
     ],
 )
