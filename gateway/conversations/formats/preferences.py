@@ -41,7 +41,8 @@ def _read_record(number: int, record: Record) -> Conversation:
     ends = zip(better[:-1], worse[:-1], strict=False)
     shared = next((index for index, (one, other) in enumerate(ends) if one != other), min(len(better), len(worse)) - 1)
     before = better[: max(0, shared)]
-    context = [message for message in _read_context(record) if message not in before] + before
+    whole = [*better, *worse] if before else []  # a data set may have a whole conversation as `messages`, too
+    context = [message for message in _read_context(record) if message not in whole] + before
     if not context:
         raise UnusableRecord(_NO_PROMPT)
     return read_pair(number, read_thread(record), context, better[len(before) :], worse[len(before) :])

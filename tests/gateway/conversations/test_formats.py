@@ -241,6 +241,29 @@ def test_a_table_with_the_members_of_another_formats_rows_is_read_as_such(
     assert "more cells" in content.problems[1].message
 
 
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        (b"question,answer,answer\nWhy?,So.,No.\n", "'answer', 'answer (2)' have one name. Say which is the reply"),
+        (b"Question,question ,answer\nWhy?,How?,So.\n", "'Question', 'question (2)' have one name"),
+        (b"id,author,text,text\n1,user,Why?,x\n", "--map 'text=text (2)'"),
+        (b"question,answer,system,system\nWhy?,So.,a,b\n", "'system', 'system (2)' have one name"),
+        (b"instruction,input,input,output\nAdd.,1,2,3.\n", "'input', 'input (2)' have one name"),
+        (b'[{"Question": "Why?", "question": "How?", "answer": "So."}]', "'Question', 'question' have one name"),
+    ],
+)
+def test_none_of_two_columns_with_one_name_is_taken_unasked(table: bytes, words: str) -> None:
+    with pytest.raises(UnusableFile) as error:
+        read_conversations(table)
+    assert words in str(error.value)
+
+
+def test_a_map_tells_columns_of_one_name_apart_and_others_may_be_double() -> None:
+    table = b"Body,Body,note,note,,\nWhy?,So.,x,y,z,z\n"
+    assert read(table, question="Body", reply="Body (2)") == ("csv", [[("user", "Why?"), ("assistant", "So.")]])
+    assert read(b"question,answer,note,Note,,\nWhy?,So.,x,y,z,z\n")[1] == [[("user", "Why?"), ("assistant", "So.")]]
+
+
 def test_a_delimiter_in_a_header_s_quotes_is_none() -> None:
     table = b'"Question, as asked, in words";Reply\nWhy?;So.\n'
     assert read(table, question="Question, as asked, in words") == ("csv", [[("user", "Why?"), ("assistant", "So.")]])

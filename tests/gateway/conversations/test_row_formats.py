@@ -154,6 +154,15 @@ PREFERENCES: dict[str, tuple[str, Callable[[Turns, str], dict[str, Any]]]] = {
             "score_chosen": 8.5,
         },
     ),
+    "a published set": (
+        "preferences",
+        lambda turns, worse: {
+            "prompt": next(text for role, text in turns if role == "user"),
+            "messages": messages(turns),
+            "chosen": messages(turns),
+            "rejected": messages([*turns[:-1], ("assistant", worse)]),
+        },
+    ),
     "LLaMA-Factory": (
         "preferences",
         lambda turns, worse: {
