@@ -49,8 +49,8 @@ _PARQUET = (
 def load_csv(text: str) -> tuple[list[Record], list[Problem]]:
     """Return the rows of a table with a header, whose commas, semicolons or tabs are told by it.
 
-    A row with more cells than the header, such as one with a comma in a text without quotes, is empty and a problem.
-    Of columns with one name the second is called `Price (2)`, as in documents.
+    A row with more cells than the header, such as one with a comma in a text without quotes, is cut and a problem. Of
+    columns with one name the second is called `Price (2)`, as in documents.
 
     Raises:
         UnusableFile: The file is no CSV.
@@ -73,7 +73,7 @@ def load_csv(text: str) -> tuple[list[Record], list[Problem]]:
                     f"It has more cells than the header. Put quotes around texts that have a {delimiter!r} in them."
                 )
                 problems.append(Problem(len(rows) + 1, message))
-            rows.append({} if more else row)
+            rows.append(row)
     except csv.Error as error:
         raise UnusableFile(
             f"The file is no CSV: in row {len(rows) + 1}, {error}. Put quotes around texts that have several lines or "
@@ -166,8 +166,10 @@ def read_table(
                 if number not in bad
                 and (fault := _find_fault(number, row, mapping, {*needed, "system"} & mapping.keys()))
             }
-            left_out = bad | faults.keys()
-            content = read([(number, _choose(row, mapping)) for number, row in rows if number not in left_out])
+            cells = {number: _choose(row, mapping) for number, row in rows}
+            sound = [(number, row) for number, row in cells.items() if number not in bad | faults.keys()]
+            lacking = {row.get("conversation", "") for number, row in cells.items() if number in faults}
+            content = pair_rows(sound) if read is pair_rows else join_rows(sound, lacking)
             all_faults = sorted([*faults.values(), *content.problems], key=lambda problem: problem.row)
             return Import(content.conversations, all_faults, {BAD: len(bad)} if bad else {})
     raise UnusableFile(f"It isn't clear what the columns {', '.join(map(str, names)) or '(none)'} are. {_ADVICE}")

@@ -166,8 +166,10 @@ def _read_csv(text: str, columns: Mapping[str, str]) -> Import:
         return read_table(list(enumerate(rows, 1)), columns, problems)
     if doubles := find_doubles(dict.fromkeys(name for row in rows for name in row)):
         raise UnusableFile(f"The columns {', '.join(map(repr, doubles))} have one name. Call one otherwise.")
+    faults = {problem.row: problem for problem in problems}
+    records = [{} if number in faults else record for number, record in enumerate(records, 1)]
     content = FORMATS[recognised].read(msgspec.json.encode(records), {})
-    faults = {problem.row: problem for problem in (*content.problems, *problems)}
+    faults = {problem.row: problem for problem in content.problems} | faults
     return Import(content.conversations, [faults[row] for row in sorted(faults)], content.omitted)
 
 
