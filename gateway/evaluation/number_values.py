@@ -1,6 +1,7 @@
 """Numbers, amounts of money and quantities, each in one spelling; see `values`."""
 
 import re
+from fractions import Fraction
 
 from gateway.evaluation.number_notation import FRACTION_SIGNS, MIXED, NUMBER, Notation, clean_number
 from gateway.evaluation.number_words import CHARACTERS, NUMBER_WORDS, read_characters, read_words
@@ -111,9 +112,10 @@ def read_quantity(match: re.Match[str], notation: Notation) -> tuple[str, ...]:
     for first in firsts:
         numbers = [first, *([last if last.isdigit() else str(read_words(last))] if last else [])]
         readings.append(f"quantity:{'-'.join(numbers)} {unit}")
-        if unit in _PARTS and all(number.isdigit() for number in numbers):
-            part, times = _PARTS[unit]
-            readings.append(f"quantity:{'-'.join(str(int(number) * times) for number in numbers)} {part}")
+        part, times = _PARTS.get(unit, ("", 0))
+        counts = [Fraction(number) * times for number in numbers]
+        if part and all(count.denominator == 1 for count in counts):  # `1½ years` are `18 months`
+            readings.append(f"quantity:{'-'.join(map(str, counts))} {part}")
     if re.fullmatch(r"(?:1?\d|2[0-3])[ ]?h", match[0]):
         readings.append(f"time:{firsts[0]:0>2}:00")  # `de 9h à 17h30`
     return tuple(readings)

@@ -306,6 +306,12 @@ def test_degrees_below_nought_are_stated_whichever_way_they_are_written() -> Non
     assert not TextValues.of("It is stored at 18 °C.").states(value)
 
 
+def test_years_and_weeks_in_fractions_are_whole_months_and_days_where_they_are() -> None:
+    assert find_values("1 1/2 years")[0].readings == ("quantity:1.5 year", "quantity:18 month")
+    assert find_values("2.5-3 years")[0].readings == ("quantity:2.5-3 year", "quantity:30-36 month")
+    assert find_values("1½ weeks")[0].readings == ("quantity:1.5 week",)
+
+
 def test_both_hours_of_a_span_are_times() -> None:
     for text in ("von 9 bis 17 Uhr", "9-17 Uhr", "von 9:00 bis 17:00 Uhr"):
         assert [value.readings for value in find_values(text)] == [("time:09:00",), ("time:17:00",)]
