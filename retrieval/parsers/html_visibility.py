@@ -95,8 +95,10 @@ def _is_unshown(element: Any) -> bool:
 def _is_navigation(element: Any) -> bool:
     if _read_role(element) in _NO_TEXT_ROLES:
         return True
-    classes = set(element.get("class", "").split())
-    names = {element.get("id")} if element.tag in _NAMED_BY_ID and classes.isdisjoint(_SECTIONS) else set[str]()
+    classes = set(element.get("class", "").lower().split())
+    names = (
+        {element.get("id", "").lower()} if element.tag in _NAMED_BY_ID and classes.isdisjoint(_SECTIONS) else set[str]()
+    )
     return not (_NO_TEXT_CLASSES.isdisjoint(classes | names) or element.tag in _WHOLE or has_main(element))
 
 

@@ -42,6 +42,7 @@ def test_what_stands_around_the_main_part_of_a_page_is_left_out(body: str) -> No
         "<div class='row print:hidden'>Was this helpful?</div>",
         "<div class='d-print-none'>Was this helpful?</div>",
         "<div id='toc' class='toc2'><b>Contents</b>{}</div>",
+        "<div id='TOC'>{}</div>",
         "<div role='contentinfo'>© ACME</div>",
     ],
 )
