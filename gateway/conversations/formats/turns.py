@@ -181,8 +181,8 @@ def add_system(record: Record, turns: Sequence[Message], *names: str) -> list[Me
     value = next(filter(None, map(record.get, names)), None)
     members = as_dict(value)
     text = read_turn_text(members if members and "text" not in members else {"content": value})
-    known = {turn.text.strip() for turn in turns if turn.role == "system"}
-    return [*turns] if text.strip() in {"", *known} else [Message("system", text), *turns]
+    systems = {turn.text.strip() for turn in turns if turn.role == "system"}
+    return [*turns] if text.strip() in {"", *systems} else [Message("system", text), *turns]
 
 
 def trim_turns(messages: list[Message]) -> list[Message]:
