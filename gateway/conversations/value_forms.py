@@ -4,6 +4,7 @@ import random
 import re
 import string
 
+from gateway.evaluation.number_notation import FRACTION_SIGNS
 from gateway.evaluation.unspaced_scripts import MARKED, mark_letters
 from gateway.evaluation.values import Value
 
@@ -57,7 +58,7 @@ def rewrite_value(value: Value, reading: str, other: str) -> str | None:
         case "money" | "quantity" | "number":
             place = -1 if kind == "money" else 0
             numbers = _NUMBER.findall(value.text)
-            if len(numbers) != 1 or any(sign in value.text for sign in "½¼¾"):
+            if len(numbers) != 1 or any(sign in value.text for sign in FRACTION_SIGNS):
                 return None
             return value.text.replace(numbers[0], _write_number(numbers[0], new.split(" ")[place].removeprefix("-")))
         case "date":

@@ -5,11 +5,12 @@ way only, such as `12,5 kg` or `1.000.000`, all of it is read so; else such a nu
 """
 
 import re
+import unicodedata
 from functools import cached_property
 
 from gateway.evaluation.units import CURRENCY, UNIT
 
-__all__ = ["GROUPED", "NUMBER", "Notation", "clean_number"]
+__all__ = ["FRACTION_SIGNS", "GROUPED", "MIXED", "NUMBER", "Notation", "clean_number"]
 
 _SPACES = " \u00a0\u2009\u202f"
 GROUPED = (
@@ -18,8 +19,13 @@ GROUPED = (
 )
 """A number with signs between thousands, those of India (`1,00,000`) and Switzerland (`1'000`) among them."""
 
-_FRACTIONS = {"½": ".5", "¼": ".25", "¾": ".75"}
-NUMBER = rf"(?:(?:\d+[ ]?)?[{''.join(_FRACTIONS)}]|{GROUPED}|\d+(?:[.,]\d+)?)"
+FRACTION_SIGNS = "½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞"
+NUMBER = rf"(?:(?:\d+[ ]?)?[{FRACTION_SIGNS}]|{GROUPED}|\d+(?:[.,]\d+)?)"
+
+_FRACTION = r"(?:1[/⁄][2-8]|2[/⁄][35]|3[/⁄][458]|4[/⁄]5|5[/⁄][68]|7[/⁄]8)(?![\d/⁄])"
+MIXED = rf"(?:\d{{1,3}}[ -]{_FRACTION}|(?=\d⁄){_FRACTION})"
+"""`1 1/2`, of what isn't money: a price may stand before `1/2 hour`. `1/2` alone may be a date or a page of two."""
+_BROKEN = re.compile(rf"(?:(\d+)[ -]?)?({_FRACTION}|[{FRACTION_SIGNS}])")
 
 _AMBIGUOUS = re.compile(r"[1-9]\d{0,2}([.,])\d{3}")
 _TELLING = re.compile(
@@ -59,10 +65,11 @@ class Notation:
 def clean_number(text: str) -> str:
     """Return a number's one spelling: without separators of thousands, with a point, without trailing zeros.
 
-    Of `1,500` and `1.500` as English has them; `1½` is `1.5`.
+    Of `1,500` and `1.500` as English has them; `1½` and `1 1/2` are `1.5`.
     """
-    if text[-1] in _FRACTIONS:
-        return f"{text[:-1].strip() or '0'}{_FRACTIONS[text[-1]]}"
+    if match := _BROKEN.fullmatch(text):
+        part, of = re.split("[/⁄]", unicodedata.normalize("NFKC", match[2]))
+        return f"{match[1] or 0}{f'{int(part) / int(of):.4f}'[1:].rstrip('0')}"
     text = re.sub(rf"['’{_SPACES}]", "", text)
     if "," in text and "." in text:
         thousands, decimal = (",", ".") if text.rfind(".") > text.rfind(",") else (".", ",")

@@ -1,8 +1,9 @@
 """Numbers, amounts of money and quantities, each in one spelling; see `values`."""
 
 import re
+from fractions import Fraction
 
-from gateway.evaluation.number_notation import NUMBER, Notation, clean_number
+from gateway.evaluation.number_notation import FRACTION_SIGNS, MIXED, NUMBER, Notation, clean_number
 from gateway.evaluation.number_words import CHARACTERS, NUMBER_WORDS, read_characters, read_words
 from gateway.evaluation.units import CURRENCY, UNIT, WORD_UNIT, list_currencies, read_unit
 from gateway.evaluation.unspaced_scripts import mark_letters
@@ -40,15 +41,17 @@ MONEY_PATTERNS = (
 _ADJECTIVES = r"(?:(?:business|working|calendar|full|whole|consecutive|werktage?|volle?)[ ])?"
 _PARTS = {"year": ("month", 12), "week": ("day", 7)}
 
-_BELOW_NOUGHT = r"(?P<sign>(?<![\w)–-])(?:[-−]|minus[ ])(?=[\d.,½¼¾]+[ \u00a0]?(?:°c|℃|grad|degrees? celsius)))?"
+_TO = rf"[ ]?(?:-|–|〜|to|bis|à|a|{mark_letters('[～至到]')})[ ]?"
+_CELSIUS = rf"(?:{MIXED}|{NUMBER})(?:{_TO}\d+)?[ \u00a0]?(?:°c|℃|grad|degrees? celsius)"
+_BELOW_NOUGHT = rf"(?P<sign>(?<![\w)–-])(?:[-−]|minus[ ])(?={_CELSIUS}))?"
 """Of temperatures; a dash before others begins the item of a list."""
 
 QUANTITY_PATTERNS = (
     re.compile(
-        rf"(?i)(?<![\w.,:/£€$]){_BELOW_NOUGHT}(?=[\d½¼¾aefnostz])"
-        rf"(?!{mark_letters('(?:19|20)[0-9][0-9]年')})(?:(?P<number>{NUMBER})(?P<myriad>{_MYRIAD})?"
+        rf"(?i)(?<![\w.,:/⁄£€$]){_BELOW_NOUGHT}(?=[\d{FRACTION_SIGNS}aefnostz])"
+        rf"(?!{mark_letters('(?:19|20)[0-9][0-9]年')})(?:(?P<number>{MIXED}|{NUMBER})(?P<myriad>{_MYRIAD})?"
         rf"|(?P<words>{NUMBER_WORDS}))"
-        rf"(?:[ ]?(?:-|–|〜|to|bis|à|a|{mark_letters('[～至到]')})[ ]?(?P<last>\d+|{NUMBER_WORDS}))?"
+        rf"(?:{_TO}(?P<last>\d+|{NUMBER_WORDS}))?"
         rf"[ \u00a0-]?{_ADJECTIVES}(?P<unit>{UNIT})(?![\w])"
     ),
     re.compile(rf"(?P<characters>{CHARACTERS})(?P<unit>{WORD_UNIT})"),
@@ -56,14 +59,15 @@ QUANTITY_PATTERNS = (
 
 NUMBER_PATTERNS = (
     re.compile(
-        rf"(?i)(?<![\w.,#/:])[-−]?(?P<number>{NUMBER})(?:{_SCALE_WORD}|(?P<myriad>{_MYRIAD}))?(?![\w/:]|[.,]\d)"
+        rf"(?i)(?<![\w.,#/⁄:])(?P<sign>[-−]|(?<!\d )minus[ ])?(?P<number>{MIXED}|{NUMBER})"
+        rf"(?:{_SCALE_WORD}|(?P<myriad>{_MYRIAD}))?(?![\w/⁄:]|[.,]\d)"
     ),
 )
 
 
 def read_number(match: re.Match[str], notation: Notation) -> tuple[str, ...]:
     """Return `number:1500`; both readings where its sign may part thousands or a fraction."""
-    sign = "-" if match[0].startswith(("-", "−")) else ""
+    sign = "-" if match["sign"] else ""
     return tuple(
         f"number:{sign}{_scale(one, match['scale'] or match['myriad'])}" for one in notation.read(match["number"])
     )
@@ -108,9 +112,10 @@ def read_quantity(match: re.Match[str], notation: Notation) -> tuple[str, ...]:
     for first in firsts:
         numbers = [first, *([last if last.isdigit() else str(read_words(last))] if last else [])]
         readings.append(f"quantity:{'-'.join(numbers)} {unit}")
-        if unit in _PARTS and all(number.isdigit() for number in numbers):
-            part, times = _PARTS[unit]
-            readings.append(f"quantity:{'-'.join(str(int(number) * times) for number in numbers)} {part}")
+        part, times = _PARTS.get(unit, ("", 0))
+        counts = [Fraction(number) * times for number in numbers]
+        if part and all(count.denominator == 1 for count in counts):  # `1½ years` are `18 months`
+            readings.append(f"quantity:{'-'.join(map(str, counts))} {part}")
     if re.fullmatch(r"(?:1?\d|2[0-3])[ ]?h", match[0]):
         readings.append(f"time:{firsts[0]:0>2}:00")  # `de 9h à 17h30`
     return tuple(readings)

@@ -17,7 +17,7 @@ import msgspec
 
 from gateway.artifacts import Artifacts
 from gateway.db import Database
-from gateway.engines import EngineError, EnginePool, EngineRefused
+from gateway.engines import EngineBusy, EngineError, EnginePool, EngineRefused
 from gateway.engines.base_reply import BaseReply, ask_base
 from gateway.engines.base_traits import BaseTraits
 from gateway.engines.training_traits import TrainingTraits
@@ -40,7 +40,7 @@ _MOST_TOKENS = 96
 _REFUSALS = 4
 _ROUND, _AT_ONCE = 16, 8  # beside the traffic of clients
 _ENGINE_SECONDS = 10.0
-_AGAIN = (408, 425, 429)
+_AGAIN = (408, 425)
 _DATED = "the base's chat template prints the day's date where a prompt has no system text, as these have none"
 
 
@@ -173,7 +173,10 @@ class Rehearsal:
     async def _ask_some(
         self, claim: Claim, values: Mapping[str, Any], prompts: Sequence[str], most: int, *, is_harmful: bool
     ) -> list[list[dict[str, Any]]]:
-        """Ask prompts in their order until at most `most` answers can be learnt."""
+        """Ask prompts in their order until at most `most` answers can be learnt.
+
+        A prompt at which the engine fails is left out, unless it fails at a whole round: then it is in trouble.
+        """
         rows: list[list[dict[str, Any]]] = []
         for start in range(0, len(prompts), _ROUND):
             if len(rows) >= most:
@@ -182,6 +185,9 @@ class Rehearsal:
                 raise JobCancelled
             some = prompts[start : start + _ROUND]
             replies = await await_each(partial(self._ask_one, claim.tenant, values), some, at_once=_AT_ONCE)
+            failures = [reply for reply in replies if isinstance(reply, EngineRefused)]
+            if len(failures) == _ROUND:
+                raise failures[0]
             rows += [
                 [{"role": "user", "content": prompt}, {"role": "assistant", "content": text}]
                 for prompt, reply in zip(some, replies, strict=True)
@@ -189,18 +195,24 @@ class Rehearsal:
             ]
         return rows[:most]
 
-    async def _ask_one(self, tenant: str, chat_template_kwargs: Mapping[str, Any], prompt: str) -> BaseReply:
+    async def _ask_one(
+        self, tenant: str, chat_template_kwargs: Mapping[str, Any], prompt: str
+    ) -> BaseReply | EngineRefused:
+        """Return the reply, or the failure of the engine, which may be at this prompt alone."""
         try:
             return await ask_base(
                 self._pool, tenant, prompt, most_tokens=_MOST_TOKENS, chat_template_kwargs=chat_template_kwargs
             )
         except EngineRefused as refused:
-            if refused.engine_status >= 500 or refused.engine_status in _AGAIN:
+            if isinstance(refused, EngineBusy) or refused.engine_status in _AGAIN:
                 raise
-            return BaseReply()  # what it refuses now it refuses for ever, and a job would wait as long
+            # What it refuses now it refuses for ever, and a job would wait as long.
+            return refused if refused.engine_status >= 500 else BaseReply()
 
-    def _choose(self, reply: BaseReply, is_harmful: bool) -> str | None:
+    def _choose(self, reply: BaseReply | EngineRefused, is_harmful: bool) -> str | None:
         """Return the text that is learnt; None for an answer that was cut, says nothing, or does harm."""
+        if isinstance(reply, EngineRefused):
+            return None
         text = reply.text.strip()
         if not reply.is_whole or not text or self._traits.markers.neutralise(text) != text:
             return None
@@ -217,6 +229,6 @@ def _describe(rows: int, number: int) -> Notice:
         return message, "info", {"rehearsed": rows}
     short = (
         f"{message}. {number} were wanted: the base's other answers to the packaged prompts don't end in time, are "
-        "none, or do harm"
+        "none, fail, or do harm"
     )
     return short, "warn" if rows < number // 2 else "info", {"rehearsed": rows, "wanted": number}

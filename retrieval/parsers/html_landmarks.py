@@ -5,7 +5,7 @@ from typing import Any
 
 from lxml import etree as _etree  # pyright: ignore[reportAttributeAccessIssue, reportUnknownVariableType]
 
-from retrieval.parsers.html_visibility import is_hidden
+from retrieval.parsers.html_visibility import has_main, is_hidden, is_main
 
 __all__ = ["Landmarks"]
 
@@ -46,12 +46,12 @@ def _find_content(root: Any) -> tuple[list[Any], frozenset[Any]]:
     def leave_out(element: Any) -> bool:
         if is_hidden(element):
             return True
-        if _is_main(element):
+        if is_main(element):
             mains.append(element)
             return True
         return element.tag in _AROUND
 
-    if root.find(".//main") is None and root.find(".//*[@role='main']") is None:
+    if not has_main(root):
         return [root], frozenset()
     beside = _count_characters(root, leave_out)
     if sum(_count_characters(main, is_hidden) for main in mains) <= beside:
@@ -88,7 +88,3 @@ def _count_characters(part: Any, leave_out: Callable[[Any], bool]) -> int:
                 continue
         total += len((element.text or "").strip())
     return total
-
-
-def _is_main(element: Any) -> bool:
-    return element.tag == "main" or element.get("role") == "main"

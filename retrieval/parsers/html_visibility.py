@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-__all__ = ["HEADINGS", "count_hidden", "is_hidden", "is_permalink"]
+__all__ = ["HEADINGS", "count_hidden", "has_main", "is_hidden", "is_main", "is_permalink"]
 
 HEADINGS = {f"h{level}": level for level in range(1, 7)}
 
@@ -27,8 +27,8 @@ _NAMED_BY_ID = frozenset(("aside", "div", "ol", "p", "ul"))
 _SECTIONS = frozenset(("document", "section"))
 """Headings and sections, which generators may write as `div` with these classes, have their ids of their titles: one on
 breadcrumbs is called so."""
-_WHOLE = frozenset(("body", "html", "main"))
-"""Elements whose classes may say what is on the page."""
+_WHOLE = frozenset(("body", "html"))
+"""Elements whose classes may say what is on the page, as those of its main part and of what that stands in may."""
 
 _UNSHOWN = frozenset("template canvas object textarea datalist dialog".split())
 """Elements with text that a page shows only by a script, or when somebody asks for it."""
@@ -74,24 +74,39 @@ def is_hidden(element: Any) -> bool:
     return _has_hiding_style(element)
 
 
+def is_main(element: Any) -> bool:
+    return element.tag == "main" or _read_role(element) == "main"
+
+
+def has_main(element: Any) -> bool:
+    """Tell whether an element is a page's main part, or has it in it."""
+    return any(map(is_main, element.xpath("descendant-or-self::main | descendant-or-self::*[@role]")))
+
+
+def _read_role(element: Any) -> str:
+    return element.get("role", "").strip().lower()
+
+
 def _is_unshown(element: Any) -> bool:
     opener = "open" if element.tag == "dialog" else "shadowrootmode"  # A template with that is a part of the page.
     return element.tag in _UNSHOWN and opener not in element.attrib
 
 
 def _is_navigation(element: Any) -> bool:
-    if element.get("role", "").strip().lower() in _NO_TEXT_ROLES:
+    if _read_role(element) in _NO_TEXT_ROLES:
         return True
-    classes = set(element.get("class", "").split())
-    names = {element.get("id")} if element.tag in _NAMED_BY_ID and classes.isdisjoint(_SECTIONS) else set[str]()
-    return element.tag not in _WHOLE and not _NO_TEXT_CLASSES.isdisjoint(classes | names)
+    classes = set(element.get("class", "").lower().split())
+    names = (
+        {element.get("id", "").lower()} if element.tag in _NAMED_BY_ID and classes.isdisjoint(_SECTIONS) else set[str]()
+    )
+    return not (_NO_TEXT_CLASSES.isdisjoint(classes | names) or element.tag in _WHOLE or has_main(element))
 
 
 def _opens_text(button: Any) -> bool:
     """Tell whether a button's words are a heading, or a question, of the text that it opens, as in an accordion."""
     if "aria-expanded" in button.attrib or "aria-controls" in button.attrib:
         return True
-    return any(above.tag in _NAMED_BY_BUTTONS or above.get("role") == "heading" for above in button.iterancestors())
+    return any(above.tag in _NAMED_BY_BUTTONS or _read_role(above) == "heading" for above in button.iterancestors())
 
 
 def _has_hiding_style(element: Any) -> bool:

@@ -13,7 +13,7 @@ from gateway.conversations.formats.turns import BAD, TOOLS, has_tools, is_marked
 from gateway.conversations.records import ROW_LISTS, Record, read_records
 from training.dataset import Problem
 
-__all__ = ["COLUMNS", "has_columns", "load_csv", "load_parquet", "read_json", "read_table"]
+__all__ = ["COLUMNS", "find_doubles", "has_columns", "load_csv", "load_parquet", "read_json", "read_table"]
 
 COLUMNS: Mapping[str, Sequence[str]] = {
     "question": ("question", "prompt", "instruction", "input", "user", "customer", "query", "input_text", "text_input"),
@@ -37,6 +37,7 @@ _LINE_END = re.compile(r"\r\n?")
 _NAMED = re.compile(r"sep=(.)\n", re.I)
 """A first line by which Excel tells the delimiter."""
 _MORE = "\0more"
+_NUMBERED = re.compile(r"_*\(\d+\)$")
 _QUOTED = re.compile(r'"[^"]*"')
 _FIELD_BYTES = 16 * 1024 * 1024
 _PARQUET = (
@@ -48,7 +49,8 @@ _PARQUET = (
 def load_csv(text: str) -> tuple[list[Record], list[Problem]]:
     """Return the rows of a table with a header, whose commas, semicolons or tabs are told by it.
 
-    A row with more cells than the header, such as one with a comma in a text without quotes, is empty and a problem.
+    A row with more cells than the header, such as one with a comma in a text without quotes, is cut and a problem. Of
+    columns with one name the second is called `Price (2)`, as in documents.
 
     Raises:
         UnusableFile: The file is no CSV.
@@ -62,20 +64,39 @@ def load_csv(text: str) -> tuple[list[Record], list[Problem]]:
     rows: list[Record] = []
     problems: list[Problem] = []
     try:
-        for row in csv.DictReader(io.StringIO(text), delimiter=delimiter, strict=True, restkey=_MORE):
+        table = csv.DictReader(io.StringIO(text), delimiter=delimiter, strict=True, restkey=_MORE)
+        table.fieldnames = _tell_apart(table.fieldnames or ())
+        for row in table:
             more = "".join(row.pop(_MORE, ())).strip()
             if more:
                 message = (
                     f"It has more cells than the header. Put quotes around texts that have a {delimiter!r} in them."
                 )
                 problems.append(Problem(len(rows) + 1, message))
-            rows.append({} if more else row)
+            rows.append(row)
     except csv.Error as error:
         raise UnusableFile(
             f"The file is no CSV: in row {len(rows) + 1}, {error}. Put quotes around texts that have several lines or "
             "quotes in them, and write quotes inside them twice."
         ) from None
     return rows, problems
+
+
+def _tell_apart(names: Sequence[str]) -> list[str]:
+    words = [_spell(name) for name in names]
+    numbers = [words[: place + 1].count(word) for place, word in enumerate(words)]
+    return [
+        f"{name.strip()} ({number})" if word and number > 1 else name
+        for name, word, number in zip(names, words, numbers, strict=True)
+    ]
+
+
+def find_doubles(names: Iterable[str]) -> dict[str, Sequence[str]]:
+    """Return columns that have one name, by each of them: but for capitals, spaces and the number of the second."""
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        groups.setdefault(_NUMBERED.sub("", _spell(name)), []).append(name)
+    return {name: group for word, group in groups.items() if word and len(group) > 1 for name in group}
 
 
 def read_json(text: str, columns: Mapping[str, str]) -> Import:
@@ -135,6 +156,7 @@ def read_table(
     # What a person says of the columns tells more than what they are called.
     for needed, read in sorted(_SHAPES, key=lambda shape: -len(shape[0] & columns.keys())):
         if needed <= mapping.keys():
+            _check_doubles(names, mapping, ({*needed, "system", "conversation"} & mapping.keys()) - columns.keys())
             # Of a row per message a label may say anything.
             bad = {number for number, row in rows if is_marked(row)} if read is pair_rows else set[int]()
             faults = {problem.row: problem for problem in problems}
@@ -144,15 +166,31 @@ def read_table(
                 if number not in bad
                 and (fault := _find_fault(number, row, mapping, {*needed, "system"} & mapping.keys()))
             }
-            left_out = bad | faults.keys()
-            content = read([(number, _choose(row, mapping)) for number, row in rows if number not in left_out])
+            cells = {number: _choose(row, mapping) for number, row in rows}
+            sound = [(number, row) for number, row in cells.items() if number not in bad | faults.keys()]
+            lacking = {row.get("conversation", "") for number, row in cells.items() if number in faults}
+            content = pair_rows(sound) if read is pair_rows else join_rows(sound, lacking)
             all_faults = sorted([*faults.values(), *content.problems], key=lambda problem: problem.row)
             return Import(content.conversations, all_faults, {BAD: len(bad)} if bad else {})
     raise UnusableFile(f"It isn't clear what the columns {', '.join(map(str, names)) or '(none)'} are. {_ADVICE}")
 
 
+def _check_doubles(names: Iterable[str], mapping: Mapping[str, str], guessed: Iterable[str]) -> None:
+    doubles = find_doubles(names)
+    for meaning in sorted(guessed):
+        if group := doubles.get(mapping[meaning]):
+            raise UnusableFile(
+                f"The columns {', '.join(map(repr, group))} have one name. Say which is the {meaning}, such as "
+                f"--map '{meaning}={group[-1]}'."
+            )
+
+
+def _spell(name: str) -> str:
+    return str(name).strip().casefold().replace(" ", "_")
+
+
 def _guess(names: Iterable[str]) -> dict[str, str]:
-    by_word = {str(name).strip().casefold().replace(" ", "_"): name for name in names}
+    by_word = {_spell(name): name for name in names}
     matches = {meaning: [by_word[word] for word in words if word in by_word] for meaning, words in COLUMNS.items()}
     return {meaning: columns[0] for meaning, columns in matches.items() if columns}
 

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from gateway.conversations.conversation import Conversation, Import
 from gateway.conversations.formats.turns import (
     UnusableRecord,
+    add_system,
     is_marked,
     read_all,
-    read_system,
     read_thread,
     read_turns,
     trim_turns,
@@ -58,7 +58,7 @@ def _join(record: Record, prompt: Sequence[Message], completion: Sequence[Messag
     context = [
         Message("assistant", message.text, weight=0) if message.role == "assistant" else message for message in prompt
     ]
-    return trim_turns([*read_system(record, "system", "system_prompt"), *context, *completion])
+    return trim_turns(add_system(record, [*context, *completion], "system", "system_prompt"))
 
 
 def _find_mark(texts: Iterable[object], form: re.Pattern[str]) -> re.Pattern[str] | None:

@@ -2,7 +2,7 @@
 
 from gateway.conversations.conversation import Conversation, Import
 from gateway.conversations.formats.preferences import read_pair
-from gateway.conversations.formats.turns import UnusableRecord, read_each, read_system, read_turns, trim_turns
+from gateway.conversations.formats.turns import UnusableRecord, add_system, read_each, read_turns, trim_turns
 from gateway.conversations.records import Record, as_dict, as_list, as_text
 from training.dataset import Message
 
@@ -21,7 +21,7 @@ def read_gemini(text: str) -> Import:
 def _read_record(number: int, record: Record) -> Conversation:
     # A turn without a role is the user's, as in the API.
     turns = [{"role": "user", **as_dict(turn)} for turn in as_list(record.get("contents"))]
-    messages = [*read_system(record, "systemInstruction", "system_instruction"), *read_turns(turns, "user")]
+    messages = add_system(record, read_turns(turns, "user"), "systemInstruction", "system_instruction")
     if not record.get("completions"):
         return Conversation(number, trim_turns(messages), as_text(record.get("id")))
     replies = [_read_completion(as_dict(one)) for one in as_list(record["completions"])]

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterable, Iterator
 from gateway.conversations.conversation import Conversation, Import
 from gateway.conversations.formats.turns import (
     UnusableRecord,
+    add_system,
     read_each,
     read_history,
-    read_system,
     read_text,
     read_thread,
     read_turns,
@@ -39,7 +39,8 @@ def read_sharegpt(text: str) -> Import:
 
 def _read(text: str, list_turns: Callable[[Record], Iterable[Message]]) -> Import:
     def read(number: int, record: Record) -> Conversation:
-        return Conversation(number, trim_turns(list(list_turns(record))), read_thread(record))
+        turns = add_system(record, list(list_turns(record)), "system", "system_prompt")
+        return Conversation(number, trim_turns(turns), read_thread(record))
 
     return read_each(text, read)
 
@@ -49,13 +50,11 @@ def _read_alpaca_turns(record: Record) -> Iterator[Message]:
     reply = read_text(record, "output", "response")
     if not question and not more:
         raise UnusableRecord("It has neither `instruction` nor `input`.")
-    yield from read_system(record, "system", "system_prompt")
     yield from read_history(record)
     yield Message("user", "\n\n".join(filter(None, (question, more))))
     if reply:
         yield Message("assistant", reply)
 
 
-def _read_sharegpt_turns(record: Record) -> Iterator[Message]:
-    yield from read_system(record, "system", "system_prompt")
-    yield from read_turns(next(filter(None, (as_list(record.get(name)) for name in _LISTS)), None), "user")
+def _read_sharegpt_turns(record: Record) -> Iterable[Message]:
+    return read_turns(next(filter(None, (as_list(record.get(name)) for name in _LISTS)), None), "user")

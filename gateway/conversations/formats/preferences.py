@@ -8,9 +8,9 @@ import msgspec
 from gateway.conversations.conversation import Conversation, Import
 from gateway.conversations.formats.turns import (
     UnusableRecord,
+    add_system,
     read_each,
     read_history,
-    read_system,
     read_text,
     read_thread,
     read_turns,
@@ -41,20 +41,20 @@ def _read_record(number: int, record: Record) -> Conversation:
     ends = zip(better[:-1], worse[:-1], strict=False)
     shared = next((index for index, (one, other) in enumerate(ends) if one != other), min(len(better), len(worse)) - 1)
     before = better[: max(0, shared)]
-    context = [message for message in _read_context(record) if message not in before] + before
+    whole = [*better, *worse] if before else []  # a data set may have a whole conversation as `messages`, too
+    context = [message for message in _read_context(record) if message not in whole] + before
     if not context:
         raise UnusableRecord(_NO_PROMPT)
     return read_pair(number, read_thread(record), context, better[len(before) :], worse[len(before) :])
 
 
 def _read_context(record: Record) -> list[Message]:
-    system = read_system(record, "system", "system_prompt")
     turns = next((record[name] for name in _TURNS if record.get(name)), None)
     if turns is None and isinstance(record.get("prompt"), list):
         turns = record["prompt"]
     if turns is None:
         turns = "\n\n".join(filter(None, (read_text(record, name) for name in _QUESTIONS)))
-    return [*system, *read_history(record), *read_turns(turns, "user")]
+    return add_system(record, [*read_history(record), *read_turns(turns, "user")], "system", "system_prompt")
 
 
 def read_pair(

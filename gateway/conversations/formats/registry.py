@@ -7,7 +7,14 @@ from typing import Any, cast
 import msgspec
 
 from gateway.conversations.conversation import Import, UnusableFile
-from gateway.conversations.formats.columns import has_columns, load_csv, load_parquet, read_json, read_table
+from gateway.conversations.formats.columns import (
+    find_doubles,
+    has_columns,
+    load_csv,
+    load_parquet,
+    read_json,
+    read_table,
+)
 from gateway.conversations.formats.completions import read_completions
 from gateway.conversations.formats.freshdesk import read_freshdesk
 from gateway.conversations.formats.gemini import read_gemini
@@ -157,8 +164,12 @@ def _read_csv(text: str, columns: Mapping[str, str]) -> Import:
     recognised = next((name for record in records[:_LOOKED_AT] if (name := _recognise(record))), None)
     if columns or recognised not in _ROWS_OF_TEXTS:
         return read_table(list(enumerate(rows, 1)), columns, problems)
+    if doubles := find_doubles(dict.fromkeys(name for row in rows for name in row)):
+        raise UnusableFile(f"The columns {', '.join(map(repr, doubles))} have one name. Call one otherwise.")
+    faults = {problem.row: problem for problem in problems}
+    records = [{} if number in faults else record for number, record in enumerate(records, 1)]
     content = FORMATS[recognised].read(msgspec.json.encode(records), {})
-    faults = {problem.row: problem for problem in (*content.problems, *problems)}
+    faults = {problem.row: problem for problem in content.problems} | faults
     return Import(content.conversations, [faults[row] for row in sorted(faults)], content.omitted)
 
 

@@ -36,10 +36,15 @@ def pair_rows(rows: Iterable[Row]) -> Import:
     return Import(conversations, problems, {})
 
 
-def join_rows(rows: Iterable[Row]) -> Import:
-    """Make conversations of rows with `conversation`, `role` and `text`; each has the number of its first row."""
+def join_rows(rows: Iterable[Row], lacking: Iterable[str] = ()) -> Import:
+    """Make conversations of rows with `conversation`, `role` and `text`; each has the number of its first row.
+
+    Those that are `lacking` a row are problems, and so are those with a row of an unknown role: what follows would
+    answer something else.
+    """
     threads: dict[str, tuple[int, list[Message]]] = {}
     problems: list[Problem] = []
+    incomplete = {*lacking}
     for number, row in rows:
         role = _ROLES.get(row["role"].strip().casefold())
         if role is None:
@@ -47,6 +52,7 @@ def join_rows(rows: Iterable[Row]) -> Import:
             problems.append(
                 Problem(number, f"It has the role {row['role']!r}, and only these are known: {role_names}.")
             )
+            incomplete.add(row["conversation"])
         elif not row["conversation"].strip():
             problems.append(Problem(number, "It says no conversation, so nothing tells which messages it belongs to."))
         elif row["text"].strip():
@@ -59,7 +65,9 @@ def join_rows(rows: Iterable[Row]) -> Import:
     for id, (number, messages) in threads.items():
         while messages and messages[-1].role != "assistant":
             messages.pop()
-        if any(message.role == "user" for message in messages):
+        if id in incomplete:
+            problems.append(Problem(number, f"The conversation {id!r} has a row that can't be read, and isn't whole."))
+        elif any(message.role == "user" for message in messages):
             conversations.append(Conversation(number, messages, id))
         else:
             problems.append(Problem(number, f"The conversation {id!r} has no question with a reply."))

@@ -12,12 +12,12 @@ __all__ = [
     "BAD",
     "TOOLS",
     "UnusableRecord",
+    "add_system",
     "has_tools",
     "is_marked",
     "read_all",
     "read_each",
     "read_history",
-    "read_system",
     "read_text",
     "read_thread",
     "read_turn_text",
@@ -172,8 +172,8 @@ def read_history(record: Record) -> list[Message]:
     return [turn for turn in turns if turn.text.strip()]
 
 
-def read_system(record: Record, *names: str) -> list[Message]:
-    """Return the system text that stands under one of the names beside the turns, as a turn; none where there is none.
+def add_system(record: Record, turns: Sequence[Message], *names: str) -> list[Message]:
+    """Return the turns behind the system text that stands under one of the names beside them, unless they have it.
 
     Raises:
         UnusableRecord: It isn't text.
@@ -181,7 +181,8 @@ def read_system(record: Record, *names: str) -> list[Message]:
     value = next(filter(None, map(record.get, names)), None)
     members = as_dict(value)
     text = read_turn_text(members if members and "text" not in members else {"content": value})
-    return [Message("system", text)] if text.strip() else []
+    systems = {turn.text.strip() for turn in turns if turn.role == "system"}
+    return [*turns] if text.strip() in {"", *systems} else [Message("system", text), *turns]
 
 
 def trim_turns(messages: list[Message]) -> list[Message]:

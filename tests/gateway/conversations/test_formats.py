@@ -193,6 +193,22 @@ def test_a_table_of_messages_is_joined_by_conversation() -> None:
     assert [problem.row for problem in content.problems] == [3]
 
 
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("1,Kunde,When?", "It has the role 'Kunde'"),
+        ("1,customer,When, please?", "It has more cells than the header"),
+    ],
+)
+def test_a_conversation_with_a_row_that_cannot_be_read_is_a_problem_as_a_whole(row: str, message: str) -> None:
+    table = f"id,role,text\n1,customer,Why?\n2,customer,How?\n1,agent,So.\n{row}\n1,agent,Now.\n2,agent,Thus.\n"
+    _, content = read_conversations(table.encode())
+    assert [(one.id, one.replies) for one in content.conversations] == [("2", ["Thus."])]
+    whole, one = content.problems
+    assert (whole.row, whole.message) == (1, "The conversation '1' has a row that can't be read, and isn't whole.")
+    assert (one.row, one.message[: len(message)]) == (4, message)
+
+
 @pytest.mark.parametrize("columns", [{}, {"conversation": "id", "role": "author", "text": "message"}])
 def test_a_table_of_messages_may_name_its_customer_and_its_agent(columns: dict[str, str]) -> None:
     table = b"id,customer,agent,author,message\n1,Ann,Bob,customer,Why?\n1,Ann,Bob,agent,So.\n"
@@ -241,6 +257,29 @@ def test_a_table_with_the_members_of_another_formats_rows_is_read_as_such(
     assert "more cells" in content.problems[1].message
 
 
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        (b"question,answer,answer\nWhy?,So.,No.\n", "'answer', 'answer (2)' have one name. Say which is the reply"),
+        (b"Question,question ,answer\nWhy?,How?,So.\n", "'Question', 'question (2)' have one name"),
+        (b"id,author,text,text\n1,user,Why?,x\n", "--map 'text=text (2)'"),
+        (b"question,answer,system,system\nWhy?,So.,a,b\n", "'system', 'system (2)' have one name"),
+        (b"instruction,input,input,output\nAdd.,1,2,3.\n", "'input', 'input (2)' have one name"),
+        (b'[{"Question": "Why?", "question": "How?", "answer": "So."}]', "'Question', 'question' have one name"),
+    ],
+)
+def test_none_of_two_columns_with_one_name_is_taken_unasked(table: bytes, words: str) -> None:
+    with pytest.raises(UnusableFile) as error:
+        read_conversations(table)
+    assert words in str(error.value)
+
+
+def test_a_map_tells_columns_of_one_name_apart_and_others_may_be_double() -> None:
+    table = b"Body,Body,note,note,,\nWhy?,So.,x,y,z,z\n"
+    assert read(table, question="Body", reply="Body (2)") == ("csv", [[("user", "Why?"), ("assistant", "So.")]])
+    assert read(b"question,answer,note,Note,,\nWhy?,So.,x,y,z,z\n")[1] == [[("user", "Why?"), ("assistant", "So.")]]
+
+
 def test_a_delimiter_in_a_header_s_quotes_is_none() -> None:
     table = b'"Question, as asked, in words";Reply\nWhy?;So.\n'
     assert read(table, question="Question, as asked, in words") == ("csv", [[("user", "Why?"), ("assistant", "So.")]])
@@ -268,7 +307,7 @@ def test_a_row_of_a_table_of_pairs_may_have_a_system_text_and_needs_both_texts()
 
 
 def test_the_roles_of_a_table_of_messages_are_read_in_any_case_and_others_are_named() -> None:
-    table = b"ticket,author,body\n1, Customer ,Why?\n2,AGENT,Hello\n1,robot,Beep\n1,Agent,So.\n1,agent,  \n"
+    table = b"ticket,author,body\n1, Customer ,Why?\n2,AGENT,Hello\n3,robot,Beep\n1,Agent,So.\n1,agent,  \n"
     columns = {"conversation": "ticket", "role": "author", "text": "body"}
     _, content = read_conversations(table, None, columns)
     (one,) = content.conversations

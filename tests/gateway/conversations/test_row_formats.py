@@ -154,6 +154,15 @@ PREFERENCES: dict[str, tuple[str, Callable[[Turns, str], dict[str, Any]]]] = {
             "score_chosen": 8.5,
         },
     ),
+    "a published set": (
+        "preferences",
+        lambda turns, worse: {
+            "prompt": next(text for role, text in turns if role == "user"),
+            "messages": messages(turns),
+            "chosen": messages(turns),
+            "rejected": messages([*turns[:-1], ("assistant", worse)]),
+        },
+    ),
     "LLaMA-Factory": (
         "preferences",
         lambda turns, worse: {
@@ -329,6 +338,16 @@ def test_the_history_of_a_preference_is_its_first_turns_and_what_is_blank_in_one
         *("preferences", [([*before, ("assistant", "A.")], ["A."], "B.")]),
     )
     assert read([{**record, "output": "A."}]) == ("alpaca", [([*before, ("assistant", "A.")], ["b", "A."], None)])
+
+
+@pytest.mark.parametrize("name", ["system", "system_prompt"])
+def test_a_system_text_that_the_turns_have_too_is_read_once(name: str) -> None:
+    turns = [("system", "Be kind."), ("user", "Q?"), ("assistant", "A.")]
+    row, more = messages(turns, "from", "value", user="human", assistant="gpt"), {name: "Be kind.\n"}
+    assert read([{"conversations": row, **more}]) == ("sharegpt", [(turns, ["A."], None)])
+    prompt = {"prompt": messages(turns[:2]), **more}
+    assert read([{**prompt, "completion": messages(turns[2:])}]) == ("completions", [(turns, ["A."], None)])
+    assert read([{**prompt, "chosen": "A.", "rejected": "B."}]) == ("preferences", [(turns, ["A."], "B.")])
 
 
 def test_no_tools_beside_turns_are_none() -> None:

@@ -289,10 +289,27 @@ def test_a_date_that_can_be_read_in_two_ways_is_stated_by_either(evidence: str) 
         ("-2 kg of flour\n-3 eggs", ["quantity:2 kilogram", "number:-3"]),
         ("1½ hours or 1 ½ hours, ½ hour", [*["quantity:1.5 hour"] * 2, "quantity:0.5 hour"]),
         ("£2½, 3¼ inches, 1¾ million pounds", ["money:GBP 2.5", "number:3.25", "money:GBP 1750000"]),
+        ("1 1/2 hours, 2-1/4 kg, 1⁄2 l", ["quantity:1.5 hour", "quantity:2.25 kilogram", "quantity:0.5 litre"]),
+        ("2⅔ kg or 2 2/3 kg, -1 1/2 °C", [*["quantity:2.6667 kilogram"] * 2, "quantity:-1.5 celsius"]),
+        ("£20 1/2 hour, 1 1/2/2026, page 1/2, 5 3/2", ["money:GBP 20", "number:1", "date:2026-02-01", "number:5"]),
+        ("-10 to 5 °C, minus 18 degrees", ["quantity:-10-5 celsius", "number:-18"]),
+        ("10 minus 3", ["number:10", "number:3"]),
     ],
 )
 def test_numbers_below_nought_and_fractions_have_their_value(text: str, readings: list[str]) -> None:
     assert [value.readings[0] for value in find_values(text)] == readings
+
+
+def test_degrees_below_nought_are_stated_whichever_way_they_are_written() -> None:
+    (value,) = find_values("Keep it at minus 18 degrees.")
+    assert TextValues.of("It is stored at -18 °C.").states(value)
+    assert not TextValues.of("It is stored at 18 °C.").states(value)
+
+
+def test_years_and_weeks_in_fractions_are_whole_months_and_days_where_they_are() -> None:
+    assert find_values("1 1/2 years")[0].readings == ("quantity:1.5 year", "quantity:18 month")
+    assert find_values("2.5-3 years")[0].readings == ("quantity:2.5-3 year", "quantity:30-36 month")
+    assert find_values("1½ weeks")[0].readings == ("quantity:1.5 week",)
 
 
 def test_both_hours_of_a_span_are_times() -> None:

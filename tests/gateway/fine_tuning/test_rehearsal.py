@@ -174,8 +174,8 @@ async def test_the_base_is_asked_as_the_job_will_be_rendered(
     assert not any(values)
 
 
-@pytest.mark.parametrize("status", [400, 404, 422])
-async def test_a_prompt_that_the_engine_refuses_is_left_out(
+@pytest.mark.parametrize("status", [400, 404, 422, 500])
+async def test_a_prompt_that_the_engine_refuses_or_always_fails_at_is_left_out(
     gateway: Gateway, settings: Settings, engine: FakeVllm, status: int
 ) -> None:
     def refuse(received: Received) -> Fault | None:

@@ -23,6 +23,32 @@ def test_an_alef_and_a_lam_that_are_drawn_as_one_sign_are_read_from_the_lam_on(
     assert mend(raw, ends) == mended
 
 
+ALLAH, BLESSED = "الله", "صلى الله عليه وسلم"
+
+
+@pytest.mark.parametrize(
+    ("raw", "sign", "mended"),
+    [
+        ("اهلل", slice(1, 4), ALLAH),
+        ("ساَلم", slice(1, 4), "سلَام"),
+        ("يف بيت", slice(2), "في بيت"),
+        (f"س {ALLAH}", slice(2, 6), f"س {ALLAH}"),
+        (f"س {BLESSED} م", slice(2, 2 + len(BLESSED)), f"س {BLESSED} م"),
+        ("سلام", slice(1, 3), "سلام"),
+    ],
+)
+def test_letters_that_are_drawn_as_one_are_turned_unless_unicode_has_a_sign_for_them(
+    raw: str, sign: slice, mended: str
+) -> None:
+    """pdfium turns what a font writes as several letters, and takes Unicode's own signs (ﷲ, ﷺ, ﻻ) apart in order."""
+    first, *rest = range(len(raw))[sign]
+    assert mend(raw, dict.fromkeys(rest, first)) == mended
+
+
+def test_letters_of_no_width_are_left_as_they_are() -> None:
+    assert restore_order("الغلاية", lambda _place: (0.0, 0.0)) == "الغلاية"
+
+
 @pytest.mark.parametrize(
     ("raw", "ends", "mended"),
     [

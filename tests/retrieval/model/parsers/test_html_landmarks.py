@@ -42,6 +42,7 @@ def test_what_stands_around_the_main_part_of_a_page_is_left_out(body: str) -> No
         "<div class='row print:hidden'>Was this helpful?</div>",
         "<div class='d-print-none'>Was this helpful?</div>",
         "<div id='toc' class='toc2'><b>Contents</b>{}</div>",
+        "<div id='TOC'>{}</div>",
         "<div role='contentinfo'>© ACME</div>",
     ],
 )
@@ -68,6 +69,8 @@ def test_the_classes_of_a_body_say_what_is_on_the_page_and_hide_nothing() -> Non
         "<div id='toc' class='section'><h1>Warranty</h1>{}</div>",
         "<div id='toc' class='document'><h1>Warranty</h1>{}</div>",
         "<main id='table-of-contents' class='toc'><h1>Warranty</h1>{}</main>",
+        "<div role='main' class='toc'><h1>Warranty</h1>{}</div>",
+        "<div class='page no-print'><div id='toc'><div role='Main'><h1>Warranty</h1>{}</div></div></div>",
         "<h1>Warranty</h1><dl><dt id='toc'>{}</dt></dl>",
     ],
 )
