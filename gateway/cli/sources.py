@@ -142,8 +142,8 @@ async def _add(url: str, key: str, store: str, body: dict[str, Any]) -> dict[str
         store_id = there or await make_store(client, store)
         try:
             state = await client.post("/api/sources", {**body, "vector_store_id": store_id})
-        except GatewayError:
-            if there is None:
+        except GatewayError as error:
+            if there is None and error.status < 500:  # else the source may be there all the same
                 await client.delete(f"/v1/vector_stores/{store_id}")
                 say(f"{store_id} is deleted again: nothing would feed it.")
             raise
