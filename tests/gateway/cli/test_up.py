@@ -105,10 +105,17 @@ async def test_a_signal_stops_everything_in_order(
     monkeypatch.chdir(ROOT)
     home = Path(environment["BRAID_HOME"])
     running = asyncio.create_task(run_until_stopped(load_settings()))
-    await until(lambda: running.done() or Profile.load(home) is not None, timeout=60)
+    output = ""
+
+    def is_ready() -> bool:
+        nonlocal output
+        output += capsys.readouterr().err
+        return running.done() or "Ctrl-C stops it." in output
+
+    await until(is_ready, timeout=60)
     os.kill(os.getpid(), signal.SIGTERM)
     await running
-    output = capsys.readouterr().err
+    output += capsys.readouterr().err
     assert "Admin key, shown this once: sk-braid-" in output
     assert output.splitlines()[-1] == "stopped"
     assert Instance.find_process(home) is None

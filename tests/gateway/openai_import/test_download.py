@@ -174,10 +174,19 @@ asyncio.run(main(sys.argv[1], Path(sys.argv[2])))
 """
 
 
+# Whoever starts the tests in the background of a shell has Ctrl-C ignored in all that they start.
+INTERRUPTIBLE = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from gateway.cli import main
+main()
+"""
+
+
 async def interrupt_at(server: HostedServer, path: str, *arguments: str) -> str:
     """Run an import that gets SIGINT while it waits for the answer to a path; return what it told."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "gateway.cli", "import", "openai", *arguments),
+        *(sys.executable, "-c", INTERRUPTIBLE, "import", "openai", *arguments),
         cwd=ROOT,
         env=os.environ | {"PYTHONPATH": str(ROOT), "OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": server.url},
         stderr=asyncio.subprocess.PIPE,
