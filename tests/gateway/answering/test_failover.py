@@ -2,6 +2,8 @@
 
 import asyncio
 import socket
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -14,6 +16,17 @@ from tests.gateway.ready_adapter import add_adapter
 from tests.waiting import until
 
 ASK = {"model": "base", "messages": [{"role": "user", "content": "Hello?"}]}
+
+
+@asynccontextmanager
+async def two_replicas(settings: Settings, engine: FakeVllm) -> AsyncGenerator[tuple[Gateway, FakeVllm]]:
+    """A gateway before `engine` and a second one, when both are ready."""
+    async with (
+        FakeVllm() as second,
+        running(settings.model_copy(update={"engine_urls": (engine.url, second.url)})) as gateway,
+    ):
+        await until(lambda: all(replica.ready for replica in gateway.state.pool.replicas))
+        yield gateway, second
 
 
 async def test_a_host_that_does_not_answer_is_another_replicas_turn(
@@ -139,11 +152,7 @@ async def test_what_may_be_a_request_s_own_fault_is_asked_of_two_engines_and_no_
 async def test_an_engine_that_is_well_and_never_answers_is_soon_asked_last(
     settings: Settings, engine: FakeVllm
 ) -> None:
-    async with (
-        FakeVllm() as second,
-        running(settings.model_copy(update={"engine_urls": (engine.url, second.url)})) as two,
-    ):
-        await until(lambda: all(replica.ready for replica in two.state.pool.replicas))
+    async with two_replicas(settings, engine) as (two, _):
         client = await two.tenant("kestrel")
         engine.rule = lambda received: faults.status(500) if received.path == CHAT else None
         answers = [await client.post(CHAT, json=ASK) for _ in range(20)]
@@ -166,11 +175,7 @@ FACES = [
 async def test_what_stands_before_an_engine_and_does_not_let_it_answer_is_another_replicas_turn(
     settings: Settings, engine: FakeVllm, face: faults.Fault, stream: bool
 ) -> None:
-    async with (
-        FakeVllm() as second,
-        running(settings.model_copy(update={"engine_urls": (engine.url, second.url)})) as two,
-    ):
-        await until(lambda: all(replica.ready for replica in two.state.pool.replicas))
+    async with two_replicas(settings, engine) as (two, second):
         client = await two.tenant("kestrel")
         engine.rule = lambda received: face if received.path == CHAT else None
         answers = [await client.post(CHAT, json={**ASK, "stream": stream}) for _ in range(2)]
