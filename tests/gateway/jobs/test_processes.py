@@ -25,7 +25,9 @@ pytestmark = pytest.mark.e2e
 async def worker(
     database_url: str, log: Path, name: str = "w", crash_at: str = "", *, grace_seconds: float = 5.0
 ) -> AsyncIterator[ForkedProgram]:
-    arguments = (database_url, str(log), name, str(grace_seconds))
+    # Whoever dies is waited for that long; one that lives must not lose its lease to a busy machine.
+    lease_seconds = 1.5 if crash_at else 60.0
+    arguments = (database_url, str(log), name, str(grace_seconds), str(lease_seconds))
     program = "tests.gateway.jobs.worker_process"
     environment = {"BRAID_FAILPOINT": crash_at}
     async with forked_program(program, *arguments, environment=environment, log=log.with_suffix(".out")) as process:

@@ -1,4 +1,4 @@
-"""A worker as a process of its own: `python -m tests.gateway.jobs.worker_process URL LOG NAME GRACE`."""
+"""A worker as a process of its own: `python -m tests.gateway.jobs.worker_process URL LOG NAME GRACE LEASE`."""
 
 import asyncio
 import os
@@ -40,10 +40,13 @@ class Steps:
         os.close(handle)
 
 
-async def main(url: str, log: str, name: str, grace_seconds: str) -> None:
+async def main(url: str, log: str, name: str, grace_seconds: str, lease_seconds: str) -> None:
     async with open_database(url) as database:
         timings = WorkerTimings(
-            lease_seconds=1.5, idle_seconds=0.05, grace_seconds=float(grace_seconds), pauses=(0.01, 0.01)
+            lease_seconds=float(lease_seconds),
+            idle_seconds=0.05,
+            grace_seconds=float(grace_seconds),
+            pauses=(0.01, 0.01),
         )
         worker = Worker(database, {"steps": Steps(log)}, name=name, timings=timings)
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, worker.stop)
@@ -51,4 +54,4 @@ async def main(url: str, log: str, name: str, grace_seconds: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(*sys.argv[1:5]))
+    asyncio.run(main(*sys.argv[1:6]))
