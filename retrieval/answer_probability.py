@@ -1,7 +1,7 @@
 """The probability that passages answer a question, from how they match it. Torch-free: the gateway imports this.
 
 Logistic models with weights of 0 and more, so that no better match ever makes an answer less likely: a general one, and
-the one that each calibrated store has of its own (`docs/benchmarks.md`).
+the one that each calibrated store has of its own (`docs/benchmarks/retrieval.md`).
 """
 
 import math

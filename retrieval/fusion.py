@@ -45,7 +45,7 @@ def weigh(candidates: Sequence[Candidate], unrelated: float = 0.0) -> Weights:
 
     A list whose best candidate stands out from its tenth knows something. Words count more by half of what their lead
     is beyond twice the cosines': by nothing where meanings tell the passages apart as well, whatever the embedder. The
-    figures were chosen on the tune halves of seven sets with two embedders (`docs/benchmarks.md`).
+    figures were chosen on the tune halves of seven sets with two embedders (`docs/benchmarks/retrieval.md`).
     """
     closeness = [measure_closeness(candidate.dense, unrelated) for candidate in candidates]
     lead = _measure_lead([candidate.keyword for candidate in candidates]) - _RIVALRY * _measure_lead(closeness)

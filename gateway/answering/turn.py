@@ -1,7 +1,7 @@
 """The kind of a turn: a question of its own, one that needs the turns before it, or small talk.
 
-Rules over words, without a model: a fraction of a millisecond for a turn. `docs/benchmarks.md` has how often they are
-right.
+Rules over words, without a model: a fraction of a millisecond for a turn. `docs/benchmarks/retrieval.md` has how often
+they are right.
 """
 
 import re

@@ -92,7 +92,7 @@ def _measure(live: Running, chosen: argparse.Namespace, results: Results) -> Non
 
 
 def table(results: Results) -> str:
-    """Return the figures as a table for docs/benchmarks.md."""
+    """Return the figures as a table for docs/benchmarks/gateway.md."""
     lines = [f"| | {' | '.join(_COLUMNS)} |", "|---|---|---|---|---|---|"]
     router, direct = results.get("vllm-router"), results.get("direct", {})
     for name, cases in results.items():
@@ -132,7 +132,7 @@ def comparison(results: Results) -> str:
 
 def _options() -> argparse.ArgumentParser:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--rounds", type=int, default=3)
+    options.add_argument("--rounds", type=int, default=4, help="an even number: they turn the order")
     options.add_argument("--seconds", type=float, default=2.0, help="of each window")
     options.add_argument("--warm-up", type=float, default=0.4, help="seconds before each window")
     options.add_argument("--against", type=Path, action="append", default=[], help="another checkout of Braid")

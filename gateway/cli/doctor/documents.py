@@ -17,7 +17,7 @@ from retrieval.messages import RetrieverInfo
 __all__ = ["check_documents", "check_index", "check_index_folders"]
 
 _EMBEDDED_CHUNKS = 100_000
-"""As far as the embedded index and the graph beside it were measured (docs/benchmarks.md); its process holds all."""
+"""As far as the embedded index and the graph beside it were measured; its process holds all."""
 
 _SECONDS = 5.0
 _NAMED = 5

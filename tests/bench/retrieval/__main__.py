@@ -1,8 +1,8 @@
 """Fusions compared on sets that others wrote: `python -m tests.bench.retrieval [--sets …] [--embedders …]`.
 
 The model environment makes the candidates of each question (`candidates`, once; minutes for a set and an embedder on
-two cores), and this one fuses and scores them: seconds. The tables are those of `docs/benchmarks.md`, on the report
-halves; everything is in `.braid/bench/retrieval.json`.
+two cores), and this one fuses and scores them: seconds. The tables are those of `docs/benchmarks/retrieval.md`, on the
+report halves; everything is in `.braid/bench/retrieval.json`.
 """
 
 import argparse
