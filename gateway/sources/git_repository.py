@@ -267,11 +267,11 @@ class RepositoryReader:
 
     async def _find_reference(self) -> tuple[str, str]:
         """Return the repository's name for what is to be read, and the id of the object that it means."""
-        wanted = ["HEAD"] if self._branch is None else [f"refs/{kind}/{self._branch}" for kind in ("heads", "tags")]
-        answer = (await self._git.run("ls-remote", "--symref", "--", self._url, "HEAD", *wanted)).decode()
+        names = ["HEAD"] if self._branch is None else [f"refs/{kind}/{self._branch}" for kind in ("heads", "tags")]
+        answer = (await self._git.run("ls-remote", "--symref", "--", self._url, "HEAD", *names)).decode()
         pairs = [line.partition("\t") for line in answer.splitlines()]
         ids = {name: id for id, _, name in pairs if not id.startswith("ref: ")}
-        for name in wanted:
+        for name in names:
             if name in ids:
                 return name, ids[name]
         if self._branch is None:
@@ -280,7 +280,7 @@ class RepositoryReader:
             )
         if _COMMIT.fullmatch(self._branch):
             return self._branch, self._branch
-        own = next((id.removeprefix("ref: refs/heads/") for id, _, name in pairs if id.startswith("ref: ")), "")
+        own = next((id.removeprefix("ref: refs/heads/") for id, _, _ in pairs if id.startswith("ref: ")), "")
         raise SourceUnreadable(
             f"The repository has no branch or tag {self._branch!r}"
             + (f"; its own branch is {own!r}" if own else "")
