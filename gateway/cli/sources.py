@@ -37,7 +37,9 @@ def add(
     include: Annotated[_Patterns, typer.Option(help="Take only paths of this pattern of .gitignore.")] = None,
     exclude: Annotated[_Patterns, typer.Option(help="Leave out paths of this pattern of .gitignore.")] = None,
     hidden: Annotated[bool, typer.Option("--hidden", help="Take hidden files too.")] = False,
-    branch: Annotated[str | None, typer.Option(help="Of a repository; default: the one that it names.")] = None,
+    branch: Annotated[
+        str | None, typer.Option(help="Or tag, or commit, of a repository; default: its own branch.")
+    ] = None,
     depth: Annotated[int | None, typer.Option(help="Links to follow on a site that has no list of pages.")] = None,
     pages: Annotated[int | None, typer.Option(help="The most pages of a site.")] = None,
     every: Annotated[int, typer.Option(help="Seconds between two syncs; 0: only when asked.", min=0)] = 3600,

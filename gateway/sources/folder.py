@@ -14,6 +14,10 @@ __all__ = ["FolderReader", "open_folder", "resolve_folder"]
 
 _PART_BYTES = 1024 * 1024
 _MOST_ITEMS = 100_000
+_MOST_FILE_BYTES = 512 << 20
+_TOO_LARGE = f"It is larger than {_MOST_FILE_BYTES >> 20} MB."
+_BARE = frozenset(("HEAD", "objects", "refs"))
+"""What every git repository has in it, and one without files around it has at hand."""
 _CLOSED = "A folder that it is in can't be read."
 
 
@@ -67,6 +71,8 @@ class FolderReader:
         handle = await asyncio.to_thread(self._open, key)
         try:
             before, size = os.fstat(handle), 0
+            if before.st_size > _MOST_FILE_BYTES:
+                raise ItemUnreadable(_TOO_LARGE)
             while size <= before.st_size and (part := await asyncio.to_thread(os.read, handle, _PART_BYTES)):
                 size += len(part)
                 yield part
@@ -96,7 +102,9 @@ class FolderReader:
             except OSError as error:
                 unread[path] = f"It can't be read: {error.strerror}."
                 continue
-            if stat.S_ISREG(status.st_mode):
+            if stat.S_ISREG(status.st_mode) and status.st_size > _MOST_FILE_BYTES:
+                unread[path] = _TOO_LARGE  # also of one that has less on the disk: what is read of it isn't
+            elif stat.S_ISREG(status.st_mode):
                 items[path] = _version(status)
             if len(items) > _MOST_ITEMS:
                 raise SourceUnreadable(
@@ -113,23 +121,33 @@ class FolderReader:
         pending = [""]
         while pending:
             folder = pending.pop()
-            try:
-                with os.scandir(self._folder / folder) as entries:
-                    inside = sorted(entries, key=lambda entry: entry.name)
-            except OSError as error:
-                reason = f"The folder can't be read: {error.strerror}."
-                if not folder:
-                    raise SourceUnreadable(reason) from error
-                if not isinstance(error, FileNotFoundError):  # it has gone since the one above it was read
-                    unread[f"{folder}/"] = reason
-                continue
-            for entry in inside:
+            for entry in self._read_folder(folder, unread):
                 path = f"{folder}/{entry.name}" if folder else entry.name
                 if entry.is_dir(follow_symlinks=False):
                     if self._paths.enters(path):
                         pending.append(path)
                 elif self._paths.takes(path):
                     yield path
+
+    def _read_folder(self, folder: str, unread: dict[str, str]) -> list[os.DirEntry[str]]:
+        """Return what is in a folder of the source; nothing, and a note why, where that isn't to be read."""
+        try:
+            with os.scandir(self._folder / folder) as entries:
+                inside = sorted(entries, key=lambda entry: entry.name)
+        except FileNotFoundError as error:
+            if folder:  # it has gone since the one above it was read
+                return []
+            raise SourceUnreadable(f"The folder can't be read: {error.strerror}.") from error
+        except OSError as error:
+            reason = f"The folder can't be read: {error.strerror}."
+        else:
+            if not {entry.name for entry in inside} >= _BARE:
+                return inside
+            reason = "It is a git repository without files (bare). Clone it, or name it by https:// or ssh://."
+        if not folder:
+            raise SourceUnreadable(reason)
+        unread[f"{folder}/"] = reason
+        return []
 
     def _resolve(self, key: str) -> Path:
         real = Path(os.path.realpath(self._folder / key))

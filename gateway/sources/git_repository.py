@@ -1,4 +1,4 @@
-"""A git repository: the files of a branch's newest commit, read from the objects. Nothing is ever checked out."""
+"""A git repository: the files of one commit, read from the objects. Nothing is ever checked out."""
 
 import asyncio
 import os
@@ -22,7 +22,12 @@ _SECONDS = 600.0
 _MOST_BYTES = 2 << 30
 _MOST_FILE_BYTES = 64 << 20
 _LIST_BYTES = 64 << 20
-_LFS = b"version https://git-lfs.github.com/spec/"
+_SUBMODULE = b"160000"
+_SHA1_DIGITS = 40
+_LFS = re.compile(rb"version https://(?:git-lfs|hawser)\.github\.com/spec/v\d+\s*")
+_COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+_ADVICE = ("Please make sure you have the correct access rights", "and the repository exists.")
+"""What git writes below the reason why it can't read a repository."""
 _LOOK_SECONDS = 0.5
 _MOST_ITEMS = 100_000
 _BRANCH = re.compile(r"(?!.*(?:\.\.|//|@\{|\.lock$|/$))[A-Za-z0-9_][\w./+-]{0,199}", re.ASCII)
@@ -67,7 +72,7 @@ def check_repository(url: str, branch: str | None, protocols: Sequence[str] = ("
     if has_user or nowhere or parts.query or parts.fragment:
         raise SourceUnreadable("A repository's address has the form https://host/path, without a name or password.")
     if branch is not None and not _BRANCH.fullmatch(branch):
-        raise SourceUnreadable(f"No branch can be called {branch!r}.")
+        raise SourceUnreadable(f"No branch or tag can be called {branch!r}.")
     return parts
 
 
@@ -87,7 +92,7 @@ async def open_repository(
 
     Args:
         url: Its address.
-        branch: None for the one that it names itself.
+        branch: A branch, else a tag, else the whole id of a commit; None for the branch that it names itself.
         paths: The files to take.
         addresses: Where it may be.
         work: A folder of this source alone; what is there is removed, before and after.
@@ -201,9 +206,10 @@ class _Git:
         except TimeoutError:
             raise SourceUnreadable(f"The repository took longer than {_SECONDS:g} seconds.") from None
         if status != 0:
-            lines = log.read_text(errors="replace").strip().splitlines() or [f"exit status {status}"]
-            reason = lines[-1] if self._credential is None else self._credential.hide(lines[-1])
-            raise SourceUnreadable(f"git can't read the repository: {reason[:200]}")
+            lines = [line for line in log.read_text(errors="replace").splitlines() if line and line not in _ADVICE]
+            reason = " ".join(lines[-2:]) or f"exit status {status}"
+            reason = reason if self._credential is None else self._credential.hide(reason)
+            raise SourceUnreadable(f"git can't read the repository: {reason[:300]}")
         if len(output) > _LIST_BYTES:
             raise SourceUnreadable("The repository has too many files.")
         return output
@@ -249,21 +255,49 @@ class RepositoryReader:
         self._blobs: dict[str, str] = {}
 
     async def scan(self, last_versions: Mapping[str, str]) -> Listing:
-        """Fetch the newest commit alone, and list its files. Links and submodules are no files."""
-        reference = "HEAD" if self._branch is None else f"refs/heads/{self._branch}"
-        await self._git.run("init", "--quiet", "--bare", "--template=", str(self._git.folder))
+        """Fetch the one commit, and list its files. Links are no files; a submodule is one that can't be read."""
+        reference, id = await self._find_reference()
+        form = "sha1" if len(id) == _SHA1_DIGITS else "sha256"
+        place = str(self._git.folder)
+        await self._git.run("init", "--quiet", "--bare", "--template=", f"--object-format={form}", place)
         await self._git.run("fetch", "--quiet", "--depth=1", "--no-tags", "--", self._url, reference)
         commit = (await self._git.run("rev-parse", "--verify", "FETCH_HEAD^{commit}")).decode().strip()
         output = await self._git.run("ls-tree", "-r", "-z", "-l", "--full-tree", commit)
         return await asyncio.to_thread(self._list, output, commit)
 
+    async def _find_reference(self) -> tuple[str, str]:
+        """Return the repository's name for what is to be read, and the id of the object that it means."""
+        names = ["HEAD"] if self._branch is None else [f"refs/{kind}/{self._branch}" for kind in ("heads", "tags")]
+        answer = (await self._git.run("ls-remote", "--symref", "--", self._url, "HEAD", *names)).decode()
+        pairs = [line.partition("\t") for line in answer.splitlines()]
+        ids = {name: id for id, _, name in pairs if not id.startswith("ref: ")}
+        for name in names:
+            if name in ids:
+                return name, ids[name]
+        if self._branch is None:
+            raise SourceUnreadable(
+                "The repository is empty, or the branch that it names as its own is gone. Name the one to read."
+            )
+        if _COMMIT.fullmatch(self._branch):
+            return self._branch, self._branch
+        own = next((id.removeprefix("ref: refs/heads/") for id, _, _ in pairs if id.startswith("ref: ")), "")
+        raise SourceUnreadable(
+            f"The repository has no branch or tag {self._branch!r}"
+            + (f"; its own branch is {own!r}" if own else "")
+            + ". A commit is named by its whole id."
+        )
+
     def _list(self, output: bytes, commit: str) -> Listing:
         unread: dict[str, str] = {}
         for line in output.split(b"\0"):
             entry = _ENTRY.fullmatch(line)
-            if entry is None or entry["type"] != b"blob" or entry["mode"] not in (b"100644", b"100755"):
+            if entry is None or entry["mode"] not in (_SUBMODULE, b"100644", b"100755"):
                 continue
             path = entry["path"].decode(errors="replace")
+            if entry["mode"] == _SUBMODULE:
+                if self._paths.enters(path):
+                    unread[f"{path}/"] = "It is a submodule. Make a source of its own repository, or exclude it."
+                continue
             if not self._paths.takes(path):
                 continue
             if "\ufffd" in path:
@@ -281,7 +315,7 @@ class RepositoryReader:
         is_first = True
         async with aclosing(self._git.stream("cat-file", "blob", self._blobs[key])) as lines:
             async for line in lines:
-                if is_first and line.startswith(_LFS):
+                if is_first and _LFS.fullmatch(line):
                     raise ItemUnreadable("It lies in Git LFS, which isn't read. Keep it in the repository itself.")
                 is_first = False
                 yield line

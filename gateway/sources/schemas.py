@@ -41,7 +41,9 @@ class Folder(_Strict):
 
 
 class Repository(_Strict):
-    """A git repository by its https address; `branch` null: the one that it names itself."""
+    """A git repository by its https address. `branch`: a branch, else a tag, else a commit's whole id; null: the branch
+    that it names itself.
+    """
 
     kind: Literal["git"]
     url: Place

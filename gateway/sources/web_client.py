@@ -32,8 +32,11 @@ _MOST_BYTES = 16 << 20
 _SECONDS = 60.0
 _REDIRECTS = 5
 _LONGEST_HOST = 253
-_BUSY = (429, 503)
+_TOO_MANY = 429
+_BUSY = (_TOO_MANY, 503)
 _LONGEST_WAIT_SECONDS = 30.0
+_MOST_REFUSALS = 3
+"""Answers of a busy site one after the other before it is left alone: a single page may be broken for ever."""
 _GZIP = ("gzip", "x-gzip")
 _GZIP_PART = 4096
 """Bytes that are given to a member, which copies those behind its end: 20 are enough for one."""
@@ -125,17 +128,20 @@ class WebClient:
         self.pause = pause
         self._pool = pool
         self._next = 0.0
+        self._refusals = 0
+        self._is_refused = False
 
     async def get(
         self, url: str, may_ask: Callable[[str], bool], headers: Mapping[str, str] | None = None
     ) -> WebResponse:
         """Get a URL and follow its redirects, each looked at like the first.
 
-        A site that says when to ask again (`Retry-After`) is asked then, if that is soon, and once.
+        A site that says when to ask again (`Retry-After`) is asked then, if that is soon, and once. If it isn't, or the
+        site was busy each of the last times, it is asked for nothing more.
 
         Raises:
             RedirectForbidden: A redirect goes where `may_ask` says no, or from https to http.
-            ItemUnreadable: No answer in time, or one that is too large.
+            ItemUnreadable: No answer in time, one that is too large, or a site that is left alone.
             SourceUnreadable: The host's addresses aren't public.
         """
         hops: list[Hop] = []
@@ -146,6 +152,7 @@ class WebClient:
                     if (wait := _find_wait(answer)) is not None:
                         self._next = max(self._next, time.monotonic() + wait)
                         answer = await self._ask(url, headers or {})
+                    self._note_refusal(answer)
                     if answer.status not in (*_PERMANENT, 302, 303, 307) or "location" not in answer.headers:
                         return replace(answer, hops=hops)
                     hops.append(Hop(url, answer.status in _PERMANENT))
@@ -158,7 +165,14 @@ class WebClient:
             raise ItemUnreadable(f"It took longer than {_SECONDS:g} seconds.") from None
         raise ItemUnreadable(f"It redirects more than {_REDIRECTS} times.")
 
+    def _note_refusal(self, answer: WebResponse) -> None:
+        self._refusals = self._refusals + 1 if answer.status in _BUSY else 0
+        asks_to_wait = answer.status == _TOO_MANY and "retry-after" in answer.headers
+        self._is_refused = asks_to_wait or self._refusals == _MOST_REFUSALS
+
     async def _ask(self, url: str, more: Mapping[str, str]) -> WebResponse:
+        if self._is_refused:
+            raise ItemUnreadable("The site is busy. It is asked again later.")
         await asyncio.sleep(max(0.0, self._next - time.monotonic()))
         headers = {
             "host": urlsplit(url).netloc,

@@ -18,10 +18,18 @@ in the middle of a word (`東(とう)京(きょう)`)."""
 _NO_TEXT_ROLES = frozenset("navigation search menu menubar dialog alertdialog contentinfo".split())
 _NO_TEXT_CLASSES = frozenset(
     "breadcrumb breadcrumbs d-print-none hidden-print mw-editsection mw-portlet no-print noprint print:hidden "
-    "printfooter robots-nocontent table-of-contents table_of_contents toc".split()
+    "printfooter robots-nocontent table-of-contents table_of_contents toc "
+    "md-skip skip-link skip-navigation skip-to-content skiptocontent "
+    "cc-banner cc-window cookie-banner cookie-consent cookie-notice cookieconsent cybotcookiebotdialog "
+    "onetrust-consent-sdk "
+    "article-feedback article-votes intercom-reaction-picker md-feedback page-feedback was-this-helpful "
+    "article-author article-more-questions article-relatives article-sidebar collapsible-sidebar md-source-file "
+    "more-topics__list post-likes recent-articles related-articles related-topics related_articles "
+    "suggested-topics".split()
 )
 """The same by an element's role, or by its class or id, as the generators of pages write them: ways to other pages and
-on this one, questions whether a page helped, wikis' links to edit a section."""
+on this one, questions about cookies and whether a page helped, other articles of a help center, wikis' links to edit a
+section."""
 
 _NAMED_BY_ID = frozenset(("aside", "div", "ol", "p", "ul"))
 _SECTIONS = frozenset(("document", "section"))
@@ -54,24 +62,25 @@ def count_hidden(element: Any) -> int:
     """Count the characters in a hidden element, unless it has no text of the page."""
     if not isinstance(element.tag, str) or element.tag in _NO_TEXT:
         return 0
-    hidden = (
-        _is_unshown(element) or "hidden" in element.attrib or element.get("aria-hidden", "").strip().lower() == "true"
-    )
-    if not hidden and not _has_hiding_style(element):
+    if not _is_unshown(element) and not _is_switched_off(element):
         return 0
     return len(_SPACE.sub(" ", "".join(element.itertext())).strip())
 
 
 def is_hidden(element: Any) -> bool:
-    if not isinstance(element.tag, str) or element.tag in _NO_TEXT | _STRUCK or "hidden" in element.attrib:
+    if not isinstance(element.tag, str) or element.tag in _NO_TEXT | _STRUCK:
         return True
-    if _is_unshown(element) or _is_navigation(element):
+    if _is_unshown(element) or _is_navigation(element) or _is_switched_off(element):
         return True
-    if element.tag == "button" and not _opens_text(element):
-        return True
-    if element.get("aria-hidden", "").strip().lower() == "true":
-        return True
-    return _has_hiding_style(element)
+    return element.tag == "button" and not _opens_text(element)
+
+
+def _is_switched_off(element: Any) -> bool:
+    """Tell whether attributes or a style hide an element; a tab's panel is shown when somebody asks for the tab."""
+    if _read_role(element) == "tabpanel":
+        return False
+    hidden = "hidden" in element.attrib or element.get("aria-hidden", "").strip().lower() == "true"
+    return hidden or _has_hiding_style(element)
 
 
 def is_main(element: Any) -> bool:

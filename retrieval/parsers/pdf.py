@@ -14,6 +14,7 @@ from retrieval.errors import DocumentUnreadable
 from retrieval.parsers.document_title import find_top_heading, pick_title
 from retrieval.parsers.ocr import Recogniser
 from retrieval.parsers.parsed import Block, FileContent, Heading, Parsed, ParseLimits
+from retrieval.parsers.pdf_columns import find_columns
 from retrieval.parsers.pdf_forms import Entry, count_unread, place_entry, read_entries
 from retrieval.parsers.pdf_hidden import remove_hidden
 from retrieval.parsers.pdf_layers import Layers
@@ -70,8 +71,8 @@ class _Page:
     unread: int = 0
 
 
-_Change = tuple[int, _Line]
-"""The number of the last line that is replaced, and the line in its place."""
+_Change = tuple[int, Sequence[_Line]]
+"""The number of the last line that is replaced, and the lines in its place."""
 
 
 def parse_pdf(content: FileContent, limits: ParseLimits) -> Parsed:
@@ -236,7 +237,7 @@ def _read_page(document: pdfium.PdfDocument, number: int, layers: Layers) -> _Pa
         text = clean(_HYPHENATED.sub("", raw)).replace("\f", "\n").strip("\n")
         entries = [letters.place(entry) for entry in read_entries(document, sheet)]
         page = _write_entries(_Page(text, _find_lines(letters, raw, text)), entries)
-        return replace(_write_rows(page), hidden=hidden, unread=count_unread(sheet))
+        return replace(_write_rows(_write_columns(page)), hidden=hidden, unread=count_unread(sheet))
     except (pdfium.PdfiumError, ctypes.ArgumentError) as error:
         raise DocumentUnreadable(
             "invalid_file",
@@ -303,15 +304,24 @@ def _write_entries(page: _Page, entries: Sequence[Entry]) -> _Page:
             continue
         number, cells[number] = place
         text = " ".join(cell.text for cell in cells[number])
-        changed[number] = number, replace(page.lines[number], text=text, cells=cells[number])
+        changed[number] = number, [replace(page.lines[number], text=text, cells=cells[number])]
     return replace(_put_in_place(page, changed), entries=tuple(rest))
+
+
+def _write_columns(page: _Page) -> _Page:
+    """Write columns of prose one after the other."""
+    changed: dict[int, _Change] = {}
+    for block in find_columns([line.cells for line in page.lines]):
+        cells = [cell for column in block.columns for cell in column]
+        changed[block.first] = block.last, [_Line(0, cell.text, cell.size, (cell,)) for cell in cells]
+    return _put_in_place(page, changed)
 
 
 def _write_rows(page: _Page) -> _Page:
     """Write the rows of tables with their columns, each in a line."""
     rows = arrange_rows([line.cells for line in page.lines])
     return _put_in_place(
-        page, {row.first: (row.last, replace(page.lines[row.first], text=row.text, is_row=True)) for row in rows}
+        page, {row.first: (row.last, [replace(page.lines[row.first], text=row.text, is_row=True)]) for row in rows}
     )
 
 
@@ -324,12 +334,16 @@ def _put_in_place(page: _Page, changed: Mapping[int, _Change]) -> _Page:
     at = moved = number = 0
     while number < len(page.lines):
         line = page.lines[number]
-        end, other = changed.get(number, (number, line))
+        end, others = changed.get(number, (number, [line]))
         last = page.lines[end]
-        lines.append(replace(other, start=line.start + moved))
-        parts += (page.text[at : line.start], other.text)
+        start = line.start + moved
+        for other in others:
+            lines.append(replace(other, start=start))
+            start += len(other.text) + 1
+        text = "\n".join(other.text for other in others)
+        parts += (page.text[at : line.start], text)
         at = last.start + len(last.text)
-        moved += len(other.text) - (at - line.start)
+        moved += len(text) - (at - line.start)
         number = end + 1
     return replace(page, text="".join(parts) + page.text[at:], lines=lines)
 

@@ -32,6 +32,14 @@ _MARKUP = (
         "only a link to a document of Google's",
         "Download that as .docx, .xlsx or .pptx.",
     ),
+    (
+        re.compile(
+            r"version https://(?:git-lfs|hawser)\.github\.com/spec/v\d+\s*\n"
+            r"(?:ext-\S{1,100} .{1,200}\n){0,10}oid .{1,200}\nsize \d{1,20}\s*\Z"
+        ),
+        "only a pointer of Git LFS to a file",
+        "Fetch that (`git lfs pull`).",
+    ),
     (re.compile(r"%!PS\S*(?: EPSF\S*)?\s*\n%%\w"), "a PostScript document", "Convert it first."),
     (
         re.compile(rf"{_XML}<(?:\w+:)?Workbook\b[^>]*urn:schemas-microsoft-com:office:spreadsheet"),

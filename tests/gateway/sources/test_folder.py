@@ -165,3 +165,27 @@ async def test_links_in_a_circle_and_pipes_are_no_files(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.md")
     (tmp_path / "a.md").write_text("One.")
     assert list((await reader(tmp_path).scan({})).items) == ["a.md"]
+
+
+async def test_a_file_that_says_it_is_huge_is_named_and_not_read(tmp_path: Path) -> None:
+    (tmp_path / "a.md").write_text("One.")
+    (tmp_path / "sparse.md").touch()
+    os.truncate(tmp_path / "sparse.md", 1 << 40)
+    opened = reader(tmp_path)
+    listing = await opened.scan({})
+    assert (set(listing.items), set(listing.unread)) == ({"a.md"}, {"sparse.md"})
+    os.truncate(tmp_path / "a.md", 1 << 40)  # since it was listed
+    with pytest.raises(ItemUnreadable, match="larger than"):
+        await read(opened, "a.md")
+
+
+async def test_a_repository_without_files_around_it_is_no_folder_of_documents(tmp_path: Path) -> None:
+    for name in ("bare.git", "team/bare.git"):
+        await asyncio.to_thread(
+            subprocess.run, ["git", "init", "--quiet", "--bare", str(tmp_path / name)], check=True, capture_output=True
+        )
+    (tmp_path / "team" / "a.md").write_text("One.")
+    with pytest.raises(SourceUnreadable, match="bare"):
+        await reader(tmp_path / "bare.git").scan({})
+    listing = await reader(tmp_path / "team").scan({"bare.git/a.md": "1"})
+    assert (set(listing.items), set(listing.unread)) == ({"a.md"}, {"bare.git/", "bare.git/a.md"})

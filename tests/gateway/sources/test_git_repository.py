@@ -4,13 +4,14 @@ import subprocess
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from gateway.sources.git_repository import RepositoryReader, check_repository, open_repository
 from gateway.sources.path_filter import PathFilter
 from gateway.sources.public_addresses import PublicAddresses
-from gateway.sources.reader import ItemUnreadable, SourceUnreadable
+from gateway.sources.reader import ItemUnreadable, Listing, SourceUnreadable
 from tests.gateway.conftest import Gateway
 from tests.gateway.sources.conftest import Sources
 
@@ -58,16 +59,18 @@ async def test_the_files_of_a_commit_are_read_and_nothing_is_checked_out(
 
 
 async def test_a_pointer_of_lfs_is_no_document_and_stops_no_other(reader: RepositoryReader, repository: Path) -> None:
-    pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"
-    (repository / "large.md").write_text(pointer)
+    lines = "version https://git-lfs.github.com/spec/v1", "oid sha256:0", "size 9\n"
+    (repository / "large.md").write_text("\n".join(lines))
+    (repository / "about.md").write_text(f"{lines[0]} is the first line of a pointer.")
     git(repository, "add", "--all")
     git(repository, "commit", "--quiet", "-m", "large")
     await reader.scan({})
     with pytest.raises(ItemUnreadable, match="Git LFS"):
         async with aclosing(reader.read("large.md")) as parts:
             _ = [part async for part in parts]
-    async with aclosing(reader.read("docs/a.md")) as parts:
-        assert b"".join([part async for part in parts]) == b"One."
+    for key, start in (("docs/a.md", b"One."), ("about.md", b"version")):
+        async with aclosing(reader.read(key)) as parts:
+            assert b"".join([part async for part in parts]).startswith(start)
 
 
 async def test_a_history_that_was_written_anew_is_followed(repository: Path, tmp_path: Path) -> None:
@@ -80,11 +83,57 @@ async def test_a_history_that_was_written_anew_is_followed(repository: Path, tmp
             assert b"".join([part async for part in parts]) == b"Two."
 
 
-async def test_a_branch_that_is_not_there_is_no_empty_one(repository: Path, tmp_path: Path) -> None:
-    place = f"file://{repository}", "none", PathFilter(), PublicAddresses(), tmp_path / "work"
+async def scan(repository: Path, branch: str | None, work: Path, **filters: Any) -> Listing:
+    place = f"file://{repository}", branch, PathFilter(**filters), PublicAddresses(), work
     async with open_repository(*place, protocols=("file",)) as opened:
-        with pytest.raises(SourceUnreadable, match="git can't read"):
-            await opened.scan({})
+        return await opened.scan({})
+
+
+async def test_a_tag_or_a_commit_is_read_as_a_branch_is(repository: Path, tmp_path: Path) -> None:
+    first = git(repository, "rev-parse", "HEAD")
+    git(repository, "tag", "-a", "v1", "-m", "x")
+    (repository / "docs" / "a.md").write_text("Two.")
+    git(repository, "commit", "--quiet", "--all", "-m", "two")
+    git(repository, "tag", "main", first)
+    second = git(repository, "rev-parse", "HEAD")
+    for branch, commit in (("v1", first), (first, first), (second, second), ("main", second), (None, second)):
+        assert (await scan(repository, branch, tmp_path / "work")).revision == commit
+
+
+async def test_what_a_repository_lacks_is_said_with_the_branch_that_it_has(repository: Path, tmp_path: Path) -> None:
+    git(repository, "branch", "--move", "main", "trunk")
+    for branch in ("main", git(repository, "rev-parse", "HEAD")[:8]):
+        with pytest.raises(SourceUnreadable, match=f"no branch or tag {branch!r}; its own branch is 'trunk'"):
+            await scan(repository, branch, tmp_path / "work")
+    assert (await scan(repository, None, tmp_path / "work")).items
+
+
+async def test_a_repository_that_is_empty_or_gone_says_so_and_lists_nothing(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    git(tmp_path / "empty", "init", "--quiet")
+    with pytest.raises(SourceUnreadable, match="is empty"):
+        await scan(tmp_path / "empty", None, tmp_path / "work")
+    with pytest.raises(SourceUnreadable, match="does not appear to be a git repository"):
+        await scan(tmp_path / "gone", None, tmp_path / "work")
+
+
+async def test_a_submodule_is_named_unless_it_is_excluded(repository: Path, tmp_path: Path) -> None:
+    commit = git(repository, "rev-parse", "HEAD")
+    git(repository, "update-index", "--add", "--cacheinfo", f"160000,{commit},vendor/lib")
+    git(repository, "commit", "--quiet", "-m", "module")
+    listing = await scan(repository, None, tmp_path / "work", include=["*.md"])
+    assert (set(listing.items), set(listing.unread)) == ({"docs/a.md"}, {"vendor/lib/"})
+    assert not (await scan(repository, None, tmp_path / "work", exclude=["/vendor/lib/"])).unread
+
+
+async def test_a_repository_of_longer_ids_is_read(tmp_path: Path) -> None:
+    folder = tmp_path / "origin"
+    folder.mkdir()
+    git(folder, "init", "--quiet", "--object-format=sha256")
+    (folder / "a.md").write_text("One.")
+    git(folder, "add", "--all")
+    git(folder, "commit", "--quiet", "-m", "one")
+    assert (await scan(folder, None, tmp_path / "work")).revision == git(folder, "rev-parse", "HEAD")
 
 
 async def test_a_repository_that_is_too_large_is_given_up(repository: Path, tmp_path: Path) -> None:

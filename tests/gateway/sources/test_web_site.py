@@ -351,6 +351,35 @@ async def test_a_busy_site_is_asked_again_when_it_says_so(site: Site, visitor: V
     assert set(listing.unread) == {"later", "never"}
 
 
+@pytest.mark.parametrize(("status", "after", "asked"), [(429, "120", 1), (503, "120", 3), (429, "", 3), (503, "", 3)])
+async def test_a_site_that_stays_busy_is_left_alone_and_loses_nothing(
+    site: Site, visitor: Visitor, status: int, after: str, asked: int
+) -> None:
+    paths = [f"/{number}" for number in range(9)]
+    site.html("/", "Start", *paths)
+    for path in paths:
+        site.html(path, path)
+    first = await visitor.visit()
+    for path in paths:
+        site.pages[path] = Page(status=status, headers={"retry-after": after} if after else {})
+    site.asked.clear()
+    busy = await visitor.visit(known=first.items)
+    assert len({*site.asked} & {*paths}) == asked
+    assert (set(busy.items) | set(busy.unread), busy.absent_keys) == (set(first.items), set())
+    for path in paths:
+        site.html(path, path)
+    assert (await visitor.visit(known=first.items)).items == first.items
+
+
+async def test_pages_that_are_broken_for_ever_hide_no_others(site: Site, visitor: Visitor) -> None:
+    site.html("/", "Start", *"abcdefgh")
+    for path in "abcdefgh":
+        site.html(f"/{path}", path)
+    for path in "abfg":
+        site.pages[f"/{path}"] = Page(status=503)
+    assert set((await visitor.visit()).items) == {"index.html", "c.html", "d.html", "e.html", "h.html"}
+
+
 def test_packed_bytes_cost_their_length_however_many_members_they_have() -> None:
     began = time.process_time()
     assert expand_gzip((gzip.compress(b"") + b"\0") * 200_000, 1) == b""

@@ -140,3 +140,11 @@ def test_a_text_keeps_every_word_however_it_begins(beginning: str, gap: str, res
 def test_a_text_in_an_older_encoding_is_one_however_it_begins(beginning: str) -> None:
     text = f"{beginning} für die Größe, schön und übersichtlich"
     assert read_document(text.encode("cp1252"), "a.txt", ParseLimits()).text == text
+
+
+def test_a_pointer_to_a_file_of_git_lfs_is_no_text_and_a_text_about_pointers_is() -> None:
+    pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
+    for data in (pointer, pointer.replace(b"\n", b"\r\n"), pointer.replace(b"oid", b"ext-0-a sha256:1\noid")):
+        with pytest.raises(DocumentUnreadable, match="pointer of Git LFS"):
+            sniff(data, "manual.pdf")
+    assert sniff(pointer + b"\nSo a pointer looks.\n", "a.md")[0].kind == "markdown"
