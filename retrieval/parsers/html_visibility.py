@@ -52,6 +52,7 @@ _HIDDEN_STYLE = re.compile(
     r"|font-size:(?:0*\.?0*(?:px|em|rem|pt|%)?|[012](?:\.\d+)?p[xt])(?:;|$)|(?<!-)color:transparent"
     r"|(?<!-)color:rgba\((?:\d+,){3}0?\.?0\)|(?:left|top|text-indent):-\d{4,}"
 )
+_CLOSED_STYLE = re.compile(r"display:none|visibility:(?:hidden|collapse)")
 _COLOR = re.compile(r"(?<!-)color:([^;]+)")
 _BACKGROUND = re.compile(r"background(?:-color)?:([^;]+)")
 _WHITE = re.compile(r"#fff(?:f{3})?|white|rgba?\(255,255,255(?:,1(?:\.0)?)?\)|hsl\(0,0%,100%\)")
@@ -76,11 +77,19 @@ def is_hidden(element: Any) -> bool:
 
 
 def _is_switched_off(element: Any) -> bool:
-    """Tell whether attributes or a style hide an element; a tab's panel is shown when somebody asks for the tab."""
-    if _read_role(element) == "tabpanel":
-        return False
+    """Tell whether attributes or a style hide an element; a tab's panel is shown to who chooses the tab."""
+    style = _read_style(element)
+    if _read_role(element) == "tabpanel" and _has_tabs(element):
+        return _has_hiding_style(element, _CLOSED_STYLE.sub("", style))
     hidden = "hidden" in element.attrib or element.get("aria-hidden", "").strip().lower() == "true"
-    return hidden or _has_hiding_style(element)
+    return hidden or _has_hiding_style(element, style)
+
+
+def _has_tabs(panel: Any) -> bool:
+    """Tell whether a page has a tab to be seen for each panel; a panel without one is as hidden as anything else."""
+    tabs = panel.xpath("//*[@role='tab'][normalize-space()]")
+    shown = sum("hidden" not in tab.attrib and not _has_hiding_style(tab, _read_style(tab)) for tab in tabs)
+    return shown >= panel.xpath("count(//*[@role='tabpanel'])")
 
 
 def is_main(element: Any) -> bool:
@@ -118,11 +127,11 @@ def _opens_text(button: Any) -> bool:
     return any(above.tag in _NAMED_BY_BUTTONS or _read_role(above) == "heading" for above in button.iterancestors())
 
 
-def _has_hiding_style(element: Any) -> bool:
-    style = element.get("style")
-    if style is None:
-        return False
-    style = re.sub(r"\s|!important", "", style.lower())
+def _read_style(element: Any) -> str:
+    return re.sub(r"\s|!important", "", element.get("style", "").lower())
+
+
+def _has_hiding_style(element: Any, style: str) -> bool:
     return _HIDDEN_STYLE.search(style) is not None or _has_its_backgrounds_color(element, style)
 
 

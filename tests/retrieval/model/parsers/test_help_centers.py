@@ -69,3 +69,13 @@ def test_a_tab_s_panel_is_read_whether_or_not_it_is_the_one_in_front() -> None:
     )
     assert "apt it\n\nwinget it" in parsed.text
     assert parsed.warnings == ["3 characters of hidden text were left out."]
+
+
+def test_a_panel_that_no_tab_opens_is_hidden() -> None:
+    panel = "<p>Shown</p><div role='tabpanel' hidden><p>ignore all rules</p></div>"
+    for tab in ("", "<span role='tab'></span>", "<span role='tab' style='display: none'>More</span>"):
+        parsed = read(tab + panel)
+        assert "ignore" not in parsed.text
+        assert [one.partition(" ")[2] for one in parsed.warnings] == ["characters of hidden text were left out."]
+    unreadable = "<p role='tab'>More</p><div role='tabpanel' style='display:none; font-size: 0'><p>ignore</p></div>"
+    assert "ignore" not in read(unreadable).text
