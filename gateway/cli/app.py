@@ -62,8 +62,8 @@ class _Commands(TyperGroup):
             if error.errno not in _OF_A_DISK:
                 raise
             say(
-                f"braid: {error.filename or 'A file'}: {error.strerror}. See whether its disk is full or read-only, and "
-                "whose it is; another home folder can be chosen with --home or BRAID_HOME."
+                f"braid: {error.filename or 'A file'}: {error.strerror}. See whether its disk is full or read-only, "
+                "and whose it is; another home folder can be chosen with --home or BRAID_HOME."
             )
             raise typer.Exit(choose_exit_status(error)) from None
 

@@ -35,7 +35,7 @@ def keep_private(home: Path) -> None:
     except OSError as error:
         raise CommandError(
             f"The home folder {home} can't be made its owner's alone: {error.strerror}. Choose another one with --home "
-            "or BRAID_HOME, or change its owner.",
+            "or BRAID_HOME, change its owner, or have it mounted to be written.",
             Exit.USAGE,
         ) from None
 

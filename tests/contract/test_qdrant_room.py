@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -32,9 +33,14 @@ def server() -> Iterator[FakeQdrant]:
 
 
 @pytest.fixture
-async def index(server: FakeQdrant) -> AsyncIterator[Index]:
+def embedder() -> WordEmbedder:
+    return WordEmbedder()
+
+
+@pytest.fixture
+async def index(server: FakeQdrant, embedder: WordEmbedder) -> AsyncIterator[Index]:
     client = QdrantServer(server.url).make_client()
-    index = Index(await RemoteBackend.open(client, "words", WordEmbedder.dimensions), WordEmbedder())
+    index = Index(await RemoteBackend.open(client, "words", embedder.dimensions), embedder)
     yield index
     await index.close()
     await client.close()
@@ -59,17 +65,22 @@ async def ingest(index: Index, wanted: IngestRequest) -> IngestResult:
 
 @pytest.mark.parametrize("full", FULL)
 async def test_a_server_without_room_is_told_apart_and_goes_on_when_it_has_some(
-    server: FakeQdrant, index: Index, tmp_path: Path, full: str, monkeypatch: pytest.MonkeyPatch
+    server: FakeQdrant,
+    index: Index,
+    embedder: WordEmbedder,
+    tmp_path: Path,
+    full: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now = 1000.0
-    monkeypatch.setattr(shortage.time, "monotonic", lambda: now)
+    monkeypatch.setattr(shortage, "time", SimpleNamespace(monotonic=lambda: now))
     await index.identify()
     server.trouble = lambda request: FULL[full] if is_of_document(request) else None
     kettle, pot = request(tmp_path, "kettle"), request(tmp_path, "pot")
     with pytest.raises(IndexFull, match="no room"):
         await ingest(index, kettle)
     assert "no room" in (await index.describe()).problem
-    assert index._embedder.texts == ["The kettle has a warranty of 31 months."]
+    assert len(embedder.texts) == 1
     changes = len(server.requests)
     for one in (kettle, pot):
         with pytest.raises(IndexFull):
@@ -82,20 +93,20 @@ async def test_a_server_without_room_is_told_apart_and_goes_on_when_it_has_some(
     now += 6
     with pytest.raises(IndexFull):
         await ingest(index, pot)
-    assert len(index._embedder.texts) == 1, "the next pause is longer, and nothing is embedded twice"
+    assert len(embedder.texts) == 1, "the next pause is longer, and nothing is embedded twice"
     server.trouble = lambda _: None
     now += 6
     assert (await ingest(index, kettle)).chunks == 1
     assert (await ingest(index, pot)).chunks == 1
     assert (await index.describe()).problem == ""
-    assert len(index._embedder.texts) == 2
+    assert len(embedder.texts) == 2
 
 
 async def test_what_was_said_of_room_long_ago_is_no_problem_any_more(
     server: FakeQdrant, index: Index, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 1000.0
-    monkeypatch.setattr(shortage.time, "monotonic", lambda: now)
+    monkeypatch.setattr(shortage, "time", SimpleNamespace(monotonic=lambda: now))
     server.trouble = lambda request: Answer(507) if is_of_document(request) else None
     with pytest.raises(IndexUnavailable):
         await ingest(index, request(tmp_path, "kettle"))

