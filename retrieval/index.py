@@ -112,7 +112,7 @@ class Index:
 
     async def describe(self) -> RetrieverInfo:
         has_ocr = await asyncio.to_thread(find_program) is not None  # it may be installed meanwhile
-        await self._records.refresh()
+        await self._records.renew()
         return RetrieverInfo(
             embedder=self._embedder.identity,
             dimensions=self._embedder.dimensions,
@@ -158,7 +158,7 @@ class Index:
         finally:
             self._searches -= 1
         if not passages:  # nothing is there, or no longer
-            await self._records.refresh()
+            await self._records.renew()
             await self._records.compare(query.indexes)
         return passages
 
@@ -217,7 +217,7 @@ class Index:
                 try:
                     embedded += await self._write(request, read, slice(first, first + size), report)
                 except IndexUnavailable:
-                    self._ahead.give_back(request, read)
+                    self._ahead.keep(request, read)
                     raise
             await self._close(document, request.index_epoch)
         return IngestResult(

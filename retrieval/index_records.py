@@ -49,14 +49,14 @@ class IndexRecords:
             if self._identity is None:
                 id = await self._read_id()
                 if id is None:
-                    await self._backend.insert(self._make_point(_IDENTITY, {"id": uuid.uuid4().hex[:16]}))
+                    await self._backend.add(self._make_point(_IDENTITY, {"id": uuid.uuid4().hex[:16]}))
                     id = await self._read_id()  # of several that saw none the first one's
                 if id is None:
                     raise IndexUnavailable("The index was lost in the moment in which it was made. Try again.")
                 self._identity = IndexIdentity(self._embedder, self._keywords, id)
             return self._identity
 
-    async def refresh(self) -> None:
+    async def renew(self) -> None:
         """See whether another process has made the index anew since its identity was read."""
         last = self._identity
         if not self._backend.is_shared or last is None:
@@ -93,7 +93,7 @@ class IndexRecords:
         """Raise `IndexChanged` unless all the identities are this index's."""
         present = await self.identify()
         if any(index != str(present) for index in indexes):
-            await self.refresh()
+            await self.renew()
             present = await self.identify()
         for index in indexes:
             if index != str(present):

@@ -73,7 +73,7 @@ class ReadAhead:
             _log.info("a document couldn't be read ahead: %s", error)
             return None
 
-    def give_back(self, request: IngestRequest, document: ReadDocument) -> None:
+    def keep(self, request: IngestRequest, document: ReadDocument) -> None:
         """Keep a document that couldn't be written for its next turn, unless enough others are kept."""
         if len(self._readings) < _MOST:
             loop = asyncio.get_running_loop()

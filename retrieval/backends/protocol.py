@@ -106,7 +106,7 @@ class IndexBackend(Protocol):
 
     async def upsert(self, points: Sequence[Point]) -> None: ...
 
-    async def insert(self, point: Point) -> None:
+    async def add(self, point: Point) -> None:
         """Write a point unless there is one with its id, also where another process does the same at this moment."""
         ...
 

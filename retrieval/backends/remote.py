@@ -121,7 +121,7 @@ class RemoteBackend:
         if of_document:
             self._shortage.note_room()
 
-    async def insert(self, point: Point) -> None:
+    async def add(self, point: Point) -> None:
         async with _explain_errors():
             only_new = models.UpdateMode.INSERT_ONLY
             _confirm(await self._client.upsert(self._collection, [_to_point(point)], wait=True, update_mode=only_new))
