@@ -41,6 +41,7 @@ _ERRORS: dict[str, type[RetrieverError]] = {
         InvalidFilter,
         InvalidVisibility,
         RetrieverBusy,
+        RetrieverSilent,
         RetrieverUnavailable,
         StaleWriter,
         TextTooLong,

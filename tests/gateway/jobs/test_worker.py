@@ -231,7 +231,7 @@ async def test_the_pauses_of_a_job_that_is_delayed_again_and_again_grow_up_to_th
             raise JobDelayed("the index is full", seconds=0.01, longest=0.05)
 
     async with scripted_worker(database, {"k": Scripted(run)}):
-        row = await wait_for(database, TENANT, await add(database), 10)
+        row = await wait_for(database, TENANT, await add(database), 60)
     assert row.status == "succeeded"
     assert pauses == [0, 0.01, 0.02, 0.04, 0.05, 0.05]
 
