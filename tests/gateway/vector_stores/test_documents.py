@@ -151,7 +151,10 @@ async def test_a_document_says_what_it_waits_for_and_goes_on_by_itself(
     store = await kestrel.store()
     index.fail("ingest", 10**6, "index_full")
     async with working(settings):
-        first = await kestrel.put(store, "a.md", "One.", params={"wait": 1})
+        first = await kestrel.put(store, "a.md", "One.")
+        async with asyncio.timeout(60):
+            while first["waits_for"] is None:
+                first = await kestrel.get(store, "a.md")
         second = await kestrel.put(store, "b.md", "Two.")
         assert (first["status"], first["error"], first["waits_for"]) == ("in_progress", None, "odd")
         assert second["waits_for"] == "odd", "it waits for its turn behind the first"
