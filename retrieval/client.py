@@ -13,12 +13,15 @@ from retrieval.client_connection import ClientConnection
 from retrieval.errors import (
     DocumentUnreadable,
     IndexChanged,
+    IndexFull,
+    IndexSilent,
     IndexUnavailable,
     InvalidFilter,
     InvalidVisibility,
     RetrieverBusy,
     RetrieverError,
     RetrieverFailed,
+    RetrieverSilent,
     RetrieverUnavailable,
     StaleWriter,
     TextTooLong,
@@ -48,6 +51,8 @@ from retrieval.messages import (
 __all__ = [
     "DocumentUnreadable",
     "IndexChanged",
+    "IndexFull",
+    "IndexSilent",
     "IndexUnavailable",
     "InvalidFilter",
     "InvalidVisibility",
@@ -55,6 +60,7 @@ __all__ = [
     "RetrieverBusy",
     "RetrieverError",
     "RetrieverFailed",
+    "RetrieverSilent",
     "RetrieverUnavailable",
     "StaleWriter",
     "TextTooLong",
@@ -80,7 +86,8 @@ class Retriever:
     an index goes to the process that has it; one that doesn't, to the first.
 
     Every method raises `RetrieverUnavailable` when the process isn't there or dies during the call (it is never sent
-    twice by itself), and `RetrieverFailed` when the process met a fault of its own. Those that take a `writer` raise
+    twice by itself), `RetrieverSilent`, one of those, when it says nothing in time, and `RetrieverFailed` when the
+    process met a fault of its own. Those that take a `writer` raise
     `IndexChanged` when the retriever has another index than it names, and `StaleWriter` when a later one has begun.
 
     Args:

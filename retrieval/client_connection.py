@@ -12,12 +12,15 @@ from msgspec import Raw
 from retrieval.errors import (
     DocumentUnreadable,
     IndexChanged,
+    IndexFull,
+    IndexSilent,
     IndexUnavailable,
     InvalidFilter,
     InvalidVisibility,
     RetrieverBusy,
     RetrieverError,
     RetrieverFailed,
+    RetrieverSilent,
     RetrieverUnavailable,
     StaleWriter,
     TextTooLong,
@@ -32,10 +35,13 @@ _ERRORS: dict[str, type[RetrieverError]] = {
     error.code: error
     for error in (
         IndexChanged,
+        IndexFull,
+        IndexSilent,
         IndexUnavailable,
         InvalidFilter,
         InvalidVisibility,
         RetrieverBusy,
+        RetrieverSilent,
         RetrieverUnavailable,
         StaleWriter,
         TextTooLong,
@@ -68,7 +74,8 @@ class ClientConnection:
         `cause` is the id of what it is made for.
 
         Raises:
-            RetrieverUnavailable: The connection went away, or nothing came within `silence`.
+            RetrieverUnavailable: The connection went away.
+            RetrieverSilent: Nothing came within `silence`.
             RetrieverError: The retriever's own error, as the same class that it raised there.
         """
         if self.closed:
@@ -132,7 +139,7 @@ async def _next_reply(queue: asyncio.Queue[Reply | None], method: str, silence: 
         async with asyncio.timeout(silence):
             reply = await queue.get()
     except TimeoutError as error:
-        raise RetrieverUnavailable(
+        raise RetrieverSilent(
             f"The retriever gave no sign for {silence:g} s during '{method}'. It is overloaded or stuck: "
             "try again, and look at its log if it stays so."
         ) from error

@@ -6,12 +6,15 @@ __all__ = [
     "DocumentUnreadable",
     "EmbedderOutOfMemory",
     "IndexChanged",
+    "IndexFull",
+    "IndexSilent",
     "IndexUnavailable",
     "InvalidFilter",
     "InvalidVisibility",
     "RetrieverBusy",
     "RetrieverError",
     "RetrieverFailed",
+    "RetrieverSilent",
     "RetrieverUnavailable",
     "StaleWriter",
     "TextTooLong",
@@ -33,10 +36,28 @@ class RetrieverUnavailable(RetrieverError):
     code = "retriever_unavailable"
 
 
+class RetrieverSilent(RetrieverUnavailable):
+    """The process is there, or its machine is, and nothing came from it in time."""
+
+    code = "retriever_silent"
+
+
 class IndexUnavailable(RetrieverUnavailable):
     """The process is there, and the server that keeps its index isn't, or refuses it. Worth trying again."""
 
     code = "index_unavailable"
+
+
+class IndexSilent(IndexUnavailable):
+    """The server that keeps the index didn't answer in time."""
+
+    code = "index_silent"
+
+
+class IndexFull(IndexUnavailable):
+    """The server that keeps the index has no room for more. Worth trying again when there may be some."""
+
+    code = "index_full"
 
 
 class RetrieverBusy(RetrieverError):

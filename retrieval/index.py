@@ -13,7 +13,7 @@ from retrieval.backends import Candidate, IndexBackend, KeywordVector
 from retrieval.content import read_pieces
 from retrieval.document_names import find_names
 from retrieval.embedder import Embedder
-from retrieval.errors import RetrieverBusy
+from retrieval.errors import IndexUnavailable, RetrieverBusy
 from retrieval.filter_expressions import Between
 from retrieval.filters import compile_filter
 from retrieval.fusion import FUSION, fuse
@@ -112,6 +112,7 @@ class Index:
 
     async def describe(self) -> RetrieverInfo:
         has_ocr = await asyncio.to_thread(find_program) is not None  # it may be installed meanwhile
+        await self._records.renew()
         return RetrieverInfo(
             embedder=self._embedder.identity,
             dimensions=self._embedder.dimensions,
@@ -121,6 +122,7 @@ class Index:
             chunker=self._name_chunker(f"parsers-{sum(format_.version for format_ in FORMATS)}"),
             chunkers=[self._name_chunker(parser) for parser in list_parsers(has_ocr=has_ocr)],
             matryoshka=self._embedder.matryoshka,
+            problem=self._backend.problem,
         )
 
     async def read_queues(self) -> Queues:
@@ -152,9 +154,13 @@ class Index:
             raise RetrieverBusy(f"{self._searches} searches are under way. Try again in a second.")
         self._searches += 1
         try:
-            return await self._search(query, visibility)
+            passages = await self._search(query, visibility)
         finally:
             self._searches -= 1
+        if not passages:  # nothing is there, or no longer
+            await self._records.renew()
+            await self._records.compare(query.indexes)
+        return passages
 
     async def _search(self, query: SearchQuery, visibility: Visibility) -> list[Passage]:
         # Cut before all else: whatever is long costs the others. Cleaned as documents are: what they don't have can't
@@ -198,6 +204,7 @@ class Index:
     async def _ingest(self, request: IngestRequest, report: Report) -> IngestResult:
         started = time.perf_counter()
         document = show_document(request.tenant, request.store, request.document)
+        self._backend.check_room()
         read = await self._ahead.take(request) or await self._read(request)
         characters, chunks = len(read.parsed.text), read.chunks
         await report(IngestProgress("parsed", characters, characters))
@@ -207,7 +214,11 @@ class Index:
             await self._backend.delete(document.narrow(Between("from", gte=request.index_epoch)))
             size = max(_WRITE_BATCH, self._embedder.batch)
             for first in range(0, len(chunks), size):
-                embedded += await self._write(request, read, slice(first, first + size), report)
+                try:
+                    embedded += await self._write(request, read, slice(first, first + size), report)
+                except IndexUnavailable:
+                    self._ahead.keep(request, read)
+                    raise
             await self._close(document, request.index_epoch)
         return IngestResult(
             chunks=len(chunks),
@@ -223,7 +234,8 @@ class Index:
     async def read_ahead(self, request: IngestRequest) -> None:
         """See `retrieval.client.Retriever.read_ahead`."""
         show_document(request.tenant, request.store, request.document)
-        self._ahead.begin(request)
+        if not self._backend.problem:  # else its turn may be far away
+            self._ahead.begin(request)
 
     async def _read(self, request: IngestRequest) -> ReadDocument:
         parsed = await parse(Path(request.path), request.filename, start=self._parsers.start)
@@ -339,6 +351,7 @@ class Index:
         async with aclosing(self._embed(missing, priority)) as steps:
             async for step in steps:
                 vectors.update(step)
+                read.vectors.update(step if not part.start else {})  # the beginning is kept where it can't be written
                 count += len(step)
                 await report(IngestProgress("embedded", count, total))
         keywords = await asyncio.to_thread(self._keywords.encode_passages, [chunk.indexed_text for chunk in batch])

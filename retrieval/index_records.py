@@ -1,17 +1,20 @@
 """The index's own records, kept among its points: which index it is, and who may change a store."""
 
 import asyncio
+import logging
 import uuid
 from typing import Any
 
 from retrieval.backends import RECORDS, IndexBackend, KeywordVector, Point
-from retrieval.errors import IndexChanged, StaleWriter
+from retrieval.errors import IndexChanged, IndexUnavailable, StaleWriter
 from retrieval.filter_expressions import Match
 from retrieval.identity import IndexIdentity
 from retrieval.messages import Writer
 from retrieval.visibility import Visibility
 
 __all__ = ["IndexRecords"]
+
+_log = logging.getLogger(__name__)
 
 _IDENTITY = "identity"
 _POINTS = uuid.UUID("2d0c1f3e-4f55-4a61-9b1d-7c53e8f6a0b4")
@@ -24,6 +27,9 @@ class IndexRecords:
     A worker that was frozen for longer than its lease and wakes up doesn't know that another one has changed its store
     since; what it still sends would delete points that readers see. So every writer has a fence, the highest one of
     each store is kept here, and a smaller one is refused (`admit`).
+
+    What was read is remembered, but where other processes write the same points: they may have made the index anew
+    since, and admitted other writers.
     """
 
     def __init__(self, backend: IndexBackend, embedder: str, keywords: str, dimensions: int) -> None:
@@ -41,12 +47,23 @@ class IndexRecords:
             return self._identity
         async with self._identifying:
             if self._identity is None:
-                record = await self._read(_IDENTITY)
-                if record is None:
-                    record = {"id": uuid.uuid4().hex[:16]}
-                    await self._write(_IDENTITY, record)
-                self._identity = IndexIdentity(self._embedder, self._keywords, record["id"])
+                id = await self._read_id()
+                if id is None:
+                    await self._backend.add(self._make_point(_IDENTITY, {"id": uuid.uuid4().hex[:16]}))
+                    id = await self._read_id()  # of several that saw none the first one's
+                if id is None:
+                    raise IndexUnavailable("The index was lost in the moment in which it was made. Try again.")
+                self._identity = IndexIdentity(self._embedder, self._keywords, id)
             return self._identity
+
+    async def renew(self) -> None:
+        """See whether another process has made the index anew since its identity was read."""
+        last = self._identity
+        if not self._backend.is_shared or last is None:
+            return
+        if await self._read_id() != last.id and self._identity is last:
+            _log.warning("the index was made anew by another process")
+            self._identity = None
 
     async def admit(self, tenant: str, store: str, writer: Writer | None) -> None:
         """Let a writer change a store; the caller holds the store's change lock.
@@ -59,7 +76,7 @@ class IndexRecords:
             return
         await self.compare([writer.index])
         name = f"{tenant}/{store}"
-        fence = self._fences.get((tenant, store))
+        fence = None if self._backend.is_shared else self._fences.get((tenant, store))
         if fence is None:
             record = await self._read(name)
             fence = record["fence"] if record is not None else 0
@@ -75,9 +92,16 @@ class IndexRecords:
     async def compare(self, indexes: list[str]) -> None:
         """Raise `IndexChanged` unless all the identities are this index's."""
         present = await self.identify()
+        if any(index != str(present) for index in indexes):
+            await self.renew()
+            present = await self.identify()
         for index in indexes:
             if index != str(present):
                 raise IndexChanged(IndexIdentity.parse(index).describe_change(present))
+
+    async def _read_id(self) -> str | None:
+        record = await self._read(_IDENTITY)
+        return None if record is None else record["id"]
 
     async def _read(self, name: str) -> dict[str, Any] | None:
         record = Visibility(RECORDS, Match("store", (name,)))
@@ -85,5 +109,8 @@ class IndexRecords:
         return candidates[0].payload if candidates else None
 
     async def _write(self, name: str, values: dict[str, Any]) -> None:
+        await self._backend.upsert([self._make_point(name, values)])
+
+    def _make_point(self, name: str, values: dict[str, Any]) -> Point:
         payload = {"tenant": RECORDS, "store": name, "document": "", "digest": "", **values}
-        await self._backend.upsert([Point(str(uuid.uuid5(_POINTS, name)), self._dense, _NO_KEYWORDS, payload)])
+        return Point(str(uuid.uuid5(_POINTS, name)), self._dense, _NO_KEYWORDS, payload)

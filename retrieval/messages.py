@@ -231,6 +231,7 @@ class RetrieverInfo(Struct, frozen=True, kw_only=True):
         chunkers: The same with one parser each (`IngestResult.chunker`): a document that was cut by none of these might
             get other chunks now.
         matryoshka: Whether the embedder's vectors may be cut, by what its model says of itself.
+        problem: The reason why no document can be written now; "" where none is known.
     """
 
     embedder: str
@@ -241,6 +242,7 @@ class RetrieverInfo(Struct, frozen=True, kw_only=True):
     ranking: str = ""
     matryoshka: bool = False
     chunkers: list[str] = []
+    problem: str = ""
 
     @property
     def present_chunkers(self) -> list[str]:

@@ -73,12 +73,22 @@ class ReadAhead:
             _log.info("a document couldn't be read ahead: %s", error)
             return None
 
+    def keep(self, request: IngestRequest, document: ReadDocument) -> None:
+        """Keep a document that couldn't be written for its next turn, unless enough others are kept."""
+        if len(self._readings) < _MOST:
+            loop = asyncio.get_running_loop()
+            self._readings[_identify(request)] = _Reading(loop.create_task(_return(document)), loop.time())
+
     async def close(self) -> None:
         tasks = [reading.document for reading in self._readings.values()]
         self._readings.clear()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _return(document: ReadDocument) -> ReadDocument:
+    return document
 
 
 def _identify(request: IngestRequest) -> tuple[object, ...]:

@@ -54,7 +54,7 @@ class Generation:
         """
         self._lease = lease
         self.trace.replica = lease.replica.name
-        with lease.replica.make_wait():
+        with lease.replica.make_wait(stream=self.trace.question.stream):
             self._upstream = upstream = await lease.engine.chat(self.trace.composed.body)
             first = await upstream.start()
             # An answer that never began: nobody has seen anything of it.

@@ -1,5 +1,6 @@
 """Passages extended by the chunks around them in their documents, within a budget of characters."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,6 +18,8 @@ __all__ = ["extend_passages"]
 
 _log = structlog.get_logger()
 
+_PATIENCE_SECONDS = 5.0
+"""For what makes an answer better, and isn't needed for one."""
 _GAP = "\n\n"
 _BUDGET = 8_000
 _REACH = 4_000
@@ -29,7 +32,7 @@ async def extend_passages(
     """Extend passages as the release says, best first: by the next chunk and the one before, or by their sections.
 
     Only chunks below the same headings count, and each once. All texts together keep within the budget; passages that
-    are longer by themselves stay as they are, and so do all where the retriever can't be read.
+    are longer by themselves stay as they are, and so do all where the retriever can't be read in time.
     """
     if not spec.expand or not hits:
         return list(hits)
@@ -40,9 +43,10 @@ async def extend_passages(
     reach = left if spec.expand == "section" else _REACH
     try:
         requests = [_make_request(tenant, stores, one.passage, reach) for one in hits]
-        pieces = await await_each(retriever.read_content, requests)
-    except RetrieverError as error:
-        _log.warning("neighbours_not_read", tenant=tenant, reason=str(error))
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            pieces = await await_each(retriever.read_content, requests)
+    except (RetrieverError, TimeoutError) as error:
+        _log.warning("neighbours_not_read", tenant=tenant, reason=str(error) or "the retriever is slow")
         return list(hits)
     whole = [_drop_cut(one.passage, around, reach) for one, around in zip(hits, pieces, strict=True)]
     return _extend_all(hits, whole, left, 1 if spec.expand == "neighbours" else None)

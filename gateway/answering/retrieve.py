@@ -33,7 +33,7 @@ class Evidence(msgspec.Struct, frozen=True):
     likely to answer), or `unavailable` (asked in vain, mode `degrade`). `rerank` is `failed` where the release asks for
     it and the passages are in the order of the search all the same. `probability` is that of an answer in the passages
     as the release ranks and picks them, by `calibrations`: the versions of the stores' own, for those that have one.
-    `indexes` are the identities of what was searched.
+    `indexes` are the identities of what was searched. `problem` is the code of the error for which it is `unavailable`.
     """
 
     status: Literal["off", "skipped", "found", "nothing_found", "nothing_likely", "unavailable"]
@@ -44,6 +44,7 @@ class Evidence(msgspec.Struct, frozen=True):
     probability: float | None = None
     calibrations: dict[str, int] = {}
     indexes: Sequence[str] = ()
+    problem: str = ""
 
     def for_prompt(self) -> Sequence[prompts.NumberedPassage] | None:
         """Return the passages as the prompt takes them; None leaves evidence out."""
@@ -147,4 +148,4 @@ def _judge(arranged: Sequence[RankedPassage], spec: RetrievalSpec, stores: Store
 
 def _degrade(tenant: str, error: BraidError, index_epochs: dict[str, int]) -> Evidence:
     _log.warning("retrieval_degraded", tenant=tenant, reason=str(error.__cause__ or error))
-    return Evidence("unavailable", (), index_epochs)
+    return Evidence("unavailable", (), index_epochs, problem=error.code or "")

@@ -21,6 +21,7 @@ from gateway.engines import (
     EngineError,
     EnginePool,
     EngineRefused,
+    EngineTimeout,
     EngineUnreachable,
     Lease,
     Reconciler,
@@ -178,6 +179,9 @@ class AnsweringService:
                 await generation.connect(lease)
                 lease.note_answer()
                 return
+            except EngineTimeout as error:  # another one would take as long again, and the client has waited already
+                lease.note_failure(error)
+                raise
             except (EngineRefused, EngineUnreachable) as error:
                 failure = self._take_failure(lease, adapter, error, tried)
             await generation.disconnect()

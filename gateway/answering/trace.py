@@ -199,6 +199,7 @@ class AnswerTrace:
             fingerprint=self.target.fingerprint,
             index_epochs=self.evidence.index_epochs,
             retrieval=self.evidence.status,
+            retrieval_problem=self.evidence.problem,
             rerank=self.evidence.rerank,
             passages=self.list_passages(),
             dropped_passages=rendered.dropped_passages if rendered else [],

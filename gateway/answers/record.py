@@ -94,6 +94,7 @@ class AnswerRecord(msgspec.Struct, frozen=True, kw_only=True):
     `rerank` is `off`, `done`, or `failed` where passages stand in the order of the search though the release asks for
     the reranker.
     `counts` says of all that is counted afterwards whether it still is `pending`, is `known`, or stays `unknown`.
+    `retrieval_problem` is the code of the error for which `retrieval` is `unavailable`, such as `retriever_timeout`.
     `search` is None where no release with stores was asked.
     `messages_digest` is `digest_conversation` of what the client sent, "" in records from before there was any.
     `answer_probability` is that of an answer in what was found, None where nothing was; `calibrations` are the versions
@@ -108,6 +109,7 @@ class AnswerRecord(msgspec.Struct, frozen=True, kw_only=True):
     fingerprint: str | None
     index_epochs: dict[str, int]
     retrieval: str
+    retrieval_problem: str = ""
     passages: list[CitedPassage]
     dropped_passages: list[int]
     dropped_turns: int

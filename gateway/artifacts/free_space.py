@@ -1,5 +1,9 @@
-"""The low-water mark of the disks: below it no bytes are taken and nothing is indexed, so that all else goes on."""
+"""The low-water mark of the disks: below it no bytes are taken and nothing is indexed, so that all else goes on.
 
+A disk that takes nothing, since it is read-only, is as good as full.
+"""
+
+import os
 import shutil
 from pathlib import Path
 
@@ -13,18 +17,21 @@ _LEAST_SHARE = 0.05
 
 
 class FreeSpace:
-    """Looks at the disks of those of some folders that are there. Its methods block, if only for a moment."""
+    """Looks at the disks of a folder that is written and of others. Its methods block, if only for a moment."""
 
-    def __init__(self, *folders: Path) -> None:
-        self._folders = folders
+    def __init__(self, root: Path, *others: Path) -> None:
+        self._root = root
+        self._others = others
 
     def find_shortage(self) -> str:
-        """Say in a sentence which disk is nearly full; "" where none is."""
-        for folder in self._folders:
+        """Say in a sentence what is wrong with a disk; "" where all take more."""
+        for folder in (self._root, *self._others):
             try:
                 usage = shutil.disk_usage(folder)
             except FileNotFoundError:
                 continue
+            if folder == self._root and folder.exists() and not os.access(folder, os.W_OK):  # also on a read-only disk
+                return "The server's disk can't be written: it is read-only, or its folder is another user's."
             if usage.free < min(_LEAST_BYTES, usage.total * _LEAST_SHARE):
                 return f"The server's disk is nearly full: {usage.free / 1024**2:,.0f} MiB are free."
         return ""
@@ -33,10 +40,10 @@ class FreeSpace:
         """Refuse to take bytes below the mark.
 
         Raises:
-            InsufficientStorage: A disk is nearly full.
+            InsufficientStorage: A disk is nearly full, or takes nothing.
         """
         if shortage := self.find_shortage():
             raise InsufficientStorage(
-                f"{shortage} Nothing more is taken until its operator has freed some; answers and deletions go on. "
-                "Delete what isn't needed, or try again later."
+                f"{shortage} Nothing more is taken until its operator has seen to that; answers go on. Delete what "
+                "isn't needed, or try again later."
             )

@@ -1,5 +1,6 @@
 """The commands in one place, and the one place where expected errors become exit statuses."""
 
+import errno
 import gc
 import importlib
 import importlib.metadata
@@ -18,6 +19,8 @@ __all__ = ["app", "choose_exit_status", "main"]
 
 _BY_HTTP_STATUS = {401: Exit.DENIED, 403: Exit.DENIED, 404: Exit.NOT_FOUND, 409: Exit.CONFLICT, 503: Exit.UNREACHABLE}
 
+
+_OF_A_DISK = (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EDQUOT)
 
 # By name → module and attribute. A command imports what itself needs: all of them together need seconds of a core.
 _COMMANDS = {
@@ -54,6 +57,14 @@ class _Commands(TyperGroup):
             return super().invoke(ctx)
         except (CommandError, ClientError, SettingsError) as error:
             say(f"braid: {error}")
+            raise typer.Exit(choose_exit_status(error)) from None
+        except OSError as error:
+            if error.errno not in _OF_A_DISK:
+                raise
+            say(
+                f"braid: {error.filename or 'A file'}: {error.strerror}. See whether its disk is full or read-only, "
+                "and whose it is; another home folder can be chosen with --home or BRAID_HOME."
+            )
             raise typer.Exit(choose_exit_status(error)) from None
 
 

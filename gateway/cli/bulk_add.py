@@ -56,7 +56,7 @@ class BulkAdd:
                 row = await self.put(key, path)
                 if bar:
                     bar.advance(task)
-                worth_a_line = row["error"] or row["warnings"]
+                worth_a_line = row["error"] or row["warnings"] or row.get("waits_for")
                 if row["sent"] and not self._quiet and (bar is None or worth_a_line):
                     (bar.console.print if bar else say)(f"{key}: {_describe(row)}")
                 return row
@@ -110,7 +110,10 @@ def describe_chunks(row: Mapping[str, Any]) -> str:
 
 
 def _describe(row: Mapping[str, Any]) -> str:
-    return row["error"]["message"] if row["error"] else " ".join([row["status"], *row["warnings"]])
+    if row["error"]:
+        return row["error"]["message"]
+    waits = f"in_progress: {row['waits_for']}" if row.get("waits_for") else row["status"]
+    return " ".join([waits, *row["warnings"]])
 
 
 def _open_bar() -> Progress:

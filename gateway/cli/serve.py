@@ -11,7 +11,7 @@ from gateway.serve import serve as serve_gateway
 from gateway.settings import Settings
 from gateway.stack.first_key import prepare_database
 from gateway.stack.instance import is_free
-from gateway.stack.private_home import keep_private
+from gateway.stack.private_home import check_writable, keep_private
 from gateway.terminal import CommandError, Exit, configure_logs, say
 
 __all__ = ["run_worker", "serve", "worker"]
@@ -22,6 +22,7 @@ def serve(home: Home = None, host: Host = None, port: Port = None) -> None:
     settings = settings_from(home=home, host=host, port=port)
     configure_logs(settings.log_level)
     keep_private(settings.home)
+    check_writable(settings)
     if not is_free(settings.host, settings.port):
         raise CommandError(
             f"Something listens on {settings.host}:{settings.port} already. Choose another port with --port.",
@@ -42,6 +43,7 @@ def worker(home: Home = None) -> None:
     settings = settings_from(home=home)
     configure_logs(settings.log_level)
     keep_private(settings.home)
+    check_writable(settings)
     asyncio.run(run_worker(settings))
 
 

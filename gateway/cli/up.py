@@ -15,7 +15,7 @@ from gateway.stack.base_model import prepare_base_model
 from gateway.stack.children import make_children, make_retriever
 from gateway.stack.first_key import make_first_key, prepare_database
 from gateway.stack.instance import Instance, explain_socket_path, is_free
-from gateway.stack.private_home import keep_private
+from gateway.stack.private_home import check_writable, keep_private
 from gateway.stack.readiness import wait_until_ready, watch
 from gateway.stack.second_retriever import SecondRetriever
 from gateway.task_group import await_each
@@ -42,6 +42,7 @@ async def run_until_stopped(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     keep_private(settings.home)
+    check_writable(settings)
     with Instance.only(settings.home):
         _check_home_and_ports(settings)
         running = asyncio.create_task(_run(settings))

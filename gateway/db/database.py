@@ -36,7 +36,7 @@ _CONNECTING = {
 }  # fmt: skip
 
 _CLOSING_SECONDS = 2.0
-_DISK_FULL = "53100"  # PostgreSQL's
+_TAKES_NOTHING = ("53100", "25006")  # PostgreSQL's, of a full disk and of a server that only reads
 _SQLITE_FULL = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE)
 
 
@@ -80,17 +80,20 @@ class Database:
 def is_disk_full(error: BaseException) -> bool:
     """Tell whether a statement failed because the database's disk takes nothing more, whatever was to be written.
 
-    It is full, or its owner's quota is; SQLite tells that one like a disk that fails.
+    It is full, or its owner's quota is, which SQLite tells like a disk that fails; or it is read-only.
     """
     cause = getattr(error, "orig", None)
-    return getattr(cause, "sqlite_errorcode", None) in _SQLITE_FULL or getattr(cause, "sqlstate", None) == _DISK_FULL
+    code = getattr(cause, "sqlite_errorcode", None)
+    if code is not None and code & 0xFF == sqlite3.SQLITE_READONLY:  # with the reason in its higher bits
+        return True
+    return code in _SQLITE_FULL or getattr(cause, "sqlstate", None) in _TAKES_NOTHING
 
 
 def explain_full_disk() -> InsufficientStorage:
     """Return the error for who would write to a database whose disk is full."""
     return InsufficientStorage(
-        "The disk of the server's database takes nothing more: it is full, or over a quota. Nothing can be written "
-        "until its operator has freed some; answers go on. Try again later."
+        "The disk of the server's database takes nothing more: it is full, over a quota, or read-only. Nothing can be "
+        "written until its operator has seen to that; answers go on. Try again later."
     )
 
 

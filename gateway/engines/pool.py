@@ -1,6 +1,8 @@
 """The engine replicas: which are ready, what they hold, and which one takes the next request."""
 
 import asyncio
+import math
+import time
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from types import TracebackType
@@ -78,7 +80,8 @@ class EnginePool:
     def pick(self, adapter: str | None, exclude: Collection[Replica] = ()) -> Lease:
         """Take the least busy ready replica that holds `adapter` (None: the base model) and isn't in `exclude`.
 
-        One at which answers don't begin comes last: it fails sooner than others answer, and would never be busy.
+        One at which answers don't begin comes last: it fails sooner than others answer, and would never be busy. So
+        does one that is silent where others may not be.
 
         Raises:
             NoReplica: none is ready.
@@ -95,7 +98,7 @@ class EnginePool:
                 candidates.append(replica)
         if candidates:
             # Of equally busy ones the one that has rested longest, so that a quiet pool uses all of its replicas.
-            choice = min(candidates, key=lambda one: (one.is_failing, one.in_flight, one.last_turn))
+            choice = min(candidates, key=lambda one: (one.is_failing or one.is_silent, one.in_flight, one.last_turn))
             choice.last_turn = self._turn
             return Lease(choice, adapter)
         if ready and adapter is not None:
@@ -124,8 +127,10 @@ class EnginePool:
         doubtful = replica.doubt.is_set()
         replica.doubt.clear()
         changes = replica.changes
+        replica.check_begun_at = time.monotonic()
         try:
             await replica.engine.check_health()
+            replica.check_begun_at = math.inf  # a long list takes its time
             listing = await replica.engine.list_models() if doubtful or replica.listing_due else None
         except EngineError as error:
             replica.fail_check(error.explain())
@@ -141,6 +146,8 @@ class EnginePool:
                     f"serves {listing.base_model!r} where the engines of this process serve {self._base_model!r}; if "
                     "that is meant, restart the gateways and workers when all engines serve it"
                 )
+        finally:
+            replica.check_begun_at = math.inf
         if (replica.ready, replica.reason) != before:
             for listener in self._listeners:
                 listener()

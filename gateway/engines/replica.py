@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from gateway.engines.client import Engine, ModelListing
-from gateway.engines.errors import EngineRefused, EngineUnreachable
+from gateway.engines.errors import EngineRefused, EngineTimeout, EngineUnreachable
 from gateway.interruption import Interruption
 
 __all__ = ["Lease", "Replica"]
@@ -19,6 +19,9 @@ __all__ = ["Lease", "Replica"]
 _LOST_CHECKS = 3
 # After so many answers in a row that never began others come first, for so long from the last of them.
 _MOST_FAILURES, _FAILING_SECONDS = 3, 10.0
+# An engine that is well answers a health check at once, and begins a stream within seconds unless its prompt is long.
+# Whoever is slower isn't lost, and isn't the first choice either.
+_SLOW_CHECK_SECONDS, _SLOW_ANSWER_SECONDS = 2.0, 10.0
 # A card is some 620 bytes, which the one process that answers clients on vLLM's side has to write.
 _CARDS_PER_SECOND = 50
 # Between two looks at an engine's metrics, some 100 KB.
@@ -39,6 +42,7 @@ class Replica:
         corrupted_requests: How many requests since the engine's start it computed no numbers (NaN) for; None where it
             doesn't count, or hasn't said. What it computed with may stay in its cache: only a restart is sure to help.
         doubt: Set when a request saw it fail, for a health check at once.
+        check_begun_at: The moment in `time.monotonic` at which the health check began that is under way, else infinite.
         failed_checks: Counts the health checks that failed in a row.
         failed_answers: Counts the answers in a row that never began, the last at `failed_at` of `time.monotonic`.
     """
@@ -51,6 +55,7 @@ class Replica:
         self.reason = "not checked yet"
         self.listing: ModelListing | None = None
         self.listed_at = 0.0
+        self.check_begun_at = math.inf
         self.failed_checks = 0
         self.failed_answers = 0
         self.failed_at = -math.inf
@@ -64,11 +69,25 @@ class Replica:
         self.counted_at = -math.inf
         self.doubt = asyncio.Event()
         self._waits: set[Interruption] = set()
+        self._streams: dict[Interruption, float] = {}  # by when each began to be waited for, the oldest first
+        self._answered_at = -math.inf
 
     @property
     def is_failing(self) -> bool:
         """Whether answers don't begin here, of whatever request: its health may be well all the same."""
         return self.failed_answers >= _MOST_FAILURES and time.monotonic() < self.failed_at + _FAILING_SECONDS
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether a health check, or a stream's beginning, is awaited for long, and nothing has begun here since.
+
+        Plain answers don't count: their first byte takes the whole generation.
+        """
+        now = time.monotonic()
+        if now > self.check_begun_at + _SLOW_CHECK_SECONDS:
+            return True
+        oldest = next(iter(self._streams.values()), math.inf)
+        return now > max(oldest, self._answered_at) + _SLOW_ANSWER_SECONDS
 
     @property
     def listing_due(self) -> bool:
@@ -131,13 +150,18 @@ class Replica:
             for wait in waits:
                 wait.interrupt()
 
-    def make_wait(self) -> Interruption:
+    def note_answer(self) -> None:
+        """Take down that an answer has begun."""
+        self.failed_answers = 0
+        self._answered_at = time.monotonic()
+
+    def make_wait(self, *, stream: bool = False) -> Interruption:
         """Return the block to wait in for the beginning of an answer.
 
         Raises:
             EngineUnreachable: The replica was lost meanwhile; raised by the block.
         """
-        return _Wait(self._explain_loss, self._waits)
+        return _Wait(self._explain_loss, self._waits, self._streams if stream else None)
 
     def _explain_loss(self) -> EngineUnreachable:
         return EngineUnreachable(f"{self.engine.url}: lost before it answered: {self.reason}", "answer")
@@ -169,22 +193,29 @@ class Replica:
 
 
 class _Wait(Interruption):
-    """An interruption that is among others as long as it lasts."""
+    """An interruption that is among others as long as it lasts, and among the streams if it is for one."""
 
-    __slots__ = ("_others",)
+    __slots__ = ("_others", "_streams")
 
-    def __init__(self, explain: Callable[[], Exception], others: set[Interruption]) -> None:
+    def __init__(
+        self, explain: Callable[[], Exception], others: set[Interruption], streams: dict[Interruption, float] | None
+    ) -> None:
         super().__init__(explain)
         self._others = others
+        self._streams = streams
 
     def __enter__(self) -> Self:
         self._others.add(self)
+        if self._streams is not None:
+            self._streams[self] = time.monotonic()
         return super().__enter__()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._others.discard(self)
+        if self._streams is not None:
+            self._streams.pop(self, None)
         super().__exit__(kind, error, trace)
 
 
@@ -210,20 +241,21 @@ class Lease:
 
     def note_answer(self) -> None:
         """Report that an answer has begun."""
-        self.replica.failed_answers = 0
+        self.replica.note_answer()
 
-    def note_failure(self, error: EngineRefused | EngineUnreachable) -> None:
-        """Report that no answer began, and of a connection that failed, for a health check at once.
+    def note_failure(self, error: EngineRefused | EngineTimeout | EngineUnreachable) -> None:
+        """Report that no answer began, and of a connection that failed or said nothing, for a health check at once.
 
         Where none could be made, no more requests go there until that check is good. One that broke may be this
         request's own fault, as a refusal may, and is no reason to take the replica from everybody.
         """
         self.replica.failed_answers += 1
         self.replica.failed_at = time.monotonic()
-        if isinstance(error, EngineUnreachable):
-            if error.phase == "connect":
-                self.replica.mark_down(error.detail)
-            self.replica.doubt.set()
+        if isinstance(error, EngineRefused):
+            return
+        if isinstance(error, EngineUnreachable) and error.phase == "connect":
+            self.replica.mark_down(error.detail)
+        self.replica.doubt.set()
 
     def note_missing_adapter(self) -> None:
         """Report that the engine doesn't know the adapter, as after a restart between two health checks."""

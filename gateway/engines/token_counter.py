@@ -3,10 +3,10 @@
 import asyncio
 import hashlib
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Never
 
-from gateway.engines import EnginePool, NoReplica
+from gateway.engines import Engine, EnginePool, EngineTimeout, EngineUnreachable, NoReplica
 from gateway.task_group import await_each
 
 __all__ = ["TokenCounter"]
@@ -72,9 +72,7 @@ class TokenCounter:
         Raises:
             EngineError: No replica could count.
         """
-        async with self._counting:
-            with self._pool.pick(None) as lease:
-                return await lease.engine.count_prompt(self.base_model, body)
+        return await self._try_two(lambda engine: engine.count_prompt(self.base_model, body))
 
     def _recall(self, text: str) -> int | None:
         if not text:
@@ -86,10 +84,24 @@ class TokenCounter:
         return count
 
     async def _ask(self, text: str) -> int:
-        async with self._counting:
-            with self._pool.pick(None) as lease:
-                count = await lease.engine.tokenize(self.base_model, text)
+        count = await self._try_two(lambda engine: engine.tokenize(self.base_model, text))
         self._counts[hashlib.sha256(text.encode()).digest()] = count
         if len(self._counts) > _REMEMBERED:
             self._counts.popitem(last=False)
         return count
+
+    async def _try_two(self, ask: Callable[[Engine], Awaitable[int]]) -> int:
+        """Ask a replica; one that can't be reached, or says nothing, is replaced once."""
+        async with self._counting:
+            with self._pool.pick(None) as lease:
+                try:
+                    return await ask(lease.engine)
+                except (EngineTimeout, EngineUnreachable) as error:
+                    lease.note_failure(error)
+                    failure = error
+            try:
+                lease = self._pool.pick(None, (lease.replica,))
+            except NoReplica:
+                raise failure from None
+            with lease:
+                return await ask(lease.engine)

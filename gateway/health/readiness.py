@@ -73,7 +73,7 @@ class RemoteParts:
         self, database: Database, retriever: Retriever, records_wait: Callable[[], bool] = lambda: False
     ) -> None:
         self._database = database
-        self._retriever = retriever
+        self._retriever = _RetrieverWatch(retriever)
         self._records_wait = records_wait
         self._parts: dict[str, PartReadiness] = {}
         self._checked_at = -math.inf
@@ -83,13 +83,33 @@ class RemoteParts:
         """Return both by name, as they were at most a second ago."""
         async with self._checking:  # who comes meanwhile gets the same answer
             if time.monotonic() - self._checked_at >= _FRESH_SECONDS:
-                checks = (partial(_check_database, self._database), partial(_check_retriever, self._retriever))
+                checks = (partial(_check_database, self._database), self._retriever.check)
                 parts = await await_each(lambda check: check(), checks)
                 self._parts = dict(zip(("database", "retriever"), parts, strict=True))
                 self._checked_at = time.monotonic()
         if self._parts["database"].ready and self._records_wait():
             return self._parts | {"database": _FULL}
         return self._parts
+
+
+class _RetrieverWatch:
+    """Looks how the retriever is. A look may outlast the probe that began it: until it ends, the one before it holds.
+
+    So an index whose server takes some seconds for each answer isn't there and away by turns.
+    """
+
+    def __init__(self, retriever: Retriever) -> None:
+        self._retriever = retriever
+        self._look: asyncio.Task[PartReadiness] | None = None
+        self._last = PartReadiness(False, "the retriever hasn't answered yet; it may still be starting")
+
+    async def check(self) -> PartReadiness:
+        if self._look is None:
+            self._look = asyncio.create_task(_check_retriever(self._retriever))
+        await asyncio.wait((self._look,), timeout=_PATIENCE_SECONDS)
+        if self._look.done():
+            self._last, self._look = self._look.result(), None
+        return self._last
 
 
 async def check_readiness(remote: RemoteParts, pool: EnginePool, reconciler: Reconciler, drain: Drain) -> Readiness:
@@ -132,10 +152,9 @@ async def _check_database(database: Database) -> PartReadiness:
 
 async def _check_retriever(retriever: Retriever) -> PartReadiness:
     try:
-        async with asyncio.timeout(_PATIENCE_SECONDS):
-            await retriever.describe()
+        info = await retriever.describe()
     except IndexUnavailable:
         return PartReadiness(False, "the server that keeps its index doesn't answer, or refuses it; see braid doctor")
-    except (RetrieverError, TimeoutError, OSError) as error:
+    except (RetrieverError, OSError) as error:
         return PartReadiness(False, f"the retriever doesn't answer ({type(error).__name__}); it may still be starting")
-    return PartReadiness(True)
+    return PartReadiness(not info.problem, info.problem)

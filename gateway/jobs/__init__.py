@@ -4,7 +4,7 @@ from gateway.jobs.claim import Claim, LeaseLost
 from gateway.jobs.failpoints import failpoint
 from gateway.jobs.handler import Handler, JobCancelled, JobDelayed, JobFailed, Outcome
 from gateway.jobs.housekeeper import Chore, Housekeeper, delete_older
-from gateway.jobs.queue import cancel, enqueue, enqueue_once
+from gateway.jobs.queue import cancel, enqueue, enqueue_once, find_delay
 from gateway.jobs.repository import CLOCK_SKEW_SECONDS, count_live, delete_ended, wake_jobs
 from gateway.jobs.subject import begin_subject, cancel_subject, end_subject, queue_subject, succeed_subject
 from gateway.jobs.tables import ENDED, JobRow
@@ -36,6 +36,7 @@ __all__ = [
     "enqueue",
     "enqueue_once",
     "failpoint",
+    "find_delay",
     "queue_subject",
     "succeed_subject",
     "wait_for",

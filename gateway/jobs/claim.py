@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.db import Database
 from gateway.jobs.repository import change_claimed, is_cancel_requested, list_claimable, take
-from gateway.jobs.tables import JobRow
+from gateway.jobs.tables import DELAYED, JobRow
 from gateway.jobs.wait import notify_end
 
 __all__ = ["Claim", "LeaseLost", "claim_next"]
@@ -28,6 +28,7 @@ class Claim:
     """One claim of one job: what to do, how far it had got, and the only way to write for it.
 
     `fence` numbers the claims of the job: it is larger than that of each earlier claim.
+    `last_delay` is the pause in seconds before this claim, 0 where the job didn't wait for a part.
     `cancelled` is set when the owner asked for the job to stop; the handler then raises `JobCancelled` when it can.
     """
 
@@ -40,6 +41,8 @@ class Claim:
         self.state: dict[str, Any] = row.state
         self.attempts = row.attempts + 1
         self.fence = row.fence + 1
+        error: dict[str, Any] = row.error or {}
+        self.last_delay: float = error.get("pause", 0.0) if error.get("code") == DELAYED else 0.0
         self.cancelled = asyncio.Event()
         if row.cancel_requested:
             self.cancelled.set()

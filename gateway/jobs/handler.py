@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.errors import blur
 from gateway.jobs.claim import Claim
+from gateway.jobs.tables import DELAYED
 
 __all__ = ["Handler", "JobCancelled", "JobDelayed", "JobFailed", "Outcome", "run_handler"]
 
@@ -25,11 +26,19 @@ class JobFailed(Exception):
 
 
 class JobDelayed(Exception):
-    """A part that the job needs is away: it waits in the queue for `seconds`; this doesn't count as an attempt."""
+    """A part that the job needs is away: it waits in the queue for `seconds`; this doesn't count as an attempt.
 
-    def __init__(self, message: str, *, seconds: float = 2.0) -> None:
+    Where `longest` is given, each delay in a row is twice as long as the one before, up to that.
+    """
+
+    def __init__(self, message: str, *, seconds: float = 2.0, longest: float | None = None) -> None:
         super().__init__(message)
         self.seconds = seconds
+        self.longest = longest
+
+    def find_pause(self, last: float) -> float:
+        """Return the seconds to wait after a delay of `last`; 0 where there was none."""
+        return self.seconds if self.longest is None else min(max(self.seconds, 2 * last), self.longest)
 
 
 class JobCancelled(Exception):
@@ -93,7 +102,7 @@ async def _run(handler: Handler, claim: Claim, pauses: tuple[float, ...]) -> Out
     except JobCancelled:
         return Outcome("cancelled", "cancelled", "The job was cancelled.")
     except JobDelayed as error:
-        return Outcome("queued", "delayed", str(error), pause=error.seconds, counted=False)
+        return Outcome("queued", DELAYED, str(error), pause=error.find_pause(claim.last_delay), counted=False)
     except Exception as error:
         text = f"{type(error).__name__}: {error}"
         if isinstance(error, SQLAlchemyError):

@@ -8,9 +8,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from gateway.errors import TooManyRequests
 from gateway.ids import new_id
 from gateway.jobs.repository import JobRepository
-from gateway.jobs.tables import JobRow
+from gateway.jobs.tables import DELAYED, JobRow
 
-__all__ = ["cancel", "enqueue", "enqueue_once"]
+__all__ = ["cancel", "enqueue", "enqueue_once", "find_delay"]
 
 
 _PREFIX = "job_"
@@ -94,6 +94,14 @@ async def enqueue_once(
         payload=payload,
         delay_seconds=delay_seconds,
     )
+
+
+async def find_delay(session: AsyncSession, tenant: str, queue_key: str) -> str | None:
+    """Return the reason why the jobs of a queue key wait, where a part that the first of them needs is away."""
+    head = await JobRepository(session, tenant).find_head(queue_key)
+    if head is None or head.error is None or head.error["code"] != DELAYED:
+        return None
+    return head.error["message"]
 
 
 async def cancel(session: AsyncSession, tenant: str, job_id: str, *, running: bool = True) -> str:

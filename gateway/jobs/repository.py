@@ -54,6 +54,11 @@ class JobRepository(Repository[JobRow]):
         where = (JobRow.kind == kind, JobRow.subject == subject, JobRow.status == "queued")
         return (await self.session.scalars(self.select_for_update(*where).limit(1))).one_or_none()
 
+    async def find_head(self, queue_key: str) -> JobRow | None:
+        """Find the job that all others of a queue key wait for, also while it runs."""
+        where = (JobRow.queue_key == queue_key, JobRow.status.in_(("queued", "running")))
+        return (await self.session.scalars(self.select(*where).order_by(JobRow.place).limit(1))).one_or_none()
+
     async def cancel_queued(self, id: str, now: float) -> bool:
         """End a job that no worker has, and drop its state; false when one has it, or it has ended."""
         where = (JobRow.id == id, JobRow.status == "queued")

@@ -5,10 +5,14 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from gateway.db import Owned
 
-__all__ = ["ENDED", "JobRow"]
+__all__ = ["DELAYED", "ENDED", "JobRow"]
 
 ENDED = frozenset({"succeeded", "failed", "cancelled"})
 """The states in which a job stays for good; a fine-tuning job has the same."""
+
+
+DELAYED = "delayed"
+"""The code in the error of a job that waits for a part; a `pause` in seconds stands beside it."""
 
 
 class JobRow(Owned):

@@ -14,6 +14,7 @@ from gateway.db import Database
 from gateway.jobs.claim import Claim, LeaseLost, claim_next
 from gateway.jobs.failpoints import failpoint
 from gateway.jobs.handler import Handler, Outcome, run_handler
+from gateway.jobs.tables import DELAYED
 from gateway.task_group import await_each
 
 __all__ = ["Worker", "WorkerTimings"]
@@ -187,7 +188,11 @@ class Worker:
     async def _end(self, claim: Claim, outcome: Outcome) -> None:
         if self._on_end is not None:
             self._on_end(claim.kind, outcome.status)
-        error = None if outcome.code is None else {"code": outcome.code, "message": outcome.message}
+        error: dict[str, Any] | None = None
+        if outcome.code is not None:
+            error = {"code": outcome.code, "message": outcome.message}
+        if error is not None and outcome.code == DELAYED:
+            error["pause"] = outcome.pause
         if outcome.status == "queued":
             _log.warning("job_tried_again", job=claim.id, kind=claim.kind, reason=outcome.message)
             await claim.release(pause=outcome.pause, error=error, counted=outcome.counted)

@@ -4,9 +4,11 @@ import os
 import stat
 from pathlib import Path
 
+from gateway.db import find_sqlite_file
+from gateway.settings import Settings
 from gateway.terminal import CommandError, Exit
 
-__all__ = ["keep_private"]
+__all__ = ["check_writable", "keep_private"]
 
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 _OWN = ("artifacts", "braid.db", "braid.db-shm", "braid.db-wal", "demo", "index", "logs", "models", "run", "work")
@@ -33,9 +35,26 @@ def keep_private(home: Path) -> None:
     except OSError as error:
         raise CommandError(
             f"The home folder {home} can't be made its owner's alone: {error.strerror}. Choose another one with --home "
-            "or BRAID_HOME, or change its owner.",
+            "or BRAID_HOME, change its owner, or have it mounted to be written.",
             Exit.USAGE,
         ) from None
+
+
+def check_writable(settings: Settings) -> None:
+    """Refuse to start where database and artifacts couldn't be written.
+
+    Raises:
+        CommandError: They are on a read-only file system, or another user's; with what to do.
+    """
+    database = find_sqlite_file(settings.database)
+    for path in (settings.artifacts, *((database, database.parent) if database is not None else ())):
+        nearest = next(one for one in (path.absolute(), *path.absolute().parents) if one.exists())
+        if not os.access(nearest, os.W_OK):
+            raise CommandError(
+                f"{nearest} can't be written: it is on a read-only file system, or another user's. Have it mounted to "
+                "be written, change its owner, or choose another place with --home or BRAID_HOME.",
+                Exit.USAGE,
+            )
 
 
 def _close_all(path: Path) -> None:

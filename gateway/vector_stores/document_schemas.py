@@ -14,7 +14,8 @@ class Document(BaseModel):
     `index_epoch` is the store's index epoch at which that version became visible, null until then. `live_version` is
     the one that answers now: an older one while the last isn't ready or can't be read, 0 while there is none. Of its
     `chunks`, `embedded` had no equal in the store, and were embedded. `sha256` is that of its bytes.
-    `warnings` say what of them was left out, such as hidden text.
+    `warnings` say what of them was left out, such as hidden text. `waits_for` says why it is still `in_progress`, where
+    a part that it needs is away or has no room; it goes on by itself.
     """
 
     document_id: str
@@ -33,6 +34,7 @@ class Document(BaseModel):
     status: Status
     error: LastError | None
     warnings: list[str]
+    waits_for: str | None
     job: str | None
     created_at: int
 

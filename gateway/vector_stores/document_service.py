@@ -1,5 +1,7 @@
 """Documents under the tenant's own keys: a key's new bytes are its next version, which answers when it is whole."""
 
+import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import AbstractContextManager, aclosing
 from dataclasses import asdict
@@ -12,13 +14,14 @@ from gateway.artifacts import Artifacts
 from gateway.db import Database
 from gateway.errors import BadRequest, NotFound
 from gateway.files.upload import check_length, limit_bytes
-from gateway.jobs import wait_for
+from gateway.jobs import find_delay, wait_for
 from gateway.pages import PageRequest
 from gateway.tenants.storage import TenantStorage
 from gateway.vector_stores.document_schemas import Document, DocumentDeleted, DocumentList
 from gateway.vector_stores.file_service import last_error_of
 from gateway.vector_stores.repository import DocumentRepository, StoreRepository, VersionRepository
 from gateway.vector_stores.schemas import ATTRIBUTES
+from gateway.vector_stores.store_queue import queue_key_of
 from gateway.vector_stores.tables import DocumentRow, DocumentVersionRow
 from gateway.vector_stores.versions import Content, delete_document, put_version
 from retrieval.client import Retriever, RetrieverError
@@ -28,6 +31,8 @@ __all__ = ["DocumentService", "name_file"]
 
 _KEY_LENGTH = 512
 _NAME_LENGTH = 255
+_PATIENCE_SECONDS = 2.0
+"""For the retriever's word on bytes that are there already; without it they are taken as they are."""
 
 
 class DocumentService:
@@ -62,7 +67,7 @@ class DocumentService:
             body: The bytes.
             attributes: A JSON object; None leaves those of the version before.
             length: The body's, where the client said it.
-            wait: Seconds to wait for the version to be ready (or to fail).
+            wait: Seconds from the body's end to wait for the version to be ready (or to fail).
             bulk: It is one of many: it waits for its turn, also where it is an edit.
             presence: The block in which it waits; one that ends it when the client leaves.
 
@@ -82,7 +87,10 @@ class DocumentService:
             parts = self._storage.pass_on(self._tenant, parts, announced=length or 1)
         async with aclosing(parts):
             artifact = await self._artifacts.put(parts)
-        present = await self._describe_index(store.index_identity)
+        deadline = time.monotonic() + wait
+        present = None
+        if document is not None:  # else there is nothing that could be in another index
+            present = await self._describe_index(store.index_identity, wait)
         async with self._database.begin() as session:
             store = await StoreRepository(session, self._tenant).get(store_id, param="vector_store_id")
             content = Content(filename, artifact.digest, artifact.size)
@@ -93,7 +101,7 @@ class DocumentService:
                 storage=self._storage,
                 bulk=bulk,
             )
-        return await self._after(document, version, wait, presence)
+        return await self._after(document, version, deadline - time.monotonic(), presence)
 
     async def get(self, store_id: str, key: str, wait: float, presence: AbstractContextManager[object]) -> Document:
         async with self._database.read() as session:
@@ -107,7 +115,8 @@ class DocumentService:
             documents = DocumentRepository(session, self._tenant)
             page = await documents.list_page(DocumentRow.store_id == store_id, **asdict(request))
             newest = await VersionRepository(session, self._tenant).find_newest(page.rows)
-        return DocumentList.of([_schema(row, newest[row.id]) for row in page.rows], page)
+            delay = await self._find_delay(session, store_id, *newest.values())
+        return DocumentList.of([_to_schema(row, newest[row.id], delay) for row in page.rows], page)
 
     async def delete(self, store_id: str, key: str) -> DocumentDeleted:
         """Delete a document: it answers nothing from this call on."""
@@ -116,10 +125,12 @@ class DocumentService:
             job = await delete_document(session, document)
         return DocumentDeleted(document_id=document.id, key=key, job=job)
 
-    async def _describe_index(self, index: str | None) -> RetrieverInfo | None:
+    async def _describe_index(self, index: str | None, wait: float) -> RetrieverInfo | None:
+        """Return what has this index; None where the retriever doesn't say it at once, since a put waits for nobody."""
         try:
-            return await self._retriever.describe(index)
-        except RetrieverError:
+            async with asyncio.timeout(min(wait or _PATIENCE_SECONDS, _PATIENCE_SECONDS)):
+                return await self._retriever.describe(index)
+        except (RetrieverError, TimeoutError):
             return None
 
     async def _document(self, session: AsyncSession, store_id: str, key: str) -> DocumentRow:
@@ -135,14 +146,22 @@ class DocumentService:
     async def _after(
         self, document: DocumentRow, version: DocumentVersionRow, wait: float, presence: AbstractContextManager[object]
     ) -> Document:
-        if wait <= 0 or version.status != "in_progress" or version.job_id is None:
-            return _schema(document, version)
-        with presence:
-            await wait_for(self._database, self._tenant, version.job_id, wait)
+        if version.status != "in_progress":
+            return _to_schema(document, version, None)
+        if wait > 0 and version.job_id is not None:
+            with presence:
+                await wait_for(self._database, self._tenant, version.job_id, wait)
         async with self._database.read() as session:
             version = await VersionRepository(session, self._tenant).get(version.id)
             document = await DocumentRepository(session, self._tenant).get(version.document_id)
-        return _schema(document, version)
+            delay = await self._find_delay(session, document.store_id, version)
+        return _to_schema(document, version, delay)
+
+    async def _find_delay(self, session: AsyncSession, store_id: str, *versions: DocumentVersionRow) -> str | None:
+        """Return the reason why those of a store that aren't read yet wait, if a part is away."""
+        if all(version.status != "in_progress" for version in versions):
+            return None
+        return await find_delay(session, self._tenant, queue_key_of(store_id))
 
 
 def name_file(key: str) -> str:
@@ -173,7 +192,7 @@ def _attributes(text: str) -> dict[str, Any]:
         ) from None
 
 
-def _schema(document: DocumentRow, version: DocumentVersionRow) -> Document:
+def _to_schema(document: DocumentRow, version: DocumentVersionRow, delay: str | None) -> Document:
     return Document.model_validate(
         {
             "document_id": document.id,
@@ -192,6 +211,7 @@ def _schema(document: DocumentRow, version: DocumentVersionRow) -> Document:
             "status": version.status,
             "error": last_error_of(version),
             "warnings": version.warnings or [],
+            "waits_for": delay if version.status == "in_progress" else None,
             "job": version.job_id,
             "created_at": version.created_at,
         }

@@ -39,6 +39,7 @@ class IndexWatch:
     async def run(self) -> None:
         """Watch until cancelled."""
         last_indexes: list[tuple[str, list[str]]] | None = None
+        pause = _AWAY_SECONDS
         while True:
             try:
                 infos = await self._retriever.describe_all()
@@ -47,8 +48,10 @@ class IndexWatch:
                     await self.compare(infos)
                     last_indexes = present
             except (RetrieverError, SQLAlchemyError):
-                await asyncio.sleep(_AWAY_SECONDS)
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, _PRESENT_SECONDS)
                 continue
+            pause = _AWAY_SECONDS
             await asyncio.sleep(_PRESENT_SECONDS)
 
     async def compare(self, present: Sequence[RetrieverInfo]) -> None:

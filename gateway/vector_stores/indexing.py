@@ -25,7 +25,7 @@ from retrieval.client import (
 )
 from retrieval.messages import IngestProgress, IngestRequest, IngestResult, RetrieverInfo, Writer
 
-__all__ = ["REPLAY_SECONDS", "Indexer", "IngestedVersion", "StoreTurn", "publish", "settle"]
+__all__ = ["REPLAY_SECONDS", "Indexer", "IngestedVersion", "StoreTurn", "publish", "settle", "to_delay"]
 
 _log = structlog.get_logger()
 
@@ -35,6 +35,9 @@ with the store's next change."""
 
 _SHORTAGE_SECONDS = 15.0
 """Until a job that waits for free disk looks again."""
+
+_TROUBLE_SECONDS = 60.0
+"""The longest pause of a job between its looks at an index's server that is in trouble."""
 
 _Result = TypeVar("_Result")
 
@@ -209,7 +212,7 @@ class Indexer:
         try:
             return await self._ingest(claim, turn, writer, document, version)
         except IndexUnavailable as error:
-            raise JobDelayed(str(error)) from error
+            raise to_delay(error) from error
         except RetrieverUnavailable as error:
             # It was there a moment ago: maybe this document kills it. So this counts as an attempt, unlike a restart.
             raise RuntimeError(f"the retriever went away while it read the document: {error}") from error
@@ -275,7 +278,12 @@ class Indexer:
         try:
             return await call
         except (IndexChanged, RetrieverUnavailable, StaleWriter) as error:
-            raise JobDelayed(str(error)) from error
+            raise to_delay(error) from error
+
+
+def to_delay(error: RetrieverError) -> JobDelayed:
+    """Return the delay of a job that needs the retriever; while its server is in trouble it gets longer and longer."""
+    return JobDelayed(str(error), longest=_TROUBLE_SECONDS if isinstance(error, IndexUnavailable) else None)
 
 
 async def _choose_indexes(session: AsyncSession, store: StoreRow) -> None:

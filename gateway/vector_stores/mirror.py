@@ -13,7 +13,7 @@ from gateway.artifacts import Artifacts
 from gateway.errors import blur
 from gateway.jobs import Claim, JobCancelled, JobDelayed, Outcome, failpoint
 from gateway.vector_stores.index_migration_repository import find_open_migration
-from gateway.vector_stores.indexing import Indexer, StoreTurn
+from gateway.vector_stores.indexing import Indexer, StoreTurn, to_delay
 from gateway.vector_stores.repository import DocumentRepository, StoreRepository, VersionRepository
 from gateway.vector_stores.store_queue import ask_for_work
 from gateway.vector_stores.tables import DocumentRow, DocumentVersionRow, StoreRow
@@ -93,7 +93,7 @@ class MirrorHandler:
             await self._retriever.drop_store(claim.tenant, store.id, Writer(index, store.index_fence))
         except (IndexChanged, StaleWriter, RetrieverError) as error:
             if must:
-                raise JobDelayed(str(error)) from error
+                raise to_delay(error) from error
             # Nobody asks that index any more, and who comes back to it empties it first.
             _log.warning("points_stay_in_an_unused_index", store=store.id, index=index, reason=str(error))
 

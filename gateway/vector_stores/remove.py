@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from gateway.files.service import delete_files
 from gateway.jobs import Claim, JobDelayed, Outcome, enqueue_once, failpoint
 from gateway.vector_stores.file_batch_repository import BatchFileRepository
+from gateway.vector_stores.indexing import to_delay
 from gateway.vector_stores.repository import (
     DeletedDocumentRepository,
     DocumentRepository,
@@ -73,7 +74,7 @@ class RemoveHandler:
                 if store is not None and store.mirror_identity is not None:
                     await self._retriever.remove_documents(claim.tenant, store_id, ids, store.mirror_identity)
             except RetrieverUnavailable as error:
-                raise JobDelayed(str(error)) from error
+                raise to_delay(error) from error
             except IndexChanged as error:  # in the store's own index they would still be there when it comes back
                 raise JobDelayed(str(error), seconds=_OTHER_INDEX_SECONDS) from error
             failpoint("remove-points")
@@ -109,7 +110,7 @@ class DropHandler:
                     with suppress(IndexChanged):  # that one isn't here any more
                         await self._retriever.drop_store(claim.tenant, store, Writer(index, row.index_fence))
         except RetrieverUnavailable as error:
-            raise JobDelayed(str(error)) from error
+            raise to_delay(error) from error
         failpoint("drop-points")
         while True:
             async with claim.begin() as session:

@@ -6,10 +6,18 @@ from contextlib import contextmanager
 import structlog
 
 from gateway.errors import BadRequest, Unavailable
-from retrieval.client import IndexChanged, InvalidFilter, RetrieverBusy, RetrieverFailed, RetrieverUnavailable
+from retrieval.client import (
+    IndexChanged,
+    IndexSilent,
+    InvalidFilter,
+    RetrieverBusy,
+    RetrieverFailed,
+    RetrieverSilent,
+    RetrieverUnavailable,
+)
 from retrieval.filters import check_filter
 
-__all__ = ["check_filters", "explain_index_change", "explain_retriever_errors"]
+__all__ = ["check_filters", "explain_index_change", "explain_retriever_errors", "explain_silence"]
 
 _log = structlog.get_logger()
 
@@ -42,11 +50,21 @@ def explain_retriever_errors(stores: Iterable[str]) -> Generator[None]:
         raise Unavailable(
             "Too many searches are under way. Try again in a moment.", retry_after=1, code="retriever_busy"
         ) from error
+    except (IndexSilent, RetrieverSilent) as error:
+        raise explain_silence(stores, str(error)) from error
     except (RetrieverUnavailable, RetrieverFailed) as error:
         _log.warning("stores_not_searched", stores=sorted(stores), reason=str(error))
         raise Unavailable(
             "The documents can't be searched now. Try again in a moment.", retry_after=2, code="retriever_unavailable"
         ) from error
+
+
+def explain_silence(stores: Iterable[str], reason: str) -> Unavailable:
+    """Log and return the error of a search that found nothing in its time."""
+    _log.warning("stores_not_searched", stores=sorted(stores), reason=reason)
+    return Unavailable(
+        "The documents couldn't be searched in time. Try again in a moment.", retry_after=2, code="retriever_timeout"
+    )
 
 
 def explain_index_change(reason: str) -> Unavailable:

@@ -1,5 +1,6 @@
 """Search in a tenant's stores at one state of their content; answers are made with it, and OpenAI's search call is."""
 
+import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +16,12 @@ from gateway.task_group import await_each
 from gateway.vector_stores.calibration import StoreCalibration, estimate_passages, find_calibration
 from gateway.vector_stores.question_rewriter import QuestionRewriter
 from gateway.vector_stores.repository import DeletedDocumentRepository, DocumentRepository, StoreRepository
-from gateway.vector_stores.retriever_errors import check_filters, explain_index_change, explain_retriever_errors
+from gateway.vector_stores.retriever_errors import (
+    check_filters,
+    explain_index_change,
+    explain_retriever_errors,
+    explain_silence,
+)
 from gateway.vector_stores.schemas import (
     RankingOptions,
     TextContent,
@@ -39,6 +45,9 @@ embedder reads what it can (`retrieval.question_embedder`)."""
 _MOST_EXCLUDED = 100
 """Deleted documents that the index is told to leave out. A filter of 10,000 costs each search 50 ms (in 2,000 chunks),
 one of 100 nothing."""
+
+_SECONDS = 10.0
+"""For all that a search asks of the retriever."""
 
 _ROUNDS = 3
 """Searches that leave out only those deleted documents that the one before found, before one is told of all."""
@@ -183,7 +192,11 @@ async def search(
         indexes=list(stores.indexes),
     )
     queries = [msgspec.structs.replace(query, text=_cut(text)) for text in texts]
-    results = await await_each(lambda query: _find(database, retriever, query, stores.more_deleted), queries)
+    try:
+        async with asyncio.timeout(_SECONDS):
+            results = await await_each(lambda query: _find(database, retriever, query, stores.more_deleted), queries)
+    except TimeoutError as error:
+        raise explain_silence(stores.index_epochs, f"The search took more than {_SECONDS:g} s.") from error
     best: dict[str, Passage] = {}
     for passage in (passage for passages in results for passage in passages):
         rival = best.get(passage.id)

@@ -86,7 +86,29 @@ class IndexBackend(Protocol):
         """
         ...
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether other processes may write the same points, lose them, or begin anew with none."""
+        ...
+
+    @property
+    def problem(self) -> str:
+        """The reason why no document can be written now, as far as is known; "" where there is none."""
+        ...
+
+    def check_room(self) -> None:
+        """Ask before a document is read.
+
+        Raises:
+            IndexFull: There was no room for one lately, and another one finds out whether there is now.
+        """
+        ...
+
     async def upsert(self, points: Sequence[Point]) -> None: ...
+
+    async def add(self, point: Point) -> None:
+        """Write a point unless there is one with its id, also where another process does the same at this moment."""
+        ...
 
     async def find_vectors(self, visibility: Visibility, digests: Sequence[str]) -> dict[str, list[float]]:
         """Return the dense vectors of those digests that `visibility` has."""

@@ -22,7 +22,8 @@ from retrieval.backends.protocol import (
     Point,
 )
 from retrieval.backends.reach import MOST_TERMS, measure_reach, to_share
-from retrieval.errors import IndexUnavailable, RetrieverError, RetrieverFailed
+from retrieval.backends.shortage import Shortage
+from retrieval.errors import IndexFull, IndexSilent, IndexUnavailable, RetrieverError, RetrieverFailed
 from retrieval.filter_expressions import All, AnyOf, Between, Condition, Match, Not, list_parts
 from retrieval.filters import ATTRIBUTES_FIELD
 from retrieval.visibility import Visibility
@@ -30,13 +31,17 @@ from retrieval.visibility import Visibility
 __all__ = ["CHANGE_SECONDS", "RemoteBackend"]
 
 _PAGE = 256
-_SEARCH_SECONDS = 10.0
+_READ_SECONDS = 8.0
+"""Less than the retriever's callers wait for it, so that they hear which of the two is slow."""
 CHANGE_SECONDS = 60
 """A change by filter visits every point of a store; the client that is given waits so long for each answer."""
 
 _NO_QDRANT = "What answers isn't what a Qdrant server of this client's version answers. See what is at its URL."
 _OF_THE_REQUEST = (400, 409, 413, 422)
 """Statuses that the same request gets again, whatever is mended."""
+
+_NO_SPACE = b"No space left"
+"""Said with a 500 where a disk is full; of Qdrant's own words and of the system's."""
 
 _MOST_ATTRIBUTES = 64
 """Attributes that get an index of their own; a search by others is right, and slower."""
@@ -49,17 +54,33 @@ class RemoteBackend:
         self._client = client
         self._collection = collection
         self._attributes: set[str] = set()
+        self._shortage = Shortage()
+
+    @property
+    def is_shared(self) -> bool:
+        return True
+
+    @property
+    def problem(self) -> str:
+        return self._shortage.problem
+
+    def check_room(self) -> None:
+        self._shortage.check()
 
     @classmethod
     async def open(cls, client: AsyncQdrantClient, collection: str, dimensions: int) -> "RemoteBackend":
         """Use the collection, or make it: laid out by tenant, with a graph per tenant instead of one for all."""
         if not await client.collection_exists(collection):
-            await client.create_collection(
-                collection,
-                vectors_config={DENSE: models.VectorParams(size=dimensions, distance=models.Distance.COSINE)},
-                sparse_vectors_config={KEYWORDS: models.SparseVectorParams(modifier=models.Modifier.IDF)},
-                hnsw_config=models.HnswConfigDiff(m=0, payload_m=16),
-            )
+            try:
+                await client.create_collection(
+                    collection,
+                    vectors_config={DENSE: models.VectorParams(size=dimensions, distance=models.Distance.COSINE)},
+                    sparse_vectors_config={KEYWORDS: models.SparseVectorParams(modifier=models.Modifier.IDF)},
+                    hnsw_config=models.HnswConfigDiff(m=0, payload_m=16),
+                )
+            except UnexpectedResponse:
+                if not await client.collection_exists(collection):  # else another retriever was faster
+                    raise
         # Asked for each time: a start that was killed before the last of them is completed by the next.
         tenant = models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD, is_tenant=True)
         await client.create_payload_index(collection, "tenant", tenant)
@@ -78,7 +99,7 @@ class RemoteBackend:
         candidates: int,
     ) -> list[Candidate]:
         requests = _make_search(visibility, corpus, dense, keywords, candidates)
-        async with _explain_errors(), asyncio.timeout(_SEARCH_SECONDS):
+        async with _explain_errors(), asyncio.timeout(_READ_SECONDS):
             by_dense, by_keywords, *by_term = await self._client.query_batch_points(self._collection, requests)
         weights = [_find_weight(answer.points, term) for term, answer in zip(keywords.indices, by_term, strict=False)]
         reach = measure_reach(weights, len(keywords.indices))
@@ -89,9 +110,21 @@ class RemoteBackend:
         ]
 
     async def upsert(self, points: Sequence[Point]) -> None:
+        of_document = any(point.payload.get("tenant") != RECORDS for point in points)
+        try:
+            async with _explain_errors():
+                await self._index_attributes(points)
+                _confirm(await self._client.upsert(self._collection, [_to_point(point) for point in points], wait=True))
+        except IndexFull as error:
+            self._shortage.note_refusal(str(error), of_document=of_document)
+            raise
+        if of_document:
+            self._shortage.note_room()
+
+    async def add(self, point: Point) -> None:
         async with _explain_errors():
-            await self._index_attributes(points)
-            _confirm(await self._client.upsert(self._collection, [_to_point(point) for point in points], wait=True))
+            only_new = models.UpdateMode.INSERT_ONLY
+            _confirm(await self._client.upsert(self._collection, [_to_point(point)], wait=True, update_mode=only_new))
 
     async def _index_attributes(self, points: Sequence[Point]) -> None:
         """Give each attribute that comes for the first time an index of its own, by the type of its first value."""
@@ -124,7 +157,8 @@ class RemoteBackend:
 
     async def read(self, visibility: Visibility, fields: Sequence[str]) -> list[dict[str, Any]]:
         pages = self._scroll(_to_filter(visibility), list(fields), with_vectors=False)
-        return [record.payload or {} async for records in pages for record in records]
+        async with _explain_errors(), asyncio.timeout(_READ_SECONDS):
+            return [record.payload or {} async for records in pages for record in records]
 
     async def _scroll(
         self, filter_: models.Filter, fields: list[str], *, with_vectors: bool | list[str]
@@ -161,7 +195,7 @@ class RemoteBackend:
     async def count(self) -> int:
         records = models.FieldCondition(key="tenant", match=models.MatchValue(value=RECORDS))
         others = models.Filter(must_not=[records])
-        async with _explain_errors():
+        async with _explain_errors(), asyncio.timeout(_READ_SECONDS):
             return (await self._client.count(self._collection, count_filter=others, exact=False)).count
 
     async def hold(self) -> None:
@@ -191,7 +225,7 @@ async def _explain_errors() -> AsyncGenerator[None]:
     except QdrantException as error:  # a 429 that says when to come again
         raise IndexUnavailable("The Qdrant server has too much to do now (429).") from error
     except TimeoutError as error:
-        raise IndexUnavailable(f"The Qdrant server didn't answer within {_SEARCH_SECONDS:g} s.") from error
+        raise IndexSilent(f"The Qdrant server didn't answer within {_READ_SECONDS:g} s.") from error
     except JSONDecodeError as error:
         raise IndexUnavailable(_NO_QDRANT) from error
     except ResponseHandlingException as error:
@@ -219,6 +253,11 @@ def _explain_status(error: UnexpectedResponse) -> RetrieverError:
         return IndexUnavailable(
             "The Qdrant server doesn't have the index's collection any more. Bring it back; or restart the retriever, "
             "which makes a new one, and run 'braid docs reindex'."
+        )
+    if error.status_code == 507 or _NO_SPACE in error.content:
+        return IndexFull(
+            f"The Qdrant server has no room for more ({status}). Give it a larger disk, or delete what isn't needed; "
+            "what waits goes on by itself then."
         )
     return IndexUnavailable(f"The Qdrant server can't answer now ({status}); its log has more.")
 

@@ -191,6 +191,12 @@ RULES = (
         Module.of('def f(x):\n    """Do it.\n\n    Args:\n        y: A number.\n    """\n'),
         modules=everything,
     ),
+    Rule(
+        "nothing stands behind what runs a module as a program",
+        rules.behind_main,
+        Module.of("if __name__ == '__main__':\n    run()\n\n\ndef run(): ...\n"),
+        modules=everything,
+    ),
     Rule("prose says can't", rules.spelled_out, Module.of("x = 'It cannot be.'\n")),
     Rule("tests' names spell out", rules.cut_short, Module.of("def test_it_cant(): ...\n"), modules=tests),
     Rule("tests' names are sentences", rules.mere_nouns, Module.of("def test_bad_requests(): ...\n"), modules=tests),

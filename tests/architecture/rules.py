@@ -271,6 +271,19 @@ def cut_short(module: Module) -> set[str]:
     return {f"{module.path}:{one.name}" for one in module.functions() if CUT_SHORT.search(one.name)}
 
 
+def behind_main(module: Module) -> set[str]:
+    """Modules with statements behind the block that runs them as a program: it runs before those exist."""
+    if "__main__" not in module.text:  # spares parsing all others
+        return set()
+    last = module.tree.body[-1:]
+    starts = [node for node in module.tree.body if isinstance(node, ast.If) and _is_main(node.test)]
+    return {module.path} if starts and starts[:1] != last else set()
+
+
+def _is_main(test: ast.expr) -> bool:
+    return isinstance(test, ast.Compare) and ast.unparse(test) == "__name__ == '__main__'"
+
+
 STARTS = frozenset({"create_subprocess_exec", "create_subprocess_shell", "Popen"})
 RUNS = frozenset({"run", "call", "check_call", "check_output", "getoutput"})
 

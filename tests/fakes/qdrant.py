@@ -176,7 +176,7 @@ class FakeQdrant:
                 raise _Refused("Wrong input: Not existing vector name error: ")
             for key, vector in point.vector.items():
                 self._check_vector(collection, key, vector)
-        self._local.upsert(name, body.points)
+        self._local.upsert(name, body.points, update_filter=body.update_filter, update_mode=body.update_mode)
         return _DONE
 
     def query_batch(self, name: str, body: models.QueryRequestBatch) -> Sequence[BaseModel]:

@@ -75,6 +75,7 @@ class FakeRetriever:
         self.parsers: dict[str, int] = {}
         """Versions by the extension of files, with the dot."""
         self.matryoshka = False
+        self.problem = ""
         self.fences: dict[str, int] = {}
         self.queries: list[SearchQuery] = []
         self.match: Callable[[float], MatchFeatures] = lambda _score: FULL_MATCH
@@ -167,6 +168,7 @@ class FakeRetriever:
             index=self.index,
             chunker=self.chunker,
             matryoshka=self.matryoshka,
+            problem=self.problem,
             chunkers=[self._name_chunker(f"k2{extension}") for extension in self.parsers],
         )
 

@@ -41,6 +41,8 @@ def check_index(settings: Settings) -> CheckResult:
     if not infos:
         return CheckResult.ok("index", f"{kind}; not running now")
     info = infos[0]
+    if problem := next((one.problem for one in infos if one.problem), ""):
+        return CheckResult.broken("index", f"{kind}. {problem}", "See the disk of the Qdrant server, and its log.")
     if not settings.qdrant_url and info.points > _EMBEDDED_CHUNKS:
         return CheckResult.warning(
             "index",

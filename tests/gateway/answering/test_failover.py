@@ -161,6 +161,18 @@ async def test_an_engine_that_is_well_and_never_answers_is_soon_asked_last(
         assert two.state.pool.replicas[0].ready
 
 
+async def test_an_engine_that_is_well_and_never_begins_is_asked_last_after_three_that_waited_in_vain(
+    settings: Settings, engine: FakeVllm
+) -> None:
+    async with two_replicas(settings.model_copy(update={"engine_first_byte_seconds": 0.3}), engine) as (two, second):
+        client = await two.tenant("kestrel")
+        engine.rule = lambda received: faults.hang() if received.path == CHAT else None
+        answers = [await client.post(CHAT, json=ASK) for _ in range(12)]
+        assert [answer.status_code for answer in answers].count(504) == 3
+        assert len(second.requests()) == 9
+        assert two.state.pool.replicas[0].ready
+
+
 PAGE = b"<html>Down for maintenance</html>"
 FACES = [
     faults.body(PAGE, "text/html"),

@@ -51,6 +51,14 @@ def test_the_mark_is_a_gibibyte_or_a_twentieth_of_a_smaller_disk(
     assert bool(FreeSpace(tmp_path).find_shortage()) is short
 
 
+def test_a_disk_that_takes_nothing_is_as_good_as_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert FreeSpace(tmp_path, tmp_path / "none").find_shortage() == ""
+    monkeypatch.setattr("gateway.artifacts.free_space.os.access", lambda folder, mode: folder != tmp_path)
+    with pytest.raises(InsufficientStorage, match=r"read-only.*answers go on"):
+        FreeSpace(tmp_path).check()
+    assert FreeSpace(tmp_path / "none", tmp_path).find_shortage() == "", "what is beside it may be read only"
+
+
 async def test_an_upload_ends_where_it_would_fill_the_disk_and_leaves_nothing(disk: Disk, tmp_path: Path) -> None:
     artifacts = Artifacts(tmp_path)
 

@@ -1,5 +1,6 @@
 """Releases whose documents can't be searched, by the reason and by what the release says for that case."""
 
+import asyncio
 import json
 from typing import Any, cast
 
@@ -7,8 +8,11 @@ import httpx2
 import pytest
 
 from gateway.answers.log import AnswerLog
+from gateway.settings import Settings
+from gateway.vector_stores import search
 from gateway.vector_stores.tables import StoreRow
 from tests.fakes.passages import FakePassages, make_passage
+from tests.fakes.retriever import FakeRetriever
 from tests.fakes.vllm import FakeVllm
 from tests.gateway.conftest import Gateway
 
@@ -30,9 +34,22 @@ CASES = {
     "retriever_unavailable": (503, "retrieval_unavailable", "Try again"),
     "retriever_busy": (503, "retrieval_unavailable", "Try again"),
     "index_unavailable": (503, "retrieval_unavailable", "Try again"),
+    "index_full": (503, "retrieval_unavailable", "Try again"),
+    "index_silent": (503, "retrieval_unavailable", "in time"),
+    "retriever_silent": (503, "retrieval_unavailable", "in time"),
     "retriever_failed": (503, "retrieval_unavailable", "Try again"),
 }
 """By reason, the error of a release that doesn't answer without its documents, and what it says to do."""
+
+
+PROBLEMS = {
+    "expired": "vector_store_expired",
+    "deleted": "not_found",
+    "retriever_busy": "retriever_busy",
+    **dict.fromkeys(("not whole", "unknown index", "index_changed"), "index_changed"),
+    **dict.fromkeys(("index_silent", "retriever_silent"), "retriever_timeout"),
+}
+"""By reason, what the record of an answer without documents says; of all others `retriever_unavailable`."""
 
 
 async def ask(client: httpx2.AsyncClient, model: str) -> httpx2.Response:
@@ -77,6 +94,7 @@ async def test_a_release_degrades_for_whatever_reason_its_documents_are_unavaila
     assert "31 months" not in json.dumps(json.loads(engine.requests()[-1].body)["messages"])
     record = (await client.get(f"/api/answers/{degraded.json()['id']}")).json()
     assert (record["retrieval"], record["passages"], record["outcome"]) == ("unavailable", [], "completed")
+    assert record["retrieval_problem"] == PROBLEMS.get(reason, "retriever_unavailable")
 
 
 async def test_answers_without_it_do_not_bring_an_expired_store_back(gateway: Gateway, passages: FakePassages) -> None:
@@ -91,3 +109,19 @@ async def test_answers_without_it_do_not_bring_an_expired_store_back(gateway: Ga
     assert passages.queries == []
     await client.post(f"/v1/vector_stores/{store}", json={"expires_after": MONTH})
     assert (await ask(client, "support@1")).json()["braid"]["retrieval"] == "nothing_found"
+
+
+async def test_a_search_that_takes_longer_than_its_time_is_given_up(
+    gateway: Gateway, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search, "_SECONDS", 0.1)
+    client = await gateway.tenant("kestrel")
+    store = (await client.post("/v1/vector_stores", json={"name": "docs"})).json()["id"]
+    async with FakeRetriever(settings.retriever_socket) as retriever:
+        retriever.before["search"] = lambda: asyncio.sleep(20)
+        await make_releases(client, [store])
+        degraded = await asyncio.wait_for(ask(client, "support@2"), 15)
+        record = (await client.get(f"/api/answers/{degraded.json()['id']}")).json()
+        assert (record["retrieval"], record["retrieval_problem"]) == ("unavailable", "retriever_timeout")
+        refused = await client.post(f"/v1/vector_stores/{store}/search", json={"query": "warranty"})
+        assert (refused.status_code, refused.json()["error"]["code"]) == (503, "retriever_timeout")

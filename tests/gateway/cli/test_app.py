@@ -1,10 +1,15 @@
 import asyncio
+import errno
 import importlib.metadata
+import os
 import sys
 
 import pytest
+import typer
+import typer.main
+from typer.testing import CliRunner
 
-from gateway.cli.app import choose_exit_status
+from gateway.cli.app import app, choose_exit_status
 from gateway.client import AmbiguousName, ClientError, GatewayError, GatewayUnreachable
 from gateway.settings import SettingsError
 from gateway.terminal import CommandError, Exit
@@ -30,6 +35,21 @@ from tests.gateway.cli.commands import run
 )
 def test_each_kind_of_trouble_has_its_exit_status(error: Exception, status: Exit) -> None:
     assert choose_exit_status(error) is status
+
+
+@pytest.mark.parametrize("number", [errno.EROFS, errno.ENOSPC, errno.EACCES])
+def test_a_disk_that_takes_nothing_is_said_to_without_a_trace(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    command = typer.Typer()
+
+    @command.command("up")
+    def fail() -> None:
+        raise OSError(number, os.strerror(number), "/srv/braid/run")
+
+    monkeypatch.setattr("gateway.cli.app._load_command", lambda _name: typer.main.get_command(command))
+    result = CliRunner().invoke(app, ["up"])
+    assert (result.exit_code, type(result.exception)) == (Exit.FAILED, SystemExit)
+    assert f"/srv/braid/run: {os.strerror(number)}" in result.stderr
+    assert "--home" in result.stderr
 
 
 async def test_the_version_is_the_packages() -> None:

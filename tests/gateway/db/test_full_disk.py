@@ -1,9 +1,10 @@
 """What a client reads while the disk of the database is full: what is the matter, and not that it may try at once."""
 
-from sqlite3 import SQLITE_BUSY, SQLITE_FULL, SQLITE_IOERR_READ, SQLITE_IOERR_WRITE
+from sqlite3 import SQLITE_BUSY, SQLITE_FULL, SQLITE_IOERR_READ, SQLITE_IOERR_WRITE, SQLITE_READONLY_DIRECTORY
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 
 from gateway.db import is_disk_full
@@ -25,6 +26,21 @@ async def test_a_full_disk_is_told_to_who_writes_and_answers_go_on(gateway: Gate
     assert (await client.post("/api/prompts", json=PROMPT)).status_code == 201
 
 
+async def test_a_database_that_has_become_read_only_is_told_like_a_full_one(gateway: Gateway) -> None:
+    client = await gateway.tenant("kestrel")
+
+    def forbid(connection: Any, _record: object, _proxy: object) -> None:
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA query_only=ON")
+        cursor.close()
+
+    event.listen(gateway.state.database.engine.sync_engine, "checkout", forbid)
+    refused = await client.post("/api/prompts", json=PROMPT)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (507, "disk_full")
+    assert "read-only" in refused.json()["error"]["message"]
+    assert (await client.post("/v1/chat/completions", json=ASK)).status_code == 200
+
+
 @pytest.mark.parametrize(
     ("members", "is_full"),
     [
@@ -32,7 +48,9 @@ async def test_a_full_disk_is_told_to_who_writes_and_answers_go_on(gateway: Gate
         ({"sqlite_errorcode": SQLITE_IOERR_WRITE}, True),  # a quota
         ({"sqlite_errorcode": SQLITE_IOERR_READ}, False),
         ({"sqlite_errorcode": SQLITE_BUSY}, False),
+        ({"sqlite_errorcode": SQLITE_READONLY_DIRECTORY}, True),
         ({"sqlstate": "53100"}, True),
+        ({"sqlstate": "25006"}, True),  # a server that has become another one's copy
         ({"sqlstate": "53300"}, False),
         ({}, False),
     ],

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+import gateway.engines.replica as replica_module
 from gateway.engines import (
     AdapterNotLoaded,
     Connections,
@@ -179,6 +180,42 @@ async def test_a_replica_at_which_no_answer_begins_is_picked_last_for_a_while(
     assert not is_picked()
     answer()
     assert is_picked()
+
+
+async def test_a_replica_whose_health_check_takes_long_is_picked_last_before_it_is_down(
+    fakes: list[FakeVllm], connections: Connections, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replica_module, "_SLOW_CHECK_SECONDS", 0.05)
+    patient = Timeouts(control=60)
+    async with EnginePool([VllmEngine(fake.url, connections, patient) for fake in fakes], interval=600) as pool:
+        await until(lambda: all(replica.ready for replica in pool.replicas))
+        slow, *others = pool.replicas
+        fakes[0].rule = lambda received: faults.hang()
+        slow.doubt.set()
+        await until(lambda: slow.is_silent)
+        assert slow.ready
+        assert {pool.pick(None).replica for _ in range(6)} == set(others)
+        assert pool.pick(None, others).replica is slow, "the last is better than none"
+
+
+async def test_a_replica_at_which_a_stream_waits_for_long_is_picked_last_until_an_answer_begins(
+    pool: EnginePool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replica_module, "_SLOW_ANSWER_SECONDS", 0.5)
+    silent, *others = pool.replicas
+    with pool.pick(None, others) as lease:
+        with silent.make_wait():
+            await asyncio.sleep(0.6)
+            assert not silent.is_silent, "a plain answer begins when it is whole"
+        with silent.make_wait(stream=True):
+            await asyncio.sleep(0.6)
+            assert silent.is_silent
+            assert silent not in {pool.pick(None).replica for _ in range(6)}
+            lease.note_answer()
+            assert not silent.is_silent, "it has much to do, and does it"
+            await asyncio.sleep(0.6)
+            assert silent.is_silent
+        assert not silent.is_silent
 
 
 async def test_a_doubted_replica_is_checked_before_the_interval_is_over(

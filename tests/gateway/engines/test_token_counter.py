@@ -3,7 +3,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from gateway.engines import EngineError, EnginePool, VllmEngine
+from gateway.engines import Connections, EngineError, EnginePool, Timeouts, VllmEngine
 from gateway.engines.token_counter import TokenCounter
 from tests.fakes import faults
 from tests.fakes.vllm import TOKENIZE, FakeVllm
@@ -61,3 +61,17 @@ async def test_what_one_text_made_fail_is_not_asked_any_more(counter: TokenCount
         await counter.count([f"text number {number}" for number in range(40)])
     await asyncio.sleep(0.3)
     assert len(fake.requests(TOKENIZE)) <= 16
+
+
+@pytest.mark.parametrize("fault", [faults.hang(), faults.refuse()])
+async def test_what_one_replica_does_not_count_another_one_does(fault: faults.Fault, connections: Connections) -> None:
+    async with FakeVllm() as bad, FakeVllm() as good:
+        hasty = Timeouts(control=0.3)
+        async with EnginePool([VllmEngine(one.url, connections, hasty) for one in (bad, good)], interval=60) as pool:
+            await until(lambda: all(replica.ready for replica in pool.replicas))
+            bad.rule = lambda received: fault if received.path == TOKENIZE else None
+            counter = TokenCounter(pool)
+            assert all(await counter.count(["one text", "another text", "a third"]))
+            good.rule = bad.rule
+            with pytest.raises(EngineError):
+                await counter.count(["something new"])

@@ -14,12 +14,14 @@ from sqlalchemy import event
 
 from gateway.db import open_database
 from gateway.engines import EnginePool, Reconciler
+from gateway.health import readiness
 from gateway.health.figures import Figures
 from gateway.health.readiness import RemoteParts, check_readiness
 from gateway.settings import Settings
 from gateway.shutdown import Drain
 from retrieval.client import Retriever
 from tests.fakes.passages import FakePassages
+from tests.fakes.retriever import FakeRetriever
 from tests.fakes.vllm import FakeVllm
 from tests.gateway.conftest import Gateway, running
 from tests.gateway.full_disk import full
@@ -59,6 +61,12 @@ async def test_all_parts_there_is_ready(gateway: Gateway, passages: FakePassages
     }
 
 
+async def until_degraded(gateway: Gateway, parts: list[str]) -> None:
+    async with asyncio.timeout(20):
+        while (await get(gateway, "/readyz")).json()["degraded"] != parts:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+
+
 async def test_a_missing_retriever_is_named_without_its_address(gateway: Gateway, settings: Settings) -> None:
     answer = await get(gateway, "/readyz")
     assert answer.status_code == 200
@@ -73,6 +81,28 @@ async def test_an_index_whose_server_refuses_is_told_apart(gateway: Gateway, pas
     body = (await get(gateway, "/readyz")).json()
     assert (body["ready"], body["degraded"]) == (True, ["retriever"])
     assert "braid doctor" in body["parts"]["retriever"]
+
+
+async def test_an_index_without_room_is_named_until_it_has_some(gateway: Gateway, settings: Settings) -> None:
+    async with FakeRetriever(settings.retriever_socket) as retriever:
+        retriever.problem = "The server has no room for more."
+        await until_degraded(gateway, ["retriever"])
+        assert (await get(gateway, "/readyz")).json()["parts"]["retriever"] == retriever.problem
+        retriever.problem = ""
+        await until_degraded(gateway, [])
+
+
+async def test_an_index_that_takes_longer_than_a_probe_is_not_there_and_away_by_turns(
+    gateway: Gateway, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(readiness, "_PATIENCE_SECONDS", 0.02)
+    monkeypatch.setattr(readiness, "_FRESH_SECONDS", 0.02)
+    async with FakeRetriever(settings.retriever_socket) as retriever:
+        retriever.before["describe"] = lambda: asyncio.sleep(0.3)
+        await until_degraded(gateway, [])
+        degraded = [(await get(gateway, "/readyz")).json()["degraded"] for _ in range(20)]
+        assert not any("retriever" in parts for parts in degraded)
+    await until_degraded(gateway, ["retriever"])
 
 
 async def test_a_full_disk_of_the_database_is_named_while_records_wait_for_it(

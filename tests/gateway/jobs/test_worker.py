@@ -222,6 +222,20 @@ async def test_a_delayed_job_comes_again_as_often_as_it_must(database: Database)
     assert attempts == [1] * 6
 
 
+async def test_the_pauses_of_a_job_that_is_delayed_again_and_again_grow_up_to_the_longest(database: Database) -> None:
+    pauses: list[float] = []
+
+    async def run(claim: Claim) -> None:
+        pauses.append(claim.last_delay)
+        if len(pauses) < 6:
+            raise JobDelayed("the index is full", seconds=0.01, longest=0.05)
+
+    async with scripted_worker(database, {"k": Scripted(run)}):
+        row = await wait_for(database, TENANT, await add(database), 60)
+    assert row.status == "succeeded"
+    assert pauses == [0, 0.01, 0.02, 0.04, 0.05, 0.05]
+
+
 async def test_a_postponed_job_waits(database: Database) -> None:
     await add(database)
     claim = await take(database)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.stack.private_home import keep_private
+from gateway.settings import Settings
+from gateway.stack.private_home import check_writable, keep_private
 from gateway.terminal import CommandError
 
 
@@ -63,3 +64,19 @@ def test_a_home_that_cannot_be_made_is_a_usage_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(CommandError, match="--home"):
         keep_private(tmp_path / "file" / "home")
+
+
+@pytest.mark.parametrize("part", ["artifacts", "braid.db", "."])
+def test_what_can_not_be_written_is_named_with_what_to_do_before_anything_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    (tmp_path / "artifacts").mkdir()
+    (tmp_path / "braid.db").touch()
+    check_writable(Settings(home=tmp_path))
+    check_writable(Settings(home=tmp_path / "new" / "home"))
+    shut = tmp_path / part
+    monkeypatch.setattr("gateway.stack.private_home.os.access", lambda path, _mode: Path(path) != shut)
+    with pytest.raises(CommandError, match=rf"{shut} can't be written.*--home or BRAID_HOME"):
+        check_writable(Settings(home=tmp_path))
+    away = Settings(home=tmp_path, database_url="postgresql+psycopg://db/braid", artifacts_url="file:///tmp")
+    check_writable(away)

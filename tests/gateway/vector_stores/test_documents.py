@@ -133,13 +133,52 @@ async def test_a_retriever_that_is_away_is_waited_for(
 async def test_an_index_whose_server_is_in_trouble_is_waited_for(
     kestrel: Client, index: FakeRetriever, settings: Settings, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
-    monkeypatch.setattr(JobDelayed.__init__, "__kwdefaults__", {"seconds": 0.05})
+    monkeypatch.setattr(JobDelayed.__init__, "__kwdefaults__", {"seconds": 0.05, "longest": None})
     store = await kestrel.store()
     index.fail(call, len(TIMINGS.pauses) + 2, "index_unavailable")
     async with working(settings):
         put = await kestrel.put(store, "a.md", "One.", params={"wait": 20})
     assert (put["status"], put["error"]) == ("completed", None)
     assert await kestrel.search(store, "one") == ["One."]
+
+
+@on_both_databases
+async def test_a_document_says_what_it_waits_for_and_goes_on_by_itself(
+    kestrel: Client, index: FakeRetriever, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(indexing, "_TROUBLE_SECONDS", 0.3)
+    monkeypatch.setattr(JobDelayed.__init__, "__kwdefaults__", {"seconds": 0.05, "longest": None})
+    store = await kestrel.store()
+    index.fail("ingest", 10**6, "index_full")
+    async with working(settings):
+        first = await kestrel.put(store, "a.md", "One.")
+        async with asyncio.timeout(60):
+            while first["waits_for"] is None:
+                first = await kestrel.get(store, "a.md")
+        second = await kestrel.put(store, "b.md", "Two.")
+        assert (first["status"], first["error"], first["waits_for"]) == ("in_progress", None, "odd")
+        assert second["waits_for"] == "odd", "it waits for its turn behind the first"
+        listed = (await kestrel.ok("GET", f"/api/vector_stores/{store}/documents"))["data"]
+        assert [one["waits_for"] for one in listed] == ["odd", "odd"]
+        del index.before["ingest"]
+        for key in ("a.md", "b.md"):
+            got = await kestrel.ok("GET", f"/api/vector_stores/{store}/documents/{key}", params={"wait": 20})
+            assert (got["status"], got["waits_for"]) == ("completed", None)
+
+
+async def test_a_put_waits_as_long_as_it_is_told_to_where_the_retriever_hangs(
+    kestrel: Client, index: FakeRetriever
+) -> None:
+    store = await kestrel.store()
+    await kestrel.put(store, "a.md", "One.")
+    index.before["describe"] = asyncio.Event().wait
+    loop = asyncio.get_running_loop()
+    for key, data, wait in (("a.md", "One.", 1), ("a.md", "Two.", 1), ("a.md", "Three.", 0), ("new.md", "Four.", 0)):
+        begun = loop.time()
+        put = await kestrel.put(store, key, data, params={"wait": wait})
+        assert put["status"] == "in_progress"
+        assert loop.time() - begun < 8, "the retriever itself is given up after ten"
+    assert "describe" in index.calls
 
 
 async def test_a_document_that_kills_the_retriever_fails_in_the_end(

@@ -153,7 +153,7 @@ async def test_a_refusal_is_an_error_that_says_which(
 
 async def test_a_server_that_went_away_or_is_silent_is_unavailable(stub: Stub, monkeypatch: pytest.MonkeyPatch) -> None:
     client, backend = await open_backend(stub)
-    monkeypatch.setattr(remote_module, "_SEARCH_SECONDS", 0.05)
+    monkeypatch.setattr(remote_module, "_READ_SECONDS", 0.05)
     stub.silent.set()
     with pytest.raises(RetrieverUnavailable, match="didn't answer within"):
         await backend.search(STORE, STORE, [1, 0, 0], KeywordVector([], []), 1)

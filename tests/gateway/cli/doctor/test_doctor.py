@@ -15,6 +15,7 @@ from gateway.settings import Settings
 from gateway.stack.instance import Instance
 from gateway.terminal import Exit
 from tests.fakes.passages import FakePassages
+from tests.fakes.retriever import FakeRetriever
 from tests.fakes.vllm import FakeVllm
 from tests.ports import find_port
 
@@ -133,6 +134,14 @@ async def test_an_index_that_its_server_refuses_is_broken(tmp_path: Path) -> Non
         assert (await asyncio.to_thread(documents.check_documents, settings)).level is Level.OK
         retriever.code = "retriever_unavailable"
         assert (await asyncio.to_thread(documents.check_index, settings)).level is Level.OK
+
+
+async def test_an_index_without_room_is_broken(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path, qdrant_url="http://127.0.0.1:6333")
+    async with FakeRetriever(settings.retriever_socket) as retriever:
+        retriever.problem = "The Qdrant server has no room for more."
+        finding = await asyncio.to_thread(documents.check_index, settings)
+        assert (finding.level, "no room" in finding.message) == (Level.BROKEN, True)
 
 
 async def test_an_index_that_was_set_aside_is_a_warning(tmp_path: Path) -> None:
