@@ -132,7 +132,8 @@ def check_file(name: str, purpose: str | None, *, param: str = "file") -> None:
             f"The file's name is empty, longer than {_NAME_LENGTH} characters, or has control characters. Rename it.",
             param=param,
         )
-    if purpose == "fine-tune" and not name.lower().endswith(".jsonl"):
+    # Clients that are given bytes name them without an ending (`upload`, `file`, `unknown_file`).
+    if purpose == "fine-tune" and "." in name and not name.lower().endswith(".jsonl"):
         raise BadRequest(
             f"A training file is JSON lines and its name ends in .jsonl; this one is named {name!r}. "
             "Convert it, one row per line, and rename it.",

@@ -37,6 +37,9 @@ class ConnectionBounds:
         body_seconds: For a body to arrive, and beyond that one second for each `body_rate` bytes of it.
         body_rate: The bytes per second that a long body has to have on average.
         write_seconds: How long a client may leave what it was sent unread.
+        idle_seconds: How long a connection stays open between two requests. Clients and proxies that keep one for up to
+            a minute have to be the first to close it: a request that meets the server's close is lost, and one that
+            isn't idempotent, as all answers are, is sent again by few.
     """
 
     connections: int = 4096
@@ -49,6 +52,7 @@ class ConnectionBounds:
     body_seconds: float = 60.0
     body_rate: int = 16 * 1024
     write_seconds: float = 60.0
+    idle_seconds: float = 75.0
 
 
 class _Refused(BraidError):
@@ -101,6 +105,7 @@ class BoundedProtocol(JoinedProtocol):
     ) -> None:
         super().__init__(*args, **options)
         self._bounds = bounds or ConnectionBounds()
+        self.timeout_keep_alive = self._bounds.idle_seconds
         self._clients: Counter[str] = Counter() if clients is None else clients
         self._client = ""
         self._refusal: BraidError | None = None

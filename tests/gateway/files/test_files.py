@@ -51,6 +51,14 @@ async def test_what_was_uploaded_comes_back(tenant: httpx2.AsyncClient) -> None:
     assert content.headers["x-content-type-options"] == "nosniff"
 
 
+@pytest.mark.parametrize("name", ["upload", "file", "unknown_file"])
+async def test_training_rows_that_a_client_got_as_bytes_are_taken(tenant: httpx2.AsyncClient, name: str) -> None:
+    # The names that OpenAI's Python clients, of today and of 0.28, and its client for Node give to them.
+    answer = await upload(tenant, json.dumps(ROW).encode(), name, "fine-tune")
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["filename"] == name
+
+
 async def test_the_openai_client_can_do_it_all(gateway: Gateway, tenant: httpx2.AsyncClient) -> None:
     key = tenant.headers["authorization"].removeprefix("Bearer ")
     async with openai.AsyncOpenAI(base_url=f"{gateway.url}/v1", api_key=key) as client:

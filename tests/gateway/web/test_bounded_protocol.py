@@ -121,6 +121,21 @@ async def test_a_connection_that_asks_nothing_is_closed() -> None:
     await until(lambda: wire.closed)
 
 
+async def test_a_connection_that_was_used_is_closed_when_it_has_been_idle() -> None:
+    protocol, wire = connect(bounds=replace(BOUNDS, idle_seconds=0.3))
+    protocol.data_received(b"GET / HTTP/1.1\r\nhost: here\r\n\r\n")
+    assert await reply(wire) == (200, "0")
+    await asyncio.sleep(0.1)
+    assert not wire.closed
+    await until(lambda: wire.closed)
+
+
+async def test_clients_and_proxies_close_an_idle_connection_before_the_server_does() -> None:
+    # httpx and Node keep one for 5 s, Java for 30 s, nginx and AWS's balancers for 60 s.
+    protocol, _wire = connect(bounds=ConnectionBounds())
+    assert protocol.timeout_keep_alive > 60
+
+
 async def test_a_body_that_pauses_too_long_is_refused() -> None:
     protocol, wire = connect()
     protocol.data_received(head_of(300, more="content-length: 10\r\n") + b"12345")
