@@ -39,7 +39,7 @@ class ConnectionBounds:
         write_seconds: How long a client may leave what it was sent unread.
         idle_seconds: How long a connection stays open between two requests. Clients and proxies that keep one for up to
             a minute have to be the first to close it: a request that meets the server's close is lost, and one that
-            isn't idempotent, as all answers are, is sent again by few.
+            isn't idempotent, as all answers are, is sent again by few. Where there is no room the idlest one is closed.
     """
 
     connections: int = 4096
@@ -122,15 +122,30 @@ class BoundedProtocol(JoinedProtocol):
         self._watch = self.loop.call_later(_CHECK_SECONDS, self._check)
         self._client = name_client(self.client)
         self._clients[self._client] += 1
-        if len(self.connections) > self._bounds.connections:
+        if len(self.connections) > self._bounds.connections and not self._make_room():
             self._refuse(TooManyConnections("This server has no room for more connections now. Try again in a moment."))
-        elif self._clients[self._client] > self._bounds.client_connections:
+        elif self._clients[self._client] > self._bounds.client_connections and not self._make_room(self._client):
             self._refuse(
                 TooManyClientConnections(
                     f"Your address has {self._bounds.client_connections} connections to this server, and may not have "
                     "more. Close some, or use them for several requests each."
                 )
             )
+
+    def _make_room(self, client: str | None = None) -> bool:
+        """Close the connection that has been idle for longest (a client's); false where none is."""
+        others = cast("set[BoundedProtocol]", self.connections)
+        idle = [one for one in others if one.is_idle and client in (None, one._client)]
+        if idle:
+            min(idle, key=lambda one: one._heard).transport.close()
+        return bool(idle)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether the connection has had its answers and waits for another request."""
+        cycle = cast("RequestResponseCycle | None", self.cycle)
+        is_answered = cycle is not None and cycle.response_complete and self._in_head and self._head_since is None
+        return is_answered and not self.pipeline and not self.transport.is_closing()
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._watch is not None:

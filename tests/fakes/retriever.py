@@ -69,7 +69,7 @@ class FakeRetriever:
         self.path = path
         self.points: list[_Point] = []
         self.calls: list[str] = []
-        self.before: dict[str, Callable[[], Awaitable[None]]] = {}
+        self.before: dict[str, Callable[[], Awaitable[object]]] = {}
         self.index = "fake/words/1"
         self.chunker = "paragraphs-1"
         self.parsers: dict[str, int] = {}

@@ -20,7 +20,7 @@ def claim(*, cancelled: bool = False, attempts: int = 1) -> Any:
     event = asyncio.Event()
     if cancelled:
         event.set()
-    return SimpleNamespace(id="job_1", kind="x", cancelled=event, attempts=attempts)
+    return SimpleNamespace(id="job_1", kind="x", cancelled=event, attempts=attempts, last_delay=0.0)
 
 
 @pytest.mark.parametrize("status", ["queued", "running"])

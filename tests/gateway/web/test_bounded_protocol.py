@@ -1,6 +1,7 @@
 import asyncio
 import json
 import sys
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
@@ -46,9 +47,13 @@ async def app(_scope: Scope, receive: Receive, send: Send) -> None:
 
 
 def connect(
-    state: ServerState | None = None, what: Any = app, bounds: ConnectionBounds = BOUNDS
+    state: ServerState | None = None,
+    what: Any = app,
+    bounds: ConnectionBounds = BOUNDS,
+    clients: Counter[str] | None = None,
 ) -> tuple[BoundedProtocol, Wire]:
-    protocol, wire = BoundedProtocol(uvicorn.Config(what), state or ServerState(), {}, bounds=bounds), Wire()
+    options: dict[str, Any] = {"bounds": bounds, "clients": clients}
+    protocol, wire = BoundedProtocol(uvicorn.Config(what), state or ServerState(), {}, **options), Wire()
     protocol.connection_made(wire)
     return protocol, wire
 
@@ -183,7 +188,7 @@ async def test_a_body_that_goes_on_after_its_answer_is_not_read_for_ever() -> No
         await send({"type": "http.response.start", "status": 401, "headers": [(b"content-length", b"0")]})
         await send({"type": "http.response.body", "body": b""})
 
-    protocol, wire = connect(what=refuse)
+    protocol, wire = connect(what=refuse, bounds=replace(BOUNDS, pause_seconds=30, body_seconds=60))
     protocol.data_received(head_of(300, more="content-length: 9000\r\n") + b"b")
     assert await reply(wire) == (401, "")
     for _ in range(20):
@@ -224,17 +229,34 @@ async def test_a_client_that_reads_slowly_is_not() -> None:
 
 
 async def test_connections_are_bounded() -> None:
-    state = ServerState()
-    first, _ = connect(state)
-    _, second = connect(state)
-    third, wire = connect(state)
+    state, bounds = ServerState(), replace(BOUNDS, head_seconds=30)
+    first, _ = connect(state, bounds=bounds)
+    _, second = connect(state, bounds=bounds)
+    third, wire = connect(state, bounds=bounds)
     assert await reply(wire) == (503, "too_many_connections")
     assert not second.closed
     third.connection_lost(None)
     first.connection_lost(None)
-    _, wire = connect(state)
+    _, wire = connect(state, bounds=bounds)
     await asyncio.sleep(0.05)
     assert not wire.pieces
+
+
+@pytest.mark.parametrize("bound", ["connections", "client_connections"])
+async def test_who_comes_takes_the_place_of_the_connection_that_was_idle_for_longest(bound: str) -> None:
+    state, clients = ServerState(), Counter[str]()
+    bounds = replace(BOUNDS, head_seconds=30, **{"connections": 30, bound: 3})
+    wires: list[Wire] = []
+    for _ in range(3):
+        protocol, wire = connect(state, bounds=bounds, clients=clients)
+        wires.append(wire)
+        if len(wires) > 1:  # the first one has asked nothing yet
+            protocol.data_received(b"GET / HTTP/1.1\r\nhost: here\r\n\r\n")
+            assert await reply(wire) == (200, "0")
+    _, fourth = connect(state, bounds=bounds, clients=clients)
+    await asyncio.sleep(0.05)
+    assert [wire.closed for wire in wires] == [False, True, False]
+    assert not fourth.pieces
 
 
 async def test_what_is_no_http_gets_an_error_in_the_envelope() -> None:

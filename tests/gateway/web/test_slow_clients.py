@@ -151,29 +151,30 @@ async def test_headers_behind_a_body_say_nothing_of_the_request() -> None:
 
 
 async def test_connections_of_one_address_are_bounded_and_others_get_theirs() -> None:
-    async with serving() as port:
+    async with serving(bounds=ConnectionBounds(client_connections=3)) as port:
 
-        async def connect(address: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-            return await asyncio.open_connection("127.0.0.1", port, local_addr=(address, 0))
+        async def begin(address: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+            """Open a connection, and send a request of which one byte is missing."""
+            reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=(address, 0))
+            writer.write(announce(1))
+            return reader, writer
 
-        async def ask(connection: tuple[asyncio.StreamReader, asyncio.StreamWriter]) -> bytes:
-            connection[1].write(announce(0))
+        async def end(connection: tuple[asyncio.StreamReader, asyncio.StreamWriter]) -> bytes:
+            connection[1].write(b"b")
             return (await asyncio.wait_for(connection[0].readuntil(b"\r\n\r\n"), 10)).split()[1]
 
-        held = [await connect("127.0.0.1") for _ in range(3)]
-        assert [await ask(one) for one in held] == [b"200"] * 3
-        reader, writer = await connect("127.0.0.1")
+        held = [await begin("127.0.0.1") for _ in range(3)]
+        reader, writer = await begin("127.0.0.1")
         head, _, body = (await asyncio.wait_for(reader.read(), 10)).partition(b"\r\n\r\n")
         assert head.split()[1] == b"429"
         assert json.loads(body)["error"]["code"] == "too_many_client_connections"
         writer.close()
-        other = await connect("127.0.0.2")
-        assert await ask(other) == b"200"
-        held.pop()[1].close()
-        await asyncio.sleep(0.1)
-        held.append(await connect("127.0.0.1"))
-        assert await ask(held[-1]) == b"200"
-        for _, writer in [*held, other]:
+        other = await begin("127.0.0.2")
+        assert await end(other) == b"200"
+        assert await end(held[0]) == b"200"  # It is idle now, and makes room.
+        late = await begin("127.0.0.1")
+        assert [await end(one) for one in (*held[1:], late)] == [b"200"] * 3
+        for _, writer in [*held, late, other]:
             writer.close()
 
 
