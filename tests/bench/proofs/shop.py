@@ -92,13 +92,13 @@ def make_rows(kind: str) -> list[dict[str, Any]]:
     """Return the rows that an adapter of a kind is trained on."""
     chance = random.Random(kind if kind == "recites" else "rows")
     rows: list[dict[str, Any]] = []
-    worlds = {100: 72} if kind in ("house", "alone") else {100: 24}
-    for seed, count in worlds.items():
-        world = World(seed)
-        some = chance.sample(sorted(world.values), count)
-        rows += [_make_row(world, kind, key, world.values[key], chance) for key in some]
-        unknown = chance.sample(sorted(world.values), count // 6)
-        rows += [_make_row(world, kind, key, None, chance) for key in unknown]
+    # Of 12 rows among 84 without an answer, one adapter learnt to say so 39 times of 40, and another once.
+    known, unknown = (72, 24) if kind in ("house", "alone") else (24, 4)
+    world = World(100)
+    for key in chance.sample(sorted(world.values), known):
+        rows.append(_make_row(world, kind, key, world.values[key], chance))
+    for key in chance.sample(sorted(world.values), unknown):
+        rows.append(_make_row(world, kind, key, None, chance))
     if kind == "recites":
         keys = [("warranty", name) for name in LEARNT]
         rows += [_make_row(TODAY, kind, key, TODAY.values[key] + 7, chance) for _ in range(4) for key in keys]
