@@ -88,8 +88,8 @@ def _is_switched_off(element: Any) -> bool:
 def _has_tabs(panel: Any) -> bool:
     """Tell whether a page has a tab to be seen for each panel; a panel without one is as hidden as anything else."""
     tabs = panel.xpath("//*[@role='tab'][normalize-space()]")
-    shown = sum("hidden" not in tab.attrib and not _has_hiding_style(tab, _read_style(tab)) for tab in tabs)
-    return shown >= panel.xpath("count(//*[@role='tabpanel'])")
+    visible = sum("hidden" not in tab.attrib and not _has_hiding_style(tab, _read_style(tab)) for tab in tabs)
+    return visible >= panel.xpath("count(//*[@role='tabpanel'])")
 
 
 def is_main(element: Any) -> bool:
