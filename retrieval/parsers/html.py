@@ -13,7 +13,7 @@ from retrieval.parsers.html_landmarks import Landmarks
 from retrieval.parsers.html_lists import LISTS, ListMarks
 from retrieval.parsers.html_scripts import find_mark, find_mark_behind
 from retrieval.parsers.html_tables import CELLS, Table, is_of_data, is_short
-from retrieval.parsers.html_visibility import HEADINGS, count_hidden, is_hidden, is_permalink
+from retrieval.parsers.html_visibility import HEADINGS, count_hidden, is_hidden, is_permalink, open_tab_panels
 from retrieval.parsers.parsed import Block, FileContent, Heading, Parsed, ParseLimits
 from retrieval.parsers.scripts import write_scripts
 from retrieval.parsers.text import clean, describe_comments
@@ -59,6 +59,7 @@ def parse_html(content: FileContent, _limits: ParseLimits) -> Parsed:
     comments: list[str] = []
     if root is not None:
         comments = _take_comments(root)
+        open_tab_panels(root)
         landmarks = Landmarks(root)
         for part in landmarks.parts:
             _walk(part, page, landmarks)

@@ -1,9 +1,15 @@
 """The parts of a page that a reader sees: not its navigation, its forms, its scripts, nor what is hidden by a style."""
 
 import re
+from itertools import islice
 from typing import Any
 
-__all__ = ["HEADINGS", "count_hidden", "has_main", "is_hidden", "is_main", "is_permalink"]
+from lxml import etree as _etree  # pyright: ignore[reportAttributeAccessIssue, reportUnknownVariableType]
+
+__all__ = ["HEADINGS", "count_hidden", "has_main", "is_hidden", "is_main", "is_permalink", "open_tab_panels"]
+
+etree: Any = _etree  # pyright: ignore[reportUnknownVariableType]
+"""lxml is compiled and comes without types."""
 
 HEADINGS = {f"h{level}": level for level in range(1, 7)}
 
@@ -53,6 +59,7 @@ _HIDDEN_STYLE = re.compile(
     r"|(?<!-)color:rgba\((?:\d+,){3}0?\.?0\)|(?:left|top|text-indent):-\d{4,}"
 )
 _CLOSED_STYLE = re.compile(r"display:none|visibility:(?:hidden|collapse)")
+_FIRST_TEXTS = 20  # of a tab, among which its words have to be
 _COLOR = re.compile(r"(?<!-)color:([^;]+)")
 _BACKGROUND = re.compile(r"background(?:-color)?:([^;]+)")
 _WHITE = re.compile(r"#fff(?:f{3})?|white|rgba?\(255,255,255(?:,1(?:\.0)?)?\)|hsl\(0,0%,100%\)")
@@ -76,20 +83,33 @@ def is_hidden(element: Any) -> bool:
     return element.tag == "button" and not _opens_text(element)
 
 
+def open_tab_panels(root: Any) -> None:
+    """Show the panels of tabs as whoever chooses their tabs sees them, where a page has a tab to be seen for each.
+
+    A panel that no tab opens is as hidden as anything else.
+    """
+    if root.find(".//*[@role='tabpanel']") is None:
+        return
+    panels: list[Any] = []
+    tabs = depth = 0  # the depth is that of hidden elements within each other
+    for event, element in etree.iterwalk(root, events=("start", "end")):
+        begins, role = event == "start", _read_role(element)
+        if role == "tabpanel":
+            panels += [element] if begins else []
+        elif _is_switched_off(element):
+            depth += 1 if begins else -1
+        elif begins and role == "tab" and not depth:
+            tabs += any(text.strip() for text in islice(element.itertext(), _FIRST_TEXTS))
+    for panel in panels if tabs >= len(panels) else ():
+        panel.attrib.pop("hidden", None)
+        panel.attrib.pop("aria-hidden", None)
+        panel.set("style", _CLOSED_STYLE.sub("", _read_style(panel)))
+
+
 def _is_switched_off(element: Any) -> bool:
-    """Tell whether attributes or a style hide an element; a tab's panel is shown to who chooses the tab."""
-    style = _read_style(element)
-    if _read_role(element) == "tabpanel" and _has_tabs(element):
-        return _has_hiding_style(element, _CLOSED_STYLE.sub("", style))
+    """Tell whether attributes or a style hide an element."""
     hidden = "hidden" in element.attrib or element.get("aria-hidden", "").strip().lower() == "true"
-    return hidden or _has_hiding_style(element, style)
-
-
-def _has_tabs(panel: Any) -> bool:
-    """Tell whether a page has a tab to be seen for each panel; a panel without one is as hidden as anything else."""
-    tabs = panel.xpath("//*[@role='tab'][normalize-space()]")
-    visible = sum("hidden" not in tab.attrib and not _has_hiding_style(tab, _read_style(tab)) for tab in tabs)
-    return visible >= panel.xpath("count(//*[@role='tabpanel'])")
+    return hidden or _has_hiding_style(element, _read_style(element))
 
 
 def is_main(element: Any) -> bool:
