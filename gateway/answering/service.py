@@ -181,17 +181,12 @@ class AnsweringService:
                 return
             except EngineTimeout as error:  # another one would take as long again, and the client has waited already
                 lease.note_failure(error)
+                _warn_of_failure(generation, lease, error)
                 raise
             except (EngineRefused, EngineUnreachable) as error:
                 failure = self._take_failure(lease, adapter, error, tried)
             await generation.disconnect()
-            _log.warning(
-                "replica_failed_before_first_byte",
-                answer=generation.trace.id,
-                replica=lease.replica.name,
-                in_a_row=lease.replica.failed_answers,
-                reason=failure.detail,
-            )
+            _warn_of_failure(generation, lease, failure)
             attempts += not _is_untouched(failure)
         assert failure is not None
         raise failure
@@ -228,6 +223,16 @@ class AnsweringService:
                 await check_set_aside(session, tenant, missing.name)
             await self._reconciler.wait_until_resident(missing.name, _ADAPTER_PATIENCE_SECONDS, everywhere=False)
             return self._pool.pick(adapter)
+
+
+def _warn_of_failure(generation: Generation, lease: Lease, failure: EngineError) -> None:
+    _log.warning(
+        "replica_failed_before_first_byte",
+        answer=generation.trace.id,
+        replica=lease.replica.name,
+        in_a_row=lease.replica.failed_answers,
+        reason=failure.detail,
+    )
 
 
 def _is_untouched(failure: EngineError) -> bool:

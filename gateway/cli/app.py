@@ -63,7 +63,7 @@ class _Commands(TyperGroup):
                 raise
             say(
                 f"braid: {error.filename or 'A file'}: {error.strerror}. See whether its disk is full or read-only, "
-                "and whose it is; another home folder can be chosen with --home or BRAID_HOME."
+                "and whose it is."
             )
             raise typer.Exit(choose_exit_status(error)) from None
 

@@ -108,7 +108,8 @@ class _RetrieverWatch:
             self._look = asyncio.create_task(_check_retriever(self._retriever))
         await asyncio.wait((self._look,), timeout=_PATIENCE_SECONDS)
         if self._look.done():
-            self._last, self._look = self._look.result(), None
+            look, self._look = self._look, None
+            self._last = look.result()
         return self._last
 
 

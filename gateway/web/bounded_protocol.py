@@ -1,10 +1,12 @@
 """The protocol of a client's connection, with bounds on what one may send, how slowly, and how many there may be."""
 
 import asyncio
+import random
 import re
 from collections import Counter
 from dataclasses import dataclass
 from ipaddress import IPv6Address
+from itertools import islice
 from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
@@ -19,6 +21,8 @@ __all__ = ["BoundedProtocol", "ConnectionBounds", "name_client"]
 _CHECK_SECONDS = 1.0
 _LINGER_SECONDS = 1.0
 """To read on, into nothing, behind a refusal: what comes to a socket that is closed throws away what was sent."""
+_LOOKED_AT = 64
+"""Connections that are asked to make room for another one: to look at thousands for each would cost milliseconds."""
 _HEAD = b"content-type: application/json\r\ncontent-length: %d\r\nx-request-id: %b\r\nconnection: close\r\n\r\n"
 
 
@@ -39,7 +43,7 @@ class ConnectionBounds:
         write_seconds: How long a client may leave what it was sent unread.
         idle_seconds: How long a connection stays open between two requests. Clients and proxies that keep one for up to
             a minute have to be the first to close it: a request that meets the server's close is lost, and one that
-            isn't idempotent, as all answers are, is sent again by few. Where there is no room the idlest one is closed.
+            isn't idempotent, as all answers are, is sent again by few. Where there is no room, idle ones are closed.
     """
 
     connections: int = 4096
@@ -133,9 +137,11 @@ class BoundedProtocol(JoinedProtocol):
             )
 
     def _make_room(self, client: str | None = None) -> bool:
-        """Close the connection that has been idle for longest (a client's); false where none is."""
+        """Close an idle connection (of a client), of some that are looked at the idlest; false where none is idle."""
         others = cast("set[BoundedProtocol]", self.connections)
-        idle = [one for one in others if one.is_idle and client in (None, one._client)]
+        first = random.randrange(max(1, len(others) - _LOOKED_AT + 1))
+        some = islice(others, first, first + _LOOKED_AT)
+        idle = [one for one in some if one.is_idle and client in (None, one._client)]
         if idle:
             min(idle, key=lambda one: one._heard).transport.close()
         return bool(idle)

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 import pytest
+from structlog.testing import capture_logs
 
 from gateway.engines import Connections, Timeouts, VllmEngine
 from gateway.settings import Settings
@@ -164,11 +165,13 @@ async def test_an_engine_that_is_well_and_never_answers_is_soon_asked_last(
 async def test_an_engine_that_is_well_and_never_begins_is_asked_last_after_three_that_waited_in_vain(
     settings: Settings, engine: FakeVllm
 ) -> None:
-    async with two_replicas(settings.model_copy(update={"engine_first_byte_seconds": 0.3}), engine) as (two, second):
+    async with two_replicas(settings.model_copy(update={"engine_first_byte_seconds": 1.5}), engine) as (two, second):
         client = await two.tenant("kestrel")
         engine.rule = lambda received: faults.hang() if received.path == CHAT else None
-        answers = [await client.post(CHAT, json=ASK) for _ in range(12)]
+        with capture_logs() as lines:
+            answers = [await client.post(CHAT, json=ASK) for _ in range(12)]
         assert [answer.status_code for answer in answers].count(504) == 3
+        assert [line["in_a_row"] for line in lines if line["event"] == "replica_failed_before_first_byte"] == [1, 2, 3]
         assert len(second.requests()) == 9
         assert two.state.pool.replicas[0].ready
 

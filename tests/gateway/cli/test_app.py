@@ -49,7 +49,7 @@ def test_a_disk_that_takes_nothing_is_said_to_without_a_trace(monkeypatch: pytes
     result = CliRunner().invoke(app, ["up"])
     assert (result.exit_code, type(result.exception)) == (Exit.FAILED, SystemExit)
     assert f"/srv/braid/run: {os.strerror(number)}" in result.stderr
-    assert "--home" in result.stderr
+    assert "read-only" in result.stderr
 
 
 async def test_the_version_is_the_packages() -> None:

@@ -66,8 +66,8 @@ async def test_what_one_text_made_fail_is_not_asked_any_more(counter: TokenCount
 @pytest.mark.parametrize("fault", [faults.hang(), faults.refuse()])
 async def test_what_one_replica_does_not_count_another_one_does(fault: faults.Fault, connections: Connections) -> None:
     async with FakeVllm() as bad, FakeVllm() as good:
-        hasty = Timeouts(control=0.3)
-        async with EnginePool([VllmEngine(one.url, connections, hasty) for one in (bad, good)], interval=60) as pool:
+        engines = [VllmEngine(one.url, connections, Timeouts(control=2)) for one in (bad, good)]
+        async with EnginePool(engines, interval=1) as pool:
             await until(lambda: all(replica.ready for replica in pool.replicas))
             bad.rule = lambda received: fault if received.path == TOKENIZE else None
             counter = TokenCounter(pool)

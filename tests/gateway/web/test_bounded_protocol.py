@@ -127,7 +127,7 @@ async def test_a_connection_that_asks_nothing_is_closed() -> None:
 
 
 async def test_a_connection_that_was_used_is_closed_when_it_has_been_idle() -> None:
-    protocol, wire = connect(bounds=replace(BOUNDS, idle_seconds=0.3))
+    protocol, wire = connect(bounds=replace(BOUNDS, idle_seconds=2))
     protocol.data_received(b"GET / HTTP/1.1\r\nhost: here\r\n\r\n")
     assert await reply(wire) == (200, "0")
     await asyncio.sleep(0.1)
