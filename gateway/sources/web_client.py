@@ -36,7 +36,8 @@ _TOO_MANY = 429
 _BUSY = (_TOO_MANY, 503)
 _LONGEST_WAIT_SECONDS = 30.0
 _MOST_REFUSALS = 3
-"""Answers of a busy site one after the other before it is left alone: a single page may be broken for ever."""
+"""Answers one after the other that say to ask less before a site is left alone. Pages that are broken for ever may
+answer 503 as well, but without a time to ask again, and hide no others."""
 _GZIP = ("gzip", "x-gzip")
 _GZIP_PART = 4096
 """Bytes that are given to a member, which copies those behind its end: 20 are enough for one."""
@@ -137,7 +138,7 @@ class WebClient:
         """Get a URL and follow its redirects, each looked at like the first.
 
         A site that says when to ask again (`Retry-After`) is asked then, if that is soon, and once. If it isn't, or the
-        site was busy each of the last times, it is asked for nothing more.
+        site said so, or that there were too many requests, each of the last times, it is asked for nothing more.
 
         Raises:
             RedirectForbidden: A redirect goes where `may_ask` says no, or from https to http.
@@ -166,9 +167,10 @@ class WebClient:
         raise ItemUnreadable(f"It redirects more than {_REDIRECTS} times.")
 
     def _note_refusal(self, answer: WebResponse) -> None:
-        self._refusals = self._refusals + 1 if answer.status in _BUSY else 0
-        asks_to_wait = answer.status == _TOO_MANY and "retry-after" in answer.headers
-        self._is_refused = asks_to_wait or self._refusals == _MOST_REFUSALS
+        says_when = answer.status in _BUSY and "retry-after" in answer.headers
+        is_too_many = answer.status == _TOO_MANY
+        self._refusals = self._refusals + 1 if says_when or is_too_many else 0
+        self._is_refused = (says_when and is_too_many) or self._refusals == _MOST_REFUSALS
 
     async def _ask(self, url: str, more: Mapping[str, str]) -> WebResponse:
         if self._is_refused:
