@@ -4,11 +4,19 @@ from collections.abc import AsyncGenerator, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-__all__ = ["ItemUnreadable", "Listing", "Reader", "SourceUnreadable"]
+__all__ = ["ItemUnreadable", "Listing", "Reader", "SourceBusy", "SourceUnreadable"]
 
 
 class SourceUnreadable(Exception):
     """The list of a source's items can't be had; the message is for its owner."""
+
+
+class SourceBusy(SourceUnreadable):
+    """The source is left alone for now, until Unix seconds where it says so; nothing was asked for."""
+
+    def __init__(self, until: float | None) -> None:
+        super().__init__("The source is busy. It is asked again later.")
+        self.until = until
 
 
 class ItemUnreadable(Exception):
@@ -26,6 +34,7 @@ class Listing:
         absent_keys: Items that were looked for and aren't there any more, also where the listing isn't whole.
         urls: Addresses on the web that items have, which their documents get as the attribute `url`.
         revision: The source's own name of the moment, such as a commit.
+        busy_until: Unix seconds before which the source doesn't want to be asked again.
     """
 
     items: Mapping[str, str]
@@ -34,6 +43,7 @@ class Listing:
     absent_keys: Collection[str] = ()
     urls: Mapping[str, str] = field(default_factory=dict[str, str])
     revision: str | None = None
+    busy_until: float | None = None
 
 
 class Reader(Protocol):
@@ -55,5 +65,6 @@ class Reader(Protocol):
 
         Raises:
             ItemUnreadable: It can't be read, or has changed meanwhile.
+            SourceBusy: The source wants to be left alone, and so do the items behind.
         """
         ...

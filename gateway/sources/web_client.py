@@ -12,7 +12,7 @@ from urllib.parse import SplitResult, quote, urljoin, urlsplit, urlunsplit
 import httpcore2
 
 from gateway.sources.public_addresses import PinnedNetwork, PublicAddresses
-from gateway.sources.reader import ItemUnreadable
+from gateway.sources.reader import ItemUnreadable, SourceBusy
 
 __all__ = [
     "AGENT",
@@ -123,14 +123,21 @@ async def open_web_client(addresses: PublicAddresses, pause: float) -> AsyncGene
 
 
 class WebClient:
-    """Asks one site, one request after another."""
+    """Asks one site, one request after another.
+
+    Attributes:
+        pause: Seconds between two requests.
+        is_refused: Whether the site is left alone.
+        busy_until: Unix seconds until when, where it says so.
+    """
 
     def __init__(self, pool: httpcore2.AsyncConnectionPool, pause: float) -> None:
         self.pause = pause
+        self.is_refused = False
+        self.busy_until: float | None = None
         self._pool = pool
         self._next = 0.0
         self._refusals = 0
-        self._is_refused = False
 
     async def get(
         self, url: str, may_ask: Callable[[str], bool], headers: Mapping[str, str] | None = None
@@ -142,7 +149,8 @@ class WebClient:
 
         Raises:
             RedirectForbidden: A redirect goes where `may_ask` says no, or from https to http.
-            ItemUnreadable: No answer in time, one that is too large, or a site that is left alone.
+            ItemUnreadable: No answer in time, or one that is too large.
+            SourceBusy: The site is left alone.
             SourceUnreadable: The host's addresses aren't public.
         """
         hops: list[Hop] = []
@@ -150,7 +158,7 @@ class WebClient:
             async with asyncio.timeout(_SECONDS):
                 for _ in range(_REDIRECTS + 1):
                     answer = await self._ask(url, headers or {})
-                    if (wait := _find_wait(answer)) is not None:
+                    if (wait := _find_wait(answer)) is not None and wait <= _LONGEST_WAIT_SECONDS:
                         self._next = max(self._next, time.monotonic() + wait)
                         answer = await self._ask(url, headers or {})
                     self._note_refusal(answer)
@@ -170,11 +178,13 @@ class WebClient:
         says_when = answer.status in _BUSY and "retry-after" in answer.headers
         is_too_many = answer.status == _TOO_MANY
         self._refusals = self._refusals + 1 if says_when or is_too_many else 0
-        self._is_refused = (says_when and is_too_many) or self._refusals == _MOST_REFUSALS
+        self.is_refused = (says_when and is_too_many) or self._refusals == _MOST_REFUSALS
+        if self.is_refused and (wait := _find_wait(answer)) is not None:
+            self.busy_until = time.time() + wait
 
     async def _ask(self, url: str, more: Mapping[str, str]) -> WebResponse:
-        if self._is_refused:
-            raise ItemUnreadable("The site is busy. It is asked again later.")
+        if self.is_refused:
+            raise SourceBusy(self.busy_until)
         await asyncio.sleep(max(0.0, self._next - time.monotonic()))
         headers = {
             "host": urlsplit(url).netloc,
@@ -221,10 +231,10 @@ def _decode(body: bytes, coding: str) -> bytes:
 
 
 def _find_wait(answer: WebResponse) -> float | None:
-    """Return the seconds that a site that is busy asks for; None where it asks for none, or for too many."""
+    """Return the seconds that a site that is busy asks for; None where it asks for none."""
     text = answer.headers.get("retry-after", "").strip() if answer.status in _BUSY else ""
     try:
         seconds = float(text) if text.isdecimal() else parsedate_to_datetime(text).timestamp() - time.time()
     except (ValueError, OverflowError):
         return None
-    return max(seconds, 0.0) if seconds <= _LONGEST_WAIT_SECONDS else None
+    return max(seconds, 0.0)
