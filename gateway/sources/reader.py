@@ -20,7 +20,14 @@ class SourceBusy(SourceUnreadable):
 
 
 class ItemUnreadable(Exception):
-    """An item can't be read now; the message is for its owner."""
+    """An item can't be read now; the message is for its owner.
+
+    `lasting`: it can't before it is another version.
+    """
+
+    def __init__(self, reason: str, *, lasting: bool = False) -> None:
+        super().__init__(reason)
+        self.lasting = lasting
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +37,7 @@ class Listing:
     Attributes:
         items: The version of each item by its key; another version means that its bytes may be others.
         unread: Items that are there and can't be read now, with the reason.
+        lasting: Those of them that only a change of the source mends, so that they needn't be looked at soon.
         whole: Whether an item that is in neither is gone. False where a part of the source couldn't be looked at.
         absent_keys: Items that were looked for and aren't there any more, also where the listing isn't whole.
         urls: Addresses on the web that items have, which their documents get as the attribute `url`.
@@ -39,6 +47,7 @@ class Listing:
 
     items: Mapping[str, str]
     unread: Mapping[str, str] = field(default_factory=dict[str, str])
+    lasting: Collection[str] = ()
     whole: bool = True
     absent_keys: Collection[str] = ()
     urls: Mapping[str, str] = field(default_factory=dict[str, str])

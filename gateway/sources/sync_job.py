@@ -195,7 +195,10 @@ class SyncHandler:
             raise JobDelayed(str(error), seconds=_SHORTAGE_SECONDS) from error
         except (ItemUnreadable, BraidError) as error:
             async with claim.begin() as session:
-                await note_failure(session, claim.tenant, source.id, key, str(error), listing.items[key])
+                lasting = isinstance(error, ItemUnreadable) and error.lasting
+                await note_failure(
+                    session, claim.tenant, source.id, key, str(error), listing.items[key], lasting=lasting
+                )
 
 
 def _attributes(source: SourceRow, url: str | None) -> dict[str, Any]:
@@ -216,15 +219,26 @@ async def _note_put(
 
 
 async def note_failure(
-    session: AsyncSession, tenant: str, source: str, key: str, reason: str, version: str | None = None
+    session: AsyncSession,
+    tenant: str,
+    source: str,
+    key: str,
+    reason: str,
+    version: str | None = None,
+    *,
+    lasting: bool = False,
 ) -> None:
-    """Note why an item couldn't be read, without places of this machine, and when that version is tried again."""
+    """Note why an item couldn't be read, without places of this machine, and when that version is tried again.
+
+    One whose reason is `lasting` waits as long as one that has failed again and again.
+    """
     if await SourceRepository(session, tenant).find(source) is None:
         raise JobCancelled
     row = await _item(session, tenant, source, key)
     row.error_message = blur(reason)[:_MESSAGE_LENGTH]
     row.failures = row.failures + 1 if row.failed_version == version else 1
-    row.retry_at, row.failed_version = time.time() + _pause(row.failures), version
+    row.retry_at = time.time() + (LAST_RETRY_SECONDS if lasting else _pause(row.failures))
+    row.failed_version = version
 
 
 async def _note_unread(claim: Claim, source: str, listing: Listing) -> None:
@@ -232,7 +246,8 @@ async def _note_unread(claim: Claim, source: str, listing: Listing) -> None:
     for start in range(0, len(keys), _BATCH):
         async with claim.begin() as session:
             for key in keys[start : start + _BATCH]:
-                await note_failure(session, claim.tenant, source, key, listing.unread[key])
+                lasting = key in listing.lasting
+                await note_failure(session, claim.tenant, source, key, listing.unread[key], lasting=lasting)
 
 
 async def _item(session: AsyncSession, tenant: str, source: str, key: str) -> SourceItemRow:
