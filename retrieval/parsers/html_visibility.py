@@ -134,17 +134,17 @@ def _is_navigation(element: Any) -> bool:
 @lru_cache(maxsize=1)
 def _find_content(root: Any) -> frozenset[Any]:
     """Return a page's elements with a main part in them, a title (`h1`), all of its articles, or most of its text."""
-    found = set[Any]()
+    holders = set[Any]()
     for landmark in root.xpath("descendant-or-self::h1 | descendant-or-self::main | descendant-or-self::*[@role]"):
         above = landmark if landmark.tag == "h1" or is_main(landmark) else None
-        while above is not None and above not in found:
-            found.add(above)
+        while above is not None and above not in holders:
+            holders.add(above)
             above = above.getparent()
     if articles := root.xpath("descendant-or-self::article"):
         first, last = ({one, *one.iterancestors()} for one in (articles[0], articles[-1]))
-        found |= first & last
+        holders |= first & last
     *_, (_, whole) = _measure(root)
-    return frozenset(found.union(element for element, length in _measure(root) if length >= _MOST_TEXT * whole))
+    return frozenset(holders.union(element for element, length in _measure(root) if length >= _MOST_TEXT * whole))
 
 
 def _measure(root: Any) -> Iterator[tuple[Any, int]]:
