@@ -96,7 +96,7 @@ class BucketReader:
         items, unread = dict[str, str](), dict[str, str]()
         async for page in obstore.list(self._store, chunk_size=1000):
             self._take(page, items, unread)
-        return Listing(items, unread)
+        return Listing(items, unread, lasting=unread.keys())
 
     async def _list_by_folder(self, last_versions: Mapping[str, str]) -> Listing:
         """List folder by folder, without those in which a key can't be asked for."""
@@ -119,7 +119,7 @@ class BucketReader:
             inner = {one for one in answer["common_prefixes"] if self._paths.enters(one)} - known_folders
             known_folders |= inner
             pending += sorted(inner)
-        return Listing(items, unread)
+        return Listing(items, unread, lasting=unread.keys())
 
     def _take(self, objects: Sequence[Mapping[str, Any]], items: dict[str, str], unread: dict[str, str]) -> None:
         for one in objects:

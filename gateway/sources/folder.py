@@ -18,6 +18,9 @@ _MOST_FILE_BYTES = 512 << 20
 _TOO_LARGE = f"It is larger than {_MOST_FILE_BYTES >> 20} MB."
 _BARE = frozenset(("HEAD", "objects", "refs"))
 """What every git repository has in it, and one without files around it has at hand."""
+_BARE_FOLDER = "It is a git repository without files (bare). Clone it, or name it by https:// or ssh://."
+_ODD_NAME = "Its name isn't UTF-8. Rename it."
+_LASTING = frozenset((_TOO_LARGE, _BARE_FOLDER, _ODD_NAME))
 _CLOSED = "A folder that it is in can't be read."
 
 
@@ -90,7 +93,7 @@ class FolderReader:
             try:
                 path.encode()
             except UnicodeEncodeError:
-                unread[path.encode(errors="replace").decode()] = "Its name isn't UTF-8. Rename it."
+                unread[path.encode(errors="replace").decode()] = _ODD_NAME
                 continue
             try:
                 real = self._resolve(path)
@@ -110,11 +113,13 @@ class FolderReader:
                 raise SourceUnreadable(
                     f"It has more than {_MOST_ITEMS:,} files. Exclude some, or make several sources."
                 )
+        lasting = {path for path, reason in unread.items() if reason in _LASTING}
         closed = tuple(path for path in unread if path.endswith("/"))
         unread |= {
             path: _CLOSED for path in last_versions if path.startswith(closed)
         }  # they are there, for all that is known
-        return Listing(items, unread)
+        bare = tuple(path for path in lasting if path.endswith("/"))
+        return Listing(items, unread, lasting={path for path in unread if path in lasting or path.startswith(bare)})
 
     def _walk(self, unread: dict[str, str]) -> Iterator[str]:
         """Yield the paths of files and links that the filter takes; note the folders that can't be read."""
@@ -143,7 +148,7 @@ class FolderReader:
         else:
             if not {entry.name for entry in inside} >= _BARE:
                 return inside
-            reason = "It is a git repository without files (bare). Clone it, or name it by https:// or ssh://."
+            reason = _BARE_FOLDER
         if not folder:
             raise SourceUnreadable(reason)
         unread[f"{folder}/"] = reason

@@ -308,7 +308,7 @@ class RepositoryReader:
                 self._blobs[path] = entry["id"].decode()
         if len(self._blobs) > _MOST_ITEMS:
             raise SourceUnreadable(f"It has more than {_MOST_ITEMS:,} files. Exclude some, or make several sources.")
-        return Listing(self._blobs, unread, revision=commit)
+        return Listing(self._blobs, unread, lasting=unread.keys(), revision=commit)
 
     async def read(self, key: str) -> AsyncGenerator[bytes]:
         """Yield a file's bytes; a pointer of Git LFS has none of them."""
@@ -316,6 +316,8 @@ class RepositoryReader:
         async with aclosing(self._git.stream("cat-file", "blob", self._blobs[key])) as lines:
             async for line in lines:
                 if is_first and _LFS.fullmatch(line):
-                    raise ItemUnreadable("It lies in Git LFS, which isn't read. Keep it in the repository itself.")
+                    raise ItemUnreadable(
+                        "It lies in Git LFS, which isn't read. Keep it in the repository itself.", lasting=True
+                    )
                 is_first = False
                 yield line

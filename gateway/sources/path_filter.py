@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from fnmatch import fnmatchcase
 from typing import Any, cast
 
 from pathspec import GitIgnoreSpec, RegexPattern
@@ -33,6 +34,7 @@ class PathFilter:
 
     def __init__(self, include: Sequence[str] = (), exclude: Sequence[str] = (), *, hidden: bool = False) -> None:
         self._include = _compile(include) if include else None
+        self._places = [place for line in include if (place := _find_place(line)) is not None]
         self._exclude = _compile(exclude)
         self._hidden = hidden
 
@@ -48,10 +50,28 @@ class PathFilter:
         """Tell whether anything in a folder can belong to the source; as in git, what is excluded isn't looked into."""
         if self._is_hidden(folder):
             return False
+        parts = folder.split("/")
+        if self._include is not None and not any(_leads_to(parts, place) for place in self._places):
+            return False
         return not self._exclude.match_file(f"{folder}/")
 
     def _is_hidden(self, path: str) -> bool:
         return not self._hidden and is_hidden(path)
+
+
+def _find_place(line: str) -> Sequence[str] | None:
+    """Return the names on the way to what a pattern includes, up to where it may be anywhere; None if it takes back."""
+    if line.startswith("!"):
+        return None
+    place = line.strip().rstrip("/")
+    if "/" not in place or any(sign in place for sign in "[\\"):  # those may stand for a slash, or for no star
+        return ()
+    return place.removeprefix("/").partition("**")[0].split("/")[: None if "**" not in place else -1]
+
+
+def _leads_to(parts: Sequence[str], place: Sequence[str]) -> bool:
+    """Tell whether a folder is on the way to a place, or in it."""
+    return all(fnmatchcase(part, name) for part, name in zip(parts, place, strict=False))
 
 
 def _compile(lines: Sequence[str]) -> GitIgnoreSpec:

@@ -4,15 +4,30 @@ from collections.abc import AsyncGenerator, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-__all__ = ["ItemUnreadable", "Listing", "Reader", "SourceUnreadable"]
+__all__ = ["ItemUnreadable", "Listing", "Reader", "SourceBusy", "SourceUnreadable"]
 
 
 class SourceUnreadable(Exception):
     """The list of a source's items can't be had; the message is for its owner."""
 
 
+class SourceBusy(SourceUnreadable):
+    """The source is left alone for now, until Unix seconds where it says so; nothing was asked for."""
+
+    def __init__(self, until: float | None) -> None:
+        super().__init__("The source is busy. It is asked again later.")
+        self.until = until
+
+
 class ItemUnreadable(Exception):
-    """An item can't be read now; the message is for its owner."""
+    """An item can't be read now; the message is for its owner.
+
+    `lasting`: it can't before it is another version.
+    """
+
+    def __init__(self, reason: str, *, lasting: bool = False) -> None:
+        super().__init__(reason)
+        self.lasting = lasting
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,18 +37,22 @@ class Listing:
     Attributes:
         items: The version of each item by its key; another version means that its bytes may be others.
         unread: Items that are there and can't be read now, with the reason.
+        lasting: Those of them that only a change of the source mends, so that they needn't be looked at soon.
         whole: Whether an item that is in neither is gone. False where a part of the source couldn't be looked at.
         absent_keys: Items that were looked for and aren't there any more, also where the listing isn't whole.
         urls: Addresses on the web that items have, which their documents get as the attribute `url`.
         revision: The source's own name of the moment, such as a commit.
+        busy_until: Unix seconds before which the source doesn't want to be asked again.
     """
 
     items: Mapping[str, str]
     unread: Mapping[str, str] = field(default_factory=dict[str, str])
+    lasting: Collection[str] = ()
     whole: bool = True
     absent_keys: Collection[str] = ()
     urls: Mapping[str, str] = field(default_factory=dict[str, str])
     revision: str | None = None
+    busy_until: float | None = None
 
 
 class Reader(Protocol):
@@ -55,5 +74,6 @@ class Reader(Protocol):
 
         Raises:
             ItemUnreadable: It can't be read, or has changed meanwhile.
+            SourceBusy: The source wants to be left alone, and so do the items behind.
         """
         ...

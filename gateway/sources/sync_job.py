@@ -4,7 +4,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -14,7 +14,7 @@ from gateway.errors import BraidError, InsufficientStorage, blur
 from gateway.ids import new_id
 from gateway.jobs import Claim, JobCancelled, JobDelayed, JobFailed, Outcome, enqueue_once, failpoint
 from gateway.sources.plan import LAST_RETRY_SECONDS, Plan, SyncedItem, compare
-from gateway.sources.reader import ItemUnreadable, Listing, Reader, SourceUnreadable
+from gateway.sources.reader import ItemUnreadable, Listing, Reader, SourceBusy, SourceUnreadable
 from gateway.sources.repository import SourceItemRepository, SourceRepository
 from gateway.sources.tables import SourceItemRow, SourceRow
 from gateway.tenants.service import find_tenant_name
@@ -145,7 +145,11 @@ class SyncHandler:
         for number, key in enumerate(plan.put):
             if claim.cancelled.is_set():
                 raise JobCancelled
-            await self._put(claim, work, reader, listing, key, (number + 1, len(plan.put)))
+            try:
+                await self._put(claim, work, reader, listing, key, (number + 1, len(plan.put)))
+            except SourceBusy as error:
+                listing = replace(listing, busy_until=error.until)
+                break
         failpoint("sync-put")
         for start in range(0, len(plan.delete), _BATCH):
             await _delete(claim, source, plan.delete[start : start + _BATCH])
@@ -191,7 +195,10 @@ class SyncHandler:
             raise JobDelayed(str(error), seconds=_SHORTAGE_SECONDS) from error
         except (ItemUnreadable, BraidError) as error:
             async with claim.begin() as session:
-                await note_failure(session, claim.tenant, source.id, key, str(error), listing.items[key])
+                lasting = isinstance(error, ItemUnreadable) and error.lasting
+                await note_failure(
+                    session, claim.tenant, source.id, key, str(error), listing.items[key], lasting=lasting
+                )
 
 
 def _attributes(source: SourceRow, url: str | None) -> dict[str, Any]:
@@ -212,15 +219,26 @@ async def _note_put(
 
 
 async def note_failure(
-    session: AsyncSession, tenant: str, source: str, key: str, reason: str, version: str | None = None
+    session: AsyncSession,
+    tenant: str,
+    source: str,
+    key: str,
+    reason: str,
+    version: str | None = None,
+    *,
+    lasting: bool = False,
 ) -> None:
-    """Note why an item couldn't be read, without places of this machine, and when that version is tried again."""
+    """Note why an item couldn't be read, without places of this machine, and when that version is tried again.
+
+    One whose reason is `lasting` waits as long as one that has failed again and again.
+    """
     if await SourceRepository(session, tenant).find(source) is None:
         raise JobCancelled
     row = await _item(session, tenant, source, key)
     row.error_message = blur(reason)[:_MESSAGE_LENGTH]
     row.failures = row.failures + 1 if row.failed_version == version else 1
-    row.retry_at, row.failed_version = time.time() + _pause(row.failures), version
+    row.retry_at = time.time() + (LAST_RETRY_SECONDS if lasting else _pause(row.failures))
+    row.failed_version = version
 
 
 async def _note_unread(claim: Claim, source: str, listing: Listing) -> None:
@@ -228,7 +246,8 @@ async def _note_unread(claim: Claim, source: str, listing: Listing) -> None:
     for start in range(0, len(keys), _BATCH):
         async with claim.begin() as session:
             for key in keys[start : start + _BATCH]:
-                await note_failure(session, claim.tenant, source, key, listing.unread[key])
+                lasting = key in listing.lasting
+                await note_failure(session, claim.tenant, source, key, listing.unread[key], lasting=lasting)
 
 
 async def _item(session: AsyncSession, tenant: str, source: str, key: str) -> SourceItemRow:
@@ -268,9 +287,9 @@ async def _finish(claim: Claim, id: str, listing: Listing) -> None:
         items = SourceItemRepository(session, claim.tenant)
         source.error_code, source.error_message = await _describe_failed(items, id)
         if source.interval_seconds is not None:
-            retry = await items.find_next_retry(id)
+            moments = [one for one in (await items.find_next_retry(id), listing.busy_until) if one is not None]
             regular = now + source.interval_seconds
-            source.next_at = regular if retry is None else min(regular, max(retry, now + _FIRST_RETRY_SECONDS))
+            source.next_at = min(regular, max(*moments, now + _FIRST_RETRY_SECONDS)) if moments else regular
 
 
 async def _describe_failed(items: SourceItemRepository, id: str) -> tuple[str | None, str | None]:

@@ -12,7 +12,7 @@ from urllib.parse import SplitResult, quote, urljoin, urlsplit, urlunsplit
 import httpcore2
 
 from gateway.sources.public_addresses import PinnedNetwork, PublicAddresses
-from gateway.sources.reader import ItemUnreadable
+from gateway.sources.reader import ItemUnreadable, SourceBusy
 
 __all__ = [
     "AGENT",
@@ -36,7 +36,8 @@ _TOO_MANY = 429
 _BUSY = (_TOO_MANY, 503)
 _LONGEST_WAIT_SECONDS = 30.0
 _MOST_REFUSALS = 3
-"""Answers of a busy site one after the other before it is left alone: a single page may be broken for ever."""
+"""Answers one after the other that say to ask less before a site is left alone. Pages that are broken for ever may
+answer 503 as well, but without a time to ask again, and hide no others."""
 _GZIP = ("gzip", "x-gzip")
 _GZIP_PART = 4096
 """Bytes that are given to a member, which copies those behind its end: 20 are enough for one."""
@@ -122,14 +123,21 @@ async def open_web_client(addresses: PublicAddresses, pause: float) -> AsyncGene
 
 
 class WebClient:
-    """Asks one site, one request after another."""
+    """Asks one site, one request after another.
+
+    Attributes:
+        pause: Seconds between two requests.
+        is_refused: Whether the site is left alone.
+        busy_until: Unix seconds until when, where it says so.
+    """
 
     def __init__(self, pool: httpcore2.AsyncConnectionPool, pause: float) -> None:
         self.pause = pause
+        self.is_refused = False
+        self.busy_until: float | None = None
         self._pool = pool
         self._next = 0.0
         self._refusals = 0
-        self._is_refused = False
 
     async def get(
         self, url: str, may_ask: Callable[[str], bool], headers: Mapping[str, str] | None = None
@@ -137,11 +145,12 @@ class WebClient:
         """Get a URL and follow its redirects, each looked at like the first.
 
         A site that says when to ask again (`Retry-After`) is asked then, if that is soon, and once. If it isn't, or the
-        site was busy each of the last times, it is asked for nothing more.
+        site said so, or that there were too many requests, each of the last times, it is asked for nothing more.
 
         Raises:
             RedirectForbidden: A redirect goes where `may_ask` says no, or from https to http.
-            ItemUnreadable: No answer in time, one that is too large, or a site that is left alone.
+            ItemUnreadable: No answer in time, or one that is too large.
+            SourceBusy: The site is left alone.
             SourceUnreadable: The host's addresses aren't public.
         """
         hops: list[Hop] = []
@@ -149,7 +158,7 @@ class WebClient:
             async with asyncio.timeout(_SECONDS):
                 for _ in range(_REDIRECTS + 1):
                     answer = await self._ask(url, headers or {})
-                    if (wait := _find_wait(answer)) is not None:
+                    if (wait := _find_wait(answer)) is not None and wait <= _LONGEST_WAIT_SECONDS:
                         self._next = max(self._next, time.monotonic() + wait)
                         answer = await self._ask(url, headers or {})
                     self._note_refusal(answer)
@@ -166,13 +175,16 @@ class WebClient:
         raise ItemUnreadable(f"It redirects more than {_REDIRECTS} times.")
 
     def _note_refusal(self, answer: WebResponse) -> None:
-        self._refusals = self._refusals + 1 if answer.status in _BUSY else 0
-        asks_to_wait = answer.status == _TOO_MANY and "retry-after" in answer.headers
-        self._is_refused = asks_to_wait or self._refusals == _MOST_REFUSALS
+        says_when = answer.status in _BUSY and "retry-after" in answer.headers
+        is_too_many = answer.status == _TOO_MANY
+        self._refusals = self._refusals + 1 if says_when or is_too_many else 0
+        self.is_refused = (says_when and is_too_many) or self._refusals == _MOST_REFUSALS
+        if self.is_refused and (wait := _find_wait(answer)) is not None:
+            self.busy_until = time.time() + wait
 
     async def _ask(self, url: str, more: Mapping[str, str]) -> WebResponse:
-        if self._is_refused:
-            raise ItemUnreadable("The site is busy. It is asked again later.")
+        if self.is_refused:
+            raise SourceBusy(self.busy_until)
         await asyncio.sleep(max(0.0, self._next - time.monotonic()))
         headers = {
             "host": urlsplit(url).netloc,
@@ -219,10 +231,10 @@ def _decode(body: bytes, coding: str) -> bytes:
 
 
 def _find_wait(answer: WebResponse) -> float | None:
-    """Return the seconds that a site that is busy asks for; None where it asks for none, or for too many."""
+    """Return the seconds that a site that is busy asks for; None where it asks for none."""
     text = answer.headers.get("retry-after", "").strip() if answer.status in _BUSY else ""
     try:
         seconds = float(text) if text.isdecimal() else parsedate_to_datetime(text).timestamp() - time.time()
     except (ValueError, OverflowError):
         return None
-    return max(seconds, 0.0) if seconds <= _LONGEST_WAIT_SECONDS else None
+    return max(seconds, 0.0)

@@ -16,7 +16,7 @@ from protego import Protego
 from gateway.sources.page_key import ENDINGS, make_key
 from gateway.sources.path_filter import PathFilter
 from gateway.sources.public_addresses import PublicAddresses
-from gateway.sources.reader import ItemUnreadable, Listing, SourceUnreadable
+from gateway.sources.reader import ItemUnreadable, Listing, SourceBusy, SourceUnreadable
 from gateway.sources.site_index import is_list, read_site_index, read_site_robots
 from gateway.sources.web_client import AGENT, RedirectForbidden, WebClient, WebResponse, normalize, open_web_client
 from gateway.sources.web_list import MOST_URLS
@@ -106,12 +106,21 @@ class SiteReader:
         await self._walk(visit, pages)
         visit.finish()
         if not (visit.items or visit.unread or visit.absent_keys):
+            if self._client.is_refused:
+                raise SourceBusy(self._client.busy_until)
             raise SourceUnreadable(
                 "No page of the site can be taken. See whether the address is right, and what its robots.txt says."
             )
         self._urls = {key: version.url for key, version in visit.items.items()}
         items = {key: msgspec.json.encode(version).decode() for key, version in visit.items.items()}
-        return Listing(items, visit.unread, whole=visit.whole, absent_keys=visit.absent_keys, urls=self._urls)
+        return Listing(
+            items,
+            visit.unread,
+            whole=visit.whole,
+            absent_keys=visit.absent_keys,
+            urls=self._urls,
+            busy_until=self._client.busy_until,
+        )
 
     async def _walk(self, visit: SiteVisit, pages: Mapping[str, str]) -> None:
         """Visit the pages that the site lists, else those that links lead to, and those that may be there besides."""
@@ -139,7 +148,8 @@ class SiteReader:
             await self._visit(visit, page.version.url, page.version.list, leaf=True)
 
     def _is_enough(self, visit: SiteVisit, until: float) -> bool:
-        return len(visit.items) + len(visit.unread) >= self._pages or time.monotonic() > until
+        is_full = len(visit.items) + len(visit.unread) >= self._pages
+        return is_full or self._client.is_refused or time.monotonic() > until
 
     async def read(self, key: str) -> AsyncGenerator[bytes]:
         """Yield a page's bytes; one that was unchanged is asked for now."""

@@ -1,6 +1,8 @@
 """The parts of a page that a reader sees: not its navigation, its forms, its scripts, nor what is hidden by a style."""
 
 import re
+from collections.abc import Iterator
+from functools import lru_cache
 from itertools import islice
 from typing import Any
 
@@ -42,7 +44,9 @@ _SECTIONS = frozenset(("document", "section"))
 """Headings and sections, which generators may write as `div` with these classes, have their ids of their titles: one on
 breadcrumbs is called so."""
 _WHOLE = frozenset(("body", "html"))
-"""Elements whose classes may say what is on the page, as those of its main part and of what that stands in may."""
+"""Elements whose classes may say what is on the page, as those of what its content stands in may."""
+_MOST_TEXT = 2 / 3
+"""Of a page: what has as much in it is its content, whatever it is called."""
 
 _UNSHOWN = frozenset("template canvas object textarea datalist dialog".split())
 """Elements with text that a page shows only by a script, or when somebody asks for it."""
@@ -137,7 +141,42 @@ def _is_navigation(element: Any) -> bool:
     names = (
         {element.get("id", "").lower()} if element.tag in _NAMED_BY_ID and classes.isdisjoint(_SECTIONS) else set[str]()
     )
-    return not (_NO_TEXT_CLASSES.isdisjoint(classes | names) or element.tag in _WHOLE or has_main(element))
+    if _NO_TEXT_CLASSES.isdisjoint(classes | names) or element.tag in _WHOLE:
+        return False
+    return element not in _find_content(element.getroottree().getroot())
+
+
+@lru_cache(maxsize=1)
+def _find_content(root: Any) -> frozenset[Any]:
+    """Return a page's elements with a main part in them, a title (`h1`), all of its articles, or most of its text."""
+    holders = set[Any]()
+    for landmark in root.xpath("descendant-or-self::h1 | descendant-or-self::main | descendant-or-self::*[@role]"):
+        above = landmark if landmark.tag == "h1" or is_main(landmark) else None
+        while above is not None and above not in holders:
+            holders.add(above)
+            above = above.getparent()
+    if articles := root.xpath("descendant-or-self::article"):
+        first, last = ({one, *one.iterancestors()} for one in (articles[0], articles[-1]))
+        holders |= first & last
+    *_, (_, whole) = _measure(root)
+    return frozenset(holders.union(element for element, length in _measure(root) if length >= _MOST_TEXT * whole))
+
+
+def _measure(root: Any) -> Iterator[tuple[Any, int]]:
+    """Yield elements with the lengths of their texts, each behind those in it, and the root last."""
+    lengths = [0]
+    walk = etree.iterwalk(root, events=("start", "end"))
+    for event, element in walk:
+        if event == "start":
+            lengths.append(0)
+            if element.tag in _NO_TEXT | _UNSHOWN:
+                walk.skip_subtree()
+            else:
+                lengths[-1] += len((element.text or "").strip())
+            continue
+        length = lengths.pop()
+        lengths[-1] += length + len((element.tail or "").strip())
+        yield element, length
 
 
 def _opens_text(button: Any) -> bool:

@@ -17,7 +17,7 @@ __all__ = ["ColumnBlock", "find_columns"]
 _LEAST_LINES = 6
 _LEAST_WORDS = 4.0
 _LEADING = 1.8  # times the size of type, the most between two lines
-_EVEN = 1.25  # times the least distance of two lines: more is the space between rows, or paragraphs
+_EVEN = 1.1  # times the least distance of two lines: more is the space between rows, or paragraphs
 _GUTTER = 0.8  # times the size of type, at least between two columns
 _FULL, _MOSTLY = 0.75, 0.7  # of a column's width, that so many of its lines have
 _RUNNING = 0.35  # of lines, that begin with a small letter
@@ -25,6 +25,7 @@ _BLANK = 0.45  # times the size of type, with what is free at the sides of signs
 _WRAPPED = 0.85  # of those, for whose first word the line above had no room
 _SENTENCES = 12  # lines, of which one at least has the end of a sentence in it
 _END = re.compile(r"[.!?]\s")
+_LAST = re.compile(r"[.!?][\"'”’»)]?$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,18 +51,34 @@ def find_columns(lines: Sequence[Sequence[Cell]]) -> list[ColumnBlock]:
 
 
 def _find_end(lines: Sequence[Sequence[Cell]], first: int) -> tuple[int, list[tuple[float, float]]]:
-    """Return the last line that leaves the same gutters free as the first one, and those gutters."""
+    """Return the last line of a block that begins with the first one, and the gutters that all of it leaves free."""
     cells = lines[first]
     gutters = [(left.right, right.left) for left, right in pairwise(cells)]
-    last, least = first, 0.0
+    last, least, right = first, 0.0, cells[-1].right if cells else 0.0
     for number in range(first + 1, len(lines)):
         step = lines[number - 1][0].base - lines[number][0].base if lines[number - 1] and lines[number] else 0.0
         least = min(least, step) if least else step
         narrowed = [gutter for one in gutters if (gutter := _narrow(one, lines[number])) is not None]
         if not 0 < step <= min(_LEADING * cells[0].size, _EVEN * least) or len(narrowed) < len(gutters) or not gutters:
             break
-        last, gutters = number, narrowed
+        if _ends_row(lines[number - 1], lines[number], [*(left for left, _ in gutters), right]):
+            break
+        last, gutters, right = number, narrowed, max(right, lines[number][-1].right)
     return last, gutters
+
+
+def _ends_row(above: Sequence[Cell], below: Sequence[Cell], edges: Sequence[float]) -> bool:
+    """Tell whether a line is the last of a table's row: all columns, up to `edges`, end a sentence there and begin one.
+
+    Full lines of prose may do so by chance, so that one column at least has room for the next line's first word.
+    """
+    if not len(above) == len(below) == len(edges):
+        return False
+    pairs = list(zip(above, below, strict=True))
+    return all(_LAST.search(cell.text) and more.text[:1].isupper() for cell, more in pairs) and any(
+        cell.right + _BLANK * cell.size + more.words[0].right - more.left < edge
+        for (cell, more), edge in zip(pairs, edges, strict=True)
+    )
 
 
 def _narrow(gutter: tuple[float, float], cells: Sequence[Cell]) -> tuple[float, float] | None:

@@ -65,9 +65,10 @@ async def test_a_pointer_of_lfs_is_no_document_and_stops_no_other(reader: Reposi
     git(repository, "add", "--all")
     git(repository, "commit", "--quiet", "-m", "large")
     await reader.scan({})
-    with pytest.raises(ItemUnreadable, match="Git LFS"):
+    with pytest.raises(ItemUnreadable, match="Git LFS") as error:
         async with aclosing(reader.read("large.md")) as parts:
             _ = [part async for part in parts]
+    assert error.value.lasting
     for key, start in (("docs/a.md", b"One."), ("about.md", b"version")):
         async with aclosing(reader.read(key)) as parts:
             assert b"".join([part async for part in parts]).startswith(start)
@@ -117,13 +118,15 @@ async def test_a_repository_that_is_empty_or_gone_says_so_and_lists_nothing(tmp_
         await scan(tmp_path / "gone", None, tmp_path / "work")
 
 
-async def test_a_submodule_is_named_unless_it_is_excluded(repository: Path, tmp_path: Path) -> None:
+async def test_a_submodule_is_named_unless_nothing_of_it_could_be_taken(repository: Path, tmp_path: Path) -> None:
     commit = git(repository, "rev-parse", "HEAD")
     git(repository, "update-index", "--add", "--cacheinfo", f"160000,{commit},vendor/lib")
     git(repository, "commit", "--quiet", "-m", "module")
     listing = await scan(repository, None, tmp_path / "work", include=["*.md"])
     assert (set(listing.items), set(listing.unread)) == ({"docs/a.md"}, {"vendor/lib/"})
-    assert not (await scan(repository, None, tmp_path / "work", exclude=["/vendor/lib/"])).unread
+    assert set(listing.lasting) == {"vendor/lib/"}
+    for filters in ({"exclude": ["/vendor/lib/"]}, {"include": ["docs/**"]}):
+        assert not (await scan(repository, None, tmp_path / "work", **filters)).unread
 
 
 async def test_a_repository_of_longer_ids_is_read(tmp_path: Path) -> None:

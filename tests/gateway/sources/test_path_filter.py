@@ -55,6 +55,13 @@ def test_a_path_is_taken_by_what_is_included_and_not_excluded(filters: dict[str,
         ({}, "a/.git/objects/ab", False),
         ({"hidden": True}, "a/.git/objects/ab", True),
         ({"include": ["*.md"]}, "a", True),
+        ({"include": ["docs/**"]}, "vendor/lib", False),
+        ({"include": ["docs/**"]}, "docs/lib", True),
+        ({"include": ["/docs/a*/b.md", "!c"]}, "docs/ab", True),
+        ({"include": ["/docs/a*/b.md", "!c"]}, "docs/ba", False),
+        ({"include": ["/docs"]}, "docs/lib", True),
+        ({"include": ["docs/"]}, "a/docs", True),
+        ({"include": ["**/docs/a"]}, "a/docs", True),
         ({"exclude": ["drafts/"]}, "a/drafts", False),
         ({"exclude": ["drafts/"]}, "a/drafts/old", False),
     ],
@@ -89,6 +96,13 @@ def test_paths_are_taken_as_git_would(patterns: list[str], paths: list[str]) -> 
     taken = [PathFilter(exclude=patterns, hidden=True).takes(path) for path in paths]
     assert taken == [not spec.match_file(path) for path in paths]
     assert [PathFilter(include=patterns, hidden=True).takes(path) for path in paths] == [not one for one in taken]
+
+
+@given(st.lists(PATTERNS, min_size=1, max_size=3), PATHS)
+def test_a_folder_with_something_that_is_taken_is_entered(patterns: list[str], path: str) -> None:
+    paths = PathFilter(include=patterns, hidden=True)
+    folders = [path[:at] for at, sign in enumerate(path) if sign == "/"]
+    assert not paths.takes(path) or all(map(paths.enters, folders))
 
 
 @pytest.mark.parametrize(

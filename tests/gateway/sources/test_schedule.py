@@ -96,3 +96,28 @@ async def test_a_change_in_a_folder_is_seen_at_once(
     finally:
         watch.cancel()
         await asyncio.gather(watch, return_exceptions=True)
+
+
+async def test_what_only_a_change_mends_is_not_tried_again_soon(gateway: Gateway, kestrel: Sources, root: Path) -> None:
+    origin = {"kind": "folder", "path": str(root)}
+    for name, bare in (("docs.git", ("HEAD", "objects/1", "refs/1")), ("notes", ("a.md",))):
+        for file in bare:
+            (root / name / file).parent.mkdir(parents=True, exist_ok=True)
+            (root / name / file).write_text("One.")
+    with (root / "large.md").open("wb") as file:
+        file.truncate(600 << 20)
+    source = await kestrel.source(await kestrel.store(), origin, interval_seconds=86_400)
+    began = time.time()
+    await kestrel.settle()
+    failed = {key for key, item in (await kestrel.items(source)).items() if item["error"]}
+    assert failed == {"docs.git/", "large.md"}
+    assert ((await row_of(gateway, source)).next_at or 0.0) >= began + 86_400
+    for file in ("HEAD", "objects", "refs"):
+        (root / "notes" / file).mkdir()
+    await kestrel.sync(source)
+    assert (await kestrel.items(source))["notes/a.md"]["error"]
+    assert ((await row_of(gateway, source)).next_at or 0.0) >= began + 86_400
+    with (root / "large.md").open("wb") as file:
+        file.write(b"Two.")
+    await kestrel.schedule(gateway, source)
+    assert not (await kestrel.items(source))["large.md"]["error"]

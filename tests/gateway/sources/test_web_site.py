@@ -13,10 +13,12 @@ from gateway.sources import web_client
 from gateway.sources.path_filter import PathFilter
 from gateway.sources.public_addresses import PublicAddresses, Resolve, resolve_name
 from gateway.sources.reader import Listing, SourceUnreadable
+from gateway.sources.tables import SourceRow
 from gateway.sources.web_client import expand_gzip, normalize, open_web_client
 from gateway.sources.web_site import check_site, open_site
 from tests.fakes.vllm import FakeVllm
 from tests.gateway import worker
+from tests.gateway.conftest import Gateway
 from tests.gateway.sources.conftest import Sources
 from tests.gateway.sources.site import Page, Site
 
@@ -351,7 +353,7 @@ async def test_a_busy_site_is_asked_again_when_it_says_so(site: Site, visitor: V
     assert set(listing.unread) == {"later", "never"}
 
 
-@pytest.mark.parametrize(("status", "after", "asked"), [(429, "120", 1), (503, "120", 3), (429, "", 3), (503, "", 3)])
+@pytest.mark.parametrize(("status", "after", "asked"), [(429, "120", 1), (503, "120", 3), (429, "", 3)])
 async def test_a_site_that_stays_busy_is_left_alone_and_loses_nothing(
     site: Site, visitor: Visitor, status: int, after: str, asked: int
 ) -> None:
@@ -365,19 +367,20 @@ async def test_a_site_that_stays_busy_is_left_alone_and_loses_nothing(
     site.asked.clear()
     busy = await visitor.visit(known=first.items)
     assert len({*site.asked} & {*paths}) == asked
-    assert (set(busy.items) | set(busy.unread), busy.absent_keys) == (set(first.items), set())
+    assert (set(busy.items), len(busy.unread), busy.whole, busy.absent_keys) == ({"index.html"}, asked, False, set())
+    assert (busy.busy_until is not None) == bool(after)
     for path in paths:
         site.html(path, path)
     assert (await visitor.visit(known=first.items)).items == first.items
 
 
 async def test_pages_that_are_broken_for_ever_hide_no_others(site: Site, visitor: Visitor) -> None:
-    site.html("/", "Start", *"abcdefgh")
-    for path in "abcdefgh":
+    site.html("/", "Start", *"abcdefghij")
+    for path in "abcdefghij":
         site.html(f"/{path}", path)
-    for path in "abfg":
+    for path in "bcd":
         site.pages[f"/{path}"] = Page(status=503)
-    assert set((await visitor.visit()).items) == {"index.html", "c.html", "d.html", "e.html", "h.html"}
+    assert set((await visitor.visit()).items) == {"index.html", *(f"{path}.html" for path in "aefghij")}
 
 
 def test_packed_bytes_cost_their_length_however_many_members_they_have() -> None:
@@ -494,3 +497,32 @@ async def test_a_store_follows_a_site(kestrel: Sources, site: Site) -> None:
     site.html("/b", "B")
     assert (await kestrel.sync(source))["status"] == "synced"
     assert set(await kestrel.documents(store)) == {"index.html", "b.html"}
+
+
+async def test_a_busy_site_is_synchronised_when_it_says_so_and_what_was_not_asked_for_is_no_failure(
+    gateway: Gateway, kestrel: Sources, site: Site
+) -> None:
+    site.html("/", "Start", "/a", "/b", "/c")
+    for path in ("/a", "/b", "/c"):
+        site.html(path, path, etag=f'"{path}"')
+    store = await kestrel.store()
+    origin = {"kind": "web", "url": site.url, "depth": 1}
+    source = await kestrel.source(store, origin, prefix="", interval_seconds=86_400)
+    await kestrel.settle()
+    busy = Page(status=429, headers={"retry-after": "3600"})
+    for path in ("/b", "/c"):
+        await kestrel.ok("DELETE", f"/api/vector_stores/{store}/documents/{path[1:]}.html")
+
+    def grow_busy(path: str) -> None:
+        if path == "/b" and site.asked.count(path) == 3:  # when it is read, since it was deleted
+            site.pages[path] = busy
+
+    site.on_ask = grow_busy
+    for _ in ("while pages are read", "while they are listed"):
+        began = time.time()
+        await kestrel.sync(source)
+        assert {key for key, item in (await kestrel.items(source)).items() if item["error"]} == {"b.html"}
+        async with gateway.state.database.read() as session:
+            row = await session.get(SourceRow, source)
+        assert row is not None
+        assert began + 3600 <= (row.next_at or 0.0) <= time.time() + 3600

@@ -64,6 +64,31 @@ def test_an_article_is_read_whole_and_nothing_around_it(page: str) -> None:
     assert read(page).text == f"# Scale\n\n{TEXT}"
 
 
+@pytest.mark.parametrize(
+    "page",
+    [
+        f"<div class='page cookie-notice'><h1>Scale</h1>{ARTICLE}</div><p>Made by Ann.</p>",
+        f"<div class='layout collapsible-sidebar'><p>Kettle</p><h1>Scale</h1>{ARTICLE}</div>",
+        f"<p>Kettle</p><div id='cookie-consent'><h2>Scale</h2>{ARTICLE}</div><footer>Made by Ann.</footer>",
+        f"<div class='recent-articles'><article><h2>Scale</h2>{ARTICLE}</article><article>{ARTICLE}</article></div>",
+    ],
+)
+def test_what_the_content_stands_in_is_read_whatever_it_is_called(page: str) -> None:
+    assert TEXT in read(page).text
+
+
+def test_other_articles_go_also_where_they_are_articles() -> None:
+    page = f"<article><h1>Scale</h1>{ARTICLE}</article><div class='related-articles'><article>Filling</article></div>"
+    assert read(page).text == f"# Scale\n\n{TEXT}"
+
+
+@pytest.mark.parametrize("page", ["<div class='toc'>x</div>" * 20_000, "<div class='toc'>" * 2000 + "<h1>x</h1>"])
+def test_names_of_many_elements_cost_their_number(page: str) -> None:
+    began = time.process_time()
+    assert "Scale" in read(f"<h1>Scale</h1>{page}").text
+    assert time.process_time() - began < 5
+
+
 def test_a_tab_s_panel_is_read_whether_or_not_it_is_the_one_in_front() -> None:
     parsed = read(
         "<ul role='tablist'><li role='tab'>Linux<li role='tab'>Windows</ul><div role='tabpanel'><p>apt it</p></div>"

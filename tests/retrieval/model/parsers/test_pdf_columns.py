@@ -105,3 +105,10 @@ def test_rows_of_tables_stay_rows(columns: list[list[str]]) -> None:
     columns = [[cell[:38] for cell in column] for column in columns]
     text = read(draw(columns, (40, 310))).text
     assert f"{columns[0][0]} | {columns[1][0]}" in text
+
+
+@pytest.mark.parametrize("distance", [12, 15])
+def test_cells_of_many_lines_stay_beside_each_other(distance: int) -> None:
+    cells = [wrap(text, 240) for text in (SENTENCES, WARRANTY)]
+    text = read(draw(cells, (40, 310), 550), draw(cells, (40, 310), 550 - 9 * 12 - distance)).text
+    assert text.replace("|", " ").split() == f"{SENTENCES} {WARRANTY} {SENTENCES} {WARRANTY}".split()
