@@ -101,6 +101,8 @@ class DocumentService:
                 storage=self._storage,
                 bulk=bulk,
             )
+        if not wait:  # many come one after the other: none asks what all of them wait for
+            return _to_schema(document, version, None)
         return await self._after(document, version, deadline - time.monotonic(), presence)
 
     async def get(self, store_id: str, key: str, wait: float, presence: AbstractContextManager[object]) -> Document:

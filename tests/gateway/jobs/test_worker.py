@@ -877,3 +877,25 @@ async def test_a_tenant_may_have_so_many_waiting_jobs_of_a_kind(database: Databa
     assert await take(database) is not None
     async with database.begin() as session:
         await enqueue(session, TENANT, kind="k", queue_key="key", subject="s", payload={}, most=2)
+
+
+@on_both_databases
+async def test_what_a_queue_waits_for_is_found_by_an_index(database: Database) -> None:
+    statements: list[tuple[str, Any]] = []
+    async with database.begin() as session:
+        assert await JobRepository(session, TENANT).find_head("q") is None
+
+        def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+            statements.append((statement, parameters))
+
+        event.listen(database.engine.sync_engine, "before_cursor_execute", note)
+        await JobRepository(session, TENANT).find_head("q")
+        event.remove(database.engine.sync_engine, "before_cursor_execute", note)
+        if database.engine.dialect.name != "sqlite":
+            return  # PostgreSQL reads a small table without an index
+        [(statement, parameters)] = statements
+        connection = await session.connection()
+        rows = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", tuple(parameters))
+        plan = " ".join(str(row) for row in rows)
+    assert "ix_jobs_status (status=? AND queue_key=?)" in plan
+    assert "TEMP B-TREE" not in plan, "nothing is sorted"
