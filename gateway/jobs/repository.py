@@ -56,7 +56,7 @@ class JobRepository(Repository[JobRow]):
 
     async def find_head(self, queue_key: str) -> JobRow | None:
         """Find the waiting job that all others of a queue key wait for; None also while one of them runs."""
-        running = select(JobRow.id).where(JobRow.running_key == queue_key).exists()
+        running = self.select(JobRow.running_key == queue_key).exists()
         where = (JobRow.status == "queued", JobRow.queue_key == queue_key, ~running)
         return (await self.session.scalars(self.select(*where).order_by(JobRow.place).limit(1))).one_or_none()
 

@@ -26,6 +26,7 @@ from gateway.jobs import (
     WorkerTimings,
     cancel,
     enqueue,
+    find_delay,
     wait_for,
     wake_jobs,
 )
@@ -877,6 +878,23 @@ async def test_a_tenant_may_have_so_many_waiting_jobs_of_a_kind(database: Databa
     assert await take(database) is not None
     async with database.begin() as session:
         await enqueue(session, TENANT, kind="k", queue_key="key", subject="s", payload={}, most=2)
+
+
+@on_both_databases
+async def test_jobs_wait_for_what_delayed_the_first_one_only_while_it_waits(database: Database) -> None:
+    async def find() -> str | None:
+        async with database.read() as session:
+            return await find_delay(session, TENANT, "key")
+
+    await add(database)
+    await add(database)
+    claim = await take(database)
+    assert claim is not None
+    delay = {"code": "delayed", "message": "m", "pause": 1.0, "words": "There is no room."}
+    await claim.release(pause=0, error=delay, counted=False)
+    assert await find() == "There is no room."
+    assert await take(database) is not None
+    assert await find() is None
 
 
 @on_both_databases

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from gateway.jobs import JobDelayed
+from gateway.jobs import JobDelayed, JobRow
 from gateway.jobs.wait import _pollers
 from gateway.settings import Settings
 from gateway.vector_stores import document_service, indexing
@@ -133,7 +133,7 @@ async def test_a_retriever_that_is_away_is_waited_for(
 async def test_an_index_whose_server_is_in_trouble_is_waited_for(
     kestrel: Client, index: FakeRetriever, settings: Settings, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
-    monkeypatch.setattr(JobDelayed.__init__, "__kwdefaults__", {"seconds": 0.05, "longest": None})
+    monkeypatch.setattr(JobDelayed.__init__, "__kwdefaults__", {"seconds": 0.05, "longest": None, "words": ""})
     store = await kestrel.store()
     index.fail(call, len(TIMINGS.pauses) + 2, "index_unavailable")
     async with working(settings):
@@ -147,7 +147,7 @@ async def test_a_document_says_what_it_waits_for_and_goes_on_by_itself(
     kestrel: Client, index: FakeRetriever, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(indexing, "_TROUBLE_SECONDS", 0.3)
-    monkeypatch.setattr(JobDelayed.__init__, "__kwdefaults__", {"seconds": 0.05, "longest": None})
+    monkeypatch.setattr(JobDelayed.__init__, "__kwdefaults__", {"seconds": 0.05, "longest": None, "words": ""})
     store = await kestrel.store()
     index.fail("ingest", 10**6, "index_full")
     async with working(settings):
@@ -162,12 +162,30 @@ async def test_a_document_says_what_it_waits_for_and_goes_on_by_itself(
                 waiting = {one["key"] for one in listed if one["waits_for"]}
             while (second := await kestrel.get(store, "b.md"))["waits_for"] is None:
                 pass
-        assert {one["waits_for"] for one in [*listed, second]} == {"odd"}
+        assert {one["waits_for"] for one in [*listed, second]} == {"The index has no room for more now."}
         assert (second["status"], second["error"]) == ("in_progress", None)
         del index.before["ingest"]
         for key in ("a.md", "b.md"):
             got = await kestrel.ok("GET", f"/api/vector_stores/{store}/documents/{key}", params={"wait": 20})
             assert (got["status"], got["waits_for"]) == ("completed", None)
+
+
+async def test_a_document_says_nothing_that_is_for_operators(
+    kestrel: Client, index: FakeRetriever, settings: Settings, gateway: Gateway
+) -> None:
+    store = await kestrel.store()
+    index.fail("ingest", 1, "stale_writer")
+    put = await kestrel.put(store, "a.md", "One.")
+
+    async def is_delayed() -> bool:
+        async with gateway.state.database.read() as session:
+            job = await session.get_one(JobRow, put["job"])
+        return job.status == "queued" and job.error is not None and job.error["message"] == "odd"
+
+    async with working(settings):
+        await until(is_delayed)
+        got = await kestrel.get(store, "a.md")
+    assert (got["status"], got["waits_for"]) == ("in_progress", None)
 
 
 async def test_a_put_that_waits_for_nothing_reads_nothing_after_it(
