@@ -65,6 +65,11 @@ class IndexRecords:
             _log.warning("the index was made anew by another process")
             self._identity = None
 
+    async def confirm(self, indexes: list[str]) -> None:
+        """Compare as `compare` does, with what is there now: for a caller that found nothing."""
+        await self.renew()
+        await self.compare(indexes)
+
     async def admit(self, tenant: str, store: str, writer: Writer | None) -> None:
         """Let a writer change a store; the caller holds the store's change lock.
 

@@ -1,6 +1,7 @@
 """The contract of an index backend. Two fulfil it: `embedded` (in this process) and `remote` (Qdrant by URL)."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -101,6 +102,14 @@ class IndexBackend(Protocol):
 
         Raises:
             IndexFull: There was no room for one lately, and another one finds out whether there is now.
+        """
+        ...
+
+    def limit_reads(self) -> AbstractAsyncContextManager[None]:
+        """Return a block of several reads, which together take no longer than a single one may.
+
+        Raises:
+            IndexSilent: They took longer; raised by the block.
         """
         ...
 

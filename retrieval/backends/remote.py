@@ -32,7 +32,8 @@ __all__ = ["CHANGE_SECONDS", "RemoteBackend"]
 
 _PAGE = 256
 _READ_SECONDS = 8.0
-"""Less than the retriever's callers wait for it, so that they hear which of the two is slow."""
+"""For a read, or for several in one call. Less than the retriever's callers wait for it, so that they hear which of the
+two is slow."""
 CHANGE_SECONDS = 60
 """A change by filter visits every point of a store; the client that is given waits so long for each answer."""
 
@@ -99,7 +100,7 @@ class RemoteBackend:
         candidates: int,
     ) -> list[Candidate]:
         requests = _make_search(visibility, corpus, dense, keywords, candidates)
-        async with _explain_errors(), asyncio.timeout(_READ_SECONDS):
+        async with self.limit_reads():
             by_dense, by_keywords, *by_term = await self._client.query_batch_points(self._collection, requests)
         weights = [_find_weight(answer.points, term) for term, answer in zip(keywords.indices, by_term, strict=False)]
         reach = measure_reach(weights, len(keywords.indices))
@@ -108,6 +109,11 @@ class RemoteBackend:
             Candidate(str(point.id), point.score, shares.get(point.id, 0.0), point.payload or {})
             for point in by_dense.points
         ]
+
+    @asynccontextmanager
+    async def limit_reads(self) -> AsyncGenerator[None]:
+        async with _explain_errors(), asyncio.timeout(_READ_SECONDS):
+            yield
 
     async def upsert(self, points: Sequence[Point]) -> None:
         of_document = any(point.payload.get("tenant") != RECORDS for point in points)
@@ -157,7 +163,7 @@ class RemoteBackend:
 
     async def read(self, visibility: Visibility, fields: Sequence[str]) -> list[dict[str, Any]]:
         pages = self._scroll(_to_filter(visibility), list(fields), with_vectors=False)
-        async with _explain_errors(), asyncio.timeout(_READ_SECONDS):
+        async with self.limit_reads():
             return [record.payload or {} async for records in pages for record in records]
 
     async def _scroll(
@@ -195,7 +201,7 @@ class RemoteBackend:
     async def count(self) -> int:
         records = models.FieldCondition(key="tenant", match=models.MatchValue(value=RECORDS))
         others = models.Filter(must_not=[records])
-        async with _explain_errors(), asyncio.timeout(_READ_SECONDS):
+        async with self.limit_reads():
             return (await self._client.count(self._collection, count_filter=others, exact=False)).count
 
     async def hold(self) -> None:

@@ -122,3 +122,15 @@ async def test_a_server_that_is_slow_is_said_to_be_before_the_caller_gives_up(
     server.trouble = lambda request: None
     monkeypatch.setattr(remote, "_READ_SECONDS", 100)
     assert len(await ask(index, identity)) == 1
+
+
+async def test_the_reads_of_one_call_take_no_longer_than_one_may(
+    server: FakeQdrant, retrievers: Retrievers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = await retrievers.open()
+    identity = (await index.describe()).index
+    monkeypatch.setattr(remote, "_READ_SECONDS", 1.0)
+    server.trouble = lambda request: time.sleep(0.6)
+    for call in (index.describe(), ask(index, identity)):
+        with pytest.raises(IndexSilent, match="didn't answer within"):
+            await call
