@@ -283,7 +283,11 @@ class Index:
     async def read_content(self, request: ContentRequest) -> list[TextPiece]:
         """See `retrieval.client.Retriever.read_content`."""
         await self._records.compare(request.indexes)
-        return await read_pieces(self._backend, request)
+        async with self._backend.limit_reads():
+            pieces = await read_pieces(self._backend, request)
+            if not pieces:  # the document's end, or the index's
+                await self._records.confirm(request.indexes)
+        return pieces
 
     async def parse(self, request: ParseRequest) -> ParsedText:
         """See `retrieval.client.Retriever.parse`."""

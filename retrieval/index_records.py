@@ -83,8 +83,9 @@ class IndexRecords:
         name = f"{tenant}/{store}"
         fence = None if self._backend.is_shared else self._fences.get((tenant, store))
         if fence is None:
-            record = await self._read(name)
-            fence = record["fence"] if record is not None else 0
+            fence = await self._read_fence(name)
+            if not fence:  # nobody has written, or what was written is lost
+                await self.confirm([writer.index])
         if writer.fence < fence:
             raise StaleWriter(
                 f"Another worker has begun to change the store {store!r} since this one did (fence {fence}, here "
@@ -107,6 +108,10 @@ class IndexRecords:
     async def _read_id(self) -> str | None:
         record = await self._read(_IDENTITY)
         return None if record is None else record["id"]
+
+    async def _read_fence(self, name: str) -> int:
+        record = await self._read(name)
+        return 0 if record is None else record["fence"]
 
     async def _read(self, name: str) -> dict[str, Any] | None:
         record = Visibility(RECORDS, Match("store", (name,)))

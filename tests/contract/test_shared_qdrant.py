@@ -15,7 +15,7 @@ from retrieval.backends.qdrant_server import QdrantServer
 from retrieval.backends.remote import RemoteBackend
 from retrieval.errors import IndexChanged, IndexSilent, IndexUnavailable, StaleWriter
 from retrieval.index import Index
-from retrieval.messages import IngestProgress, IngestResult, Passage, Writer
+from retrieval.messages import ContentRequest, IngestProgress, IngestResult, Passage, Writer
 from tests.fakes.qdrant import FakeQdrant
 from tests.retrieval.requests import ingest_request, search_query
 from tests.retrieval.words import WordEmbedder
@@ -98,6 +98,22 @@ async def test_an_index_that_another_retriever_made_anew_is_never_an_empty_one(
     for index in (living, restarted):
         assert (await index.describe()).points == 1, "the same points, not as many again"
         assert len(await ask(index, new)) == 1
+
+
+async def test_nothing_found_in_an_index_that_was_made_anew_is_no_documents_end_and_no_stores(
+    server: FakeQdrant, retrievers: Retrievers
+) -> None:
+    living = [await retrievers.open() for _ in range(2)]
+    [old] = {(await index.describe()).index for index in living}
+    await retrievers.put(living[0], 1, 1)
+    server.lose_collections()
+    await (await retrievers.open()).identify()
+    with pytest.raises(IndexChanged):
+        await living[0].read_content(
+            ContentRequest(tenant="kestrel", store="vs", document="doc", index_epoch=1, indexes=[old])
+        )
+    with pytest.raises(IndexChanged):
+        await living[1].rollback("kestrel", "vs", 1, Writer(old, 2))
 
 
 async def test_a_writer_that_is_late_is_refused_whichever_retriever_it_asks(retrievers: Retrievers) -> None:
