@@ -7,7 +7,7 @@ from typing import Any
 
 from retrieval.backends import RECORDS, IndexBackend, KeywordVector, Point
 from retrieval.errors import IndexChanged, IndexUnavailable, StaleWriter
-from retrieval.filter_expressions import Match
+from retrieval.filter_expressions import Between, Match
 from retrieval.identity import IndexIdentity
 from retrieval.messages import Writer
 from retrieval.visibility import Visibility
@@ -86,13 +86,15 @@ class IndexRecords:
             fence = await self._read_fence(name)
             if not fence:  # nobody has written, or what was written is lost
                 await self.confirm([writer.index])
+        if writer.fence > fence:
+            await self._backend.add(self._make_point(name, {"fence": writer.fence}), Between("fence", lt=writer.fence))
+            # Of several at this moment the highest stays.
+            fence = await self._read_fence(name) if self._backend.is_shared else writer.fence
         if writer.fence < fence:
             raise StaleWriter(
                 f"Another worker has begun to change the store {store!r} since this one did (fence {fence}, here "
                 f"{writer.fence}). Its job is the other one's now: leave it."
             )
-        if writer.fence > fence:
-            await self._write(name, {"fence": writer.fence})
         self._fences[tenant, store] = writer.fence
 
     async def compare(self, indexes: list[str]) -> None:
@@ -117,9 +119,6 @@ class IndexRecords:
         record = Visibility(RECORDS, Match("store", (name,)))
         candidates = await self._backend.search(record, record, self._dense, _NO_KEYWORDS, 1)
         return candidates[0].payload if candidates else None
-
-    async def _write(self, name: str, values: dict[str, Any]) -> None:
-        await self._backend.upsert([self._make_point(name, values)])
 
     def _make_point(self, name: str, values: dict[str, Any]) -> Point:
         payload = {"tenant": RECORDS, "store": name, "document": "", "digest": "", **values}

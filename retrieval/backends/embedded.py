@@ -160,7 +160,7 @@ class EmbeddedBackend:
         self._unseen += len(points)
         self._look_at_graph()
 
-    async def add(self, point: Point) -> None:
+    async def add(self, point: Point, replaces: Condition | None = None) -> None:
         await self.upsert([point])  # nobody else writes here, and who calls has looked
 
     async def find_vectors(self, visibility: Visibility, digests: Sequence[str]) -> dict[str, list[float]]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from retrieval.filter_expressions import Condition
 from retrieval.visibility import Visibility
 
 __all__ = [
@@ -115,8 +116,11 @@ class IndexBackend(Protocol):
 
     async def upsert(self, points: Sequence[Point]) -> None: ...
 
-    async def add(self, point: Point) -> None:
-        """Write a point unless there is one with its id, also where another process does the same at this moment."""
+    async def add(self, point: Point, replaces: Condition | None = None) -> None:
+        """Write a point unless there is one with its id that doesn't meet `replaces`, or any where that is None.
+
+        This holds also where another process does the same at this moment.
+        """
         ...
 
     async def find_vectors(self, visibility: Visibility, digests: Sequence[str]) -> dict[str, list[float]]:

@@ -116,21 +116,26 @@ class RemoteBackend:
             yield
 
     async def upsert(self, points: Sequence[Point]) -> None:
-        of_document = any(point.payload.get("tenant") != RECORDS for point in points)
+        async with self._note_refusal():
+            await self._index_attributes(points)
+            _confirm(await self._client.upsert(self._collection, [_to_point(point) for point in points], wait=True))
+        self._shortage.note_room()
+
+    async def add(self, point: Point, replaces: Condition | None = None) -> None:
+        how: dict[str, Any] = {"update_mode": models.UpdateMode.INSERT_ONLY}
+        if replaces is not None:
+            how = {"update_filter": models.Filter(must=[_translate(replaces)])}
+        async with self._note_refusal():
+            _confirm(await self._client.upsert(self._collection, [_to_point(point)], wait=True, **how))
+
+    @asynccontextmanager
+    async def _note_refusal(self) -> AsyncGenerator[None]:
         try:
             async with _explain_errors():
-                await self._index_attributes(points)
-                _confirm(await self._client.upsert(self._collection, [_to_point(point) for point in points], wait=True))
+                yield
         except IndexFull as error:
-            self._shortage.note_refusal(str(error), of_document=of_document)
+            self._shortage.note_refusal(str(error))
             raise
-        if of_document:
-            self._shortage.note_room()
-
-    async def add(self, point: Point) -> None:
-        async with _explain_errors():
-            only_new = models.UpdateMode.INSERT_ONLY
-            _confirm(await self._client.upsert(self._collection, [_to_point(point)], wait=True, update_mode=only_new))
 
     async def _index_attributes(self, points: Sequence[Point]) -> None:
         """Give each attribute that comes for the first time an index of its own, by the type of its first value."""

@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -122,6 +123,28 @@ async def test_a_writer_that_is_late_is_refused_whichever_retriever_it_asks(retr
     await retrievers.put(other, 1, 2)
     with pytest.raises(StaleWriter):
         await retrievers.put(one, 2, 1)
+
+
+async def test_of_two_writers_at_the_same_moment_the_later_one_stays(
+    retrievers: Retrievers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = await retrievers.open(), await retrievers.open()
+    identity = (await one.describe()).index
+    add = RemoteBackend.add
+    overtaken = False
+
+    async def overtake(*arguments: Any) -> None:
+        nonlocal overtaken
+        if not overtaken:
+            overtaken = True
+            await other.rollback("kestrel", "vs", 0, Writer(identity, 2))
+        await add(*arguments)
+
+    monkeypatch.setattr(RemoteBackend, "add", overtake)
+    with pytest.raises(StaleWriter):
+        await one.rollback("kestrel", "vs", 0, Writer(identity, 1))
+    with pytest.raises(StaleWriter):
+        await other.rollback("kestrel", "vs", 0, Writer(identity, 1))
 
 
 async def test_a_server_that_is_slow_is_said_to_be_before_the_caller_gives_up(
