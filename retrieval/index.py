@@ -171,7 +171,7 @@ class Index:
         async with self._backend.limit_reads():
             candidates = await self._backend.search(visibility, show_to_reader(query), vector, words, count)
             if not candidates:  # nothing is there, or no longer
-                await self._records.confirm(query.indexes)
+                await self._records.compare_anew(query.indexes)
         reranker = self._reranker if query.rerank else None
         best = fuse(
             candidates,
@@ -286,7 +286,7 @@ class Index:
         async with self._backend.limit_reads():
             pieces = await read_pieces(self._backend, request)
             if not pieces:  # the document's end, or the index's
-                await self._records.confirm(request.indexes)
+                await self._records.compare_anew(request.indexes)
         return pieces
 
     async def parse(self, request: ParseRequest) -> ParsedText:

@@ -65,7 +65,7 @@ class IndexRecords:
             _log.warning("the index was made anew by another process")
             self._identity = None
 
-    async def confirm(self, indexes: list[str]) -> None:
+    async def compare_anew(self, indexes: list[str]) -> None:
         """Compare as `compare` does, with what is there now: for a caller that found nothing."""
         await self.renew()
         await self.compare(indexes)
@@ -85,7 +85,7 @@ class IndexRecords:
         if fence is None:
             fence = await self._read_fence(name)
             if not fence:  # nobody has written, or what was written is lost
-                await self.confirm([writer.index])
+                await self.compare_anew([writer.index])
         if writer.fence > fence:
             await self._backend.add(self._make_point(name, {"fence": writer.fence}), Between("fence", lt=writer.fence))
             # Of several at this moment the highest stays.

@@ -86,7 +86,7 @@ class Replica:
 
     @property
     def load(self) -> int:
-        """How many requests are here, and some more where a stream's beginning is awaited for long.
+        """The number of requests here, and some more where a stream's beginning is awaited for long.
 
         That doesn't count where an answer has begun since. Plain answers are waited for without it: their first byte
         takes the whole generation.

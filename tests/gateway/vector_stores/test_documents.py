@@ -1,6 +1,7 @@
 import asyncio
 import json
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -156,6 +157,7 @@ async def test_a_document_says_what_it_waits_for_and_goes_on_by_itself(
                 "it waits for nothing, not for that either"
             )
         async with asyncio.timeout(60):
+            listed: list[dict[str, Any]] = []
             waiting: set[str] = set()
             while waiting != {"a.md", "b.md"}:  # neither says so while the first is tried again
                 listed = (await kestrel.ok("GET", f"/api/vector_stores/{store}/documents"))["data"]
