@@ -138,7 +138,9 @@ class Retriever:
         return queues
 
     async def _describe(self) -> RetrieverInfo:
-        return await self._send("describe", None, RetrieverInfo, silence=SEARCH_SECONDS)
+        info = await self._send("describe", None, RetrieverInfo, silence=SEARCH_SECONDS)
+        self._index = None if self._connection is None else (self._connection, info.index)
+        return info
 
     async def _find(self, index: str | None) -> "Retriever":
         if index is None or self._second is None or await self._has(index) or not await self._second._has(index):
@@ -146,17 +148,13 @@ class Retriever:
         return self._second
 
     async def _has(self, index: str) -> bool:
-        """Tell whether a process has an index, which is asked once per connection: a process never changes its own."""
-        connection = self._connection
-        if self._index is None or self._index[0] is not connection or self._index[0].closed:
+        """Tell whether a process has an index, by what it said last on this connection."""
+        if self._index is None or self._index[0] is not self._connection or self._index[0].closed:
             try:
-                info = await self._describe()
+                await self._describe()
             except RetrieverError:
                 return False
-            if self._connection is None:
-                return False
-            self._index = self._connection, info.index
-        return self._index[1] == index
+        return self._index is not None and self._index[1] == index
 
     async def search(self, query: SearchQuery) -> list[Passage]:
         """Return the best passages first, equal scores in the order of their ids.

@@ -112,13 +112,15 @@ class Index:
 
     async def describe(self) -> RetrieverInfo:
         has_ocr = await asyncio.to_thread(find_program) is not None  # it may be installed meanwhile
-        await self._records.renew()
+        async with self._backend.limit_reads():
+            await self._records.renew()
+            points, identity = await self._backend.count(), await self.identify()
         return RetrieverInfo(
             embedder=self._embedder.identity,
             dimensions=self._embedder.dimensions,
-            points=await self._backend.count(),
+            points=points,
             ranking=f"{KeywordEncoder.identity}/{FUSION}/{MATCH_VERSION}",
-            index=str(await self.identify()),
+            index=str(identity),
             chunker=self._name_chunker(f"parsers-{sum(format_.version for format_ in FORMATS)}"),
             chunkers=[self._name_chunker(parser) for parser in list_parsers(has_ocr=has_ocr)],
             matryoshka=self._embedder.matryoshka,
@@ -154,13 +156,9 @@ class Index:
             raise RetrieverBusy(f"{self._searches} searches are under way. Try again in a second.")
         self._searches += 1
         try:
-            passages = await self._search(query, visibility)
+            return await self._search(query, visibility)
         finally:
             self._searches -= 1
-        if not passages:  # nothing is there, or no longer
-            await self._records.renew()
-            await self._records.compare(query.indexes)
-        return passages
 
     async def _search(self, query: SearchQuery, visibility: Visibility) -> list[Passage]:
         # Cut before all else: whatever is long costs the others. Cleaned as documents are: what they don't have can't
@@ -168,13 +166,12 @@ class Index:
         text = clean(await self._questions.cut(query.text))
         if query.limit < 1 or not text.strip():
             return []
-        candidates = await self._backend.search(
-            visibility,
-            show_to_reader(query),
-            await self._questions.embed(text),
-            self._keywords.encode_question(text),
-            max(query.limit * _CANDIDATES_PER_PASSAGE, _LEAST_CANDIDATES),
-        )
+        vector, words = await self._questions.embed(text), self._keywords.encode_question(text)
+        count = max(query.limit * _CANDIDATES_PER_PASSAGE, _LEAST_CANDIDATES)
+        async with self._backend.limit_reads():
+            candidates = await self._backend.search(visibility, show_to_reader(query), vector, words, count)
+            if not candidates:  # nothing is there, or no longer
+                await self._records.compare_anew(query.indexes)
         reranker = self._reranker if query.rerank else None
         best = fuse(
             candidates,
@@ -286,7 +283,11 @@ class Index:
     async def read_content(self, request: ContentRequest) -> list[TextPiece]:
         """See `retrieval.client.Retriever.read_content`."""
         await self._records.compare(request.indexes)
-        return await read_pieces(self._backend, request)
+        async with self._backend.limit_reads():
+            pieces = await read_pieces(self._backend, request)
+            if not pieces:  # the document's end, or the index's
+                await self._records.compare_anew(request.indexes)
+        return pieces
 
     async def parse(self, request: ParseRequest) -> ParsedText:
         """See `retrieval.client.Retriever.parse`."""

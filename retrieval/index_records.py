@@ -7,7 +7,7 @@ from typing import Any
 
 from retrieval.backends import RECORDS, IndexBackend, KeywordVector, Point
 from retrieval.errors import IndexChanged, IndexUnavailable, StaleWriter
-from retrieval.filter_expressions import Match
+from retrieval.filter_expressions import Between, Match
 from retrieval.identity import IndexIdentity
 from retrieval.messages import Writer
 from retrieval.visibility import Visibility
@@ -65,6 +65,11 @@ class IndexRecords:
             _log.warning("the index was made anew by another process")
             self._identity = None
 
+    async def compare_anew(self, indexes: list[str]) -> None:
+        """Compare as `compare` does, with what is there now: for a caller that found nothing."""
+        await self.renew()
+        await self.compare(indexes)
+
     async def admit(self, tenant: str, store: str, writer: Writer | None) -> None:
         """Let a writer change a store; the caller holds the store's change lock.
 
@@ -78,15 +83,18 @@ class IndexRecords:
         name = f"{tenant}/{store}"
         fence = None if self._backend.is_shared else self._fences.get((tenant, store))
         if fence is None:
-            record = await self._read(name)
-            fence = record["fence"] if record is not None else 0
+            fence = await self._read_fence(name)
+            if not fence:  # nobody has written, or what was written is lost
+                await self.compare_anew([writer.index])
+        if writer.fence > fence:
+            await self._backend.add(self._make_point(name, {"fence": writer.fence}), Between("fence", lt=writer.fence))
+            # Of several at this moment the highest stays.
+            fence = await self._read_fence(name) if self._backend.is_shared else writer.fence
         if writer.fence < fence:
             raise StaleWriter(
                 f"Another worker has begun to change the store {store!r} since this one did (fence {fence}, here "
                 f"{writer.fence}). Its job is the other one's now: leave it."
             )
-        if writer.fence > fence:
-            await self._write(name, {"fence": writer.fence})
         self._fences[tenant, store] = writer.fence
 
     async def compare(self, indexes: list[str]) -> None:
@@ -103,13 +111,14 @@ class IndexRecords:
         record = await self._read(_IDENTITY)
         return None if record is None else record["id"]
 
+    async def _read_fence(self, name: str) -> int:
+        record = await self._read(name)
+        return 0 if record is None else record["fence"]
+
     async def _read(self, name: str) -> dict[str, Any] | None:
         record = Visibility(RECORDS, Match("store", (name,)))
         candidates = await self._backend.search(record, record, self._dense, _NO_KEYWORDS, 1)
         return candidates[0].payload if candidates else None
-
-    async def _write(self, name: str, values: dict[str, Any]) -> None:
-        await self._backend.upsert([self._make_point(name, values)])
 
     def _make_point(self, name: str, values: dict[str, Any]) -> Point:
         payload = {"tenant": RECORDS, "store": name, "document": "", "digest": "", **values}

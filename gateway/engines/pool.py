@@ -81,7 +81,8 @@ class EnginePool:
         """Take the least busy ready replica that holds `adapter` (None: the base model) and isn't in `exclude`.
 
         One at which answers don't begin comes last: it fails sooner than others answer, and would never be busy. So
-        does one that is silent where others may not be.
+        does one whose health check is silent. One on which no stream begins, which may have a long prompt, counts as
+        busier than it is.
 
         Raises:
             NoReplica: none is ready.
@@ -98,7 +99,7 @@ class EnginePool:
                 candidates.append(replica)
         if candidates:
             # Of equally busy ones the one that has rested longest, so that a quiet pool uses all of its replicas.
-            choice = min(candidates, key=lambda one: (one.is_failing or one.is_silent, one.in_flight, one.last_turn))
+            choice = min(candidates, key=lambda one: (one.is_failing or one.is_silent, one.load, one.last_turn))
             choice.last_turn = self._turn
             return Lease(choice, adapter)
         if ready and adapter is not None:

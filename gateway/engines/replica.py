@@ -20,8 +20,10 @@ _LOST_CHECKS = 3
 # After so many answers in a row that never began others come first, for so long from the last of them.
 _MOST_FAILURES, _FAILING_SECONDS = 3, 10.0
 # An engine that is well answers a health check at once, and begins a stream within seconds unless its prompt is long.
-# Whoever is slower isn't lost, and isn't the first choice either.
+# Whoever is slower isn't lost, and isn't the first choice either. A slow stream counts as so many requests: others may
+# be slow because they have more to do.
 _SLOW_CHECK_SECONDS, _SLOW_ANSWER_SECONDS = 2.0, 10.0
+_SLOW_ANSWER_LOAD = 4
 # A card is some 620 bytes, which the one process that answers clients on vLLM's side has to write.
 _CARDS_PER_SECOND = 50
 # Between two looks at an engine's metrics, some 100 KB.
@@ -79,15 +81,19 @@ class Replica:
 
     @property
     def is_silent(self) -> bool:
-        """Whether a health check, or a stream's beginning, is awaited for long, and nothing has begun here since.
+        """Whether a health check is awaited for long."""
+        return time.monotonic() > self.check_begun_at + _SLOW_CHECK_SECONDS
 
-        Plain answers don't count: their first byte takes the whole generation.
+    @property
+    def load(self) -> int:
+        """The number of requests here, and some more where a stream's beginning is awaited for long.
+
+        That doesn't count where an answer has begun since. Plain answers are waited for without it: their first byte
+        takes the whole generation.
         """
-        now = time.monotonic()
-        if now > self.check_begun_at + _SLOW_CHECK_SECONDS:
-            return True
         oldest = next(iter(self._streams.values()), math.inf)
-        return now > max(oldest, self._answered_at) + _SLOW_ANSWER_SECONDS
+        slow = time.monotonic() > max(oldest, self._answered_at) + _SLOW_ANSWER_SECONDS
+        return self.in_flight + (_SLOW_ANSWER_LOAD if slow else 0)
 
     @property
     def listing_due(self) -> bool:

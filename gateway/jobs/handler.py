@@ -28,13 +28,15 @@ class JobFailed(Exception):
 class JobDelayed(Exception):
     """A part that the job needs is away: it waits in the queue for `seconds`; this doesn't count as an attempt.
 
-    Where `longest` is given, each delay in a row is twice as long as the one before, up to that.
+    The message is for operators; `words`, a sentence, are for whoever waits for the job. Where `longest` is given, each
+    delay in a row is twice as long as the one before, up to that.
     """
 
-    def __init__(self, message: str, *, seconds: float = 2.0, longest: float | None = None) -> None:
+    def __init__(self, message: str, *, seconds: float = 2.0, longest: float | None = None, words: str = "") -> None:
         super().__init__(message)
         self.seconds = seconds
         self.longest = longest
+        self.words = words
 
     def find_pause(self, last: float) -> float:
         """Return the seconds to wait after a delay of `last`; 0 where there was none."""
@@ -49,7 +51,8 @@ class JobCancelled(Exception):
 class Outcome:
     """The end of a run: `succeeded`, `failed` or `cancelled`, or `queued`: the job is to be tried again.
 
-    `counted` is false where the run says nothing against the job, so that it doesn't use up an attempt.
+    `counted` is false where the run says nothing against the job, so that it doesn't use up an attempt. `words` are
+    those of its delay.
     """
 
     status: str
@@ -57,6 +60,7 @@ class Outcome:
     message: str | None = None
     pause: float = 0.0
     counted: bool = True
+    words: str = ""
 
 
 class Handler(Protocol):
@@ -102,7 +106,8 @@ async def _run(handler: Handler, claim: Claim, pauses: tuple[float, ...]) -> Out
     except JobCancelled:
         return Outcome("cancelled", "cancelled", "The job was cancelled.")
     except JobDelayed as error:
-        return Outcome("queued", DELAYED, str(error), pause=error.find_pause(claim.last_delay), counted=False)
+        pause = error.find_pause(claim.last_delay)
+        return Outcome("queued", DELAYED, str(error), pause=pause, counted=False, words=error.words)
     except Exception as error:
         text = f"{type(error).__name__}: {error}"
         if isinstance(error, SQLAlchemyError):

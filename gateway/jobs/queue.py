@@ -97,11 +97,11 @@ async def enqueue_once(
 
 
 async def find_delay(session: AsyncSession, tenant: str, queue_key: str) -> str | None:
-    """Return the reason why the jobs of a queue key wait, where a part that the first of them needs is away."""
+    """Return in words for their owner why the jobs of a queue key wait, where a part that the first needs is away."""
     head = await JobRepository(session, tenant).find_head(queue_key)
     if head is None or head.error is None or head.error["code"] != DELAYED:
         return None
-    return head.error["message"]
+    return head.error.get("words") or None
 
 
 async def cancel(session: AsyncSession, tenant: str, job_id: str, *, running: bool = True) -> str:

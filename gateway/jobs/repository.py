@@ -55,8 +55,9 @@ class JobRepository(Repository[JobRow]):
         return (await self.session.scalars(self.select_for_update(*where).limit(1))).one_or_none()
 
     async def find_head(self, queue_key: str) -> JobRow | None:
-        """Find the job that all others of a queue key wait for, also while it runs."""
-        where = (JobRow.queue_key == queue_key, JobRow.status.in_(("queued", "running")))
+        """Find the waiting job that all others of a queue key wait for; None also while one of them runs."""
+        running = self.select(JobRow.running_key == queue_key).exists()
+        where = (JobRow.status == "queued", JobRow.queue_key == queue_key, ~running)
         return (await self.session.scalars(self.select(*where).order_by(JobRow.place).limit(1))).one_or_none()
 
     async def cancel_queued(self, id: str, now: float) -> bool:

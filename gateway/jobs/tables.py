@@ -12,7 +12,8 @@ ENDED = frozenset({"succeeded", "failed", "cancelled"})
 
 
 DELAYED = "delayed"
-"""The code in the error of a job that waits for a part; a `pause` in seconds stands beside it."""
+"""The code in the error of a job that waits for a part; a `pause` in seconds and `words` for its owner stand
+beside it."""
 
 
 class JobRow(Owned):

@@ -192,7 +192,7 @@ class Worker:
         if outcome.code is not None:
             error = {"code": outcome.code, "message": outcome.message}
         if error is not None and outcome.code == DELAYED:
-            error["pause"] = outcome.pause
+            error |= {"pause": outcome.pause, "words": outcome.words}
         if outcome.status == "queued":
             _log.warning("job_tried_again", job=claim.id, kind=claim.kind, reason=outcome.message)
             await claim.release(pause=outcome.pause, error=error, counted=outcome.counted)

@@ -15,7 +15,7 @@ class Document(BaseModel):
     the one that answers now: an older one while the last isn't ready or can't be read, 0 while there is none. Of its
     `chunks`, `embedded` had no equal in the store, and were embedded. `sha256` is that of its bytes.
     `warnings` say what of them was left out, such as hidden text. `waits_for` says why it is still `in_progress`, where
-    a part that it needs is away or has no room; it goes on by itself.
+    the index can't be reached or has no room; it goes on by itself. It is null in the answer to a put without `wait`.
     """
 
     document_id: str

@@ -32,7 +32,7 @@ __all__ = ["DocumentService", "name_file"]
 _KEY_LENGTH = 512
 _NAME_LENGTH = 255
 _PATIENCE_SECONDS = 2.0
-"""For the retriever's word on bytes that are there already; without it they are taken as they are."""
+"""For the retriever's word on bytes that are there already; without it the index of the store's last change counts."""
 
 
 class DocumentService:
@@ -90,7 +90,7 @@ class DocumentService:
         deadline = time.monotonic() + wait
         present = None
         if document is not None:  # else there is nothing that could be in another index
-            present = await self._describe_index(store.index_identity, wait)
+            present = await self._describe_index(store.index_identity)
         async with self._database.begin() as session:
             store = await StoreRepository(session, self._tenant).get(store_id, param="vector_store_id")
             content = Content(filename, artifact.digest, artifact.size)
@@ -101,6 +101,8 @@ class DocumentService:
                 storage=self._storage,
                 bulk=bulk,
             )
+        if not wait:  # many come one after the other: none asks what all of them wait for
+            return _to_schema(document, version, None)
         return await self._after(document, version, deadline - time.monotonic(), presence)
 
     async def get(self, store_id: str, key: str, wait: float, presence: AbstractContextManager[object]) -> Document:
@@ -125,10 +127,10 @@ class DocumentService:
             job = await delete_document(session, document)
         return DocumentDeleted(document_id=document.id, key=key, job=job)
 
-    async def _describe_index(self, index: str | None, wait: float) -> RetrieverInfo | None:
-        """Return what has this index; None where the retriever doesn't say it at once, since a put waits for nobody."""
+    async def _describe_index(self, index: str | None) -> RetrieverInfo | None:
+        """Return what has this index; None where the retriever doesn't say it at once, since no put waits for that."""
         try:
-            async with asyncio.timeout(min(wait or _PATIENCE_SECONDS, _PATIENCE_SECONDS)):
+            async with asyncio.timeout(_PATIENCE_SECONDS):
                 return await self._retriever.describe(index)
         except (RetrieverError, TimeoutError):
             return None

@@ -17,6 +17,7 @@ from gateway.vector_stores.repository import StoreRepository, VersionRepository
 from gateway.vector_stores.tables import DocumentRow, DocumentVersionRow, StoreRow
 from retrieval.client import (
     IndexChanged,
+    IndexFull,
     IndexUnavailable,
     Retriever,
     RetrieverError,
@@ -38,6 +39,9 @@ _SHORTAGE_SECONDS = 15.0
 
 _TROUBLE_SECONDS = 60.0
 """The longest pause of a job between its looks at an index's server that is in trouble."""
+
+_AWAY = "The index can't be reached now."
+_NO_ROOM = "The index has no room for more now."
 
 _Result = TypeVar("_Result")
 
@@ -92,7 +96,7 @@ class Indexer:
             JobDelayed: The retriever is away, or a disk is nearly full.
         """
         if shortage := await asyncio.to_thread(self._artifacts.free_space.find_shortage):
-            raise JobDelayed(shortage, seconds=_SHORTAGE_SECONDS)
+            raise JobDelayed(shortage, seconds=_SHORTAGE_SECONDS, words=shortage)
         # In the claim's own transaction: whoever lost the lease must not get a newer fence than the one who has it.
         async with claim.begin() as session:
             store = await StoreRepository(session, claim.tenant).take_fence(store_id)
@@ -103,7 +107,7 @@ class Indexer:
         writer = Writer(info.index, store.index_fence)
         if store.index_identity != info.index:
             if store.mirror_identity is not None:
-                raise JobDelayed("the retriever of the index that searches ask is away")
+                raise JobDelayed("the retriever of the index that searches ask is away", words=_AWAY)
             store = await self._move(claim, store, writer)
         mirror = await self._begin_mirror(claim, store)
         if mirror is None:
@@ -283,7 +287,11 @@ class Indexer:
 
 def to_delay(error: RetrieverError) -> JobDelayed:
     """Return the delay of a job that needs the retriever; while its server is in trouble it gets longer and longer."""
-    return JobDelayed(str(error), longest=_TROUBLE_SECONDS if isinstance(error, IndexUnavailable) else None)
+    words = ""
+    if isinstance(error, RetrieverUnavailable):
+        words = _NO_ROOM if isinstance(error, IndexFull) else _AWAY
+    longest = _TROUBLE_SECONDS if isinstance(error, IndexUnavailable) else None
+    return JobDelayed(str(error), longest=longest, words=words)
 
 
 async def _choose_indexes(session: AsyncSession, store: StoreRow) -> None:

@@ -10,7 +10,7 @@ import logging
 import math
 import shutil
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -151,13 +151,16 @@ class EmbeddedBackend:
     def check_room(self) -> None:
         """Let everything pass: the room on this machine's disk is seen to by who asks for documents."""
 
+    def limit_reads(self) -> AbstractAsyncContextManager[None]:
+        return nullcontext()  # nothing is far away
+
     async def upsert(self, points: Sequence[Point]) -> None:
         await self._update(edge.UpdateOperation.upsert_points([_to_point(point) for point in points]))
         self._frequencies.add(points)
         self._unseen += len(points)
         self._look_at_graph()
 
-    async def add(self, point: Point) -> None:
+    async def add(self, point: Point, replaces: Condition | None = None) -> None:
         await self.upsert([point])  # nobody else writes here, and who calls has looked
 
     async def find_vectors(self, visibility: Visibility, digests: Sequence[str]) -> dict[str, list[float]]:

@@ -1,10 +1,12 @@
 """The contract of an index backend. Two fulfil it: `embedded` (in this process) and `remote` (Qdrant by URL)."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from retrieval.filter_expressions import Condition
 from retrieval.visibility import Visibility
 
 __all__ = [
@@ -104,10 +106,21 @@ class IndexBackend(Protocol):
         """
         ...
 
+    def limit_reads(self) -> AbstractAsyncContextManager[None]:
+        """Return a block of several reads, which together take no longer than a single one may.
+
+        Raises:
+            IndexSilent: They took longer; raised by the block.
+        """
+        ...
+
     async def upsert(self, points: Sequence[Point]) -> None: ...
 
-    async def add(self, point: Point) -> None:
-        """Write a point unless there is one with its id, also where another process does the same at this moment."""
+    async def add(self, point: Point, replaces: Condition | None = None) -> None:
+        """Write a point unless there is one with its id that doesn't meet `replaces`, or any where that is None.
+
+        This holds also where another process does the same at this moment.
+        """
         ...
 
     async def find_vectors(self, visibility: Visibility, digests: Sequence[str]) -> dict[str, list[float]]:

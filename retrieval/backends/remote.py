@@ -32,7 +32,8 @@ __all__ = ["CHANGE_SECONDS", "RemoteBackend"]
 
 _PAGE = 256
 _READ_SECONDS = 8.0
-"""Less than the retriever's callers wait for it, so that they hear which of the two is slow."""
+"""For a read, or for several in one call. Less than the retriever's callers wait for it, so that they hear which of the
+two is slow."""
 CHANGE_SECONDS = 60
 """A change by filter visits every point of a store; the client that is given waits so long for each answer."""
 
@@ -99,7 +100,7 @@ class RemoteBackend:
         candidates: int,
     ) -> list[Candidate]:
         requests = _make_search(visibility, corpus, dense, keywords, candidates)
-        async with _explain_errors(), asyncio.timeout(_READ_SECONDS):
+        async with self.limit_reads():
             by_dense, by_keywords, *by_term = await self._client.query_batch_points(self._collection, requests)
         weights = [_find_weight(answer.points, term) for term, answer in zip(keywords.indices, by_term, strict=False)]
         reach = measure_reach(weights, len(keywords.indices))
@@ -109,22 +110,32 @@ class RemoteBackend:
             for point in by_dense.points
         ]
 
+    @asynccontextmanager
+    async def limit_reads(self) -> AsyncGenerator[None]:
+        async with _explain_errors(), asyncio.timeout(_READ_SECONDS):
+            yield
+
     async def upsert(self, points: Sequence[Point]) -> None:
-        of_document = any(point.payload.get("tenant") != RECORDS for point in points)
+        async with self._note_refusal():
+            await self._index_attributes(points)
+            _confirm(await self._client.upsert(self._collection, [_to_point(point) for point in points], wait=True))
+        self._shortage.note_room()
+
+    async def add(self, point: Point, replaces: Condition | None = None) -> None:
+        how: dict[str, Any] = {"update_mode": models.UpdateMode.INSERT_ONLY}
+        if replaces is not None:
+            how = {"update_filter": models.Filter(must=[_translate(replaces)])}
+        async with self._note_refusal():
+            _confirm(await self._client.upsert(self._collection, [_to_point(point)], wait=True, **how))
+
+    @asynccontextmanager
+    async def _note_refusal(self) -> AsyncGenerator[None]:
         try:
             async with _explain_errors():
-                await self._index_attributes(points)
-                _confirm(await self._client.upsert(self._collection, [_to_point(point) for point in points], wait=True))
+                yield
         except IndexFull as error:
-            self._shortage.note_refusal(str(error), of_document=of_document)
+            self._shortage.note_refusal(str(error))
             raise
-        if of_document:
-            self._shortage.note_room()
-
-    async def add(self, point: Point) -> None:
-        async with _explain_errors():
-            only_new = models.UpdateMode.INSERT_ONLY
-            _confirm(await self._client.upsert(self._collection, [_to_point(point)], wait=True, update_mode=only_new))
 
     async def _index_attributes(self, points: Sequence[Point]) -> None:
         """Give each attribute that comes for the first time an index of its own, by the type of its first value."""
@@ -157,7 +168,7 @@ class RemoteBackend:
 
     async def read(self, visibility: Visibility, fields: Sequence[str]) -> list[dict[str, Any]]:
         pages = self._scroll(_to_filter(visibility), list(fields), with_vectors=False)
-        async with _explain_errors(), asyncio.timeout(_READ_SECONDS):
+        async with self.limit_reads():
             return [record.payload or {} async for records in pages for record in records]
 
     async def _scroll(
@@ -195,7 +206,7 @@ class RemoteBackend:
     async def count(self) -> int:
         records = models.FieldCondition(key="tenant", match=models.MatchValue(value=RECORDS))
         others = models.Filter(must_not=[records])
-        async with _explain_errors(), asyncio.timeout(_READ_SECONDS):
+        async with self.limit_reads():
             return (await self._client.count(self._collection, count_filter=others, exact=False)).count
 
     async def hold(self) -> None:

@@ -36,12 +36,11 @@ class Shortage:
         if self._pause:
             self._until = now + self._pause  # whoever comes next waits for the end of this one
 
-    def note_refusal(self, problem: str, *, of_document: bool) -> None:
-        """Take down a refusal; one of a document's points makes the next pause longer."""
+    def note_refusal(self, problem: str) -> None:
+        """Take down a refusal, of whatever point: the next pause is longer."""
         self._problem, self._refused_at = problem, time.monotonic()
-        if of_document:
-            self._pause = min(max(2 * self._pause, _FIRST_SECONDS), _LONGEST_SECONDS)
-            self._until = self._refused_at + self._pause
+        self._pause = min(max(2 * self._pause, _FIRST_SECONDS), _LONGEST_SECONDS)
+        self._until = self._refused_at + self._pause
 
     def note_room(self) -> None:
         """Take down that a document's points were written."""

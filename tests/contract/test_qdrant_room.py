@@ -13,7 +13,7 @@ from retrieval.backends.qdrant_server import QdrantServer
 from retrieval.backends.remote import RemoteBackend
 from retrieval.errors import IndexFull, IndexUnavailable
 from retrieval.index import Index
-from retrieval.messages import IngestProgress, IngestRequest, IngestResult
+from retrieval.messages import IngestProgress, IngestRequest, IngestResult, Writer
 from tests.fakes.qdrant import Answer, FakeQdrant, Recorded
 from tests.retrieval.requests import ingest_request
 from tests.retrieval.words import WordEmbedder
@@ -100,6 +100,20 @@ async def test_a_server_without_room_is_told_apart_and_goes_on_when_it_has_some(
     assert (await ingest(index, pot)).chunks == 1
     assert (await index.describe()).problem == ""
     assert len(embedder.texts) == 2
+
+
+async def test_a_refused_turn_finds_out_for_all_documents_before_any_is_read(
+    server: FakeQdrant, index: Index, embedder: WordEmbedder, tmp_path: Path
+) -> None:
+    writer = Writer(str(await index.identify()), 1)
+    server.trouble = lambda request: Answer(507) if request.path.endswith("/points") else None
+    with pytest.raises(IndexFull):
+        await index.rollback("kestrel", "vs", 0, writer)
+    changes = len(server.requests)
+    with pytest.raises(IndexFull):
+        await ingest(index, request(tmp_path, "kettle"))
+    assert len(server.requests) == changes
+    assert not embedder.texts
 
 
 async def test_what_was_said_of_room_long_ago_is_no_problem_any_more(

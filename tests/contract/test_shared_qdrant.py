@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ from retrieval.backends.qdrant_server import QdrantServer
 from retrieval.backends.remote import RemoteBackend
 from retrieval.errors import IndexChanged, IndexSilent, IndexUnavailable, StaleWriter
 from retrieval.index import Index
-from retrieval.messages import IngestProgress, IngestResult, Passage, Writer
+from retrieval.messages import ContentRequest, IngestProgress, IngestResult, Passage, Writer
 from tests.fakes.qdrant import FakeQdrant
 from tests.retrieval.requests import ingest_request, search_query
 from tests.retrieval.words import WordEmbedder
@@ -100,12 +101,50 @@ async def test_an_index_that_another_retriever_made_anew_is_never_an_empty_one(
         assert len(await ask(index, new)) == 1
 
 
+async def test_nothing_found_in_an_index_that_was_made_anew_is_no_documents_end_and_no_stores(
+    server: FakeQdrant, retrievers: Retrievers
+) -> None:
+    living = [await retrievers.open() for _ in range(2)]
+    [old] = {(await index.describe()).index for index in living}
+    await retrievers.put(living[0], 1, 1)
+    server.lose_collections()
+    await (await retrievers.open()).identify()
+    with pytest.raises(IndexChanged):
+        await living[0].read_content(
+            ContentRequest(tenant="kestrel", store="vs", document="doc", index_epoch=1, indexes=[old])
+        )
+    with pytest.raises(IndexChanged):
+        await living[1].rollback("kestrel", "vs", 1, Writer(old, 2))
+
+
 async def test_a_writer_that_is_late_is_refused_whichever_retriever_it_asks(retrievers: Retrievers) -> None:
     one, other = await retrievers.open(), await retrievers.open()
     await retrievers.put(one, 1, 1)
     await retrievers.put(other, 1, 2)
     with pytest.raises(StaleWriter):
         await retrievers.put(one, 2, 1)
+
+
+async def test_of_two_writers_at_the_same_moment_the_later_one_stays(
+    retrievers: Retrievers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = await retrievers.open(), await retrievers.open()
+    identity = (await one.describe()).index
+    add = RemoteBackend.add
+    overtaken = False
+
+    async def overtake(*arguments: Any) -> None:
+        nonlocal overtaken
+        if not overtaken:
+            overtaken = True
+            await other.rollback("kestrel", "vs", 0, Writer(identity, 2))
+        await add(*arguments)
+
+    monkeypatch.setattr(RemoteBackend, "add", overtake)
+    with pytest.raises(StaleWriter):
+        await one.rollback("kestrel", "vs", 0, Writer(identity, 1))
+    with pytest.raises(StaleWriter):
+        await other.rollback("kestrel", "vs", 0, Writer(identity, 1))
 
 
 async def test_a_server_that_is_slow_is_said_to_be_before_the_caller_gives_up(
@@ -122,3 +161,15 @@ async def test_a_server_that_is_slow_is_said_to_be_before_the_caller_gives_up(
     server.trouble = lambda request: None
     monkeypatch.setattr(remote, "_READ_SECONDS", 100)
     assert len(await ask(index, identity)) == 1
+
+
+async def test_the_reads_of_one_call_take_no_longer_than_one_may(
+    server: FakeQdrant, retrievers: Retrievers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = await retrievers.open()
+    identity = (await index.describe()).index
+    monkeypatch.setattr(remote, "_READ_SECONDS", 1.0)
+    server.trouble = lambda request: time.sleep(0.6)
+    for call in (index.describe(), ask(index, identity)):
+        with pytest.raises(IndexSilent, match="didn't answer within"):
+            await call

@@ -248,3 +248,22 @@ async def test_a_change_sends_its_arguments(
     assert peer.calls[0].method == method
     body: dict[str, Any] = msgspec.msgpack.decode(peer.calls[0].body)
     assert tuple(value for value in body.values() if value is not None) == arguments
+
+
+async def test_a_call_goes_to_the_process_that_has_the_index_by_its_last_word(peer: Peer, tmp_path: Path) -> None:
+    other = Peer(tmp_path / "other.sock")
+    await other.start()
+    name = "e/k/1"
+
+    def answer(call: Call) -> list[tuple[Kind, object]]:
+        return [("result", msgspec.structs.replace(INFO, index=name) if call.method == "describe" else [])]
+
+    peer.answer = answer
+    other.answer = lambda call: [("result", msgspec.structs.replace(INFO, index="e/k/2"))]
+    async with Retriever(peer.path, other.path) as retriever:
+        await retriever.search(search_query(indexes=["e/k/1"]))
+        name = "e/k/2"  # its collection was made anew
+        await retriever.describe()
+        await retriever.search(search_query(indexes=["e/k/2"]))
+    await other.stop()
+    assert [call.method for call in peer.calls].count("search") == 2

@@ -26,6 +26,7 @@ from gateway.jobs import (
     WorkerTimings,
     cancel,
     enqueue,
+    find_delay,
     wait_for,
     wake_jobs,
 )
@@ -877,3 +878,42 @@ async def test_a_tenant_may_have_so_many_waiting_jobs_of_a_kind(database: Databa
     assert await take(database) is not None
     async with database.begin() as session:
         await enqueue(session, TENANT, kind="k", queue_key="key", subject="s", payload={}, most=2)
+
+
+@on_both_databases
+async def test_jobs_wait_for_what_delayed_the_first_one_only_while_it_waits(database: Database) -> None:
+    async def find() -> str | None:
+        async with database.read() as session:
+            return await find_delay(session, TENANT, "key")
+
+    await add(database)
+    await add(database)
+    claim = await take(database)
+    assert claim is not None
+    delay = {"code": "delayed", "message": "m", "pause": 1.0, "words": "There is no room."}
+    await claim.release(pause=0, error=delay, counted=False)
+    assert await find() == "There is no room."
+    assert await take(database) is not None
+    assert await find() is None
+
+
+@on_both_databases
+async def test_what_a_queue_waits_for_is_found_by_an_index(database: Database) -> None:
+    statements: list[tuple[str, Any]] = []
+    async with database.begin() as session:
+        assert await JobRepository(session, TENANT).find_head("q") is None
+
+        def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+            statements.append((statement, parameters))
+
+        event.listen(database.engine.sync_engine, "before_cursor_execute", note)
+        await JobRepository(session, TENANT).find_head("q")
+        event.remove(database.engine.sync_engine, "before_cursor_execute", note)
+        if database.engine.dialect.name != "sqlite":
+            return  # PostgreSQL reads a small table without an index
+        [(statement, parameters)] = statements
+        connection = await session.connection()
+        rows = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", tuple(parameters))
+        plan = " ".join(str(row) for row in rows)
+    assert "ix_jobs_status (status=? AND queue_key=?)" in plan
+    assert "TEMP B-TREE" not in plan, "nothing is sorted"

@@ -1,13 +1,14 @@
 import asyncio
 import json
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from gateway.jobs import JobDelayed
+from gateway.jobs import JobDelayed, JobRow
 from gateway.jobs.wait import _pollers
 from gateway.settings import Settings
-from gateway.vector_stores import indexing
+from gateway.vector_stores import document_service, indexing
 from tests.fakes.retriever import FakeRetriever
 from tests.gateway.conftest import Gateway, on_both_databases
 from tests.gateway.vector_stores.conftest import Client
@@ -133,7 +134,7 @@ async def test_a_retriever_that_is_away_is_waited_for(
 async def test_an_index_whose_server_is_in_trouble_is_waited_for(
     kestrel: Client, index: FakeRetriever, settings: Settings, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
-    monkeypatch.setattr(JobDelayed.__init__, "__kwdefaults__", {"seconds": 0.05, "longest": None})
+    monkeypatch.setattr(JobDelayed.__init__, "__kwdefaults__", {"seconds": 0.05, "longest": None, "words": ""})
     store = await kestrel.store()
     index.fail(call, len(TIMINGS.pauses) + 2, "index_unavailable")
     async with working(settings):
@@ -147,23 +148,57 @@ async def test_a_document_says_what_it_waits_for_and_goes_on_by_itself(
     kestrel: Client, index: FakeRetriever, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(indexing, "_TROUBLE_SECONDS", 0.3)
-    monkeypatch.setattr(JobDelayed.__init__, "__kwdefaults__", {"seconds": 0.05, "longest": None})
+    monkeypatch.setattr(JobDelayed.__init__, "__kwdefaults__", {"seconds": 0.05, "longest": None, "words": ""})
     store = await kestrel.store()
     index.fail("ingest", 10**6, "index_full")
     async with working(settings):
-        first = await kestrel.put(store, "a.md", "One.")
+        for key in ("a.md", "b.md"):
+            assert (await kestrel.put(store, key, key))["waits_for"] is None, (
+                "it waits for nothing, not for that either"
+            )
         async with asyncio.timeout(60):
-            while first["waits_for"] is None:
-                first = await kestrel.get(store, "a.md")
-        second = await kestrel.put(store, "b.md", "Two.")
-        assert (first["status"], first["error"], first["waits_for"]) == ("in_progress", None, "odd")
-        assert second["waits_for"] == "odd", "it waits for its turn behind the first"
-        listed = (await kestrel.ok("GET", f"/api/vector_stores/{store}/documents"))["data"]
-        assert [one["waits_for"] for one in listed] == ["odd", "odd"]
+            listed: list[dict[str, Any]] = []
+            waiting: set[str] = set()
+            while waiting != {"a.md", "b.md"}:  # neither says so while the first is tried again
+                listed = (await kestrel.ok("GET", f"/api/vector_stores/{store}/documents"))["data"]
+                waiting = {one["key"] for one in listed if one["waits_for"]}
+            while (second := await kestrel.get(store, "b.md"))["waits_for"] is None:
+                pass
+        assert {one["waits_for"] for one in [*listed, second]} == {"The index has no room for more now."}
+        assert (second["status"], second["error"]) == ("in_progress", None)
         del index.before["ingest"]
         for key in ("a.md", "b.md"):
             got = await kestrel.ok("GET", f"/api/vector_stores/{store}/documents/{key}", params={"wait": 20})
             assert (got["status"], got["waits_for"]) == ("completed", None)
+
+
+async def test_a_document_says_nothing_that_is_for_operators(
+    kestrel: Client, index: FakeRetriever, settings: Settings, gateway: Gateway
+) -> None:
+    store = await kestrel.store()
+    index.fail("ingest", 1, "stale_writer")
+    put = await kestrel.put(store, "a.md", "One.")
+
+    async def is_delayed() -> bool:
+        async with gateway.state.database.read() as session:
+            job = await session.get_one(JobRow, put["job"])
+        return job.status == "queued" and job.error is not None and job.error["message"] == "odd"
+
+    async with working(settings):
+        await until(is_delayed)
+        got = await kestrel.get(store, "a.md")
+    assert (got["status"], got["waits_for"]) == ("in_progress", None)
+
+
+async def test_a_put_that_waits_for_nothing_reads_nothing_after_it(
+    kestrel: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(*_: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(document_service, "find_delay", refuse)
+    put = await kestrel.put(await kestrel.store(), "a.md", "One.")
+    assert (put["status"], put["waits_for"]) == ("in_progress", None)
 
 
 async def test_a_put_waits_as_long_as_it_is_told_to_where_the_retriever_hangs(

@@ -63,6 +63,16 @@ async def test_a_changed_index_is_refused_and_repaired_by_a_reindex(
     assert (await kestrel.get(store, "k2.md"))["version"] == 1, "it is the same version"
 
 
+async def test_a_put_with_a_short_wait_hears_of_a_lost_index_all_the_same(
+    kestrel: Client, index: FakeRetriever
+) -> None:
+    store = await fill(kestrel)
+    index.lose("fake/words/2")
+    index.before["describe"] = lambda: asyncio.sleep(0.3)
+    put = await kestrel.put(store, "k2.md", TEXTS["k2.md"], params={"wait": 0.05})
+    assert (put["version"], put["status"]) == (2, "in_progress"), "these bytes aren't indexed any more"
+
+
 @pytest.mark.parametrize(("identity", "same"), [("fake/words/2", True), ("other/words/2", False)])
 async def test_answers_from_an_index_of_another_embedder_bear_another_fingerprint(
     kestrel: Client, index: FakeRetriever, identity: str, same: bool
