@@ -11,6 +11,11 @@ from gateway.gates.bounds import LEAST_ROWS, Bound, Outcome
 
 __all__ = ["Check", "EvalRunIds", "GateOptions", "Part", "Thresholds", "decide", "show"]
 
+_REMEDIES = {
+    "rows": "More rows may tell; a gate asks up to 400.",
+    "prompts": "The suite has no more: look at those that were lost, and force the rollout with that reason where they "
+    "are no loss.",
+}
 Part = Literal["style", "faithfulness", "general", "evals", "memorised"]
 
 
@@ -95,7 +100,7 @@ def decide(
     note = ""
     if outcome == "undecided":
         needed = f"about {rows} would" if rows is not None else "how many would isn't known"
-        note = f"It isn't shown to hold, nor to be worse: too few {unit} to tell, {needed}."
+        note = f"It isn't shown to hold, nor to be worse: too few {unit} to tell, {needed}. {_REMEDIES[unit]}"
     passed = outcome == "holds"
     return Check(
         name,

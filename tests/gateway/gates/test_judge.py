@@ -75,7 +75,7 @@ def test_a_gain_within_its_interval_is_not_shown() -> None:
     assert (check.passed, check.outcome) == (False, "undecided")
     assert check.difference is not None
     assert check.difference.value > 0 > check.difference.low
-    assert f"about {check.rows_needed} would" in check.note
+    assert f"about {check.rows_needed} would. More rows may tell" in check.note
 
 
 @pytest.mark.parametrize(("margin", "passes"), [(0.02, False), (0.2, True)])
@@ -138,6 +138,7 @@ def test_who_wins_as_many_prompts_as_it_loses_is_not_worse() -> None:
     figures = replace(measured([row(number) for number in range(20)]), suite=prompts)
     check = checks(figures)["general"]
     assert check.outcome == "undecided"
+    assert "The suite has no more: look at those that were lost" in check.note, "nobody can ask more of it"
     assert check.difference is not None
     assert check.difference.value == 0
     assert failed(figures, margin=0.08) == set()
