@@ -2,14 +2,16 @@
 
 import asyncio
 import json
+import os
+import signal
+import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
 
-from gateway.cli import styles_write
 from gateway.conversations import written_rows
-from gateway.conversations.written_rows import RowWriter, SourcePassage, draw_passages, find_fault
+from gateway.conversations.written_rows import SourcePassage, draw_passages, find_fault
 from gateway.terminal import Exit
 from tests.fakes import faults
 from tests.fakes._http import Received
@@ -19,7 +21,7 @@ from tests.gateway.cli.commands import run
 from tests.gateway.conftest import ADMIN_KEY, Gateway
 from tests.gateway.tuning import settings
 from tests.gateway.vector_stores.conftest import index
-from tests.gateway.worker import working
+from tests.gateway.worker import ROOT, working
 from training.dataset import RowPassage, read_rows
 
 __all__ = ["index", "settings"]
@@ -105,44 +107,69 @@ def name_replies(engine: FakeVllm) -> list[str]:
     return [name for name in names if name not in ("lamp", "carpet")]
 
 
-@pytest.mark.parametrize("end", ["Ctrl-C", "an engine's trouble"])
-async def test_rows_that_were_written_before_an_end_are_in_the_file(
-    address: list[str], tmp_path: Path, engine: FakeVllm, monkeypatch: pytest.MonkeyPatch, end: str
-) -> None:
-    stop: list[Callable[[], object]] = []
+def break_third(engine: FakeVllm, end: Callable[[], faults.Fault]) -> Callable[[Received], faults.Fault | None]:
+    """Return a rule by which the third reply, and all after it, end so."""
+    return lambda got: end() if b"Question: What" in got.body and len(name_replies(engine)) > 2 else None
 
-    class Stoppable(RowWriter):
-        async def write(self, count: int, seed: int, on_progress: Callable[[int], None]) -> None:
-            task = asyncio.current_task()
-            assert task is not None
-            loop, cancel = asyncio.get_running_loop(), task.cancel
-            stop.append(lambda: loop.call_soon_threadsafe(cancel))
-            await super().write(count, seed, on_progress)
 
-    def break_third(received: Received) -> faults.Fault | None:
-        if b"Question: What" not in received.body or len(name_replies(engine)) < 3:
-            return None
-        stop[0]() if end == "Ctrl-C" else None
-        return faults.hang() if end == "Ctrl-C" else faults.status(500)
-
-    monkeypatch.setattr(written_rows, "_AT_ONCE", 1)
-    monkeypatch.setattr(styles_write, "RowWriter", Stoppable)
-    engine.rule = break_third
-    out = tmp_path / "rows.jsonl"
-    command = ("styles", "write", str(tmp_path / "examples.jsonl"), "--store", "shop", "--out", str(out), *address)
-    if end == "Ctrl-C":
-        with pytest.raises(asyncio.CancelledError):
-            await run(*command)
-    else:
-        done = await run(*command)
-        assert done.exit_code == Exit.FAILED
-        assert f"{out} has the " in done.stderr
+def check_first_two(out: Path, engine: FakeVllm) -> None:
     rows, problems = read_rows(out.read_bytes())
     assert not problems
     # Rows are in the order of their passages; replies are asked for as searches end.
     first = name_replies(engine)[:2]
     assert {row.messages[0].text for row in rows} == {f"What does the {name} cost?" for name in first}
     assert len(rows) == 2
+
+
+async def test_rows_that_were_written_before_an_engines_trouble_are_in_the_file(
+    address: list[str], tmp_path: Path, engine: FakeVllm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(written_rows, "_AT_ONCE", 1)
+    engine.rule = break_third(engine, lambda: faults.status(500))
+    out = tmp_path / "rows.jsonl"
+    command = ("styles", "write", str(tmp_path / "examples.jsonl"), "--store", "shop", "--out", str(out), *address)
+    done = await run(*command)
+    assert done.exit_code == Exit.FAILED
+    assert f"{out} has the 2 rows" in done.stderr
+    check_first_two(out, engine)
+
+
+# Whoever starts the tests in the background of a shell has Ctrl-C ignored in all that they start.
+INTERRUPTIBLE = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from gateway.conversations import written_rows
+written_rows._AT_ONCE = 1
+from gateway.cli import main
+main()
+"""
+
+
+async def test_rows_that_were_written_before_ctrl_c_are_in_the_file(
+    address: list[str], tmp_path: Path, engine: FakeVllm
+) -> None:
+    out = tmp_path / "rows.jsonl"
+    command = ("styles", "write", str(tmp_path / "examples.jsonl"), "--store", "shop", "--out", str(out), *address)
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", INTERRUPTIBLE, *command),
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stderr=asyncio.subprocess.PIPE,
+    )
+
+    sent: list[int] = []
+
+    def interrupt() -> faults.Fault:
+        if not sent:  # A second one would end it while it ends.
+            sent.append(signal.SIGINT)
+            os.kill(process.pid, signal.SIGINT)
+        return faults.hang()
+
+    engine.rule = break_third(engine, interrupt)
+    _, errors = await process.communicate()
+    assert process.returncode in (-signal.SIGINT, 130), errors  # which shells tell alike
+    assert errors.decode().endswith(f"{out} has the 2 rows that were written by now.\n")
+    check_first_two(out, engine)
 
 
 async def test_a_style_needs_examples(tmp_path: Path) -> None:
