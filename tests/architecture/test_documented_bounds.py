@@ -71,6 +71,7 @@ IN_CODE: dict[str, tuple[float, ...]] = {
         *(BOUNDS.body_seconds, choose_bounds(Settings(client_pause_seconds=1)).body_seconds),
     ),
     "a client that doesn't read its answer": (BOUNDS.write_seconds,),
+    "a connection between two requests": (BOUNDS.idle_seconds,),
     "a body": (
         constant("app", "_MAX_BODY_BYTES"),
         constant("chat.routes", "_BODY_BYTES"),
