@@ -3,11 +3,12 @@
 import asyncio
 import os
 import stat
+from collections import Counter
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from gateway.sources.path_filter import PathFilter
+from gateway.sources.path_filter import PathFilter, compose_signs
 from gateway.sources.reader import ItemUnreadable, Listing, SourceUnreadable
 
 __all__ = ["FolderReader", "open_folder", "resolve_folder"]
@@ -59,11 +60,15 @@ async def open_folder(
 class FolderReader:
     """Reads the files of a folder. A link to a file inside of it is read, one that leads out is not; no link to a
     folder is followed.
+
+    Keys are paths with composed signs: macOS and what packs files there write `é` as two, and a document is the same
+    whichever way its file's name came. Of two names of a folder that differ in nothing else, both stay as they are.
     """
 
     def __init__(self, folder: Path, paths: PathFilter) -> None:
         self._folder = folder
         self._paths = paths
+        self._places: dict[str, str] = {}  # of keys, where the path is written otherwise
 
     async def scan(self, last_versions: Mapping[str, str]) -> Listing:
         """List the files with a version of times and size each."""
@@ -89,12 +94,14 @@ class FolderReader:
     def _list(self, last_versions: Mapping[str, str]) -> Listing:
         items: dict[str, str] = {}
         unread: dict[str, str] = {}
-        for path in self._walk(unread):
+        for path, composed in self._walk(unread):
             try:
                 path.encode()
             except UnicodeEncodeError:
-                unread[path.encode(errors="replace").decode()] = _ODD_NAME
+                unread[composed.encode(errors="replace").decode()] = _ODD_NAME
                 continue
+            key = path if path in last_versions and composed not in last_versions else composed
+            self._places[key] = path
             try:
                 real = self._resolve(path)
                 status = os.stat(real, follow_symlinks=False)
@@ -103,12 +110,12 @@ class FolderReader:
             except FileNotFoundError:
                 continue  # it has gone since the folder was read
             except OSError as error:
-                unread[path] = f"It can't be read: {error.strerror}."
+                unread[key] = f"It can't be read: {error.strerror}."
                 continue
             if stat.S_ISREG(status.st_mode) and status.st_size > _MOST_FILE_BYTES:
-                unread[path] = _TOO_LARGE  # also of one that has less on the disk: what is read of it isn't
+                unread[key] = _TOO_LARGE  # also of one that has less on the disk: what is read of it isn't
             elif stat.S_ISREG(status.st_mode):
-                items[path] = _version(status)
+                items[key] = _version(status)
             if len(items) > _MOST_ITEMS:
                 raise SourceUnreadable(
                     f"It has more than {_MOST_ITEMS:,} files. Exclude some, or make several sources."
@@ -116,25 +123,31 @@ class FolderReader:
         lasting = {path for path, reason in unread.items() if reason in _LASTING}
         closed = tuple(path for path in unread if path.endswith("/"))
         unread |= {
-            path: _CLOSED for path in last_versions if path.startswith(closed)
+            key: _CLOSED for key in last_versions if key.startswith(closed) or compose_signs(key).startswith(closed)
         }  # they are there, for all that is known
         bare = tuple(path for path in lasting if path.endswith("/"))
         return Listing(items, unread, lasting={path for path in unread if path in lasting or path.startswith(bare)})
 
-    def _walk(self, unread: dict[str, str]) -> Iterator[str]:
-        """Yield the paths of files and links that the filter takes; note the folders that can't be read."""
-        pending = [""]
+    def _walk(self, unread: dict[str, str]) -> Iterator[tuple[str, str]]:
+        """Yield the paths of files and links that the filter takes, as they are and with composed signs.
+
+        The folders that can't be read are noted.
+        """
+        pending = [("", "")]
         while pending:
-            folder = pending.pop()
-            for entry in self._read_folder(folder, unread):
-                path = f"{folder}/{entry.name}" if folder else entry.name
+            folder, composed_folder = pending.pop()
+            inside = self._read_folder(folder, composed_folder, unread)
+            counts = Counter(compose_signs(entry.name) for entry in inside)
+            for entry in inside:
+                name = compose_signs(entry.name)
+                path, composed = folder + entry.name, composed_folder + (name if counts[name] == 1 else entry.name)
                 if entry.is_dir(follow_symlinks=False):
                     if self._paths.enters(path):
-                        pending.append(path)
+                        pending.append((f"{path}/", f"{composed}/"))
                 elif self._paths.takes(path):
-                    yield path
+                    yield path, composed
 
-    def _read_folder(self, folder: str, unread: dict[str, str]) -> list[os.DirEntry[str]]:
+    def _read_folder(self, folder: str, composed: str, unread: dict[str, str]) -> list[os.DirEntry[str]]:
         """Return what is in a folder of the source; nothing, and a note why, where that isn't to be read."""
         try:
             with os.scandir(self._folder / folder) as entries:
@@ -151,18 +164,19 @@ class FolderReader:
             reason = _BARE_FOLDER
         if not folder:
             raise SourceUnreadable(reason)
-        unread[f"{folder}/"] = reason
+        unread[composed] = reason
         return []
 
-    def _resolve(self, key: str) -> Path:
-        real = Path(os.path.realpath(self._folder / key))
+    def _resolve(self, path: str) -> Path:
+        real = Path(os.path.realpath(self._folder / path))
         if not real.is_relative_to(self._folder):
             raise ItemUnreadable("It is a link that leads out of the folder.")
         return real
 
     def _open(self, key: str) -> int:
         try:
-            handle = os.open(self._resolve(key), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+            place = self._resolve(self._places.get(key, key))
+            handle = os.open(place, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError as error:
             raise ItemUnreadable(f"It can't be read: {error.strerror}.") from error
         # A folder on the way may have been replaced by a link since the path was resolved.

@@ -62,4 +62,6 @@ class SourceOpener:
             case Bucket():
                 return open_bucket(self._settings.source_buckets, origin.url, tenant, paths)
             case Site():
-                return open_site(origin.url, origin.depth, origin.pages, paths, self._addresses, work)
+                return open_site(
+                    *(origin.url, origin.depth, origin.pages, paths, self._addresses, work), position=source.position
+                )

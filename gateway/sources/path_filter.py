@@ -1,13 +1,14 @@
 """Paths that a source takes, by patterns as `.gitignore` has them."""
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from typing import Any, cast
 
 from pathspec import GitIgnoreSpec, RegexPattern
 
-__all__ = ["PathFilter", "is_hidden"]
+__all__ = ["PathFilter", "compose_signs", "is_hidden"]
 
 _STAR, _FOLDERS, _ANYWHERE = "[^/]*", "(?:/.+)?/", "^(?:.+/)?"
 """What pathspec makes of `*`, of `/**/`, and of a pattern's beginning that may be in any folder."""
@@ -23,6 +24,11 @@ def is_hidden(path: str) -> bool:
     return any(_OF_PROGRAMS.fullmatch(part) for part in path.split("/"))
 
 
+def compose_signs(path: str) -> str:
+    """Return a path with each sign as one character, as keyboards write it; macOS writes `é` as `e` and an accent."""
+    return unicodedata.normalize("NFC", path)
+
+
 class PathFilter:
     """Tells which paths, relative to the source and with slashes, belong to it.
 
@@ -33,6 +39,7 @@ class PathFilter:
     """
 
     def __init__(self, include: Sequence[str] = (), exclude: Sequence[str] = (), *, hidden: bool = False) -> None:
+        include, exclude = list(map(compose_signs, include)), list(map(compose_signs, exclude))
         self._include = _compile(include) if include else None
         self._places = [place for line in include if (place := _find_place(line)) is not None]
         self._exclude = _compile(exclude)
@@ -40,6 +47,7 @@ class PathFilter:
 
     def takes(self, path: str) -> bool:
         """Tell whether a file belongs to the source."""
+        path = compose_signs(path)
         if self._is_hidden(path):
             return False
         if self._include is not None and not self._include.match_file(path):
@@ -48,6 +56,7 @@ class PathFilter:
 
     def enters(self, folder: str) -> bool:
         """Tell whether anything in a folder can belong to the source; as in git, what is excluded isn't looked into."""
+        folder = compose_signs(folder)
         if self._is_hidden(folder):
             return False
         parts = folder.split("/")

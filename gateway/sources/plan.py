@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from gateway.sources.path_filter import compose_signs
 from gateway.sources.reader import Listing
 
 __all__ = ["FEW", "LAST_RETRY_SECONDS", "Plan", "SyncedItem", "compare"]
@@ -31,8 +32,9 @@ class SyncedItem:
 class Plan:
     """The keys to put and to delete; those in `unread` failed already.
 
-    `deletions`: so many of those to delete were ever put. `asks`: they are more than half of the items, or all of them,
-    and more than were confirmed; so nothing is to be done.
+    `deletions`: so many of those to delete were ever put, and aren't put again by a name that only differs in capitals
+    or in how its signs are written. `asks`: they are more than half of the items, or all of them, and more than were
+    confirmed; so nothing is to be done.
     """
 
     put: Sequence[str]
@@ -65,9 +67,14 @@ def compare(
     removals = (
         absent if listing.whole else {key for key in absent if key in listing.absent_keys or key not in documents}
     )
-    deletions = len(removals & documents)
+    renamed_keys = {_fold(key) for key in listing.items.keys() - last_items.keys()}
+    deletions = sum(_fold(key) not in renamed_keys for key in removals & documents)
     unasked = max(FEW, len(documents) / 2) if listing.items or listing.unread else 0
     return Plan(put, sorted(removals), sorted(listing.unread), deletions, asks=deletions > max(unasked, confirmed))
+
+
+def _fold(key: str) -> str:
+    return compose_signs(key).casefold()
 
 
 def _is_due(version: str, before: SyncedItem | None, present: bool, now: float) -> bool:

@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 
 from protego import Protego
 
-from gateway.sources.reader import ItemUnreadable, SourceUnreadable
-from gateway.sources.web_client import RedirectForbidden, WebClient, WebResponse, normalize
+from gateway.sources.reader import ItemUnreadable, SourceBusy, SourceUnreadable
+from gateway.sources.web_client import RedirectForbidden, WebClient, WebResponse, find_end_of_wait, normalize
 from gateway.sources.web_list import (
     MOST_URLS,
     SiteList,
@@ -29,12 +29,14 @@ _SITEMAP_ENDINGS = (".xml", ".xml.gz")
 class SiteIndex:
     """The pages that the site lists, in its order, each with the list that named it; none where it has no list.
 
-    `lists` are those that could be read; `whole`: with all that they name.
+    `lists` are those that could be read; `whole`: with all that they name. `busy_until` are the Unix seconds before
+    which the site says that another one of them can't be had.
     """
 
     pages: dict[str, str] = field(default_factory=dict[str, str])
     lists: set[str] = field(default_factory=set[str])
     whole: bool = True
+    busy_until: float | None = None
 
     def add(self, name: str, content: SiteList) -> None:
         for url in content.pages:
@@ -63,7 +65,7 @@ async def read_site_robots(client: WebClient, start: str, may_ask: Callable[[str
     except ItemUnreadable as error:
         raise SourceUnreadable(f"The site's robots.txt can't be read: {error}") from error
     if answer.status >= 500 or answer.status == 429:
-        raise SourceUnreadable(f"The site answers robots.txt with status {answer.status}.")
+        raise _refuse(answer, "robots.txt")
     return await asyncio.to_thread(read_robots, answer) if answer.status == 200 else Protego.parse("")
 
 
@@ -92,7 +94,8 @@ async def read_site_index(
         await reader.read_sitemaps(announced or [normalize("/sitemap.xml", start) or ""])
         await reader.read_llms(normalize("/llms.txt", start) or "")
     if index.lists and not index.pages and not index.whole:
-        raise SourceUnreadable("None of the sitemaps that the site's sitemap names can be read.")
+        reason = "None of the sitemaps that the site's sitemap names can be read."
+        raise SourceUnreadable(reason) if index.busy_until is None else SourceBusy(index.busy_until, reason)
     if is_list(path) and start not in index.lists:
         raise SourceUnreadable(f"{path} can't be read as the list of pages that its name promises.")
     return index
@@ -125,10 +128,12 @@ class _Reader:
             except (_NoList, SitemapUnreadable):
                 self._index.whole &= url == name
                 continue
-            except SourceUnreadable:
+            except SourceUnreadable as error:
                 if url == name:
                     raise
                 self._index.whole = False
+                if isinstance(error, SourceBusy):
+                    self._index.busy_until = error.until or self._index.busy_until
                 continue
             if url == name:
                 self._index.lists.add(name)
@@ -152,8 +157,14 @@ class _Reader:
         if answer.status in (401, 403, 404, 410):
             raise _NoList(f"The site has no {urlsplit(url).path}.")
         if answer.status != 200:
-            raise SourceUnreadable(f"The site answers {urlsplit(url).path} with status {answer.status}.")
+            raise _refuse(answer, urlsplit(url).path)
         return answer
+
+
+def _refuse(answer: WebResponse, path: str) -> SourceUnreadable:
+    """Return the error for a file of the site that can't be had, with when it can be, if the site says so."""
+    reason, until = f"The site answers {path} with status {answer.status}.", find_end_of_wait(answer)
+    return SourceUnreadable(reason) if until is None else SourceBusy(until, reason)
 
 
 class _NoList(SourceUnreadable):

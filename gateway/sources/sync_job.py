@@ -112,6 +112,10 @@ class SyncHandler:
         try:
             async with self._open_reader(source, tenant_name or "") as reader:
                 await self._sync(claim, source, reader)
+        except SourceBusy as error:
+            if error.until is not None:
+                await _note_busy(claim, source.id, error.until)
+            raise JobFailed("source_busy", blur(str(error))) from error
         except SourceUnreadable as error:
             raise JobFailed("source_unreadable", blur(str(error))) from error
 
@@ -126,7 +130,8 @@ class SyncHandler:
         source.status = _status("failed", source, claim)
         source.error_code, source.error_message = outcome.code, (outcome.message or "")[:_MESSAGE_LENGTH] or None
         source.failures += 1
-        if source.interval_seconds is not None:
+        is_told = outcome.code == "source_busy" and source.next_at is not None
+        if source.interval_seconds is not None and not is_told:
             source.next_at = time.time() + max(_pause(source.failures), min(source.interval_seconds, 3600.0))
 
     async def _sync(self, claim: Claim, source: SourceRow, reader: Reader) -> None:
@@ -147,9 +152,8 @@ class SyncHandler:
                 raise JobCancelled
             try:
                 await self._put(claim, work, reader, listing, key, (number + 1, len(plan.put)))
-            except SourceBusy as error:
+            except SourceBusy as error:  # what was read while it was listed is put all the same
                 listing = replace(listing, busy_until=error.until)
-                break
         failpoint("sync-put")
         for start in range(0, len(plan.delete), _BATCH):
             await _delete(claim, source, plan.delete[start : start + _BATCH])
@@ -195,10 +199,8 @@ class SyncHandler:
             raise JobDelayed(str(error), seconds=_SHORTAGE_SECONDS) from error
         except (ItemUnreadable, BraidError) as error:
             async with claim.begin() as session:
-                lasting = isinstance(error, ItemUnreadable) and error.lasting
-                await note_failure(
-                    session, claim.tenant, source.id, key, str(error), listing.items[key], lasting=lasting
-                )
+                reason = error if isinstance(error, ItemUnreadable) else ItemUnreadable(str(error))
+                await note_failure(session, claim.tenant, source.id, key, reason, listing.items[key])
 
 
 def _attributes(source: SourceRow, url: str | None) -> dict[str, Any]:
@@ -223,22 +225,32 @@ async def note_failure(
     tenant: str,
     source: str,
     key: str,
-    reason: str,
+    error: ItemUnreadable,
     version: str | None = None,
-    *,
-    lasting: bool = False,
 ) -> None:
     """Note why an item couldn't be read, without places of this machine, and when that version is tried again.
 
-    One whose reason is `lasting` waits as long as one that has failed again and again.
+    One whose reason is lasting waits as long as one that has failed again and again, and none waits longer, whatever
+    the source says.
     """
     if await SourceRepository(session, tenant).find(source) is None:
         raise JobCancelled
     row = await _item(session, tenant, source, key)
-    row.error_message = blur(reason)[:_MESSAGE_LENGTH]
+    row.error_message = blur(str(error))[:_MESSAGE_LENGTH]
     row.failures = row.failures + 1 if row.failed_version == version else 1
-    row.retry_at = time.time() + (LAST_RETRY_SECONDS if lasting else _pause(row.failures))
+    now = time.time()
+    regular = now + (LAST_RETRY_SECONDS if error.lasting else _pause(row.failures))
+    row.retry_at = min(max(regular, error.until or 0.0), now + LAST_RETRY_SECONDS)
     row.failed_version = version
+
+
+async def _note_busy(claim: Claim, id: str, until: float) -> None:
+    """Note when a source that can't be listed wants to be asked again, within the bounds of its schedule."""
+    async with claim.begin() as session:
+        source = await SourceRepository(session, claim.tenant).lock(id)
+        if source is not None and source.live_name is not None and source.interval_seconds is not None:
+            now = time.time()
+            source.next_at = min(max(until, now + _pause(source.failures + 1)), now + source.interval_seconds)
 
 
 async def _note_unread(claim: Claim, source: str, listing: Listing) -> None:
@@ -246,8 +258,9 @@ async def _note_unread(claim: Claim, source: str, listing: Listing) -> None:
     for start in range(0, len(keys), _BATCH):
         async with claim.begin() as session:
             for key in keys[start : start + _BATCH]:
-                lasting = key in listing.lasting
-                await note_failure(session, claim.tenant, source, key, listing.unread[key], lasting=lasting)
+                until = listing.unread_until.get(key)
+                error = ItemUnreadable(listing.unread[key], lasting=key in listing.lasting, until=until)
+                await note_failure(session, claim.tenant, source, key, error)
 
 
 async def _item(session: AsyncSession, tenant: str, source: str, key: str) -> SourceItemRow:
@@ -283,7 +296,7 @@ async def _finish(claim: Claim, id: str, listing: Listing) -> None:
             return
         now = time.time()
         source.status, source.synced_at, source.revision = _status("synced", source, claim), int(now), listing.revision
-        source.deletions, source.failures = 0, 0
+        source.deletions, source.failures, source.position = 0, 0, listing.position
         items = SourceItemRepository(session, claim.tenant)
         source.error_code, source.error_message = await _describe_failed(items, id)
         if source.interval_seconds is not None:

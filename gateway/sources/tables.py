@@ -13,8 +13,9 @@ class SourceRow(Owned):
 
     `status`: `waiting` (for a sync that was asked for), `syncing`, `synced`, `failed` (its list couldn't be read),
     `needs_confirmation` (a sync stopped before it deleted `deletions` items), `removing`. The store may go away without
-    it. `revision` is what the source calls its own version (a commit); `next_at` is when the schedule asks next, and
-    null where it doesn't. `live_name` is null once the source is being removed. Times are Unix seconds.
+    it. `revision` is what the source calls its own version (a commit); `position` is where the last listing stopped
+    before all was looked at, as its kind writes it; `next_at` is when the schedule asks next, and null where it
+    doesn't. `live_name` is null once the source is being removed. Times are Unix seconds.
     """
 
     __tablename__ = "sources"
@@ -35,6 +36,7 @@ class SourceRow(Owned):
     interval_seconds: Mapped[int | None]
     status: Mapped[str]
     revision: Mapped[str | None] = mapped_column(Text)
+    position: Mapped[str | None] = mapped_column(Text)
     deletions: Mapped[int] = mapped_column(default=0)
     done: Mapped[int] = mapped_column(default=0)
     total: Mapped[int] = mapped_column(default=0)

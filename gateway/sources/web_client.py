@@ -21,6 +21,7 @@ __all__ = [
     "WebClient",
     "WebResponse",
     "expand_gzip",
+    "find_end_of_wait",
     "normalize",
     "open_web_client",
 ]
@@ -139,6 +140,11 @@ class WebClient:
         self._next = 0.0
         self._refusals = 0
 
+    @property
+    def is_refusing(self) -> bool:
+        """Whether the last answer was that there were too many requests, or when to ask again."""
+        return self._refusals > 0
+
     async def get(
         self, url: str, may_ask: Callable[[str], bool], headers: Mapping[str, str] | None = None
     ) -> WebResponse:
@@ -179,8 +185,8 @@ class WebClient:
         is_too_many = answer.status == _TOO_MANY
         self._refusals = self._refusals + 1 if says_when or is_too_many else 0
         self.is_refused = (says_when and is_too_many) or self._refusals == _MOST_REFUSALS
-        if self.is_refused and (wait := _find_wait(answer)) is not None:
-            self.busy_until = time.time() + wait
+        if self.is_refused:
+            self.busy_until = find_end_of_wait(answer) or self.busy_until
 
     async def _ask(self, url: str, more: Mapping[str, str]) -> WebResponse:
         if self.is_refused:
@@ -230,11 +236,29 @@ def _decode(body: bytes, coding: str) -> bytes:
         raise ItemUnreadable(f"It came compressed, and is broken or larger than {_MOST_BYTES >> 20} MB.") from None
 
 
+def find_end_of_wait(answer: WebResponse) -> float | None:
+    """Return the Unix seconds until which a site that is busy wants to be left alone; None where it names none."""
+    wait = _find_wait(answer)
+    return None if wait is None else time.time() + wait
+
+
 def _find_wait(answer: WebResponse) -> float | None:
-    """Return the seconds that a site that is busy asks for; None where it asks for none."""
+    """Return the seconds that a site that is busy asks for; None where it asks for none.
+
+    A moment is compared with the site's own clock, if it tells the time.
+    """
     text = answer.headers.get("retry-after", "").strip() if answer.status in _BUSY else ""
     try:
-        seconds = float(text) if text.isdecimal() else parsedate_to_datetime(text).timestamp() - time.time()
-    except (ValueError, OverflowError):
+        if text.isdecimal():
+            return float(text)
+        until, now = _read_date(text), _read_date(answer.headers.get("date", ""))
+    except OverflowError:
         return None
-    return max(seconds, 0.0)
+    return None if until is None else max(until - (time.time() if now is None else now), 0.0)
+
+
+def _read_date(text: str) -> float | None:
+    try:
+        return parsedate_to_datetime(text).timestamp()
+    except ValueError:
+        return None

@@ -4,7 +4,6 @@ import asyncio
 import hashlib
 import shutil
 import time
-from collections import deque
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,8 +17,16 @@ from gateway.sources.path_filter import PathFilter
 from gateway.sources.public_addresses import PublicAddresses
 from gateway.sources.reader import ItemUnreadable, Listing, SourceBusy, SourceUnreadable
 from gateway.sources.site_index import is_list, read_site_index, read_site_robots
-from gateway.sources.web_client import AGENT, RedirectForbidden, WebClient, WebResponse, normalize, open_web_client
-from gateway.sources.web_list import MOST_URLS
+from gateway.sources.site_walk import SiteStep, SiteWalk, read_position
+from gateway.sources.web_client import (
+    AGENT,
+    RedirectForbidden,
+    WebClient,
+    WebResponse,
+    find_end_of_wait,
+    normalize,
+    open_web_client,
+)
 from gateway.sources.web_page import PageFacts, read_page, write_utf8
 from gateway.sources.web_visit import KnownPage, PageVersion, SiteVisit
 
@@ -52,6 +59,7 @@ async def open_site(
     addresses: PublicAddresses,
     work: Path,
     *,
+    position: str | None = None,
     pause: float = _PAUSE_SECONDS,
 ) -> AsyncGenerator["SiteReader"]:
     """Open a site as a source.
@@ -64,6 +72,7 @@ async def open_site(
         paths: The pages to take, by their keys.
         addresses: Where it may be.
         work: A folder of this source alone; what is there is removed, before and after.
+        position: Where the last listing stopped, if it did.
         pause: Seconds between two requests; `robots.txt` may ask for more.
     """
     start = check_site(url)
@@ -71,7 +80,7 @@ async def open_site(
     await asyncio.to_thread(work.mkdir, parents=True)
     try:
         async with open_web_client(addresses, pause) as client:
-            yield SiteReader(client, start, depth, pages, paths, work)
+            yield SiteReader(client, start, depth, pages, paths, work, position)
     finally:
         await asyncio.to_thread(shutil.rmtree, work, ignore_errors=True)
 
@@ -79,13 +88,23 @@ async def open_site(
 class SiteReader:
     """Reads the pages of a site, in the order in which it lists or links them."""
 
-    def __init__(self, client: WebClient, start: str, depth: int, pages: int, paths: PathFilter, work: Path) -> None:
+    def __init__(
+        self,
+        client: WebClient,
+        start: str,
+        depth: int,
+        pages: int,
+        paths: PathFilter,
+        work: Path,
+        position: str | None = None,
+    ) -> None:
         self._client = client
         self._start = start
         self._depth = depth
         self._pages = pages
         self._paths = paths
         self._work = work
+        self._position = position
         self._robots = Protego.parse("")
         path = urlsplit(start).path
         self._scope = "/" if is_list(path) else path[: path.rfind("/") + 1]
@@ -103,7 +122,7 @@ class SiteReader:
         pages = {url: name for url, name in index.pages.items() if self._belongs(url)}
         if pages and not is_list(urlsplit(self._start).path):
             pages = {self._start: pages.get(self._start, ""), **pages}
-        await self._walk(visit, pages)
+        position = await self._walk(visit, pages)
         visit.finish()
         if not (visit.items or visit.unread or visit.absent_keys):
             if self._client.is_refused:
@@ -118,38 +137,51 @@ class SiteReader:
             visit.unread,
             whole=visit.whole,
             absent_keys=visit.absent_keys,
+            unread_until=visit.unread_until,
             urls=self._urls,
             busy_until=self._client.busy_until,
+            position=position,
         )
 
-    async def _walk(self, visit: SiteVisit, pages: Mapping[str, str]) -> None:
-        """Visit the pages that the site lists, else those that links lead to, and those that may be there besides."""
-        until = time.monotonic() + _SECONDS
-        queue = deque((url, name, 0) for url, name in (pages or {self._start: ""}).items())
-        known_urls = {url for url, _, _ in queue}
-        while queue:
-            if self._is_enough(visit, until):
-                visit.whole = False  # what is behind wasn't looked at, and may be there
-                return
-            url, name, depth = queue.popleft()
-            links = await self._visit(visit, url, name, leaf=bool(pages) or depth >= self._depth)
-            for link in links:
-                if link in known_urls or not self._belongs(link):
-                    continue
-                if len(known_urls) >= MOST_URLS:
-                    visit.whole = False
-                    break
-                known_urls.add(link)
-                queue.append((link, "", depth + 1))
-        for page in visit.list_unseen():
-            if self._is_enough(visit, until):
-                visit.whole = False
-                return
-            await self._visit(visit, page.version.url, page.version.list, leaf=True)
+    async def _walk(self, visit: SiteVisit, pages: Mapping[str, str]) -> str | None:
+        """Visit the pages that the site lists, else those that links lead to, and those that may be there besides.
 
-    def _is_enough(self, visit: SiteVisit, until: float) -> bool:
-        is_full = len(visit.items) + len(visit.unread) >= self._pages
-        return is_full or self._client.is_refused or time.monotonic() > until
+        Returns:
+            The position at which the site had to be left alone, or time was over.
+        """
+        until = time.monotonic() + _SECONDS
+        last_steps = [step for step in read_position(self._position) if self._belongs(step.url)]
+        walk = SiteWalk.begin(visit, self._start, self._depth, pages, last_steps)
+        visit.whole &= walk.is_listed or not walk.is_resumed  # else what leads to its steps isn't looked at
+        is_full = await self._take_steps(visit, walk, until)
+        if not walk.steps:
+            walk.add_unseen(visit)
+            is_full = await self._take_steps(visit, walk, until)
+        visit.whole &= not walk.steps  # what is behind wasn't looked at, and may be there
+        stops = not is_full and (walk.steps or self._client.is_refused)
+        return walk.write_position(self._pages) if stops else None
+
+    async def _take_steps(self, visit: SiteVisit, walk: SiteWalk, until: float) -> bool:
+        """Take steps until none is left or it is enough; return whether there are as many pages as are to be taken."""
+        new_count = 0
+        while walk.steps:
+            before = len(visit.items) + len(visit.unread)
+            if before >= self._pages:
+                return True
+            if self._client.is_refused or time.monotonic() > until:
+                return False
+            step = walk.steps.popleft()
+            is_new = visit.find(step.url) is None
+            if is_new and walk.is_resumed and visit.count_known() + new_count >= self._pages:
+                visit.whole = False  # those that aren't looked at now count as well
+                continue
+            leaf = walk.is_leaf(step)
+            links = await self._visit(visit, step.url, step.list, leaf=leaf)
+            new_count += is_new and len(visit.items) + len(visit.unread) > before
+            walk.note_answer(step, refused=self._client.is_refusing)
+            more = [link for link in links if not walk.knows(link) and self._belongs(link)]
+            visit.whole &= walk.add(SiteStep(link, step.depth + 1) for link in more)
+        return False
 
     async def read(self, key: str) -> AsyncGenerator[bytes]:
         """Yield a page's bytes; one that was unchanged is asked for now."""
@@ -162,7 +194,8 @@ class SiteReader:
         except RedirectForbidden:
             raise ItemUnreadable("It redirects elsewhere by now.") from None
         if answer.status != 200:
-            raise ItemUnreadable(f"The site answers with status {answer.status}.")
+            reason = f"The site answers with status {answer.status}."
+            raise ItemUnreadable(reason, until=find_end_of_wait(answer))
         yield await asyncio.to_thread(_write_document, key, answer)
 
     async def _visit(self, visit: SiteVisit, url: str, name: str, *, leaf: bool) -> Sequence[str]:
@@ -196,7 +229,8 @@ class SiteReader:
         if answer.status in (404, 410):
             visit.lose(answer.url)
         else:
-            was_read = self._miss(visit, url, f"The site answers with status {answer.status}.")
+            reason, until = f"The site answers with status {answer.status}.", find_end_of_wait(answer)
+            was_read = self._miss(visit, url, reason, until)
             # A page that never could be read, such as one behind a login, hides nothing that was found by it.
             refused = 400 <= answer.status < 500 and answer.status not in _TEMPORARY
             visit.whole &= leaf or (refused and not was_read)
@@ -233,13 +267,13 @@ class SiteReader:
         visit.whole &= leaf or facts.whole
         return facts.links if facts.follow and not leaf else []
 
-    def _miss(self, visit: SiteVisit, url: str, reason: str) -> bool:
+    def _miss(self, visit: SiteVisit, url: str, reason: str, until: float | None = None) -> bool:
         """Note a page that can't be read now, and tell whether it was read before."""
-        if visit.miss(url, reason):
+        if visit.miss(url, reason, until):
             return True
         key = make_key(url, "")
         if self._paths.takes(key):
-            visit.unread.setdefault(key, reason)
+            visit.note_unread(key, reason, until)
         return False
 
     def _is_same_site(self, url: str) -> bool:

@@ -45,6 +45,7 @@ class SiteVisit:
     known_pages: Sequence[KnownPage]
     items: dict[str, PageVersion] = field(default_factory=dict[str, PageVersion])
     unread: dict[str, str] = field(default_factory=dict[str, str])
+    unread_until: dict[str, float] = field(default_factory=dict[str, float])
     absent_keys: set[str] = field(default_factory=set[str])
     whole: bool = True
     _doubted: set[str] = field(default_factory=set[str])
@@ -100,12 +101,21 @@ class SiteVisit:
         self.unread = {key: reason for key, reason in self.unread.items() if key not in self.items}
         self.absent_keys -= self.items.keys() | self.unread.keys()
 
-    def miss(self, url: str, reason: str) -> bool:
-        """Note that the pages of a URL can't be read now, and tell whether there are any."""
+    def count_known(self) -> int:
+        """Count the pages of the last time that are still there, for all that was seen of them."""
+        return len(self.known_pages) - len(self.absent_keys)
+
+    def miss(self, url: str, reason: str, until: float | None = None) -> bool:
+        """Note that the pages of a URL can't be read now, before Unix seconds, and tell whether there are any."""
         pages = self._by_name.get(url, ())
         for page in pages:
-            self.unread.setdefault(page.key, reason)
+            self.note_unread(page.key, reason, until)
         return bool(pages)
+
+    def note_unread(self, key: str, reason: str, until: float | None) -> None:
+        """Note why a page can't be read now, unless that is known already."""
+        if self.unread.setdefault(key, reason) == reason and until is not None:
+            self.unread_until[key] = until
 
     def leave(self, url: str, hops: Sequence[Hop]) -> bool:
         """Note redirects that leave the site, and tell if a page that was read before is only away for now."""

@@ -10,6 +10,7 @@ from gateway.db import Database
 from gateway.engines import AdapterUnservable
 from gateway.jobs import JobDelayed, JobFailed, JobRow, enqueue
 from gateway.migrations.tables import Base
+from gateway.sources.reader import ItemUnreadable
 from gateway.sources.repository import SourceItemRepository, SourceRepository
 from gateway.sources.sync_job import note_failure
 from gateway.sources.tables import SourceRow
@@ -73,7 +74,7 @@ async def test_the_error_of_a_source_s_item_names_no_place(database: Database) -
     async with database.begin() as session:
         SourceRepository(session, TENANT).add(source)
         await session.flush()
-        await note_failure(session, TENANT, "src", "a.md", f"It can't be read: {PLACES}")
+        await note_failure(session, TENANT, "src", "a.md", ItemUnreadable(f"It can't be read: {PLACES}"))
     async with database.read() as session:
         item = (await SourceItemRepository(session, TENANT).list_all())[0]
     assert item.error_message

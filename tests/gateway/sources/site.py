@@ -1,6 +1,7 @@
 """A web site on loopback, of pages that a test writes."""
 
 import asyncio
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -16,7 +17,10 @@ class Page:
 
 
 class Site:
-    """`pages` are by path; `asked` are the paths that were asked for, and `sent` those that were sent whole."""
+    """`pages` are by path; `asked` are the paths that were asked for, and `sent` those that were sent whole.
+
+    It answers so many requests as are `left`, and is busy for an hour then.
+    """
 
     def __init__(self, **pages: Page) -> None:
         self.pages: dict[str, Page] = dict(pages)
@@ -24,6 +28,7 @@ class Site:
         self.sent: list[str] = []
         self.hosts: list[str] = []
         self.port = 0
+        self.left = math.inf
         self.on_ask: Callable[[str], None] = lambda _path: None
 
     def html(self, path: str, text: str, *links: str, head: str = "", **headers: str) -> None:
@@ -53,7 +58,10 @@ class Site:
             self.hosts.append(asked["host"])
             self.asked.append(path)
             self.on_ask(path)
+            self.left -= 1
             page = self.pages.get(path, Page("no such page", status=404))
+            if self.left < 0:
+                page = Page(status=429, headers={"retry-after": "3600"})
             tag = page.headers.get("etag", "").lower()
             if tag and asked.get("if-none-match") == tag:
                 page = Page(status=304)

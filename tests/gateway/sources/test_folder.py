@@ -1,6 +1,7 @@
 import asyncio
 import errno
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncGenerator
@@ -189,3 +190,76 @@ async def test_a_repository_without_files_around_it_is_no_folder_of_documents(tm
         await reader(tmp_path / "bare.git").scan({})
     listing = await reader(tmp_path / "team").scan({"bare.git/a.md": "1"})
     assert (set(listing.items), set(listing.unread)) == ({"a.md"}, {"bare.git/", "bare.git/a.md"})
+
+
+COMPOSED, SPLIT = "Pr\u00e9face", "Pre\u0301face"
+"""`Préface`, as keyboards write it and as macOS does."""
+
+
+async def test_a_name_is_the_same_one_whichever_way_its_signs_are_written(tmp_path: Path) -> None:
+    (tmp_path / SPLIT).mkdir()
+    (tmp_path / SPLIT / f"{SPLIT}.md").write_text("One.")
+    for filters in ({}, {"include": [f"{COMPOSED}/"]}, {"include": [f"{SPLIT}/**/{COMPOSED}.*"]}):
+        opened = reader(tmp_path, **filters)
+        assert list((await opened.scan({})).items) == [f"{COMPOSED}/{COMPOSED}.md"]
+        assert await read(opened, f"{COMPOSED}/{COMPOSED}.md") == b"One."
+    assert not (await reader(tmp_path, exclude=[COMPOSED]).scan({})).items
+    first = (await reader(tmp_path).scan({})).items
+    (tmp_path / SPLIT).rename(tmp_path / COMPOSED)
+    assert (await reader(tmp_path).scan(first)).items.keys() == first.keys()
+
+
+async def test_a_name_that_was_put_as_macos_writes_it_keeps_its_key(tmp_path: Path) -> None:
+    (tmp_path / f"{SPLIT}.md").write_text("One.")
+    opened = reader(tmp_path)
+    assert list((await opened.scan({f"{SPLIT}.md": "1"})).items) == [f"{SPLIT}.md"]
+    assert await read(opened, f"{SPLIT}.md") == b"One."
+
+
+async def test_two_files_whose_names_only_look_alike_are_two(tmp_path: Path) -> None:
+    names = [
+        f"{COMPOSED}.md",
+        f"{SPLIT}.md",
+        "a\u0302\u0323.txt",
+        "a\u0323\u0302.txt",
+        "b.md",
+        "B.md",
+        "\u212a.md",
+        "K.md",
+    ]
+    for name in names:
+        (tmp_path / name).write_text(name)
+    opened = reader(tmp_path)
+    assert set((await opened.scan({})).items) == set(names)
+    assert [await read(opened, name) for name in names] == [name.encode() for name in names]
+    (tmp_path / f"{COMPOSED}.md").unlink()
+    listing = await opened.scan(dict.fromkeys(names, "1"))
+    assert set(listing.items) == set(names) - {f"{SPLIT}.md"}
+    assert await read(opened, f"{COMPOSED}.md") == f"{SPLIT}.md".encode()
+
+
+async def test_sockets_and_pipes_are_no_files_and_hold_nothing_up(tmp_path: Path) -> None:
+    (tmp_path / "a.md").write_text("One.")
+    os.mkfifo(tmp_path / "pipe.md")
+    folder = os.open(tmp_path, os.O_RDONLY)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(f"/proc/self/fd/{folder}/socket.md")
+        os.close(folder)
+        opened = reader(tmp_path)
+        async with asyncio.timeout(10):
+            listing = await opened.scan({"pipe.md": "1", "socket.md": "1"})
+            for key in ("pipe.md", "socket.md"):
+                with pytest.raises(ItemUnreadable):
+                    await read(opened, key)
+    assert (set(listing.items), listing.unread) == ({"a.md"}, {})
+
+
+async def test_a_file_that_becomes_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    (tmp_path / "a.md").write_text("One.")
+    opened = reader(tmp_path)
+    await opened.scan({})
+    (tmp_path / "a.md").unlink()
+    os.mkfifo(tmp_path / "a.md")
+    async with asyncio.timeout(10):
+        with pytest.raises(ItemUnreadable):
+            await read(opened, "a.md")

@@ -125,3 +125,11 @@ def test_another_version_of_what_failed_does_not_wait() -> None:
         plan = compare(Listing({"a": version, "b": "1"}), known, "ab", now=0.0)
         assert [key for key in plan.put if key == "a"] == due
         assert "b" in plan.put, "its time isn't waited for, since it can be read"
+
+
+def test_names_that_only_got_capitals_or_other_signs_are_no_deletions() -> None:
+    known = {key: SyncedItem("1") for key in ("docs/a.md", "docs/b.md", "Pre\u0301face.md", *"cdefgh")}
+    items: dict[str, str] = dict.fromkeys(["Docs/A.md", "Docs/b.md", "Pr\u00e9face.md", *map(str, "CDEFGH")], "1")
+    plan = compare(Listing(items), known, known.keys(), now=0.0)
+    assert (set(plan.put), set(plan.delete), plan.asks) == (items.keys(), known.keys(), False)
+    assert compare(Listing({"x": "1"}), known, known.keys(), now=0.0).asks

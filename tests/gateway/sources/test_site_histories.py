@@ -1,9 +1,10 @@
 """Histories of a site, drawn at random: a document goes when its page is gone, or a whole listing lacks it."""
 
 import asyncio
+import math
 import re
 from collections.abc import AsyncGenerator, Iterable
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 
 from gateway.sources.path_filter import PathFilter
 from gateway.sources.plan import SyncedItem, compare
-from gateway.sources.reader import SourceUnreadable
+from gateway.sources.reader import ItemUnreadable, SourceBusy, SourceUnreadable
 from gateway.sources.web_client import WebClient
 from gateway.sources.web_site import SiteReader
 
@@ -53,11 +54,15 @@ class World:
         self.lists = dict.fromkeys(LISTS, "here")
         self.known: dict[str, SyncedItem] = {}
         self.store: dict[str, bytes] = {}
+        self.left = math.inf
+        self._position: str | None = None
         self._work = work
 
     @asynccontextmanager
     async def stream(self, _method: str, url: str, *, headers: Any, **_more: Any) -> AsyncGenerator[Answer]:
-        answer = self._answer(urlsplit(url).path)
+        self.left -= 1
+        busy = Answer(429, {"retry-after": "3600"})
+        answer = busy if self.left < 0 else self._answer(urlsplit(url).path)
         tag = answer.head.get("etag")
         yield Answer(304) if tag is not None and dict(headers).get("if-none-match") == tag else answer
 
@@ -113,7 +118,10 @@ class World:
         if not self.named[number]:
             return True
         above = number - 2
-        return not self.mapped and above >= 0 and (self.states[above] in GONE or self.may_lack(above))
+        if self.mapped or above < 0:
+            return False
+        was_read = not self.store.keys().isdisjoint((f"p{above}.html", f"p{above}/index.html"))
+        return self.states[above] in GONE or not was_read or self.may_lack(above)
 
     def may_go(self, key: str) -> bool:
         page = re.fullmatch(r"p(\d)(/index)?\.html", key)
@@ -124,7 +132,7 @@ class World:
 
     async def sync(self) -> bool:
         client = WebClient(cast(httpcore2.AsyncConnectionPool, self), 0.0)
-        reader = SiteReader(client, f"{HOST}/", 3, 100, PathFilter(), self._work)
+        reader = SiteReader(client, f"{HOST}/", 3, 100, PathFilter(), self._work, self._position)
         versions = {key: item.version for key, item in self.known.items() if item.version is not None}
         try:
             listing = await reader.scan(versions)
@@ -134,9 +142,10 @@ class World:
         wrong = [key for key in plan.delete if key in self.store and not self.may_go(key)]
         assert not wrong, f"{wrong} are there"
         for key in plan.put:
-            async with aclosing(reader.read(key)) as parts:
-                self.store[key] = b"".join([part async for part in parts])
-            self.known[key] = SyncedItem(listing.items[key])
+            with suppress(ItemUnreadable, SourceBusy):  # the quota is used up
+                async with aclosing(reader.read(key)) as parts:
+                    self.store[key] = b"".join([part async for part in parts])
+                self.known[key] = SyncedItem(listing.items[key])
         for key in plan.unread:
             self.known.setdefault(key, SyncedItem(None))
         for key in plan.delete:
@@ -145,7 +154,8 @@ class World:
         kept = [
             number for number in PAGES if self.states[number] in ("gone", "lost") and f"p{number}.html" in self.store
         ]
-        assert not kept, f"{kept} are gone"
+        assert not kept or listing.busy_until is not None, f"{kept} are gone"
+        self._position = listing.position
         for path in self._work.iterdir():
             path.unlink()
         return True
@@ -157,6 +167,7 @@ EVENTS = st.fixed_dictionaries(
         "states": st.lists(PAGE, min_size=1, max_size=3),
         "texts": st.lists(st.sampled_from(PAGES), max_size=2),
         "named": st.lists(st.tuples(st.sampled_from(PAGES), st.booleans()), max_size=2),
+        "quota": st.sampled_from([[math.inf], [math.inf], [3], [5], [6], [7], [8]]),
         "lists": st.lists(st.tuples(st.sampled_from(sorted(LISTS)), st.sampled_from(LIST_STATES)), max_size=2),
     }
 )
@@ -172,12 +183,14 @@ def test_a_store_loses_what_a_site_lost_and_nothing_else(
     async def live() -> None:
         for event in history:
             await world.sync()
+            (world.left,) = event["quota"]
             world.states |= dict(event["states"])
             world.named |= dict(event["named"])
             world.lists |= dict(event["lists"])
             for number in event["texts"]:
                 world.texts[number] += 1
         await world.sync()
+        world.left = math.inf
         world.states, world.lists = dict.fromkeys(PAGES, "here"), dict.fromkeys(LISTS, "here")
         for _ in range(2):
             assert await world.sync()

@@ -259,3 +259,25 @@ async def test_a_sync_waits_for_free_disk_and_no_item_fails(
             job.not_before = None
     await kestrel.settle()
     assert set(await kestrel.documents(store)) == {"docs/a.md", "docs/b.md"}
+
+
+async def test_a_document_is_neither_doubled_nor_lost_where_only_the_writing_of_its_name_changes(
+    kestrel: Sources, root: Path
+) -> None:
+    names = [f"Pre\u0301face {number}.md" for number in range(8)]
+    for name in names:
+        (root / name).write_text(name)
+    store = await kestrel.store(name="docs")
+    source = await kestrel.source(store, {"kind": "folder", "path": str(root)}, prefix="")
+    await kestrel.settle()
+    composed = {name.replace("e\u0301", "\u00e9") for name in names}
+    assert set(await kestrel.documents(store)) == composed
+    for name in names:
+        (root / name).rename(root / name.replace("e\u0301", "\u00e9"))
+    assert (await kestrel.sync(source))["status"] == "synced"
+    assert {key: row["version"] for key, row in (await kestrel.documents(store)).items()} == dict.fromkeys(composed, 1)
+    for name in composed:
+        (root / name).rename(root / name.lower())
+    (root / "PR\u00c9FACE 0.md").write_text("Another one.")
+    assert (await kestrel.sync(source))["status"] == "synced"
+    assert set(await kestrel.documents(store)) == {*(name.lower() for name in composed), "PR\u00c9FACE 0.md"}
