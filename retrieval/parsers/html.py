@@ -227,7 +227,8 @@ def _walk(root: Any, page: _Page, landmarks: Landmarks) -> None:
     skipped: Any = None  # Hidden, or read as a whole.
     for event, element in etree.iterwalk(root, events=("start", "end")):
         if event == "start" and skipped is None:
-            if is_hidden(element) or landmarks.is_footer(element) or (page.in_heading and is_permalink(element)):
+            is_around = landmarks.is_footer(element) or landmarks.is_ending(element)
+            if is_hidden(element) or is_around or (page.in_heading and is_permalink(element)):
                 skipped = element
                 page.hidden += count_hidden(element)
             elif element.tag == "pre":

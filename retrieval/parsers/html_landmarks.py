@@ -5,6 +5,7 @@ from typing import Any
 
 from lxml import etree as _etree  # pyright: ignore[reportAttributeAccessIssue, reportUnknownVariableType]
 
+from retrieval.parsers.html_endings import find_endings
 from retrieval.parsers.html_visibility import has_main, is_hidden, is_main
 
 __all__ = ["Landmarks"]
@@ -26,6 +27,11 @@ class Landmarks:
 
     def __init__(self, root: Any) -> None:
         self.parts, self._titled = _find_content(root)
+        self._endings = find_endings(self.parts[-1])
+
+    def is_ending(self, element: Any) -> bool:
+        """Tell whether an element stands behind the content of all pages alike: a vote, or a link to the next page."""
+        return element in self._endings
 
     def is_footer(self, element: Any) -> bool:
         """Tell whether an element is the footer of the content: of `main`, or of what the one title stands in.

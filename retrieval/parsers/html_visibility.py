@@ -30,7 +30,8 @@ _NO_TEXT_CLASSES = frozenset(
     "md-skip skip-link skip-navigation skip-to-content skiptocontent "
     "cc-banner cc-window cookie-banner cookie-consent cookie-notice cookieconsent cybotcookiebotdialog "
     "onetrust-consent-sdk "
-    "article-feedback article-votes intercom-reaction-picker md-feedback page-feedback was-this-helpful "
+    "article-feedback article-vote article-votes articleratings feedback-toolbar intercom-reaction-picker md-feedback "
+    "page-feedback was-this-helpful pagination pagination-nav pager prev-next "
     "article-author article-more-questions article-relatives article-sidebar collapsible-sidebar md-source-file "
     "more-topics__list post-likes recent-articles related-articles related-topics related_articles "
     "suggested-topics".split()
