@@ -5,7 +5,7 @@ from urllib.parse import unquote, urlsplit
 
 from retrieval.parsers.formats import FORMATS
 
-__all__ = ["ENDINGS", "make_key", "mark_key"]
+__all__ = ["ENDINGS", "find_ending", "make_key", "mark_key"]
 
 
 def _list_endings(media_type: str) -> tuple[str, ...]:
@@ -26,6 +26,22 @@ Not all that `retrieval.parsers.formats` reads: a site's scripts, styles, data a
 
 # By ending: those that a page's name keeps. Servers call many texts plain.
 _SAME = {_HTML[0]: _HTML, ".md": (".md", ".markdown"), ".txt": (".txt", ".md", ".rst")}
+
+
+_UNKNOWN = ("", "application/octet-stream", "binary/octet-stream")
+"""Media types of servers that don't know a file's."""
+_MORE = {"text/x-markdown": ENDINGS["text/markdown"]}
+
+
+def find_ending(media_type: str, url: str) -> str | None:
+    """Return how the name of a page of a media type ends; None for what is no document.
+
+    Where the server doesn't know the type, its address tells it.
+    """
+    if media_type not in _UNKNOWN:
+        return ENDINGS.get(media_type) or _MORE.get(media_type)
+    path = urlsplit(url).path.lower()
+    return next((ending for ending in ENDINGS.values() if path.endswith(_SAME.get(ending, (ending,)))), None)
 
 
 def make_key(url: str, ending: str) -> str:

@@ -207,9 +207,7 @@ class WebClient:
                     body += part
                     if len(body) > _MOST_BYTES:
                         raise ItemUnreadable(f"It is larger than {_MOST_BYTES >> 20} MB.")
-                answer_headers = {
-                    name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers
-                }
+                answer_headers = _read_headers(response.headers)
                 coding = answer_headers.get("content-encoding", "identity").strip().lower()
                 content = await asyncio.to_thread(_decode, bytes(body), coding)
                 return WebResponse(url, response.status, answer_headers, content)
@@ -222,6 +220,14 @@ class WebClient:
             raise ItemUnreadable(f"It can't be reached: {type(error).__name__}.") from error
         finally:
             self._next = time.monotonic() + self.pause
+
+
+def _read_headers(headers: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Return headers by their names in lower case; what is said to robots may be in several of a name."""
+    read: dict[str, str] = {}
+    for name, value in ((name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in headers):
+        read[name] = f"{read[name]}, {value}" if name == "x-robots-tag" and name in read else value
+    return read
 
 
 def _decode(body: bytes, coding: str) -> bytes:

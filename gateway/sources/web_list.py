@@ -25,6 +25,9 @@ _ROBOTS_BYTES = 500 << 10  # RFC 9309 asks for so many at least
 
 # Begins with what no other part of it can have in it, and takes nothing back, so that no character is read twice.
 _LINK = re.compile(rf"\]\([ \t]*+<?([^)\]\s<>]{{1,{LONGEST_URL}}}+)(?=[)\s>])")
+_BEFORE_XML = re.compile(rb"\A(?:\xef\xbb\xbf)?\s+(?=<)")
+"""Blank lines before a sitemap, as programs leave them there, which XML doesn't allow."""
+_TEXT_LIST = re.compile(rb"\A(?:\xef\xbb\xbf)?\s*+(?:https?://[^\s<>]{1,2000}+\s*+)++\Z")
 _AGENT_LINE = re.compile(r"\s*+user(?:-?+|\s++)agent(?:\s*+:|\s)\s*+([^#]*+)", re.IGNORECASE)
 
 
@@ -42,7 +45,7 @@ class SiteList:
 
 
 def read_sitemap(answer: WebResponse) -> SiteList:
-    """Read a sitemap, packed (gzip) or not.
+    """Read a sitemap, packed (gzip) or not; it may be a text, with a URL in each line.
 
     Raises:
         SitemapUnreadable: It is none. One with a document type isn't read: entities could grow without end.
@@ -50,13 +53,21 @@ def read_sitemap(answer: WebResponse) -> SiteList:
     sitemap = _Sitemap()
     try:
         body = answer.body
-        sitemap.parse(expand_gzip(body, _XML_BYTES) if body.startswith(_GZIP) else body)
+        body = expand_gzip(body, _XML_BYTES) if body.startswith(_GZIP) else body
+        if _TEXT_LIST.match(body):
+            return _read_text_list(body, answer.url)
+        sitemap.parse(_BEFORE_XML.sub(b"", body, count=1))
     except (expat.ExpatError, ValueError, LookupError):
         raise SitemapUnreadable from None
     places = sitemap.places[:MOST_URLS]
     urls = _normalize_all(places, answer.url)
     whole = len(places) == len(sitemap.places)
     return SiteList(urls, [], whole) if sitemap.root == "urlset" else SiteList([], urls, whole)
+
+
+def _read_text_list(body: bytes, base: str) -> SiteList:
+    lines = dict.fromkeys(body.decode("utf-8-sig", errors="replace").split())
+    return SiteList(_normalize_all(islice(lines, MOST_URLS), base), [], len(lines) <= MOST_URLS)
 
 
 def read_llms_txt(answer: WebResponse) -> SiteList:

@@ -7,10 +7,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from html import unescape
 
-from gateway.sources.web_client import WebResponse, normalize
+from gateway.sources.web_client import AGENT, WebResponse, normalize
 from retrieval.parsers.charset_labels import find_encoding
 
-__all__ = ["LONGEST_URL", "PageFacts", "read_page", "read_text", "write_utf8"]
+__all__ = ["LONGEST_URL", "PageFacts", "read_page", "read_robot_words", "read_text", "write_utf8"]
 
 LONGEST_URL = 2000
 """Characters; a longer address isn't followed."""
@@ -29,6 +29,7 @@ _OWN_CHARSET = re.compile(
     rb"<meta\b[^>]{0,300}?charset\s*=\s*[\"']?[\w-]|<\?xml\b[^>]{0,300}?encoding|\A(?:\xff\xfe|\xfe\xff)", re.IGNORECASE
 )
 _HEAD_BYTES = 4096
+_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _CODECS = re.compile(r"ascii|utf-(?:8|16|32)|iso8859-|cp\d|koi8-|mac-|tis-|gb|big5|euc_|shift_jis|iso2022_|hz|johab")
 """Those of texts. Python has others, of which some (`punycode`) take the square of a text's length."""
 
@@ -60,8 +61,14 @@ class PageFacts:
 
 
 def read_text(answer: WebResponse, most_bytes: int | None = None) -> str:
-    """Return the beginning of an answer's body as text, in the character set that it names, else UTF-8."""
+    """Return the beginning of an answer's body as text, in the character set that it shows or names, else UTF-8.
+
+    The mark by which a text shows its character set is none of it: the first rule of a `robots.txt` would be unknown.
+    """
     body = answer.body[:most_bytes]
+    if body.startswith(_UTF16):
+        return body.decode("utf-16", errors="replace")
+    body = body.removeprefix(codecs.BOM_UTF8)
     charset = _CHARSET.search(answer.headers.get("content-type", ""))
     try:
         name = codecs.lookup(charset[1]).name if charset else "utf-8"
@@ -88,7 +95,7 @@ def write_utf8(answer: WebResponse) -> bytes:
 def read_page(answer: WebResponse) -> PageFacts:
     """Read a page; nothing in it is run, nothing else is loaded. It takes up to a second: call it in a thread."""
     hrefs: dict[str, None] = {}
-    own, canonical, robots = "", "", [answer.headers.get("x-robots-tag", "")]
+    own, canonical, robots = "", "", list[str]()
     whole = len(answer.body) <= _BYTES
     moved, scripts = "", True
     for tag, values in _read_tags(read_text(answer, _BYTES)):
@@ -111,7 +118,7 @@ def read_page(answer: WebResponse) -> PageFacts:
     base = (own and normalize(own[:LONGEST_URL], answer.url)) or answer.url
     short = (href for href in hrefs if len(href) <= LONGEST_URL)
     links = [link for href in short if (link := normalize(href, base)) is not None]
-    words = {word.strip() for word in ",".join(robots).lower().split(",")}
+    words = {word.strip() for word in ",".join(robots).lower().split(",")} | read_robot_words(answer)
     return PageFacts(
         list(dict.fromkeys(links)),
         normalize(canonical, base) if 0 < len(canonical) <= LONGEST_URL else None,
@@ -119,6 +126,12 @@ def read_page(answer: WebResponse) -> PageFacts:
         follow=not words & {"nofollow", "none"},
         whole=whole,
     )
+
+
+def read_robot_words(answer: WebResponse) -> set[str]:
+    """Return what an answer's `X-Robots-Tag` says to all robots, or to us by name."""
+    parts = answer.headers.get("x-robots-tag", "").lower().split(",")
+    return {part.strip().removeprefix(f"{AGENT}:").strip() for part in parts}
 
 
 def _find_target(tag: str, values: dict[str, str]) -> tuple[str, bool]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import re
 import shutil
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -12,7 +13,7 @@ from urllib.parse import urlsplit
 import msgspec
 from protego import Protego
 
-from gateway.sources.page_key import ENDINGS, make_key
+from gateway.sources.page_key import find_ending, make_key
 from gateway.sources.path_filter import PathFilter
 from gateway.sources.public_addresses import PublicAddresses
 from gateway.sources.reader import ItemUnreadable, Listing, SourceBusy, SourceUnreadable
@@ -27,7 +28,7 @@ from gateway.sources.web_client import (
     normalize,
     open_web_client,
 )
-from gateway.sources.web_page import PageFacts, read_page, write_utf8
+from gateway.sources.web_page import PageFacts, read_page, read_robot_words, write_utf8
 from gateway.sources.web_visit import KnownPage, PageVersion, SiteVisit
 
 __all__ = ["SiteReader", "check_site", "open_site"]
@@ -36,6 +37,7 @@ _PAUSE_SECONDS = 0.2
 _LONGEST_PAUSE_SECONDS = 10.0
 _SECONDS = 3600.0
 _TEMPORARY = (408, 425, 429)
+_HOME = re.compile(r"/(?:index\.\w+)?")
 
 
 def check_site(url: str) -> str:
@@ -250,15 +252,21 @@ class SiteReader:
         self, visit: SiteVisit, request: str, name: str, answer: WebResponse, *, leaf: bool
     ) -> Sequence[str]:
         visit.lose(answer.url)  # unless it is kept below, it is no document any more
-        ending = ENDINGS.get(answer.headers.get("content-type", "").split(";")[0].strip().lower())
+        media_type = answer.headers.get("content-type", "").split(";")[0].strip().lower()
+        ending = find_ending(media_type, answer.url)
         if ending is None:
             return []
-        facts = await asyncio.to_thread(read_page, answer) if ending == ".html" else PageFacts()
+        if ending == ".html":
+            facts = await asyncio.to_thread(read_page, answer)
+        else:
+            facts = PageFacts(keep=not read_robot_words(answer) & {"noindex", "none"})
         canonical = facts.canonical or answer.url
         address = canonical if self._may_ask(canonical) and self._belongs(canonical) else answer.url
+        digest = await asyncio.to_thread(lambda: hashlib.sha256(answer.body).hexdigest())
+        if _is_home(address) and not _is_home(answer.url) and not visit.has(address, digest):
+            address = answer.url  # templates that name the site's first page on every page mean nothing by it
         plain = make_key(address, ending)
         if facts.keep and self._paths.takes(plain):
-            digest = await asyncio.to_thread(lambda: hashlib.sha256(answer.body).hexdigest())
             marks = answer.headers.get("etag", ""), answer.headers.get("last-modified", "")
             version = PageVersion(answer.url, *marks, digest, request, address, name)
             if (key := visit.place(plain, version)) is not None:
@@ -291,6 +299,11 @@ class SiteReader:
 
     def _file(self, key: str) -> Path:
         return self._work / hashlib.sha256(key.encode()).hexdigest()
+
+
+def _is_home(url: str) -> bool:
+    """Tell whether a URL is that of a site's first page."""
+    return _HOME.fullmatch(urlsplit(url).path) is not None
 
 
 def _write_document(key: str, answer: WebResponse) -> bytes:

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 import msgspec
 
@@ -78,6 +79,11 @@ class SiteVisit:
         """Find the page that was read last when this URL was asked for."""
         pages = self._by_name.get(url, ())
         return min(pages, key=lambda page: (page.version.request != url, page.version.url != url), default=None)
+
+    def has(self, address: str, digest: str) -> bool:
+        """Tell whether the page of an address was kept with these bytes, now or the last time."""
+        pages = chain(self.items.values(), (page.version for page in self.known_pages))
+        return any(page.address == address and page.digest == digest for page in pages)
 
     def place(self, plain: str, version: PageVersion) -> str | None:
         """Return the key under which a page is to be kept; None for one that is kept already.
