@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
-from gateway.errors import BraidError, TooManyRequests
+from gateway.errors import BraidError, TooManyRequests, Unavailable
 from gateway.web.request_log import new_request_id
 from gateway.web.state import State
 from gateway.web.uvicorn_protocol import JoinedProtocol
@@ -23,7 +23,7 @@ _LINGER_SECONDS = 1.0
 """To read on, into nothing, behind a refusal: what comes to a socket that is closed throws away what was sent."""
 _LOOKED_AT = 64
 """Connections that are asked to make room for another one: to look at thousands for each would cost milliseconds."""
-_HEAD = b"content-type: application/json\r\ncontent-length: %d\r\nx-request-id: %b\r\nconnection: close\r\n\r\n"
+_HEAD = b"content-type: application/json\r\ncontent-length: %d\r\nx-request-id: %b\r\nconnection: close\r\n%b\r\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +83,13 @@ class InvalidHttp(_Refused):
     code = "invalid_http"
 
 
-class TooManyConnections(BraidError):
-    status = 503
+class TooManyConnections(Unavailable):
     code = "too_many_connections"
 
 
 class TooManyClientConnections(TooManyRequests):
     code = "too_many_client_connections"
+    is_lasting = False
 
 
 class BoundedProtocol(JoinedProtocol):
@@ -132,7 +132,8 @@ class BoundedProtocol(JoinedProtocol):
             self._refuse(
                 TooManyClientConnections(
                     f"Your address has {self._bounds.client_connections} connections to this server, and may not have "
-                    "more. Close some, or use them for several requests each."
+                    "more. Close some, or use them for several requests each.",
+                    headers={"retry-after": "1"},
                 )
             )
 
@@ -261,7 +262,8 @@ class BoundedProtocol(JoinedProtocol):
             self.transport.close()  # the answer to a request before this one is being written
         elif cycle is None or (cycle.response_complete if self._in_head else not cycle.response_started):
             body, request = error.encode_body(), new_request_id()
-            self.transport.write(STATUS_LINE[error.status] + _HEAD % (len(body), request.encode()) + body)
+            more = "".join(f"{name}: {value}\r\n" for name, value in error.headers.items()).encode()
+            self.transport.write(STATUS_LINE[error.status] + _HEAD % (len(body), request.encode(), more) + body)
             state: State | None = self.app_state.get("braid")
             if state is not None:  # none where a test serves an application without its state
                 state.requests.note_refusal(request, error)

@@ -234,6 +234,7 @@ async def test_connections_are_bounded() -> None:
     _, second = connect(state, bounds=bounds)
     third, wire = connect(state, bounds=bounds)
     assert await reply(wire) == (503, "too_many_connections")
+    assert b"\r\nretry-after: 1\r\n" in b"".join(wire.pieces)
     assert not second.closed
     third.connection_lost(None)
     first.connection_lost(None)
