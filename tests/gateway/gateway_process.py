@@ -17,9 +17,9 @@ __all__ = ["gateway_process", "make_tenant"]
 
 @asynccontextmanager
 async def gateway_process(
-    settings: Settings, port: int, *, grace: float = 2, **environment: str
+    settings: Settings, port: int, *, grace: float = 2, files: int | None = None, **environment: str
 ) -> AsyncGenerator[tuple[httpx2.AsyncClient, asyncio.subprocess.Process]]:
-    """Serve at a port; the client has the administrator's key."""
+    """Serve at a port; the client has the administrator's key. `files` bounds those that the process may open."""
     variables = {
         **os.environ,
         "BRAID_GRACE_SECONDS": str(grace),
@@ -29,6 +29,8 @@ async def gateway_process(
         **environment,
     }
     command = [sys.executable, "-m", "gateway.cli", "serve", "--home", str(settings.home), "--port", str(port)]
+    if files is not None:
+        command = ["sh", "-c", f'ulimit -n {files} && exec "$@"', "sh", *command]
     process = await asyncio.create_subprocess_exec(*command, env=variables)
     try:
         async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
