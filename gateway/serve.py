@@ -81,10 +81,10 @@ async def serve(settings: Settings) -> None:
             gc.set_threshold(10_000, 20, 50)
             yield opened_state
 
-    wanted = choose_bounds(settings)
-    bounds = fit_files(wanted, files := _raise_file_limit(), settings.database_connections)
-    if bounds.connections < wanted.connections:
-        _log.warning("too_few_open_files", files=files, connections=bounds.connections, wanted=wanted.connections)
+    limits = choose_bounds(settings)
+    bounds = fit_files(limits, files := _raise_file_limit(), settings.database_connections)
+    if bounds.connections < limits.connections:
+        _log.warning("too_few_open_files", files=files, connections=bounds.connections, wanted=limits.connections)
     config = uvicorn.Config(
         create_app(state, cors_origins=settings.cors_origins),
         host=settings.host,

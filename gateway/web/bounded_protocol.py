@@ -23,7 +23,7 @@ _LINGER_SECONDS = 1.0
 """To read on, into nothing, behind a refusal: what comes to a socket that is closed throws away what was sent."""
 _LOOKED_AT = 64
 """Connections that are asked to make room for another one: to look at thousands for each would cost milliseconds."""
-_REFUSED = "refused"
+_REFUSED = "turned away"
 """The key of connections that were refused as too many, among the numbers of clients' connections by address."""
 _HEAD = b"content-type: application/json\r\ncontent-length: %d\r\nx-request-id: %b\r\nconnection: close\r\n%b\r\n"
 
