@@ -1,7 +1,7 @@
 """What a request that hasn't its route's form is told."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -11,12 +11,13 @@ from tests.gateway.conftest import Gateway
 
 def walk_patterns(node: Any) -> Iterator[str]:
     if isinstance(node, list):
-        for inner in node:
+        for inner in cast("list[Any]", node):
             yield from walk_patterns(inner)
     elif isinstance(node, dict):
-        if isinstance(pattern := node.get("pattern"), str):
+        members = cast("dict[str, Any]", node)
+        if isinstance(pattern := members.get("pattern"), str):
             yield pattern
-        for inner in node.values():
+        for inner in members.values():
             yield from walk_patterns(inner)
 
 
