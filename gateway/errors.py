@@ -66,11 +66,14 @@ class BraidError(Exception):
     """An error with an HTTP status; its message says what happened, why, and what to do next.
 
     `code` is the machine-readable reason, `param` the field or path that is at fault (both as in OpenAI's API).
+    `is_lasting` says that the same request would fail again soon: OpenAI's clients, which send what got 409, 429 or
+    5xx twice more by themselves, are told not to.
     """
 
     status = 500
     kind = "server_error"
     code: str | None = None
+    is_lasting = False
 
     def __init__(
         self,
@@ -85,6 +88,8 @@ class BraidError(Exception):
         self.param = param
         self.code = code or self.code
         self.headers: dict[str, str] = dict(headers or {})
+        if self.is_lasting:
+            self.headers["x-should-retry"] = "false"
 
     def make_envelope(self) -> dict[str, Any]:
         """Return OpenAI's `{"error": {message, type, param, code}}`."""
@@ -122,6 +127,7 @@ class Conflict(BraidError):
     status = 409
     kind = "invalid_request_error"
     code = "conflict"
+    is_lasting = True
 
 
 class PayloadTooLarge(BraidError):
@@ -131,8 +137,11 @@ class PayloadTooLarge(BraidError):
 
 
 class TooManyRequests(BraidError):
+    """The tenant has as many of something as it may; how often anybody may ask isn't limited."""
+
     status = 429
     kind = "rate_limit_error"
+    is_lasting = True
 
 
 class UnsupportedEncoding(BraidError):
@@ -162,3 +171,4 @@ class InsufficientStorage(BraidError):
 
     status = 507
     code = "disk_full"
+    is_lasting = True

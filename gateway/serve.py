@@ -6,11 +6,14 @@ import gc
 import math
 import resource
 import signal
+import sys
 from collections import Counter
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import partial
 
+import structlog
 import uvicorn
 
 from gateway.app import create_app
@@ -19,9 +22,15 @@ from gateway.settings import Settings
 from gateway.web.bounded_protocol import BoundedProtocol, ConnectionBounds
 from gateway.web.state import State
 
-__all__ = ["choose_bounds", "serve"]
+__all__ = ["choose_bounds", "fit_files", "serve"]
+
+_log = structlog.get_logger()
 
 _CLOSING_SECONDS = 1
+_OWN_FILES = 64
+"""The most files that a gateway without clients has open, but for its database: logs, listeners, the retriever."""
+_FILES_OF_DATABASE = 3
+"""Per connection to it, of SQLite: the database, its log, and a journal or a temporary file."""
 
 
 def choose_bounds(settings: Settings) -> ConnectionBounds:
@@ -33,6 +42,22 @@ def choose_bounds(settings: Settings) -> ConnectionBounds:
         body_seconds=max(ConnectionBounds().body_seconds, settings.client_pause_seconds),
         write_seconds=settings.client_unread_seconds,
     )
+
+
+def fit_files(bounds: ConnectionBounds, files: int, databases: int) -> ConnectionBounds:
+    """Return bounds within which connections never need more files than the process may have open.
+
+    Without them whatever happens to need the next file fails: the database, an engine's health check, an answer.
+
+    Args:
+        bounds: What else bounds them.
+        files: So many may be open.
+        databases: Of the files, connections to the database.
+    """
+    free = max(files - _OWN_FILES - _FILES_OF_DATABASE * databases, 2)
+    refused = min(bounds.refused_connections, free // 5)
+    # Each request that is answered has two files: the client's connection, and the engine's or a file.
+    return replace(bounds, connections=min(bounds.connections, (free - refused) // 2), refused_connections=refused)
 
 
 class _Server(uvicorn.Server):
@@ -56,12 +81,16 @@ async def serve(settings: Settings) -> None:
             gc.set_threshold(10_000, 20, 50)
             yield opened_state
 
+    limits = choose_bounds(settings)
+    bounds = fit_files(limits, files := _raise_file_limit(), settings.database_connections)
+    if bounds.connections < limits.connections:
+        _log.warning("too_few_open_files", files=files, connections=bounds.connections, wanted=limits.connections)
     config = uvicorn.Config(
         create_app(state, cors_origins=settings.cors_origins),
         host=settings.host,
         port=settings.port,
         loop="uvloop",
-        http=partial(BoundedProtocol, bounds=choose_bounds(settings), clients=Counter()),  # pyright: ignore
+        http=partial(BoundedProtocol, bounds=bounds, clients=Counter()),  # pyright: ignore
         ws="none",
         proxy_headers=False,
         access_log=False,  # we have our own
@@ -69,7 +98,6 @@ async def serve(settings: Settings) -> None:
         backlog=2048,
         timeout_graceful_shutdown=math.ceil(settings.grace_seconds) + _CLOSING_SECONDS,
     )
-    _raise_file_limit()
     server = _Server(config)
     loop = asyncio.get_running_loop()
     leaving: list[asyncio.Task[None]] = []
@@ -99,9 +127,11 @@ async def serve(settings: Settings) -> None:
     await server.serve()
 
 
-def _raise_file_limit() -> None:
-    """Take as many open files as the system allows: each running answer has two connections."""
+def _raise_file_limit() -> int:
+    """Take as many open files as the system allows, and return their number."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         with contextlib.suppress(OSError, ValueError):  # then the limit stays as it is
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return sys.maxsize if soft == resource.RLIM_INFINITY else soft

@@ -1,11 +1,11 @@
 """Work that is done at once, and ends with what wanted it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from contextlib import nullcontext
-from typing import TypeVar
+from typing import Any, TypeVar
 
-__all__ = ["await_each"]
+__all__ = ["await_each", "await_whole"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -39,3 +39,24 @@ async def await_each(
     except BaseExceptionGroup as failures:
         raise failures.exceptions[0] from failures
     return [task.result() for task in tasks]
+
+
+async def await_whole(work: Coroutine[Any, Any, Result]) -> Result:
+    """Do work to its end, and raise behind it what would have ended it.
+
+    It is for closing things: who presses Ctrl-C twice cancels a task while the first one's end is under way, and what
+    hadn't been closed by then would stay open.
+
+    Raises:
+        CancelledError: The task was cancelled meanwhile.
+    """
+    task = asyncio.ensure_future(work)
+    interruption: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError as error:
+            interruption = error
+    if interruption is not None:
+        raise interruption
+    return task.result()

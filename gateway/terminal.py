@@ -1,10 +1,12 @@
 """The terminal of a person who runs Braid: data on stdout, talk and logs on stderr, and exit statuses."""
 
+import contextlib
+import errno
 import logging
 import sys
 from collections.abc import Sequence
 from enum import IntEnum
-from typing import Any
+from typing import Any, TextIO, cast
 
 import msgspec
 import structlog
@@ -14,6 +16,7 @@ from rich.table import Table
 __all__ = [
     "CommandError",
     "Exit",
+    "LogStream",
     "configure_logs",
     "open_console",
     "print_json",
@@ -45,6 +48,24 @@ class CommandError(Exception):
         self.exit = exit
 
 
+class LogStream:
+    """Stderr, as logs are written to it: what it doesn't take is lost, instead of failing whatever the line tells of.
+
+    It is a file where `braid up` starts a process, and that file's disk may be full.
+    """
+
+    def write(self, text: str) -> int:
+        """Write what can be written, and return the number of characters."""
+        with contextlib.suppress(OSError):
+            sys.stderr.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush what can be flushed."""
+        with contextlib.suppress(OSError):
+            sys.stderr.flush()
+
+
 def open_console() -> Console:
     """Return the terminal for people; it writes plain lines where it is none."""
     # Without emoji: an adapter's name such as ft:base:kestrel:house:… has a part between colons.
@@ -53,9 +74,13 @@ def open_console() -> Console:
 
 
 def say(text: str) -> None:
-    """Tell the person at the terminal, without touching the data on stdout."""
-    sys.stderr.write(f"{text}\n")
-    sys.stderr.flush()
+    """Tell the person at the terminal, without touching the data on stdout; what a full disk doesn't take is lost."""
+    try:
+        sys.stderr.write(f"{text}\n")
+        sys.stderr.flush()
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
 
 
 def print_text(text: str, end: str = "\n") -> None:
@@ -103,9 +128,9 @@ def configure_logs(level: str, *, quiet: bool = False) -> None:
     structlog.configure(
         processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", LogStream())),
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(LogStream())
     formatter = structlog.stdlib.ProcessorFormatter
     handler.setFormatter(
         formatter(

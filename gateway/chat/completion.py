@@ -6,6 +6,7 @@ from msgspec import UNSET
 from gateway.answering.engine_answer import EngineAnswer, EngineChoice, EngineMessage
 from gateway.answering.trace import AnswerTrace
 from gateway.chat.choice_fields import close_choice, to_logprobs
+from gateway.chat.old_functions import OLD_REASONS, find_function_call
 from gateway.chat.schemas import ChatCompletion, ChatCompletionMessage, Choice
 from gateway.openai_format.braid_object import make_braid_answer
 
@@ -14,9 +15,17 @@ __all__ = ["encode_completion"]
 _NO_MESSAGE = EngineMessage()
 
 
-def encode_completion(trace: AnswerTrace, answer: EngineAnswer) -> bytes:
-    """Return the JSON of OpenAI's `chat.completion`, and note the citations in the trace."""
+def encode_completion(trace: AnswerTrace, answer: EngineAnswer, *, functions: bool = False) -> bytes:
+    """Return the JSON of OpenAI's `chat.completion`, and note the citations in the trace.
+
+    Args:
+        trace: The answer's trace.
+        answer: What the engine answered.
+        functions: The client knows calls in their old form, `function_call`.
+    """
     choices = [_choice(trace, choice) for choice in answer.choices]
+    if functions:
+        _use_old_calls(choices)
     return msgspec.json.encode(
         ChatCompletion(
             id=trace.id,
@@ -52,3 +61,12 @@ def _choice(trace: AnswerTrace, choice: EngineChoice) -> Choice:
         logprobs=to_logprobs(choice.logprobs),
         finish_reason=choice.finish_reason or "stop",
     )
+
+
+def _use_old_calls(choices: list[Choice]) -> None:
+    for choice in choices:
+        message = choice.message
+        calls = message.tool_calls or None
+        message.tool_calls = UNSET
+        message.function_call = find_function_call(calls) or UNSET
+        choice.finish_reason = OLD_REASONS.get(choice.finish_reason, choice.finish_reason)

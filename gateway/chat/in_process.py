@@ -34,7 +34,8 @@ class InProcessChat:
         Raises:
             BraidError: As the route would answer.
         """
-        question = to_question(decode_request(msgspec.json.encode(body), grammars=self._grammars))
+        chat = decode_request(msgspec.json.encode(body), grammars=self._grammars)
+        question = to_question(chat)
         async with await self._service.begin(principal, question) as generation:
-            completion = encode_completion(generation.trace, await generation.read())
+            completion = encode_completion(generation.trace, await generation.read(), functions=chat.calls_functions)
             return completion, generation.trace.composed.body

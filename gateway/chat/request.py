@@ -1,5 +1,6 @@
 """The body of a chat request in OpenAI's contract, decoded and checked in one pass; and the question in it."""
 
+from collections.abc import Mapping
 from operator import attrgetter
 from typing import Annotated, Any, Literal
 
@@ -9,6 +10,7 @@ from msgspec import UNSET, Meta
 import prompts
 from gateway.answering.question import BraidOptions, Message, Question
 from gateway.chat.earlier_calls import renew_calls
+from gateway.chat.old_functions import CLIENT_NAMES, name_functions, renew_functions
 from gateway.errors import BadRequest
 from gateway.ids import new_id
 from gateway.openai_format.body import Metadata, ModelName, Name, decode_body, find_conversation
@@ -56,6 +58,7 @@ _PARAMETERS = (
 _TEXTS = ("text", "input_text", "output_text")
 """Types of parts that are text; the latter are the Responses' words, which clients mix and vLLM takes, too."""
 _NEW_LIMIT = {"max_tokens": "max_completion_tokens"}
+_SAME: dict[str, str] = {}
 _get_parameters = attrgetter(*_PARAMETERS)
 
 
@@ -111,8 +114,8 @@ class ChatCompletionCreate(msgspec.Struct):
     prompt_cache_key: Name | None = None
     metadata: Metadata | None = None
     braid: BraidOptions | None = None
-    functions: Any = None
-    function_call: Any = None
+    functions: Annotated[list[dict[str, Any]], Meta(max_length=MAX_TOOLS)] | None = None
+    function_call: str | dict[str, Any] | None = None
     modalities: list[str] | None = None
     web_search_options: Any = None
     moderation: Any = None
@@ -120,6 +123,11 @@ class ChatCompletionCreate(msgspec.Struct):
     @property
     def include_usage(self) -> bool:
         return self.stream_options is not None and bool(self.stream_options.include_usage)
+
+    @property
+    def calls_functions(self) -> bool:
+        """Whether the client knows tools in their old form, so that a call is answered in it."""
+        return bool(self.functions)
 
     @property
     def structured(self) -> bool:
@@ -151,23 +159,29 @@ def decode_request(body: bytes, *, grammars: bool = False) -> ChatCompletionCrea
         renew_calls(request.messages)
     check_biases(request.logit_bias)
     request.response_format = check_format(request.response_format, grammars=grammars)
-    allowed, request.tool_choice = find_allowed(request.tools, request.tool_choice)
-    tools = check_tools(request.tools, request.tool_choice, grammars=grammars)
-    request.tools = tools and [tools[place] for place in allowed]
-    if request.tools is None:
-        request.tool_choice = request.parallel_tool_calls = None
+    if request.functions or request.function_call is not None:
+        renew_functions(request)
+    try:
+        _check_tools(request, grammars=grammars)
+    except BadRequest as error:
+        if request.calls_functions:
+            raise name_functions(error) from None
+        raise
     if request.stop is not None:  # an empty sequence stops nothing, and engines refuse it
         request.stop = [stop for stop in ([request.stop] if isinstance(request.stop, str) else request.stop) if stop]
     return request
 
 
+def _check_tools(request: ChatCompletionCreate, *, grammars: bool) -> None:
+    allowed, request.tool_choice = find_allowed(request.tools, request.tool_choice)
+    tools = check_tools(request.tools, request.tool_choice, grammars=grammars)
+    request.tools = tools and [tools[place] for place in allowed]
+    if request.tools is None:
+        request.tool_choice = request.parallel_tool_calls = None
+
+
 def _refuse_unanswerable(request: ChatCompletionCreate) -> None:
     """Refuse what would be answered as if it hadn't been asked."""
-    for name in ("functions", "function_call"):
-        if getattr(request, name):
-            raise BadRequest(
-                f"{name!r} is an old form that isn't taken here. Send 'tools' and 'tool_choice' instead.", param=name
-            )
     if request.modalities and request.modalities != ["text"]:
         raise BadRequest("Answers are text only. Leave 'modalities' out, or ask for ['text'].", param="modalities")
     if request.web_search_options is not None:
@@ -200,8 +214,14 @@ def to_question(request: ChatCompletionCreate, request_id: str = "") -> Question
         conversation=find_conversation(request.prompt_cache_key, request.metadata),
         options=request.braid,
         request_id=request_id,
-        client_names=_NEW_LIMIT if request.max_completion_tokens is not None else {},
+        client_names=_name_members(request),
     )
+
+
+def _name_members(request: ChatCompletionCreate) -> Mapping[str, str]:
+    """Return the client's own names of what engines get under others."""
+    limit = _NEW_LIMIT if request.max_completion_tokens is not None else _SAME
+    return limit | CLIENT_NAMES if request.calls_functions else limit
 
 
 def text_of(message: ChatMessage, param: str) -> str | None:

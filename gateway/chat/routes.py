@@ -78,7 +78,7 @@ class ChatAnswer(Response):
 
     async def _send_whole(self, question: Question, send: Send) -> None:
         async with await self._service.begin(self._principal, question) as generation:
-            body = encode_completion(generation.trace, await generation.read())
+            body = encode_completion(generation.trace, await generation.read(), functions=self._chat.calls_functions)
         await send_whole(send, generation.trace, body)
 
     async def _send_events(self, question: Question, sender: EventSender) -> None:
@@ -99,7 +99,12 @@ class ChatAnswer(Response):
 
     async def _relay(self, generation: Generation, sender: EventSender) -> None:
         trace = generation.trace
-        encoder = ChunkEncoder(trace, choices=self._chat.n or 1, include_usage=self._chat.include_usage)
+        encoder = ChunkEncoder(
+            trace,
+            choices=self._chat.n or 1,
+            include_usage=self._chat.include_usage,
+            functions=self._chat.calls_functions,
+        )
         await sender.begin(trace)
         generation.pass_on(lambda data: bool(piece := encoder.encode_text(data)) and sender.send_at_once(piece))
         async for events in generation:

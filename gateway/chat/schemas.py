@@ -45,13 +45,14 @@ class ChoiceLogprobs(msgspec.Struct, kw_only=True):
 
 
 class ChatCompletionMessage(msgspec.Struct, kw_only=True):
-    """The message that answers."""
+    """The message that answers; a call is a `function_call` where the request had `functions`."""
 
     role: Literal["assistant"]
     content: str | None
     refusal: str | None
     annotations: list[Annotation]
     tool_calls: list[dict[str, Any]] | UnsetType = UNSET
+    function_call: dict[str, Any] | UnsetType = UNSET
     reasoning: str | UnsetType = UNSET
 
 
@@ -84,6 +85,7 @@ class ChoiceDelta(msgspec.Struct, kw_only=True):
     content: str | UnsetType | None = UNSET
     refusal: str | UnsetType | None = UNSET
     tool_calls: list[dict[str, Any]] | UnsetType = UNSET
+    function_call: dict[str, Any] | UnsetType = UNSET
     reasoning: str | UnsetType | None = UNSET
     annotations: list[Annotation] | UnsetType = UNSET
 

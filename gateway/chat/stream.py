@@ -13,6 +13,7 @@ from gateway.answering.answer_text import AnswerText
 from gateway.answering.engine_answer import CUT, NO_ARGUMENTS, BrokenAnswer, decode_event
 from gateway.answering.trace import AnswerTrace
 from gateway.chat.choice_fields import close_choice, to_logprobs
+from gateway.chat.old_functions import OLD_REASONS, to_old_delta
 from gateway.errors import BraidError
 from gateway.openai_format.braid_object import make_braid_answer
 
@@ -43,9 +44,10 @@ class ChunkEncoder:
         trace: The answer's trace; usage and citations are noted in it.
         choices: The number of choices that will come.
         include_usage: Whether the client asked for the usage event.
+        functions: Whether the client knows calls in their old form, `function_call`.
     """
 
-    def __init__(self, trace: AnswerTrace, *, choices: int, include_usage: bool) -> None:
+    def __init__(self, trace: AnswerTrace, *, choices: int, include_usage: bool, functions: bool = False) -> None:
         head = msgspec.json.encode(
             {
                 "id": trace.id,
@@ -66,6 +68,7 @@ class ChunkEncoder:
         self._calls: dict[int, dict[int, bool]] = {}
         self._open = choices
         self._include_usage = include_usage
+        self._functions = functions
 
     def encode(self, events: Sequence[bytes]) -> bytes:
         """Return what the client gets for the data of some events: its own events, or nothing yet."""
@@ -132,6 +135,10 @@ class ChunkEncoder:
         finish = raw.get("finish_reason")
         index = raw.get("index", 0)
         self._follow_calls(index, delta, finish)
+        if self._functions:
+            delta, finish = to_old_delta(delta), finish and OLD_REASONS.get(finish, finish)
+            if not delta and finish is None and raw.get("logprobs") is None:
+                return None
         if self._checked and self._check(index, delta, ends=finish is not None) and finish is None:
             if raw.get("logprobs") is None and not any(delta.values()):
                 return None

@@ -8,6 +8,8 @@ from typing import Any, Self
 import httpx2
 import msgspec
 
+from gateway.task_group import await_whole
+
 __all__ = ["AmbiguousName", "Client", "ClientError", "GatewayError", "GatewayUnreachable"]
 
 
@@ -62,7 +64,7 @@ class Client:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._client.aclose()
+        await await_whole(self._client.aclose())
 
     async def get(self, path: str, **options: Any) -> Any:
         return await self.call("GET", path, **options)

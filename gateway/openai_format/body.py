@@ -106,6 +106,10 @@ def _explain(error: msgspec.ValidationError, kind: Any) -> BadRequest:
     if (choice := _CHOICE.match(message)) is not None:
         choices = ", ".join(_list_choices(kind, path))
         return BadRequest(f"{choice['value']} can't be {path!r}. Use one of {choices}.", param=path)
+    if "matching regex" in message:  # the one that a model's name has
+        return BadRequest(
+            f"{path!r} has a control character, such as the end of a line, which no name has. Leave it out.", param=path
+        )
     return BadRequest(f"{message[: where.start()]} at {path!r}.", param=path)
 
 

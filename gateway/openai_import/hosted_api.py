@@ -11,6 +11,7 @@ import httpx2
 import msgspec
 
 from gateway.errors import BAD_JSON
+from gateway.task_group import await_whole
 
 __all__ = ["HostedApi", "HostedApiFailed", "HostedRefusal"]
 
@@ -53,7 +54,7 @@ class HostedApi:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._client.aclose()
+        await await_whole(self._client.aclose())
 
     async def read_rows(self, path: str, params: Mapping[str, Any], after: str | None) -> AsyncIterator[dict[str, Any]]:
         """Yield a list's objects, page by page, behind the one with the id `after`.

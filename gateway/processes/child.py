@@ -254,6 +254,8 @@ class Child:
 
 
 def _how(code: int | None) -> str:
+    if code == -signal.SIGBUS:  # what is mapped into memory has no other way to say so
+        return "it was ended by SIGBUS, as a process is that has no room on its disk for a file"
     if code is not None and code < 0:
         return f"it was ended by {signal.Signals(-code).name}"
     return f"it exited with status {code}"

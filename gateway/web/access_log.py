@@ -1,11 +1,12 @@
 """The access log: one line per request, written in batches beside the hot path."""
 
 import asyncio
-import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 
 import msgspec
+
+from gateway.terminal import LogStream
 
 __all__ = ["AccessLine", "AccessLog"]
 
@@ -40,7 +41,7 @@ class AccessLog:
     """Writes lines of JSON with the members of the other log lines, at most 0.2 s late."""
 
     def __init__(self, write: Callable[[str], None] | None = None) -> None:
-        self._write = write or _write_to_stderr
+        self._write = write or _write_out
         self._encoder = msgspec.json.Encoder()
         self._lines: list[AccessLine] = []
 
@@ -57,6 +58,7 @@ class AccessLog:
             self._write(self._encoder.encode_lines(lines).decode())
 
 
-def _write_to_stderr(text: str) -> None:
-    sys.stderr.write(text)
-    sys.stderr.flush()
+def _write_out(text: str) -> None:
+    stream = LogStream()
+    stream.write(text)
+    stream.flush()

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
-from gateway.errors import BraidError, TooManyRequests
+from gateway.errors import BraidError, TooManyRequests, Unavailable
 from gateway.web.request_log import new_request_id
 from gateway.web.state import State
 from gateway.web.uvicorn_protocol import JoinedProtocol
@@ -23,7 +23,9 @@ _LINGER_SECONDS = 1.0
 """To read on, into nothing, behind a refusal: what comes to a socket that is closed throws away what was sent."""
 _LOOKED_AT = 64
 """Connections that are asked to make room for another one: to look at thousands for each would cost milliseconds."""
-_HEAD = b"content-type: application/json\r\ncontent-length: %d\r\nx-request-id: %b\r\nconnection: close\r\n\r\n"
+_REFUSED = "turned away"
+"""The key of connections that were refused as too many, among the numbers of clients' connections by address."""
+_HEAD = b"content-type: application/json\r\ncontent-length: %d\r\nx-request-id: %b\r\nconnection: close\r\n%b\r\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,8 @@ class ConnectionBounds:
     Attributes:
         connections: Open at the same time, in this process.
         client_connections: Of those, from one address; of IPv6 from one /64, which is what one client has.
+        refused_connections: Open at the same time beyond these, and told why they are refused; still others are closed
+            without a word, so that a flood doesn't take the files that running answers need.
         head_bytes: Of a request's line and headers, and of what a chunked body has as headers behind it.
         url_bytes: Of its path and query.
         discarded_bytes: Of a body that was answered before it was whole; behind them the connection is closed.
@@ -48,6 +52,7 @@ class ConnectionBounds:
 
     connections: int = 4096
     client_connections: int = 1024
+    refused_connections: int = 256
     head_bytes: int = 64 * 1024
     url_bytes: int = 16 * 1024
     discarded_bytes: int = 16 * 1024 * 1024
@@ -83,13 +88,13 @@ class InvalidHttp(_Refused):
     code = "invalid_http"
 
 
-class TooManyConnections(BraidError):
-    status = 503
+class TooManyConnections(Unavailable):
     code = "too_many_connections"
 
 
 class TooManyClientConnections(TooManyRequests):
     code = "too_many_client_connections"
+    is_lasting = False
 
 
 class BoundedProtocol(JoinedProtocol):
@@ -113,6 +118,7 @@ class BoundedProtocol(JoinedProtocol):
         self._clients: Counter[str] = Counter() if clients is None else clients
         self._client = ""
         self._refusal: BraidError | None = None
+        self._is_one_too_many = False
         self._latest = b""
         self._in_head = True
         self._head_bytes = self._body_bytes = self._discarded = 0
@@ -127,14 +133,26 @@ class BoundedProtocol(JoinedProtocol):
         self._client = name_client(self.client)
         self._clients[self._client] += 1
         if len(self.connections) > self._bounds.connections and not self._make_room():
-            self._refuse(TooManyConnections("This server has no room for more connections now. Try again in a moment."))
+            self._turn_away(
+                TooManyConnections("This server has no room for more connections now. Try again in a moment.")
+            )
         elif self._clients[self._client] > self._bounds.client_connections and not self._make_room(self._client):
-            self._refuse(
+            self._turn_away(
                 TooManyClientConnections(
                     f"Your address has {self._bounds.client_connections} connections to this server, and may not have "
-                    "more. Close some, or use them for several requests each."
+                    "more. Close some, or use them for several requests each.",
+                    headers={"retry-after": "1"},
                 )
             )
+
+    def _turn_away(self, error: BraidError) -> None:
+        self._refusal = error
+        if self._clients[_REFUSED] >= self._bounds.refused_connections:
+            self.transport.abort()
+            return
+        self._is_one_too_many = True
+        self._clients[_REFUSED] += 1
+        self._refuse(error)
 
     def _make_room(self, client: str | None = None) -> bool:
         """Close an idle connection (of a client), of some that are looked at the idlest; false where none is idle."""
@@ -159,6 +177,7 @@ class BoundedProtocol(JoinedProtocol):
         self._clients[self._client] -= 1
         if not self._clients[self._client]:
             del self._clients[self._client]
+        self._clients[_REFUSED] -= self._is_one_too_many
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -261,7 +280,8 @@ class BoundedProtocol(JoinedProtocol):
             self.transport.close()  # the answer to a request before this one is being written
         elif cycle is None or (cycle.response_complete if self._in_head else not cycle.response_started):
             body, request = error.encode_body(), new_request_id()
-            self.transport.write(STATUS_LINE[error.status] + _HEAD % (len(body), request.encode()) + body)
+            more = "".join(f"{name}: {value}\r\n" for name, value in error.headers.items()).encode()
+            self.transport.write(STATUS_LINE[error.status] + _HEAD % (len(body), request.encode(), more) + body)
             state: State | None = self.app_state.get("braid")
             if state is not None:  # none where a test serves an application without its state
                 state.requests.note_refusal(request, error)

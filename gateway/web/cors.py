@@ -25,7 +25,7 @@ def allow_origins(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:
         allow_origins=origins,
         allow_methods=["*"],
         allow_headers=["*"],
-        expose_headers=["x-request-id", "braid-release", "retry-after"],
+        expose_headers=["x-request-id", "braid-release", "retry-after", "x-should-retry"],
     )
 
 

@@ -12,6 +12,19 @@ __all__ = ["explain_invalid", "explain_unreadable"]
 
 _OWN_CHECK = "Value error, "  # pydantic's words before what a check of ours says
 _INPUT_SHOULD_BE = "Input should be "
+_FIRST = "and begins with a letter or a digit"
+_FORMS = {
+    "^[a-z0-9][a-z0-9_-]{0,62}$": f"It has 1 to 63 small letters, digits, '_' and '-', {_FIRST}",
+    "^[a-z0-9][a-z0-9._-]{0,62}$": f"It has 1 to 63 small letters, digits, '.', '_' and '-', {_FIRST}",
+    "^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}$": f"It has 1 to 63 letters of a to z, digits, '.', '_' and '-', {_FIRST}",
+    "^([a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}|ft:[a-zA-Z0-9][a-zA-Z0-9_.:-]{0,250})$": (
+        f"It has 1 to 63 letters of a to z, digits, '.', '_' and '-', {_FIRST}; behind 'ft:' it may have 251, and ':'"
+    ),
+    "^[0-9a-fA-F]{32}$": "An MD5 has 32 hexadecimal digits",
+    r"^(https?://[^\s()<>]+)?$": "It is a URL that begins with http:// or https://",
+    r"^[^\x00-\x1f\x7f]*$": "It has a control character, such as the end of a line. Leave it out",
+}
+"""By the patterns of members, in words, what a value has to be."""
 
 
 def explain_invalid(error: RequestValidationError) -> BadRequest:
@@ -36,6 +49,8 @@ def explain_invalid(error: RequestValidationError) -> BadRequest:
     ]
     path, best = max(rivals, key=lambda rival: (not _is_of_another_kind(rival[1]), len(rival[0])))
     message = str(best["msg"]).removeprefix(_OWN_CHECK)
+    if best["type"] == "string_pattern_mismatch":
+        message = _FORMS.get(best["ctx"]["pattern"], message)
     if _is_of_another_kind(best):  # then no branch of a union is nearer to what was meant than the others
         kinds = dict.fromkeys(str(one["msg"]).removeprefix(_INPUT_SHOULD_BE) for where, one in rivals if where == path)
         message = f"{_INPUT_SHOULD_BE}{' or '.join(kinds)}" if len(kinds) > 1 else message

@@ -17,9 +17,18 @@ __all__ = ["gateway_process", "make_tenant"]
 
 @asynccontextmanager
 async def gateway_process(
-    settings: Settings, port: int, *, grace: float = 2, **environment: str
+    settings: Settings,
+    port: int,
+    *,
+    grace: float = 2,
+    files: int | None = None,
+    log: str | None = None,
+    **environment: str,
 ) -> AsyncGenerator[tuple[httpx2.AsyncClient, asyncio.subprocess.Process]]:
-    """Serve at a port; the client has the administrator's key."""
+    """Serve at a port; the client has the administrator's key.
+
+    `files` bounds those that the process may open; `log` is where its stderr goes.
+    """
     variables = {
         **os.environ,
         "BRAID_GRACE_SECONDS": str(grace),
@@ -29,7 +38,9 @@ async def gateway_process(
         **environment,
     }
     command = [sys.executable, "-m", "gateway.cli", "serve", "--home", str(settings.home), "--port", str(port)]
-    process = await asyncio.create_subprocess_exec(*command, env=variables)
+    limit, place = f"ulimit -n {files} &&" if files else "", f"2>{log}" if log else ""
+    shell = ["sh", "-c", f'{limit} exec "$@" {place}', "sh"]
+    process = await asyncio.create_subprocess_exec(*shell, *command, env=variables)
     try:
         async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
 

@@ -5,7 +5,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from gateway.serve import choose_bounds
+from gateway.serve import choose_bounds, fit_files
 from gateway.settings import Settings
 from gateway.web.bounded_protocol import ConnectionBounds
 from tests.fakes.trainer import rows
@@ -60,3 +60,14 @@ def test_the_bounds_on_connections_are_the_operator_s() -> None:
     patient = choose_bounds(Settings(client_pause_seconds=90))
     assert (patient.pause_seconds, patient.body_seconds) == (90, 90)
     assert choose_bounds(Settings()) == ConnectionBounds()
+
+
+@pytest.mark.parametrize("files", [1, 65, 130, 256, 1024, 4096, 8192, 1_048_576])
+@pytest.mark.parametrize("wanted", [1, 100, 4096, 10_000])
+def test_connections_never_need_more_files_than_there_are(files: int, wanted: int) -> None:
+    bounds = fit_files(ConnectionBounds(wanted), files, databases=20)
+    assert 1 <= bounds.connections <= wanted
+    needed = 64 + 3 * 20 + 2 * bounds.connections + bounds.refused_connections
+    assert needed <= max(files, 64 + 3 * 20 + 2)
+    assert bounds.connections == wanted or needed >= min(files - 1, 64 + 3 * 20 + 2), "none is refused that has room"
+    assert fit_files(ConnectionBounds(), 1_048_576, databases=20) == ConnectionBounds()

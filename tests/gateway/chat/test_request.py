@@ -50,6 +50,7 @@ def test_a_model_that_no_name_can_be_is_refused(model: str) -> None:
     with pytest.raises(BadRequest) as caught:
         decode_request(json.dumps({**HI, "model": model}).encode())
     assert caught.value.param == "model"
+    assert "control character" in caught.value.message or "length <= 255" in caught.value.message
 
 
 def test_so_many_messages_are_taken_and_no_more() -> None:
@@ -90,8 +91,6 @@ def test_unknown_fields_are_ignored() -> None:
 @pytest.mark.parametrize(
     ("fields", "param"),
     [
-        ({"functions": [{"name": "f"}]}, "functions"),
-        ({"function_call": "auto"}, "function_call"),
         ({"modalities": ["text", "audio"]}, "modalities"),
         ({"web_search_options": {}}, "web_search_options"),
         ({"moderation": {"model": "omni"}}, "moderation"),

@@ -60,11 +60,17 @@ def cited_trace() -> AnswerTrace:
 
 
 def encode(
-    trace: AnswerTrace, raw: bytes, size: int | None = None, *, choices: int = 1, include_usage: bool = False
+    trace: AnswerTrace,
+    raw: bytes,
+    size: int | None = None,
+    *,
+    choices: int = 1,
+    include_usage: bool = False,
+    functions: bool = False,
 ) -> tuple[bytes, ChunkEncoder]:
     """Encode a stream that comes in pieces of `size` bytes."""
     reader = EventReader()
-    encoder = ChunkEncoder(trace, choices=choices, include_usage=include_usage)
+    encoder = ChunkEncoder(trace, choices=choices, include_usage=include_usage, functions=functions)
     step = size or len(raw) or 1
     pieces = [raw[at : at + step] for at in range(0, len(raw), step)]
     return b"".join(encoder.encode(reader.feed(piece)) for piece in pieces), encoder

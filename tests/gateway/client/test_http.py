@@ -9,6 +9,8 @@ import msgspec
 import pytest
 
 from gateway.client import Client, GatewayError, GatewayUnreachable
+from gateway.openai_import.hosted_api import HostedApi
+from tests.waiting import until
 
 Answer = Callable[[str], bytes]
 
@@ -138,3 +140,44 @@ async def test_an_error_event_ends_a_stream() -> None:
     async with answering(http("200 OK", body, "text/event-stream")) as client:
         with pytest.raises(GatewayError, match="The engine died"):
             await read(client)
+
+
+@pytest.mark.parametrize("times", [1, 2, 3])
+@pytest.mark.parametrize("make", [Client, HostedApi])
+async def test_a_command_that_is_interrupted_closes_all_its_connections(
+    make: type[Client] | type[HostedApi], times: int
+) -> None:
+    """Also where Ctrl-C is pressed again while it does so."""
+    opened: list[asyncio.StreamWriter] = []
+    left: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        opened.append(writer)
+        await reader.readuntil(b"\r\n\r\n")
+        await until(lambda: len(opened) == 6)  # so that each request has a connection of its own
+        writer.write(http("200 OK", b'{"data": []}'))
+        left.append(await reader.read())
+        writer.close()
+
+    async def use(port: int, answered: asyncio.Event) -> None:
+        async with make(f"http://127.0.0.1:{port}", "key", timeout=5) as client:
+            await asyncio.gather(*(ask(client) for _ in range(6)))
+            answered.set()
+            await asyncio.sleep(60)
+
+    async def ask(client: Client | HostedApi) -> None:
+        if isinstance(client, Client):
+            await client.get("/")
+        else:
+            assert [row async for row in client.read_rows("/files", {}, None)] == []
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        answered = asyncio.Event()
+        command = asyncio.create_task(use(server.sockets[0].getsockname()[1], answered))
+        await answered.wait()
+        for _ in range(times):
+            command.cancel()
+            await asyncio.sleep(0)
+        with pytest.raises(asyncio.CancelledError):
+            await command
+        await until(lambda: len(left) == 6)

@@ -56,6 +56,18 @@ async def test_a_killed_leader_takes_everything_with_it_and_comes_back(tmp_path:
     assert family(tmp_path) == []
 
 
+async def test_one_that_a_full_disk_ends_says_so(tmp_path: Path) -> None:
+    """As the embedded index is, whose files are mapped into memory."""
+    file = tmp_path / "mapped"
+    code = f"import mmap; f = open({str(file)!r}, 'wb+'); f.truncate(8192); m = mmap.mmap(f.fileno(), 8192); "
+    code += "f.truncate(0); m[5000] = 1"
+    command = Command([sys.executable, "-c", code], dict(os.environ))
+    async with Child("index", command, tmp_path, is_ready(tmp_path), grace=0.3) as child:
+        await until(lambda: child.state.phase == "restarting", 20)
+        assert "SIGBUS" in child.state.reason
+        assert "disk" in child.state.reason
+
+
 async def test_what_a_killed_supervisor_left_is_swept_by_the_next(tmp_path: Path) -> None:
     arguments = (sys.executable, "-m", "tests.gateway.processes.supervisor", str(tmp_path))
     supervisor = await asyncio.create_subprocess_exec(*arguments)

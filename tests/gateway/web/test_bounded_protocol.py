@@ -234,12 +234,30 @@ async def test_connections_are_bounded() -> None:
     _, second = connect(state, bounds=bounds)
     third, wire = connect(state, bounds=bounds)
     assert await reply(wire) == (503, "too_many_connections")
+    assert b"\r\nretry-after: 1\r\n" in b"".join(wire.pieces)
     assert not second.closed
     third.connection_lost(None)
     first.connection_lost(None)
     _, wire = connect(state, bounds=bounds)
     await asyncio.sleep(0.05)
     assert not wire.pieces
+
+
+@pytest.mark.parametrize("bound", ["connections", "client_connections"])
+async def test_of_a_flood_some_are_told_why_and_others_closed_at_once(bound: str) -> None:
+    state, clients = ServerState(), Counter[str]()
+    bounds = replace(BOUNDS, head_seconds=30, refused_connections=2, **{"connections": 30, bound: 1})
+    connect(state, bounds=bounds, clients=clients)
+    flood = [connect(state, bounds=bounds, clients=clients) for _ in range(4)]
+    assert [wire.closed for _, wire in flood] == [True] * 4
+    assert [bool(wire.pieces) for _, wire in flood] == [True, True, False, False]
+    flood[3][0].data_received(b"GET / HTTP/1.1\r\nhost: here\r\n\r\n")
+    for protocol, _ in flood:
+        protocol.connection_lost(None)
+    protocol, wire = connect(state, bounds=bounds, clients=clients)
+    assert wire.pieces, "those that are gone count no longer"
+    protocol.connection_lost(None)
+    assert sum(clients.values()) == 1
 
 
 @pytest.mark.parametrize("bound", ["connections", "client_connections"])

@@ -168,6 +168,8 @@ async def test_connections_of_one_address_are_bounded_and_others_get_theirs() ->
         head, _, body = (await asyncio.wait_for(reader.read(), 10)).partition(b"\r\n\r\n")
         assert head.split()[1] == b"429"
         assert json.loads(body)["error"]["code"] == "too_many_client_connections"
+        assert b"\r\nretry-after: 1" in head
+        assert b"x-should-retry" not in head
         writer.close()
         other = await begin("127.0.0.2")
         assert await end(other) == b"200"
