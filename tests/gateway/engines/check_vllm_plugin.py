@@ -4,6 +4,7 @@ import importlib
 from importlib.metadata import entry_points
 
 import torch
+from vllm.lora.layers import LoRAMapping
 
 SLOTS, TOKENS, WIDTH, OUT, RANK = 3, 24, 40, 56, 8
 
@@ -15,6 +16,28 @@ def expected(inputs, down, up, indices, scaling, before, offset=0):
             change = scaling * (inputs[row] @ down[slot, 0].T) @ up[slot, 0].T
             wanted[row, offset : offset + up.shape[2]] += change
     return wanted
+
+
+def check_layers(theirs) -> None:
+    """Compare whole layers, as they are asked for in steps whose rows are of several adapters and of none."""
+    ids = [11, 12, 13]
+    for dtype, bound in ((torch.float32, 1e-4), (torch.bfloat16, 4e-2)):
+        for pattern in ([0] * 3, [11] * 8, [12, 12, 0, 11, 0, 12, 13, 11], [11] * 40 + [0] * 9 + [13] * 30 + [11] * 5):
+            rows, padding = len(pattern), 3
+            wrapper = theirs.PunicaWrapperCPU(rows + padding, max_batches=rows, device="cpu")
+            mapping = LoRAMapping(tuple(pattern), tuple(pattern), is_prefill=True)
+            wrapper.update_metadata(mapping, ids, SLOTS, 100)
+            slots = torch.tensor([ids.index(one) if one else -1 for one in pattern])
+            inputs = torch.randn(rows + padding, WIDTH).to(dtype)
+            before = torch.randn(rows + padding, OUT + 20).to(dtype)
+            downs = tuple(torch.randn(SLOTS, 1, RANK, WIDTH).to(dtype) for _ in range(2))
+            ups = tuple(torch.randn(SLOTS, 1, width, RANK).to(dtype) for width in (OUT, 20))
+            output = before.clone()
+            wrapper.add_lora_linear(output, inputs, downs, ups, 0.5, (OUT, 20))
+            wanted = before.float()
+            for down, up, offset in zip(downs, ups, (0, OUT), strict=True):
+                wanted = expected(inputs.float(), down.float(), up.float(), slots, 0.5, wanted, offset)
+            torch.testing.assert_close(output.float(), wanted, rtol=bound, atol=bound * 20)
 
 
 def main() -> None:
@@ -48,6 +71,7 @@ def main() -> None:
     theirs.bgmv_shrink(inputs[:5], down, head, torch.tensor([0, -1, 1, -1, -1, -1, 2]), 1.0)
     theirs.bgmv_expand(head, up, output, torch.tensor([0, -1, 1, -1, -1, -1, 2]), True)
     torch.testing.assert_close(output, before[:5])
+    check_layers(theirs)
 
 
 if __name__ == "__main__":

@@ -40,6 +40,7 @@ def test_the_processor_decides_the_number_format(tmp_path: Path, hardware: Hardw
     command = engine(tmp_path).make_command(hardware, {})
     assert option(list(command.arguments), "--dtype") == dtype
     assert command.environment["VLLM_CPU_OMP_THREADS_BIND"] == ",".join(map(str, hardware.cores))
+    assert command.environment["OMP_WAIT_POLICY"] == "PASSIVE"
 
 
 def test_cuda_takes_the_real_command_and_its_own_defaults(tmp_path: Path) -> None:
