@@ -29,6 +29,7 @@ from gateway.stack.instance import Instance
 
 __all__ = ["locate_page", "locate_report", "run_demo", "run_steps"]
 
+_QUESTIONS_AT_ONCE = 16  # the engine reads its weights once for all of them; beyond that it computes
 _STRENGTH = 0.875  # of the adapter that is swapped in, whose weights are the first one's: 28 / 32
 
 
@@ -196,19 +197,21 @@ async def _ask_questions(assistants: Sequence[DemoAssistant], size: DemoSize, pr
         Trial(
             group=assistant.name,
             client=assistant.account.client,
-            variant=variant,
+            variant=assistant.variants[name],
             question=question,
             style=assistant.account.tenant.style,
             timed=number < size.timed_questions,
         )
+        # Variant by variant: what is asked at the same time is of few adapters then, and begins with the same words.
+        for name in assistants[0].variants
         for assistant in assistants
         for number, question in enumerate(size.pick_questions(assistant.account.tenant))
-        for variant in assistant.variants.values()
     ]
     with progress.line("asking") as line:
         return await evaluate(
             cases,
             max_tokens=MAX_TOKENS,
+            concurrency=_QUESTIONS_AT_ONCE,
             on_answer=lambda count, case: line.show(count, len(cases), f"{case.group}, {case.variant.label}"),
         )
 
