@@ -147,5 +147,6 @@ def _judge(arranged: Sequence[RankedPassage], spec: RetrievalSpec, stores: Store
 
 
 def _degrade(tenant: str, error: BraidError, index_epochs: dict[str, int]) -> Evidence:
-    _log.warning("retrieval_degraded", tenant=tenant, reason=str(error.__cause__ or error))
+    cause = str(error.__cause__ or "")  # of a timeout there is none to read
+    _log.warning("retrieval_degraded", tenant=tenant, code=error.code, reason=cause or error.message)
     return Evidence("unavailable", (), index_epochs, problem=error.code or "")

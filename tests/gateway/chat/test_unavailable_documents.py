@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import httpx2
 import pytest
+from structlog.testing import capture_logs
 
 from gateway.answers.log import AnswerLog
 from gateway.settings import Settings
@@ -120,7 +121,10 @@ async def test_a_search_that_takes_longer_than_its_time_is_given_up(
     async with FakeRetriever(settings.retriever_socket) as retriever:
         retriever.before["search"] = lambda: asyncio.sleep(20)
         await make_releases(client, [store])
-        degraded = await asyncio.wait_for(ask(client, "support@2"), 15)
+        with capture_logs() as lines:
+            degraded = await asyncio.wait_for(ask(client, "support@2"), 15)
+        (line,) = [line for line in lines if line["event"] == "retrieval_degraded"]
+        assert (line["code"], "in time" in line["reason"]) == ("retriever_timeout", True)
         record = (await client.get(f"/api/answers/{degraded.json()['id']}")).json()
         assert (record["retrieval"], record["retrieval_problem"]) == ("unavailable", "retriever_timeout")
         refused = await client.post(f"/v1/vector_stores/{store}/search", json={"query": "warranty"})
