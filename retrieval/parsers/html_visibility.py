@@ -147,8 +147,8 @@ def _is_navigation(element: Any) -> bool:
     names = (
         {element.get("id", "").lower()} if element.tag in _NAMED_BY_ID and classes.isdisjoint(_SECTIONS) else set[str]()
     )
-    found = _NO_TEXT_CLASSES & (classes | names)
-    if not found or element.tag in _WHOLE or (found <= _TOPICS - classes and _has_heading(element)):
+    marks = _NO_TEXT_CLASSES & (classes | names)
+    if not marks or element.tag in _WHOLE or (marks <= _TOPICS - classes and _has_heading(element)):
         return False
     return element not in _find_content(element.getroottree().getroot())
 

@@ -62,10 +62,10 @@ def is_lone_answer(text: str) -> bool:
 
 def is_vote(text: str) -> bool:
     """Tell whether a text asks if a page helped; one answer behind the question is a page's own."""
-    asked = _QUESTION.fullmatch(text)
-    if asked is None or is_lone_answer(asked[2]):
+    question = _QUESTION.fullmatch(text)
+    if question is None or is_lone_answer(question[2]):
         return False
-    words = _LETTERS.findall(asked[1].casefold())
+    words = _LETTERS.findall(question[1].casefold())
     if len(words) > 1 and words[0] in _HOW and words[1] in HELPED:
         del words[0]
     joined = [word for word in words if word not in _WORDS]
