@@ -146,6 +146,24 @@ async def test_a_page_that_was_refused_is_the_first_of_the_next_sync(site: Site,
     assert site.asked[LISTS:] == ["/2", "/3"]
 
 
+@pytest.mark.parametrize("listed", [True, False])
+async def test_a_page_that_is_refused_for_ever_hides_no_others(site: Site, follower: Follower, listed: bool) -> None:
+    write_pages(site, "/", *NUMBERS)
+    if listed:
+        list_pages(site, *NUMBERS)
+    else:
+        site.html("/", "Start", *NUMBERS)
+    site.pages["/2"] = Page(status=429, headers={"retry-after": "3600"})
+    for _ in range(3):
+        await follower.sync(1000)
+    assert follower.keys == KEYS - {"2.html"} | {"index.html"}
+    write_pages(site, "/1", "/19", text="Another page")
+    before = dict(follower.known)
+    for _ in range(4):
+        await follower.sync(1000)
+    assert {key for key in follower.keys if follower.known[key] != before[key]} == {"1.html", "19.html"}
+
+
 async def test_a_site_that_is_not_busy_any_more_is_listed_whole(site: Site, follower: Follower) -> None:
     list_pages(site, *NUMBERS)
     write_pages(site, "/", *NUMBERS)
