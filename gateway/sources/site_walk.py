@@ -81,7 +81,7 @@ class SiteWalk:
                     steps.append(_to_step(page))
         places = {step.url: number for number, step in enumerate(steps)}
         place = next((places[step.url] for step in last_steps if step.url in places), 0)
-        walk.add(steps[place:] + steps[:place])
+        visit.whole &= walk.add(steps[place:] + steps[:place])
         return walk
 
     def is_leaf(self, step: SiteStep) -> bool:

@@ -15,9 +15,11 @@ from gateway.sources.path_filter import PathFilter
 from gateway.sources.plan import SyncedItem, compare
 from gateway.sources.public_addresses import PublicAddresses, resolve_name
 from gateway.sources.reader import Listing
-from gateway.sources.site_walk import SiteStep, read_position
+from gateway.sources.site_walk import SiteStep, SiteWalk, read_position
 from gateway.sources.tables import SourceRow
+from gateway.sources.web_list import MOST_URLS
 from gateway.sources.web_site import open_site
+from gateway.sources.web_visit import SiteVisit
 from tests.fakes.vllm import FakeVllm
 from tests.gateway import worker
 from tests.gateway.conftest import Gateway
@@ -204,6 +206,13 @@ async def test_a_listing_that_takes_an_hour_goes_on_as_well(
         await follower.sync(1000)
     assert follower.keys == KEYS | {"index.html"}
     assert [path for path in site.asked if path in NUMBERS][:20] == NUMBERS
+
+
+def test_a_list_that_is_too_long_for_a_walk_is_not_read_whole() -> None:
+    for count in (MOST_URLS, MOST_URLS + 1):
+        visit = SiteVisit.open({})
+        SiteWalk.begin(visit, "http://x.org/", 3, {f"http://x.org/{number}": "list" for number in range(count)}, [])
+        assert visit.whole == (count == MOST_URLS)
 
 
 @pytest.mark.parametrize("text", [None, "", "x", "[1]", '{"a": 1}'])
