@@ -187,11 +187,18 @@ async def test_a_place_that_is_not_listed_any_more_is_where_the_next_one_is(site
     assert site.asked[LISTS:] == ["/4", "/5"]
 
 
-async def test_no_more_pages_are_taken_than_are_allowed(site: Site, follower: Follower) -> None:
+@pytest.mark.parametrize("quota", [3, 4, 8, 9])
+@pytest.mark.parametrize("marked", [True, False])
+async def test_as_many_pages_are_taken_as_are_allowed_and_no_more(
+    site: Site, follower: Follower, quota: int, marked: bool
+) -> None:
+    """Also where the server has no marks by which it could say that a page is the same."""
     list_pages(site, *NUMBERS)
     write_pages(site, "/", *NUMBERS)
-    for _ in range(9):
-        await follower.sync(LISTS + 4, pages=10)
+    for page in site.pages.values() if not marked else ():
+        page.headers.clear()
+    for _ in range(12):
+        await follower.sync(LISTS + quota, pages=10)
     assert len(follower.keys) == 10
 
 
