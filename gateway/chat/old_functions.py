@@ -57,7 +57,7 @@ def renew_functions(request: FunctionRequest) -> None:
         )
     if isinstance(choice, dict):
         name = choice.get("name")
-        if name is None or name not in [function.get("name") for function in functions]:
+        if not isinstance(name, str) or name not in [function.get("name") for function in functions]:
             raise BadRequest(
                 f"function_call names {str(name)[:50]!r}, which isn't one of the functions.", param="function_call"
             )

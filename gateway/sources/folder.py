@@ -123,7 +123,9 @@ class FolderReader:
         lasting = {path for path, reason in unread.items() if reason in _LASTING}
         closed = tuple(path for path in unread if path.endswith("/"))
         unread |= {
-            key: _CLOSED for key in last_versions if key.startswith(closed) or compose_signs(key).startswith(closed)
+            key: _CLOSED
+            for key in last_versions
+            if key not in items and (key.startswith(closed) or compose_signs(key).startswith(closed))
         }  # they are there, for all that is known
         bare = tuple(path for path in lasting if path.endswith("/"))
         return Listing(items, unread, lasting={path for path in unread if path in lasting or path.startswith(bare)})

@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
 
 import msgspec
 
@@ -55,6 +55,7 @@ class SiteWalk:
     steps: deque[SiteStep] = field(default_factory=deque[SiteStep])
     _known_urls: set[str] = field(default_factory=set[str])
     _refused: list[SiteStep] = field(default_factory=list[SiteStep])
+    _has_answers: bool = False
 
     @classmethod
     def begin(
@@ -80,7 +81,7 @@ class SiteWalk:
                     steps.append(_to_step(page))
         places = {step.url: number for number, step in enumerate(steps)}
         place = next((places[step.url] for step in last_steps if step.url in places), 0)
-        walk.add(steps[place:] + steps[:place])
+        visit.whole &= walk.add(steps[place:] + steps[:place])
         return walk
 
     def is_leaf(self, step: SiteStep) -> bool:
@@ -109,16 +110,22 @@ class SiteWalk:
     def note_answer(self, step: SiteStep, *, refused: bool) -> None:
         """Note a step that was taken, and whether the site refused it, as it does before it has to be left alone."""
         self._refused = [*self._refused, step] if refused else []
+        self._has_answers |= not refused
 
     def write_position(self, most: int) -> str | None:
         """Write the first steps that weren't taken, for `read_position`; None where all were.
 
+        Those that the site refused come first, since it may take them when it is asked again. Where it refused the very
+        first one, that was the one before which the walk before had to stop: it comes last, so that a page that is
+        refused for ever doesn't hide all others.
+
         Args:
             most: So many, if they are links.
         """
+        rest = chain(self._refused, self.steps) if self._has_answers else chain(self.steps, self._refused)
         steps: list[SiteStep] = []
         room = _MOST_CHARACTERS
-        for step in islice((*self._refused, *self.steps), _MOST_LISTED if self.is_listed else most):
+        for step in islice(rest, _MOST_LISTED if self.is_listed else most):
             room -= len(step.url) + len(step.list)
             if room < 0:
                 break

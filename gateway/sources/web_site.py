@@ -167,11 +167,11 @@ class SiteReader:
         """Take steps until none is left or it is enough; return whether there are as many pages as are to be taken."""
         new_count = 0
         while walk.steps:
+            if self._client.is_refused or time.monotonic() > until:
+                return False
             before = len(visit.items) + len(visit.unread)
             if before >= self._pages:
                 return True
-            if self._client.is_refused or time.monotonic() > until:
-                return False
             step = walk.steps.popleft()
             is_new = visit.find(step.url) is None
             if is_new and walk.is_resumed and visit.count_known() + new_count >= self._pages:

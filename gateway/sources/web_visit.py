@@ -109,7 +109,7 @@ class SiteVisit:
 
     def count_known(self) -> int:
         """Count the pages of the last time that are still there, for all that was seen of them."""
-        return len(self.known_pages) - len(self.absent_keys)
+        return len(self.known_pages) - len(self.absent_keys - self.items.keys() - self.unread.keys())
 
     def miss(self, url: str, reason: str, until: float | None = None) -> bool:
         """Note that the pages of a URL can't be read now, before Unix seconds, and tell whether there are any."""

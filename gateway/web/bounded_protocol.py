@@ -116,9 +116,8 @@ class BoundedProtocol(JoinedProtocol):
         self._bounds = bounds or ConnectionBounds()
         self.timeout_keep_alive = self._bounds.idle_seconds
         self._clients: Counter[str] = Counter() if clients is None else clients
-        self._client = ""
+        self._client: str | None = None  # as which the connection is counted
         self._refusal: BraidError | None = None
-        self._is_one_too_many = False
         self._latest = b""
         self._in_head = True
         self._head_bytes = self._body_bytes = self._discarded = 0
@@ -130,13 +129,13 @@ class BoundedProtocol(JoinedProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._watch = self.loop.call_later(_CHECK_SECONDS, self._check)
-        self._client = name_client(self.client)
-        self._clients[self._client] += 1
-        if len(self.connections) > self._bounds.connections and not self._make_room():
+        self._count_as(client := name_client(self.client))
+        count = len(self.connections) - self._clients[_REFUSED]
+        if count > self._bounds.connections and not self._make_room():
             self._turn_away(
                 TooManyConnections("This server has no room for more connections now. Try again in a moment.")
             )
-        elif self._clients[self._client] > self._bounds.client_connections and not self._make_room(self._client):
+        elif self._clients[client] > self._bounds.client_connections and not self._make_room(client):
             self._turn_away(
                 TooManyClientConnections(
                     f"Your address has {self._bounds.client_connections} connections to this server, and may not have "
@@ -146,13 +145,23 @@ class BoundedProtocol(JoinedProtocol):
             )
 
     def _turn_away(self, error: BraidError) -> None:
+        """Refuse the connection: it takes no place of its client's, nor of all, while it is told why."""
         self._refusal = error
         if self._clients[_REFUSED] >= self._bounds.refused_connections:
+            self._count_as(None)
             self.transport.abort()
             return
-        self._is_one_too_many = True
-        self._clients[_REFUSED] += 1
+        self._count_as(_REFUSED)
         self._refuse(error)
+
+    def _count_as(self, client: str | None) -> None:
+        if self._client is not None:
+            self._clients[self._client] -= 1
+            if not self._clients[self._client]:
+                del self._clients[self._client]
+        self._client = client
+        if client is not None:
+            self._clients[client] += 1
 
     def _make_room(self, client: str | None = None) -> bool:
         """Close an idle connection (of a client), of some that are looked at the idlest; false where none is idle."""
@@ -174,10 +183,7 @@ class BoundedProtocol(JoinedProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         if self._watch is not None:
             self._watch.cancel()
-        self._clients[self._client] -= 1
-        if not self._clients[self._client]:
-            del self._clients[self._client]
-        self._clients[_REFUSED] -= self._is_one_too_many
+        self._count_as(None)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:

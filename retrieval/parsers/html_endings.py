@@ -5,11 +5,13 @@ the page's text is behind them.
 """
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from lxml import etree as _etree  # pyright: ignore[reportAttributeAccessIssue, reportUnknownVariableType]
 
 from retrieval.parsers.html_visibility import is_hidden
+from retrieval.parsers.html_votes import HELPED, is_answer, is_lone_answer, is_vote
 
 __all__ = ["find_endings"]
 
@@ -31,27 +33,22 @@ _WAY_NAME = re.compile(r"(?:^|[-_\s])(?:prev(?:ious)?|next)(?:$|[-_\s])", re.I)
 _BUTTONS = frozenset(("a", "label"))
 _WAY_RELATIONS = frozenset(("next", "prev", "previous"))
 
-_HELPED = (
-    "helpful|useful|help you|answer your|solve your|hilfreich|nützlich|geholfen|utile|útil|nuttig|pomocn|przydatn|"
-    "полезн|помог|役に立|参考になり|有帮助|有幫助|有用|도움"
+_NUMBER = r"(?:an?|\d+|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|a few|a couple of)"
+_AGE = re.compile(
+    r"(?:last )?(?:updated|edited|modified):?(?: (?:about|almost|over|more than|less than))? "
+    rf"{_NUMBER} (?:second|minute|hour|day|week|month|year)s? ago",
+    re.I,
 )
-_THIS = (
-    r"\bthis\b|find it\b|\bdies|ihnen\b|\bcet|\best[eao]\b|\bquest[oa]\b|\bdit\b|\bdeze\b|\bten\b|\bta\b|\bэт|¿"
-    "|この|这|這|此|이 "
-)
-_ANSWER = (
-    r"yes|no|ja|nein|nee|oui|non|s[ií]|sim|não|tak|nie|да|нет|はい|いいえ|是|否|out of|of|found this helpful|[\W\d]"
-)
-_ANSWERS = re.compile(rf"(?:{_ANSWER})+", re.I)
-_VOTE = re.compile(rf"(?=.*(?:{_THIS}))[^.!?？]*(?:{_HELPED})[^.!?？]*(?:[?？]|か。?|吗)((?:{_ANSWER})*)", re.I | re.S)
-_AGE = re.compile(r"(?:last )?(?:updated|edited|modified)\b.{0,40}\bago", re.I)
 _DATE = re.compile(
     r"(?:last |zuletzt |dernière )?(?:updated|edited|modified|aktualisiert|geändert|mise à jour)\b.{0,60}", re.I
 )
-_WORD = re.compile(r"\w+")
-_SIGNS = re.compile(rf"[{_BACK}{_FORTH}]|\b(?:{_BEFORE}|{_AFTER}|ago)\b|{_HELPED}", re.I)
+_HELPED = "|".join(sorted(HELPED))
+_SIGNS = re.compile(rf"[{_BACK}{_FORTH}か吗嗎？]|\b(?:{_BEFORE}|{_AFTER}|ago|{_HELPED})\b", re.I)
 _MARKS = " or ".join(f"contains(@{name}, '{word}')" for name in ("rel", "class") for word in ("prev", "next"))
 _MARKED = f"boolean(.//a[{_MARKS}])"
+_find_texts: Any = etree.XPath(  # pyright: ignore[reportUnknownVariableType]
+    "descendant::text()[not(parent::script or parent::style)]", smart_strings=False
+)
 
 
 def find_endings(part: Any) -> frozenset[Any]:
@@ -60,7 +57,7 @@ def find_endings(part: Any) -> frozenset[Any]:
     One asks whether the page helped, with nothing but answers behind it, or leads to the page before and the next, or
     says how long ago the page was changed, which is true for a day. A date may stand among them, and stays.
     """
-    if not _SIGNS.search("".join(part.itertext())[-_TAIL:]) and not part.xpath(_MARKED):
+    if not _SIGNS.search("".join(_find_texts(part))[-_TAIL:]) and not part.xpath(_MARKED):
         return frozenset()
     rest = _Rest(part)
     endings = set[Any]()
@@ -69,9 +66,9 @@ def find_endings(part: Any) -> frozenset[Any]:
         if (last := rest.find_last()) is None:
             break
         text = rest.read(last)
-        if _is_vote(text):
+        if is_vote(text):
             endings.update(answers)
-        if _ANSWERS.fullmatch(text):
+        if is_answer(text):
             answers.append(last)
         elif not _DATE.fullmatch(text) or _AGE.fullmatch(text):
             endings.add(last)
@@ -137,41 +134,43 @@ class _Rest:
                 return child
         return None
 
-    def _list_texts(self, element: Any) -> list[str]:
-        texts: list[str] = []
+    def _walk(self, element: Any) -> Iterator[tuple[str, Any]]:
+        """Walk through what an element shows; what is hidden, or was taken away, only ends."""
         walk = etree.iterwalk(element, events=("start", "end"))
         for event, one in walk:
             if event == "end":
-                texts.append((one.tail or "") if one is not element else "")
+                yield event, one
             elif self._lengths.get(one):
-                texts.append(one.text or "")
+                yield event, one
             else:
                 walk.skip_subtree()
-        return [clean for text in texts if (clean := " ".join(text.split()))]
+
+    def _list_texts(self, element: Any) -> list[str]:
+        texts = [
+            one.text if event == "start" else one.tail
+            for event, one in self._walk(element)
+            if event == "start" or one is not element
+        ]
+        return [clean for text in texts if (clean := " ".join((text or "").split()))]
+
+    def _list_buttons(self, element: Any) -> list[Any]:
+        return [one for event, one in self._walk(element) if event == "start" and one.tag in _BUTTONS]
 
     def _is_told(self, element: Any) -> bool:
         text = self.read(element)
-        if _is_vote(text) or _AGE.fullmatch(text) or _DATE.fullmatch(text) or self._is_way(element, text):
+        if is_vote(text) or _AGE.fullmatch(text) or _DATE.fullmatch(text) or self._is_way(element, text):
             return True
-        # A single word may answer a question of the page's own.
-        is_button = element.tag in _BUTTONS or any(one.tag in _BUTTONS for one in element.iter())
-        return _ANSWERS.fullmatch(text) is not None and (is_button or len(_WORD.findall(text)) != 1)
+        return is_answer(text) and (not is_lone_answer(text) or bool(self._list_buttons(element)))
 
     def _is_way(self, element: Any, text: str) -> bool:
         """Tell whether all of an element is a link to the page before, or the next, or both."""
-        links = [(link, self._list_texts(link)) for link in element.iter("a") if self._lengths.get(link)]
+        links = [(link, self._list_texts(link)) for link in self._list_buttons(element) if link.tag == "a"]
         inside = "".join(text for _, texts in links for text in texts)
         if not 1 <= len(links) <= 2 or sum(map(str.isalnum, text)) > sum(map(str.isalnum, inside)):
             return False
         return all(_leads_on(link, texts) for link, texts in links) or (
             len(links) == 2 and text[0] in _BACK and text[-1] in _FORTH
         )
-
-
-def _is_vote(text: str) -> bool:
-    """Tell whether a text asks if a page helped; one answer behind the question is a page's own."""
-    vote = _VOTE.fullmatch(text)
-    return vote is not None and len(_WORD.findall(vote[1])) != 1
 
 
 def _leads_on(link: Any, texts: list[str]) -> bool:

@@ -44,6 +44,11 @@ _NAMED_BY_ID = frozenset(("aside", "div", "ol", "p", "ul"))
 _SECTIONS = frozenset(("document", "section"))
 """Headings and sections, which generators may write as `div` with these classes, have their ids of their titles: one on
 breadcrumbs is called so."""
+_TOPICS = frozenset(("pagination", "pager"))
+"""What an interface's description has a section about, whose place may have that id and a heading in it."""
+_has_heading: Any = etree.XPath(  # pyright: ignore[reportUnknownVariableType]
+    "boolean(.//h2 | .//h3 | .//h4 | .//h5 | .//h6)"
+)
 _WHOLE = frozenset(("body", "html"))
 """Elements whose classes may say what is on the page, as those of what its content stands in may."""
 _MOST_TEXT = 2 / 3
@@ -142,7 +147,8 @@ def _is_navigation(element: Any) -> bool:
     names = (
         {element.get("id", "").lower()} if element.tag in _NAMED_BY_ID and classes.isdisjoint(_SECTIONS) else set[str]()
     )
-    if _NO_TEXT_CLASSES.isdisjoint(classes | names) or element.tag in _WHOLE:
+    marks = _NO_TEXT_CLASSES & (classes | names)
+    if not marks or element.tag in _WHOLE or (marks <= _TOPICS - classes and _has_heading(element)):
         return False
     return element not in _find_content(element.getroottree().getroot())
 

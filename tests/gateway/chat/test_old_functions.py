@@ -70,6 +70,7 @@ def test_without_functions_there_are_no_tools(choice: Any) -> None:
         ({"functions": [LOOK], "function_call": {"name": "sell"}}, "function_call", "'sell', which isn't one of"),
         ({"functions": [LOOK], "function_call": {}}, "function_call", "isn't one of the functions"),
         ({"functions": [{}], "function_call": {"name": None}}, "function_call", "isn't one of the functions"),
+        ({"functions": [{"name": 5}], "function_call": {"name": 5}}, "function_call", "isn't one of the functions"),
         ({"function_call": {"name": "look"}}, "function_call", "isn't one of the functions"),
         ({"functions": [LOOK, {"name": "a b"}]}, "functions[1].name", "letters"),
         (

@@ -238,6 +238,16 @@ async def test_two_files_whose_names_only_look_alike_are_two(tmp_path: Path) -> 
     assert await read(opened, f"{COMPOSED}.md") == f"{SPLIT}.md".encode()
 
 
+async def test_a_folder_that_cannot_be_read_hides_none_whose_name_looks_alike(tmp_path: Path) -> None:
+    (tmp_path / SPLIT).mkdir()
+    (tmp_path / SPLIT / "a.md").write_text("One.")
+    make = ["git", "init", "--quiet", "--bare", str(tmp_path / COMPOSED)]
+    await asyncio.to_thread(subprocess.run, make, check=True)
+    listing = await reader(tmp_path).scan({f"{SPLIT}/a.md": "1", f"{SPLIT}/b.md": "1", f"{COMPOSED}/c.md": "1"})
+    assert set(listing.items) == {f"{SPLIT}/a.md"}
+    assert set(listing.unread) == {f"{COMPOSED}/", f"{SPLIT}/b.md", f"{COMPOSED}/c.md"}
+
+
 async def test_sockets_and_pipes_are_no_files_and_hold_nothing_up(tmp_path: Path) -> None:
     (tmp_path / "a.md").write_text("One.")
     os.mkfifo(tmp_path / "pipe.md")

@@ -15,9 +15,11 @@ from gateway.sources.path_filter import PathFilter
 from gateway.sources.plan import SyncedItem, compare
 from gateway.sources.public_addresses import PublicAddresses, resolve_name
 from gateway.sources.reader import Listing
-from gateway.sources.site_walk import SiteStep, read_position
+from gateway.sources.site_walk import SiteStep, SiteWalk, read_position
 from gateway.sources.tables import SourceRow
+from gateway.sources.web_list import MOST_URLS
 from gateway.sources.web_site import open_site
+from gateway.sources.web_visit import SiteVisit
 from tests.fakes.vllm import FakeVllm
 from tests.gateway import worker
 from tests.gateway.conftest import Gateway
@@ -146,6 +148,24 @@ async def test_a_page_that_was_refused_is_the_first_of_the_next_sync(site: Site,
     assert site.asked[LISTS:] == ["/2", "/3"]
 
 
+@pytest.mark.parametrize("listed", [True, False])
+async def test_a_page_that_is_refused_for_ever_hides_no_others(site: Site, follower: Follower, listed: bool) -> None:
+    write_pages(site, "/", *NUMBERS)
+    if listed:
+        list_pages(site, *NUMBERS)
+    else:
+        site.html("/", "Start", *NUMBERS)
+    site.pages["/2"] = Page(status=429, headers={"retry-after": "3600"})
+    for _ in range(3):
+        await follower.sync(1000)
+    assert follower.keys == KEYS - {"2.html"} | {"index.html"}
+    write_pages(site, "/1", "/19", text="Another page")
+    before = dict(follower.known)
+    for _ in range(4):
+        await follower.sync(1000)
+    assert {key for key in follower.keys if follower.known[key] != before[key]} == {"1.html", "19.html"}
+
+
 async def test_a_site_that_is_not_busy_any_more_is_listed_whole(site: Site, follower: Follower) -> None:
     list_pages(site, *NUMBERS)
     write_pages(site, "/", *NUMBERS)
@@ -167,11 +187,18 @@ async def test_a_place_that_is_not_listed_any_more_is_where_the_next_one_is(site
     assert site.asked[LISTS:] == ["/4", "/5"]
 
 
-async def test_no_more_pages_are_taken_than_are_allowed(site: Site, follower: Follower) -> None:
+@pytest.mark.parametrize("quota", [3, 4, 8, 9])
+@pytest.mark.parametrize("marked", [True, False])
+async def test_as_many_pages_are_taken_as_are_allowed_and_no_more(
+    site: Site, follower: Follower, quota: int, marked: bool
+) -> None:
+    """Also where the server has no marks by which it could say that a page is the same."""
     list_pages(site, *NUMBERS)
     write_pages(site, "/", *NUMBERS)
-    for _ in range(9):
-        await follower.sync(LISTS + 4, pages=10)
+    for page in site.pages.values() if not marked else ():
+        page.headers.clear()
+    for _ in range(12):
+        await follower.sync(LISTS + quota, pages=10)
     assert len(follower.keys) == 10
 
 
@@ -186,6 +213,13 @@ async def test_a_listing_that_takes_an_hour_goes_on_as_well(
         await follower.sync(1000)
     assert follower.keys == KEYS | {"index.html"}
     assert [path for path in site.asked if path in NUMBERS][:20] == NUMBERS
+
+
+def test_a_list_that_is_too_long_for_a_walk_is_not_read_whole() -> None:
+    for count in (MOST_URLS, MOST_URLS + 1):
+        visit = SiteVisit.open({})
+        SiteWalk.begin(visit, "http://x.org/", 3, {f"http://x.org/{number}": "list" for number in range(count)}, [])
+        assert visit.whole == (count == MOST_URLS)
 
 
 @pytest.mark.parametrize("text", [None, "", "x", "[1]", '{"a": 1}'])

@@ -261,6 +261,20 @@ async def test_of_a_flood_some_are_told_why_and_others_closed_at_once(bound: str
 
 
 @pytest.mark.parametrize("bound", ["connections", "client_connections"])
+async def test_who_is_told_why_takes_no_place_meanwhile(bound: str) -> None:
+    state, clients = ServerState(), Counter[str]()
+    bounds = replace(BOUNDS, head_seconds=30, **{"connections": 30, bound: 2})
+    places = [connect(state, bounds=bounds, clients=clients) for _ in range(2)]
+    refused = [connect(state, bounds=bounds, clients=clients) for _ in range(3)]
+    assert all(wire.pieces for _, wire in refused)
+    places[0][0].connection_lost(None)
+    _, wire = connect(state, bounds=bounds, clients=clients)
+    assert not wire.pieces
+    _, wire = connect(state, bounds=bounds, clients=clients)
+    assert wire.pieces
+
+
+@pytest.mark.parametrize("bound", ["connections", "client_connections"])
 async def test_who_comes_takes_the_place_of_the_connection_that_was_idle_for_longest(bound: str) -> None:
     state, clients = ServerState(), Counter[str]()
     bounds = replace(BOUNDS, head_seconds=30, **{"connections": 30, bound: 3})

@@ -61,10 +61,74 @@ def test_what_is_behind_every_article_is_not_of_it(ending: str, around: str) -> 
         ("<p>Last updated on 3 May 2026</p><p>Was this page helpful?</p>", "Last updated on 3 May 2026"),
         ("<table><tr><th>Lid<th>Fits</tr><tr><td>K2<td>No</tr></table>", "Lid | Fits\nK2 | No"),
         ("<p>49.50</p><p>Was this page helpful?</p>", "49.50"),
+        ("<p>Modified kettles were banned long ago</p>", "Modified kettles were banned long ago"),
+        ("<div><p>Ask us.</p><p><a rel='next' href='/a'>Filling it with water</a></p></div>", "Ask us."),
+        ("<div>Ask us.<p><a href='/a'>Next: filling it with water</a></p></div>", "Ask us."),
     ],
 )
 def test_what_only_looks_like_that_stays(ending: str, kept: str) -> None:
     assert read(f"<main>{ARTICLE}{ending}</main>") == f"{TEXT}\n\n{kept}"
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("Who can help you with this?", "0800 123 4567"),
+        ("When does this desk help you?", "8:00–17:00"),
+        ("Is this useful without power?", "No, no"),
+        ("Which part of this article was most useful for your garden?", "1 / 2"),
+        ("Welche Nummer ist bei diesem Fehler hilfreich?", "030 123456"),
+        ("Quel est le volume utile de cet appareil ?", "1,7"),
+        ("¿Cuántos años de vida útil tiene esta batería?", "5 - 7"),
+        ("¿Cuál es el horario útil?", "08:00 - 17:00"),
+        ("Qual è il numero utile per questa zona?", "800 123 456"),
+        ("Hoeveel nuttige ruimte heeft deze auto?", "1.200"),
+        ("Какой полезный объём у этого чайника?", "1,7"),
+        ("この番号は役に立ちますか？", "03-1234-5678"),
+        ("这个电池的有用容量是多少？", "5,000"),
+        ("이 문제는 어디서 도움을 받나요?", "02-123-4567"),
+    ],
+)
+def test_a_page_s_own_question_and_its_answer_stay(question: str, answer: str) -> None:
+    kept = f"{TEXT}\n\n## {question}\n\n{answer}"
+    assert read(f"<main>{ARTICLE}<h2>{question}</h2><p>{answer}</p></main>") == kept
+    assert read(f"<main>{ARTICLE}<p>{question} {answer}</p></main>") == f"{TEXT}\n\n{question} {answer}"
+
+
+@pytest.mark.parametrize(
+    "vote",
+    [
+        "Did this answer your question?",
+        "Did you find this information useful?",
+        "How helpful was this page?",
+        "Hat Ihnen diese Seite geholfen?",
+        "Avez-vous trouvé cet article utile ?",
+        "Ces informations vous ont-elles été utiles ?",
+        "¿Le fue útil este artículo?",
+        "Este artigo foi útil?",
+        "Questo articolo ti è stato utile?",
+        "Was dit artikel nuttig?",
+        "Czy ten artykuł był pomocny?",
+        "Была ли эта статья полезной?",
+        "お役に立ちましたか？",
+        "このページの情報は参考になりましたか",
+        "此页面是否有帮助？",
+        "这篇文章对您有帮助吗？",
+        "이 문서가 도움이 되었나요?",
+    ],
+)
+def test_a_vote_is_one_in_its_language(vote: str) -> None:
+    assert read(f"<main>{ARTICLE}<p>{vote}</p><p>3 / 4</p></main>") == TEXT
+
+
+def test_a_section_about_pagination_is_read() -> None:
+    section = "<div id='pagination'><h2>Pagination</h2><p>Ask for 20 rows.</p></div>"
+    assert read(f"<main>{ARTICLE}{section}</main>") == f"{TEXT}\n\n## Pagination\n\nAsk for 20 rows."
+    assert read(f"<main>{ARTICLE}{section.replace('id=', 'class=')}</main>") == TEXT
+
+
+def test_programs_behind_the_text_hide_no_vote() -> None:
+    assert read(f"<div>{ARTICLE}<p>Was this helpful?</p></div><script>{'x = 1;' * 2000}</script>") == TEXT
 
 
 def test_a_page_that_is_nothing_else_is_read() -> None:
@@ -81,6 +145,7 @@ def test_a_page_that_is_nothing_else_is_read() -> None:
         "<p>Was this helpful?</p>" * 20_000,
         "<p>" + "yes no " * 50_000,
         "<p>" + "this helpful " * 12 + "</p>" * 20,
+        "<p>Was this helpful?</p>" + "<div>" * 190 + "maybe<span hidden>" + "<b></b>" * 500_000,
     ],
 )
 def test_an_ending_costs_its_length(ending: str) -> None:
