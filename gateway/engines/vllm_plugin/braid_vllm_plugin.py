@@ -33,6 +33,7 @@ def register() -> None:
     wrapper = importlib.import_module(_WRAPPER)
     for ours in (bgmv_shrink, bgmv_expand, bgmv_expand_slice, sgmv_shrink, sgmv_expand, sgmv_expand_slice):
         _replace(wrapper, ours)
+    wrapper.PunicaWrapperCPU.braid_spans = []  # until the first step
     update = wrapper.PunicaWrapperCPU.update_metadata
 
     def update_metadata(self, mapping, lora_index_to_id, max_loras, vocab_size, **kwargs):
