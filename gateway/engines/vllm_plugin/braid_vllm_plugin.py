@@ -62,7 +62,7 @@ def find_spans(slots):
         slots: The slot of each row; -1 for rows without an adapter.
 
     Returns:
-        Slot, rows as a slice, and a column of 1 for the slot's own rows and 0 for others; None where all are its own.
+        Slot, rows as a slice, and a column that is true for the rows of others; None where all are the slot's own.
     """
     runs = {}
     start = 0
@@ -74,28 +74,28 @@ def find_spans(slots):
     spans = []
     for slot, own in runs.items():
         first, last = own[0][0], own[-1][1]
-        mask = None
+        others = None
         if len(own) > 1:
-            mask = torch.zeros(last - first, 1)
+            others = torch.ones(last - first, 1, dtype=torch.bool)
             for start, end in own:
-                mask[start - first : end - first] = 1
-        spans.append((slot, slice(first, last), mask))
+                others[start - first : end - first] = False
+        spans.append((slot, slice(first, last), others))
     return spans
 
 
 def add_lora_linear(self, y, x, lora_a_stacked, lora_b_stacked, scale, output_slices, *, buffer=None, **kwargs):
     """Add `x @ A.T @ B.T * scale` of each row's adapter to each slice of the output's columns."""
     y, x = y.view(-1, y.shape[-1]), x.view(-1, x.shape[-1])
-    for slot, rows, mask in self.braid_spans:
+    for slot, rows, others in self.braid_spans:
         outputs = y[rows]
         dtype = torch.float32 if len(outputs) <= _FEW_ROWS else y.dtype
         inputs = x[rows].to(dtype)
-        mask = None if mask is None else mask.to(dtype)
         column = 0
         for down, up, width in zip(lora_a_stacked, lora_b_stacked, output_slices, strict=True):
             lower = inputs @ down[slot, 0].to(dtype).T
-            if mask is not None:
-                lower *= mask
+            if others is not None:
+                # Filled and not multiplied: what overflows by this adapter stays out of others' rows.
+                lower.masked_fill_(others, 0)
             target, raising = outputs[:, column : column + width], up[slot, 0].to(dtype).T
             if dtype == y.dtype:
                 target.addmm_(lower, raising, alpha=scale)

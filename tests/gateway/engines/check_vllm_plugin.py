@@ -40,6 +40,23 @@ def check_layers(theirs) -> None:
             torch.testing.assert_close(output.float(), wanted, rtol=bound, atol=bound * 20)
 
 
+def check_isolation(theirs) -> None:
+    """Numbers that overflow in one adapter's rows stay out of the rows between them."""
+    pattern = [11, 0, 12, 11] * 5
+    wrapper = theirs.PunicaWrapperCPU(len(pattern), max_batches=len(pattern), device="cpu")
+    wrapper.update_metadata(LoRAMapping(tuple(pattern), tuple(pattern), is_prefill=True), [11, 12, 13], SLOTS, 100)
+    down, up = torch.randn(SLOTS, 1, RANK, WIDTH), torch.randn(SLOTS, 1, OUT, RANK)
+    down[0] = 3e38
+    inputs, before = torch.randn(len(pattern), WIDTH).abs() + 1, torch.randn(len(pattern), OUT)
+    output = before.clone()
+    wrapper.add_lora_linear(output, inputs, (down,), (up,), 1.0, (OUT,))
+    slots = torch.tensor([-1 if one in (0, 11) else 1 for one in pattern])
+    wanted = expected(inputs, down, up, slots, 1.0, before)
+    others = [row for row, one in enumerate(pattern) if one != 11]
+    assert not output[pattern.index(11)].isfinite().all()
+    torch.testing.assert_close(output[others], wanted[others], rtol=1e-4, atol=1e-4)
+
+
 def main() -> None:
     (found,) = [entry for entry in entry_points(group="vllm.general_plugins") if entry.name == "braid"]
     theirs = importlib.import_module("vllm.lora.punica_wrapper.punica_cpu")
@@ -72,6 +89,7 @@ def main() -> None:
     theirs.bgmv_expand(head, up, output, torch.tensor([0, -1, 1, -1, -1, -1, 2]), True)
     torch.testing.assert_close(output, before[:5])
     check_layers(theirs)
+    check_isolation(theirs)
 
 
 if __name__ == "__main__":
