@@ -130,8 +130,8 @@ class LocalEngine:
             options["--gpu-memory-utilization"] = str(self.gpu_share or self._choose_gpu_share(hardware))
         else:
             # Tokens per second of the 135M model with 8 streams of 40 tokens, on two cores with avx512_bf16: the base
-            # 174 in bfloat16, an adapter 97, three models by turns 95. Without avx512_bf16 float32 is three times as
-            # fast. Compiling makes the start 10 to 20 s longer and LoRA slower.
+            # 106 to 174 in bfloat16, an adapter 65 to 97, three models by turns 64 to 95. Without avx512_bf16
+            # float32 is three times as fast. Compiling makes the start 10 to 20 s longer and LoRA slower.
             if not self.options.has("--dtype"):
                 options["--dtype"] = "bfloat16" if hardware.computes_bfloat16 else "float32"
             if not self.options.has("--enforce-eager"):
@@ -156,7 +156,7 @@ class LocalEngine:
 def _cpu_environment(hardware: Hardware, inherited: Mapping[str, str]) -> dict[str, str]:
     return {
         # On the cores that its threads would wait on by spinning, the gateway and a training have their turns. Beside
-        # them 8 streams of three models had 12 tokens per second spinning, and 38 asleep; alone it makes no difference.
+        # them 8 streams of three models had 12 tokens per second spinning, and 38 asleep; alone they are the same.
         "OMP_WAIT_POLICY": inherited.get("OMP_WAIT_POLICY", "PASSIVE"),
         "PYTHONPATH": os.pathsep.join(filter(None, (str(PLUGIN), inherited.get("PYTHONPATH")))),
         "VLLM_CPU_KVCACHE_SPACE": str(_CPU_CACHE_GIB),
