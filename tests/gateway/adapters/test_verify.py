@@ -17,7 +17,7 @@ from tests.fakes.vllm import COMPLETIONS, LOAD, FakeVllm
 from training.manifest import Probe
 
 TOKENS = list(range(12))
-TIMES = Timeouts(connect=1, first_byte=5, gap=5, control=2, load=5)
+TIMES = Timeouts(connect=5, first_byte=5, gap=5, control=2, load=5)
 ROW = AdapterRow(id="adapter_1", served_name="kestrel.voice.01234567")
 
 

@@ -31,7 +31,7 @@ async def fake() -> AsyncIterator[FakeVllm]:
 
 @pytest.fixture
 def engine(fake: FakeVllm, connections: Connections) -> VllmEngine:
-    return VllmEngine(fake.url, connections, Timeouts(connect=1, first_byte=5, gap=5, control=5, load=5))
+    return VllmEngine(fake.url, connections, Timeouts(connect=5, first_byte=5, gap=5, control=5, load=5))
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from tests.fakes.vllm import TOKENIZE, FakeVllm
 from tests.training import chat_templates as templates
 from tests.waiting import until
 
-TIMES = Timeouts(connect=1, first_byte=5, gap=5, control=5, load=5)
+TIMES = Timeouts(connect=5, first_byte=5, gap=5, control=5, load=5)
 DETOKENIZE = "/detokenize"
 
 

@@ -68,7 +68,7 @@ async def test_where_there_is_no_engine_that_is_the_reason(connections: Connecti
 async def test_what_is_still_loading_is_said_to_be_so(fake: FakeVllm, connections: Connections, tmp_path: Path) -> None:
     style = adapter(tmp_path, "kestrel.style.0a1b2c3d")
     fake.rule = lambda received: faults.hang() if received.path == LOAD else None
-    engine = VllmEngine(fake.url, connections, Timeouts(connect=1, first_byte=5, gap=5, control=5, load=5))
+    engine = VllmEngine(fake.url, connections, Timeouts(connect=5, first_byte=5, gap=5, control=5, load=5))
     async with (
         EnginePool([engine], interval=0.03) as pool,
         Reconciler(pool, Desires(style), interval=0.03) as reconciler,

@@ -19,7 +19,7 @@ from tests.fakes import faults
 from tests.fakes.vllm import HEALTH, MODELS, FakeVllm
 from tests.waiting import until
 
-TIMES = Timeouts(connect=1, first_byte=5, gap=5, control=0.5, load=5)
+TIMES = Timeouts(connect=5, first_byte=5, gap=5, control=0.5, load=5)
 UNREACHABLE = EngineUnreachable("nobody listens", "connect")
 
 

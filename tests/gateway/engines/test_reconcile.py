@@ -28,7 +28,7 @@ from tests.fakes.vllm import COMPLETIONS, HEALTH, LOAD, UNLOAD, FakeVllm
 from tests.waiting import until
 from training.manifest import Probe
 
-TIMES = Timeouts(connect=1, first_byte=5, gap=5, control=2, load=0.5)
+TIMES = Timeouts(connect=5, first_byte=5, gap=5, control=2, load=0.5)
 TOKENS = [11, 12, 13, 14, 15, 16, 17, 18]
 
 
