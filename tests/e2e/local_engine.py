@@ -79,5 +79,5 @@ async def run_engine(
         child = local.make_child(Hardware.detect(), connections, folder, os.environ)
         async with child, EnginePool([engine]) as pool, Reconciler(pool, wanted) as reconciler:
             await until(lambda: child.state.phase == "ready", _START_SECONDS)
-            await until(lambda: pool.replicas[0].ready, 30)
+            await until(lambda: pool.replicas[0].ready)
             yield RunningEngine(child, pool, reconciler, engine)

@@ -144,6 +144,7 @@ def settings(tmp_path: Path, database_url: str, engine: FakeVllm) -> Settings:
         home=tmp_path,
         database_url=database_url,
         engine_urls=(engine.url,),
+        engine_connect_seconds=10,  # a machine that halts for a moment is no engine that is away
         grace_seconds=2,
         source_folders=(str(tmp_path / "lent"),),
     )

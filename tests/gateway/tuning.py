@@ -105,7 +105,7 @@ async def until_trains(client: httpx2.AsyncClient, job: str) -> None:
     async def trains() -> bool:
         return any(event["type"] == "metrics" for event in await events(client, job))
 
-    await until(trains, 30)
+    await until(trains)
 
 
 async def adapters(client: httpx2.AsyncClient) -> list[dict[str, Any]]:
@@ -120,7 +120,7 @@ async def until_status(client: httpx2.AsyncClient, status: str) -> None:
     async def has() -> bool:
         return any(row["status"] == status for row in await adapters(client))
 
-    await until(has, 30)
+    await until(has)
 
 
 async def until_loaded(client: httpx2.AsyncClient, model: str) -> None:
@@ -129,7 +129,7 @@ async def until_loaded(client: httpx2.AsyncClient, model: str) -> None:
     async def loaded() -> bool:
         return any(row["model"] == model and row["loaded"]["replicas"] for row in await adapters(client))
 
-    await until(loaded, 30)
+    await until(loaded)
 
 
 def work_folders(settings: Settings, subject: str) -> list[Path]:

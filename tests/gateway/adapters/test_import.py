@@ -45,7 +45,7 @@ async def settled(client: httpx2.AsyncClient, id: str) -> dict[str, Any]:
         shown = (await client.get(f"/api/adapters/{id}")).json()
         return shown["status"] in ("ready", "refused")
 
-    await until(is_settled, 30)
+    await until(is_settled)
     return shown
 
 

@@ -88,8 +88,12 @@ async def _prepare(client: httpx2.AsyncClient, settings: Settings) -> tuple[str,
     store = (await client.post("/v1/vector_stores", json={})).json()["id"]
     async with working(settings):
         place = f"/api/vector_stores/{store}/documents/a.txt"
-        document = await client.put(place, params={"wait": 30}, content=b"The warranty has 31 months.")
-        assert document.json()["status"] == "completed", document.text
+        assert (await client.put(place, content=b"The warranty has 31 months.")).is_success
+
+        async def is_live() -> bool:
+            return (await client.get(place)).json()["live_version"] == 1
+
+        await until(is_live)
     form = {"file": ("large.txt", b"b" * BYTES), "purpose": (None, "user_data")}
     return store, (await client.post("/v1/files", files=form)).json()["id"]
 

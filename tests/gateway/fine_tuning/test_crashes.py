@@ -100,7 +100,7 @@ async def test_a_killed_worker_leaves_no_trainer(gateway: Gateway, settings: Set
         assert trainers(settings)
         first.kill()
         await first.wait()
-    await until(lambda: not trainers(settings), 5)
+    await until(lambda: not trainers(settings))
 
 
 async def test_a_worker_killed_in_each_attempt_fails_the_job(gateway: Gateway, settings: Settings) -> None:

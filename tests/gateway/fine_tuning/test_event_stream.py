@@ -93,13 +93,13 @@ async def test_streams_are_bounded_break_the_silence_and_end_with_the_process(
 
     scope = {"type": "http", "asgi": {"spec_version": "2.3"}}
     sending = asyncio.create_task(response(scope, receive, send))
-    await until(lambda: any(part.startswith(b":") for part in sent), 10)
+    await until(lambda: any(part.startswith(b":") for part in sent))
     refused = await client.get(f"{JOBS}/{job}/events", params={"stream": "true"})
     assert (refused.status_code, refused.json()["error"]["code"]) == (429, "too_many_streams")
     # What happens meanwhile comes within a moment.
     async with state.database.begin() as session:
         add_event(session, tenant, job, "Late")
-    await until(lambda: any(b"Late" in part for part in sent), 10)
+    await until(lambda: any(b"Late" in part for part in sent))
     state.drain.stopping = True
     async with asyncio.timeout(5):
         await sending

@@ -45,7 +45,7 @@ async def until_stopped(settings: Settings, job: str) -> None:
     async def is_stopped() -> bool:
         return not work_folders(settings, job)
 
-    await until(is_stopped, 30)
+    await until(is_stopped)
 
 
 async def test_a_running_job_is_paused_and_goes_on_where_it_was(

@@ -164,7 +164,7 @@ async def test_a_trainer_ends_when_its_worker_is_gone(
             patch.setattr(ray_executor, "write_control", lambda *_: None)  # as of a worker that is gone
             (folder / "control.json").unlink()
             ray.down = True  # nothing but the file ends it
-            await until(lambda: not is_alive(only(ray)), 10)
+            await until(lambda: not is_alive(only(ray)))
         monkeypatch.setenv("BRAID_TEST_TRAINER", "")
         ray.down = False
         assert (await ended(client, job))["status"] == "succeeded"

@@ -131,7 +131,7 @@ async def test_no_trainer_outlives_its_job(gateway: Gateway, settings: Settings,
             assert supervisor is not None
             assert "JobSupervisor" in " ".join(supervisor.cmdline())
             supervisor.kill()
-        await until(lambda: not list_trainers(folder), 30)
+        await until(lambda: not list_trainers(folder))
         if ending == "supervisor":  # the next run goes on
             await until(lambda: bool(work_folders(settings, job)) and work_folders(settings, job) != [folder])
             await client.post(f"{JOBS}/{job}/cancel")

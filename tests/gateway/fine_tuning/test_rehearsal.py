@@ -127,7 +127,7 @@ async def test_a_job_waits_for_an_engine_to_ask_and_says_so(
         return any("braid.rehearsal 0" in event["message"] for event in await events(client, job["id"]))
 
     async with working(settings):
-        await until(waits, 30)
+        await until(waits)
         await engine.start()
         done = await ended(client, job["id"])
     assert (done["status"], done["braid"]["rehearsed"]) == ("succeeded", 4)
@@ -143,7 +143,7 @@ async def test_a_wait_for_engines_that_fail_in_many_ways_is_told_once(
     async def fail(status: int) -> None:
         engine.rule = lambda received: faults.status(status) if received.path == CHAT else None
         asked = len(engine.requests(CHAT))
-        await until(lambda: len(engine.requests(CHAT)) > asked + 20, 30)
+        await until(lambda: len(engine.requests(CHAT)) > asked + 20)
 
     async with working(settings):
         for status in (503, 500, 503):

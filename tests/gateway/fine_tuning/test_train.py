@@ -470,7 +470,7 @@ async def test_a_stopped_worker_gives_the_job_to_the_next(
     client = await gateway.tenant("kestrel")
     trainer.setenv("BRAID_TEST_TRAINER", "slow")
     job = await start(client)
-    async with working(settings):
+    async with working(settings.model_copy(update={"grace_seconds": 30})):
         await until_trains(client, job["id"])
     assert not trainers()
     trainer.delenv("BRAID_TEST_TRAINER")

@@ -134,7 +134,7 @@ async def test_a_handler_gets_the_job_and_the_job_succeeds(database: Database) -
         seen.append((claim.tenant, claim.kind, claim.subject, claim.payload, claim.state, claim.attempts))
 
     async with scripted_worker(database, {"k": Scripted(run)}):
-        row = await wait_for(database, TENANT, await add(database, number=1), 10)
+        row = await wait_for(database, TENANT, await add(database, number=1), 60)
     assert row.status == "succeeded"
     assert row.finished_at is not None
     assert seen == [(TENANT, "k", "s", {"number": 1}, {}, 1)]
@@ -177,7 +177,7 @@ async def test_a_final_failure_is_not_tried_again(database: Database) -> None:
 
     handler = Scripted(run)
     async with scripted_worker(database, {"k": handler}):
-        row = await wait_for(database, TENANT, await add(database), 10)
+        row = await wait_for(database, TENANT, await add(database), 60)
     assert (row.status, row.error) == ("failed", {"code": "invalid_file", "message": "No."})
     assert attempts == [1]
     assert [outcome.status for outcome in handler.outcomes] == ["failed"]
@@ -191,7 +191,7 @@ async def test_an_unexpected_failure_is_tried_three_times(database: Database) ->
         raise ValueError("odd")
 
     async with scripted_worker(database, {"k": Scripted(run)}):
-        row = await wait_for(database, TENANT, await add(database), 10)
+        row = await wait_for(database, TENANT, await add(database), 60)
     assert attempts == [1, 2, 3]
     assert row.error == {
         "code": "server_error",
@@ -204,7 +204,7 @@ async def test_a_fault_of_the_database_tells_the_owner_no_statement(database: Da
         raise IntegrityError("INSERT INTO passages", {}, Exception("UNIQUE constraint failed: passages.key"))
 
     async with scripted_worker(database, {"k": Scripted(run)}):
-        row = await wait_for(database, TENANT, await add(database), 10)
+        row = await wait_for(database, TENANT, await add(database), 60)
     assert row.error is not None
     assert row.error["message"].endswith("the last with an error of the database (IntegrityError)")
 
@@ -218,7 +218,7 @@ async def test_a_delayed_job_comes_again_as_often_as_it_must(database: Database)
             raise JobDelayed("the retriever is away", seconds=0.01)
 
     async with scripted_worker(database, {"k": Scripted(run)}):
-        row = await wait_for(database, TENANT, await add(database), 10)
+        row = await wait_for(database, TENANT, await add(database), 60)
     assert row.status == "succeeded"
     assert attempts == [1] * 6
 
@@ -377,10 +377,10 @@ async def test_losing_the_lease_stops_the_handler(database: Database) -> None:
 async def test_the_heartbeat_keeps_a_job_for_longer_than_its_lease(database: Database) -> None:
     async def run(claim: Claim) -> None:
         first = (await status_of(database, claim.id)).lease_until or 0.0
-        while ((await status_of(database, claim.id)).lease_until or 0.0) < first + 2.0:  # noqa: ASYNC110
+        while ((await status_of(database, claim.id)).lease_until or 0.0) < first + 4.5:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
 
-    async with scripted_worker(database, {"k": Scripted(run)}, lease_seconds=1.5):
+    async with scripted_worker(database, {"k": Scripted(run)}, lease_seconds=4):
         job = await add(database)
         row = await wait_for(database, TENANT, job, 60)
     assert (row.status, row.attempts, row.fence) == ("succeeded", 1, 1)
@@ -406,7 +406,7 @@ async def test_a_worker_outlives_a_database_that_is_away(database: Database) -> 
         async with scripted_worker(database, {"k": Scripted(run)}):
             async with without_jobs(database):
                 await looks.pass_by()
-            row = await wait_for(database, TENANT, await add(database), 10)
+            row = await wait_for(database, TENANT, await add(database), 60)
     assert row.status == "succeeded"
 
 
@@ -441,7 +441,7 @@ async def test_a_worker_does_not_take_over_its_own_job(database: Database) -> No
 
     with Looks(database) as looks:
         async with scripted_worker(database, {"k": Scripted(run)}):
-            row = await wait_for(database, TENANT, await add(database), 10)
+            row = await wait_for(database, TENANT, await add(database), 60)
     assert (row.status, row.fence, begun) == ("succeeded", 1, 1)
 
 
@@ -677,7 +677,7 @@ async def test_a_handler_whose_end_fails_does_not_take_the_worker_with_it(databa
     await add(database, kind="broken", queue_key="one")
     async with scripted_worker(database, {"broken": Broken(fail), "k": Scripted(succeed)}):
         await failed.wait()
-        row = await wait_for(database, TENANT, await add(database, queue_key="two"), 10)
+        row = await wait_for(database, TENANT, await add(database, queue_key="two"), 60)
     assert row.status == "succeeded"
 
 
@@ -754,7 +754,7 @@ async def test_jobs_whose_handlers_do_not_end_are_given_back_at_once(
         began += 1
         if began == 3:
             together.set()
-        await asyncio.wait_for(together.wait(), 10)
+        await asyncio.wait_for(together.wait(), 60)
 
     monkeypatch.setattr(Claim, "release", wait_for_others)
 

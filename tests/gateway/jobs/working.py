@@ -9,7 +9,7 @@ from gateway.db import Database
 from gateway.jobs import JobRow, Worker
 
 
-async def until_idle(worker: Worker, database: Database, *, delayed_too: bool = True, seconds: float = 30) -> None:
+async def until_idle(worker: Worker, database: Database, *, delayed_too: bool = True, seconds: float = 120) -> None:
     """Run the worker until no job is left; without `delayed_too` those that wait for their time may be."""
     task = asyncio.create_task(worker.run())
     try:

@@ -15,7 +15,7 @@ async def test_starts_is_ready_and_stops_without_a_trace(tmp_path: Path) -> None
     child = Child("tree", naughty(tmp_path, "--workers", "2"), tmp_path, is_ready(tmp_path), grace=0.3)
     assert child.state.phase == "stopped"
     async with child:
-        await until(lambda: child.state.phase == "ready", 20)
+        await until(lambda: child.state.phase == "ready")
         assert child.state.phase == "ready"
         assert child.state.pid == int((tmp_path / "ready").read_text())
         await until(lambda: len(family(tmp_path)) == 5)
@@ -30,7 +30,7 @@ async def test_one_that_ends_in_time_is_not_killed(tmp_path: Path) -> None:
     command = Command([sys.executable, "-c", code], dict(os.environ))
     child = Child("polite", command, tmp_path, lambda: has_said(child.log_path, "hello"), grace=20)
     async with child:
-        await until(lambda: child.state.phase == "ready", 20)
+        await until(lambda: child.state.phase == "ready")
     assert child.log_path.read_text() == "hello\ngoodbye\n"
 
 
@@ -42,7 +42,7 @@ async def has_said(log: Path, words: str) -> bool:
 async def test_a_killed_leader_takes_everything_with_it_and_comes_back(tmp_path: Path, deaf: list[str]) -> None:
     command = naughty(tmp_path, "--workers", "1", *deaf)
     async with Child("tree", command, tmp_path, is_ready(tmp_path), grace=0.3) as child:
-        await until(lambda: child.state.phase == "ready", 20)
+        await until(lambda: child.state.phase == "ready")
         await until(lambda: len(family(tmp_path)) == 2)
         before = set(family(tmp_path))
         (tmp_path / "ready").unlink()
@@ -50,7 +50,7 @@ async def test_a_killed_leader_takes_everything_with_it_and_comes_back(tmp_path:
         await until(lambda: child.state.phase == "restarting")
         assert "SIGKILL" in child.state.reason
         assert not before & set(family(tmp_path))
-        await until(lambda: child.state.phase == "ready", 20)
+        await until(lambda: child.state.phase == "ready")
         assert child.state.reason == ""
         await until(lambda: len(family(tmp_path)) == 2)
     assert family(tmp_path) == []
@@ -63,7 +63,7 @@ async def test_one_that_a_full_disk_ends_says_so(tmp_path: Path) -> None:
     code += "f.truncate(0); m[5000] = 1"
     command = Command([sys.executable, "-c", code], dict(os.environ))
     async with Child("index", command, tmp_path, is_ready(tmp_path), grace=0.3) as child:
-        await until(lambda: child.state.phase == "restarting", 20)
+        await until(lambda: child.state.phase == "restarting")
         assert "SIGBUS" in child.state.reason
         assert "disk" in child.state.reason
 
@@ -71,8 +71,8 @@ async def test_one_that_a_full_disk_ends_says_so(tmp_path: Path) -> None:
 async def test_what_a_killed_supervisor_left_is_swept_by_the_next(tmp_path: Path) -> None:
     arguments = (sys.executable, "-m", "tests.gateway.processes.supervisor", str(tmp_path))
     supervisor = await asyncio.create_subprocess_exec(*arguments)
-    await until((tmp_path / "tree.session").exists, 20)
-    await until(lambda: len(family(tmp_path)) == 5, 20)
+    await until((tmp_path / "tree.session").exists)
+    await until(lambda: len(family(tmp_path)) == 5)
     leader = int((tmp_path / "tree.session").read_text().split()[0])
     supervisor.kill()
     await supervisor.wait()
@@ -81,7 +81,7 @@ async def test_what_a_killed_supervisor_left_is_swept_by_the_next(tmp_path: Path
     assert len(orphans) == 4, "the kernel ends the leader only"
     (tmp_path / "ready").unlink()
     async with Child("tree", naughty(tmp_path), tmp_path, is_ready(tmp_path), grace=0.3) as child:
-        await until(lambda: child.state.phase == "ready", 20)
+        await until(lambda: child.state.phase == "ready")
         assert not orphans & set(family(tmp_path))
 
 
@@ -93,7 +93,7 @@ async def test_a_session_file_of_another_boot_or_process_kills_no_process(tmp_pa
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         (tmp_path / "tree.session").write_text(f"{bystander.pid} 1 {boot}\n")
         async with Child("tree", naughty(tmp_path), tmp_path, is_ready(tmp_path)) as child:
-            await until(lambda: child.state.phase == "ready", 20)
+            await until(lambda: child.state.phase == "ready")
             (tmp_path / "tree.session").write_text(f"{bystander.pid} 1 another-boot\n")
         assert bystander.returncode is None
         os.kill(bystander.pid, 0)
@@ -150,7 +150,7 @@ async def test_pauses_start_over_after_a_healthy_while(tmp_path: Path) -> None:
 async def test_a_large_log_is_moved_aside_at_a_start(tmp_path: Path) -> None:
     (tmp_path / "tree.log").write_bytes(b"x" * (10 * 1024 * 1024 + 1))
     async with Child("tree", naughty(tmp_path, "--words", "fresh"), tmp_path, is_ready(tmp_path)) as child:
-        await until(lambda: child.state.phase == "ready", 20)
+        await until(lambda: child.state.phase == "ready")
         assert child.log_path.read_text() == "fresh\n"
         assert (tmp_path / "tree.log.1").stat().st_size > 10 * 1024 * 1024
 
@@ -174,9 +174,9 @@ async def test_a_log_is_rotated_while_its_child_writes(tmp_path: Path) -> None:
     )
     old = tmp_path / "wordy.log.1"
     async with child:
-        await until(lambda: child.state.phase == "ready", 20)
+        await until(lambda: child.state.phase == "ready")
         pid = child.state.pid
-        await until(old.exists, 20)
+        await until(old.exists)
         first = old.read_text().splitlines()[0]
         await until(lambda: old.read_text().splitlines()[0] != first, 20)  # and again
         await until(lambda: "line" in child.log_path.read_text())
@@ -197,5 +197,5 @@ async def test_the_last_words_are_found_in_a_log_that_was_emptied_since(tmp_path
         return False
 
     async with Child("brief", command, tmp_path, never, grace=0.3) as child:
-        await until(lambda: child.state.phase == "restarting", 20)
+        await until(lambda: child.state.phase == "restarting")
         assert "goodbye" in child.state.reason

@@ -125,9 +125,9 @@ async def test_a_client_that_waits_to_be_told_to_send_its_body_is_told(gateway: 
     )
     reader, writer = await asyncio.open_connection(url.host, url.port)
     writer.write(head.encode())
-    assert (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)).startswith(b"HTTP/1.1 100")
+    assert (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 30)).startswith(b"HTTP/1.1 100")
     writer.write(body)
-    assert (await asyncio.wait_for(reader.read(), 5)).startswith(b"HTTP/1.1 200")
+    assert (await asyncio.wait_for(reader.read(), 30)).startswith(b"HTTP/1.1 200")
     writer.close()
     await writer.wait_closed()
 

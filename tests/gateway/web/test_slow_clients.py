@@ -161,11 +161,11 @@ async def test_connections_of_one_address_are_bounded_and_others_get_theirs() ->
 
         async def end(connection: tuple[asyncio.StreamReader, asyncio.StreamWriter]) -> bytes:
             connection[1].write(b"b")
-            return (await asyncio.wait_for(connection[0].readuntil(b"\r\n\r\n"), 10)).split()[1]
+            return (await asyncio.wait_for(connection[0].readuntil(b"\r\n\r\n"), 30)).split()[1]
 
         held = [await begin("127.0.0.1") for _ in range(3)]
         reader, writer = await begin("127.0.0.1")
-        head, _, body = (await asyncio.wait_for(reader.read(), 10)).partition(b"\r\n\r\n")
+        head, _, body = (await asyncio.wait_for(reader.read(), 30)).partition(b"\r\n\r\n")
         assert head.split()[1] == b"429"
         assert json.loads(body)["error"]["code"] == "too_many_client_connections"
         assert b"\r\nretry-after: 1" in head

@@ -231,7 +231,7 @@ async def test_a_connection_that_is_lost_ends_the_request_that_is_being_answered
     protocol.data_received(REQUEST + REQUEST)
     await asyncio.sleep(0)
     protocol.connection_lost(None)
-    await asyncio.wait_for(told.wait(), 5)
+    await asyncio.wait_for(told.wait(), 30)
 
 
 async def test_what_was_written_before_a_close_goes_out() -> None:
