@@ -21,9 +21,9 @@ def test_the_small_demo_takes_less() -> None:
 
 def test_finished_steps_correct_the_measured_speed() -> None:
     before = forecast()
-    start = before.estimate_rest({}) - before.estimate_rest({"start": 55.0})
-    assert start == pytest.approx(55.0)
-    assert before.estimate_rest({"start": 110.0}) == pytest.approx(2 * before.estimate_rest({"start": 55.0}))
+    start = before.estimate_rest({}) - before.estimate_rest({"start": 40.0})
+    assert start == pytest.approx(40.0)
+    assert before.estimate_rest({"start": 80.0}) == pytest.approx(2 * before.estimate_rest({"start": 40.0}))
 
 
 def test_in_the_end_nothing_is_left() -> None:
