@@ -19,11 +19,13 @@ API = f"/api/assistants/{ASSISTANT}"
 BODY = {"model": ASSISTANT, "messages": [{"role": "user", "content": "How long is the warranty?"}], "max_tokens": 12}
 
 
-async def ask(api: httpx2.AsyncClient, answers: Counter[str], stop: asyncio.Event) -> None:
+async def ask(api: httpx2.AsyncClient, answers: Counter[str], answered: asyncio.Condition, stop: asyncio.Event) -> None:
     """Ask again and again; the fingerprint says which release an answer is from."""
     while not stop.is_set():
         answer = await api.post("/v1/chat/completions", json=BODY)
         answers[answer.json()["system_fingerprint"] if answer.is_success else f"error {answer.status_code}"] += 1
+        async with answered:
+            answered.notify_all()
 
 
 async def two_newest(api: httpx2.AsyncClient) -> list[dict[str, Any]]:
@@ -42,17 +44,20 @@ async def main() -> None:
     async with httpx2.AsyncClient(base_url=url, headers=headers, timeout=120) as api:
         releases = await two_newest(api)
         answers: Counter[str] = Counter()
-        stop = asyncio.Event()
+        answered, stop = asyncio.Condition(), asyncio.Event()
         async with asyncio.TaskGroup() as clients:
             for _ in range(CLIENTS):
-                clients.create_task(ask(api, answers, stop))
+                clients.create_task(ask(api, answers, answered, stop))
             for swap in range(SWAPS):
                 number = releases[swap % 2]["release"]
                 revision = (await api.get(f"{API}/rollout")).json()["revision"]
                 rollout = {"stages": [{"release": number, "weight": 100}], "revision": revision}
                 (await api.put(f"{API}/rollout", json=rollout)).raise_for_status()
-                print(f"revision {revision + 1}: all to {ASSISTANT}@{number}, {sum(answers.values())} answers so far")
+                before = sum(answers.values())
+                print(f"revision {revision + 1}: all to {ASSISTANT}@{number}, {before} answers so far")
                 await asyncio.sleep(0.5)
+                async with answered:  # a slow engine takes seconds for each
+                    await answered.wait_for(lambda due=before + CLIENTS: sum(answers.values()) >= due)
             stop.set()
     print("\n".join(f"{count:5} {outcome}" for outcome, count in answers.most_common()))
     sys.exit(any(outcome.startswith("error") for outcome in answers))

@@ -3,7 +3,7 @@
 import logging
 from contextvars import ContextVar
 
-__all__ = ["CauseFormatter", "note_cause", "set_up_log"]
+__all__ = ["CauseFormatter", "limit_warnings", "note_cause", "set_up_log"]
 
 _cause: ContextVar[str] = ContextVar("cause", default="")
 _FORMAT = "%(asctime)s %(name)s %(levelname)s %(message)s"
@@ -33,5 +33,10 @@ def set_up_log() -> None:
     handler.setFormatter(CauseFormatter())
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     logging.getLogger("httpx").setLevel(logging.WARNING)
+    limit_warnings()
+
+
+def limit_warnings() -> None:
+    """Keep libraries from advice that nobody here could follow; call it before a model is loaded."""
     # Imported where it is there, with a warning that it fetches no faster kernels, which nothing here would use.
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)

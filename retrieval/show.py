@@ -8,6 +8,7 @@ from pathlib import Path
 
 from retrieval.embedder import Embedder, EmbedderMissing, load_embedder
 from retrieval.errors import DocumentUnreadable, RetrieverFailed
+from retrieval.log_lines import limit_warnings
 from retrieval.messages import IngestRequest
 from retrieval.parsers import Parsed, parse
 from retrieval.points import contextualize
@@ -18,6 +19,12 @@ __all__ = ["describe_chunks", "show"]
 def show(arguments: list[str]) -> int:
     """Write a file's chunks to stdout; return 0, or 1 where it has none, with the reason on stderr."""
     options = _make_parser().parse_args(arguments)
+    limit_warnings()
+    try:
+        options.file.open("rb").close()
+    except OSError as error:
+        sys.stderr.write(f"{options.file} can't be opened: {error.strerror}. Give the path of a document.\n")
+        return 1
     request = IngestRequest(
         tenant="",
         store="",

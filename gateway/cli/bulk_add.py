@@ -63,6 +63,10 @@ class BulkAdd:
 
             try:
                 return await await_each(put, files.items())
+            except asyncio.CancelledError:
+                if not self._quiet:
+                    say("Stopped. The same command goes on from there: what the store has by then isn't sent again.")
+                raise
             finally:
                 self._bulk = False  # what is put one by one from here on was saved just now
 

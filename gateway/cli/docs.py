@@ -80,7 +80,7 @@ def _show_added(added: list[dict[str, Any]], as_json: bool) -> None:
 
 @docs.command("list")
 def list_(store: _Store, url: Url = None, key: Key = None, home: Home = None, as_json: AsJson = False) -> None:
-    """List the documents of a store."""
+    """List the documents of a store, and say what is wrong with those that failed."""
     documents = asyncio.run(_list(*find_connection(url, key, home), store))
     if as_json:
         print_json(documents)
@@ -88,6 +88,9 @@ def list_(store: _Store, url: Url = None, key: Key = None, home: Home = None, as
         print_table(
             ("document", "version", "status"), [(row["key"], row["version"], row["status"]) for row in documents]
         )
+        for row in documents:
+            if row["error"]:
+                say(f"{row['key']}: {row['error']['message']}")
 
 
 @docs.command("delete")
@@ -106,6 +109,8 @@ def reindex(
     Stopping the command doesn't stop the work; the same command again shows how far it is.
     """
     states = asyncio.run(_reindex(*find_connection(url, key, home), store))
+    if not states:
+        say("The tenant of this key has no vector stores. Those of another tenant need one of its keys.")
     if as_json:
         print_json(states)
     else:

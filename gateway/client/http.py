@@ -140,6 +140,10 @@ class Client:
     def _unreachable(self, error: httpx2.HTTPError) -> GatewayUnreachable:
         if isinstance(error, httpx2.TimeoutException):
             return GatewayUnreachable(f"{self.url} took too long to answer ({type(error).__name__}).")
+        if isinstance(error, httpx2.UnsupportedProtocol):
+            return GatewayUnreachable(
+                f"{self.url!r} is no address of a gateway. Give one such as http://127.0.0.1:8080."
+            )
         return GatewayUnreachable(
             f"{self.url} can't be reached ({error or type(error).__name__}). "
             "Is it running? 'braid up' starts a gateway here; --url names another one."

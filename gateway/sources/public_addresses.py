@@ -53,8 +53,10 @@ class PublicAddresses:
             addresses = []
         if not addresses or not all(map(self._is_public, addresses)):
             raise SourceUnreadable(
-                f"The host {host!r} has no public address. Sources are read from public addresses, and from the "
-                "networks that the operator names in the setting source_networks."
+                # Without its name: that is blurred in what a tenant reads, since hosts may be of the network inside.
+                "The source's host can't be found, or has no public address. Look whether its name is spelt right; "
+                "sources are read from public addresses, and from the networks that the operator names in the setting "
+                "source_networks."
             )
         return [str(address) for address in addresses]
 

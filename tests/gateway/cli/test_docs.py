@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from gateway.cli.bulk_add import BulkAdd
 from gateway.cli.docs import name_documents
+from gateway.client import Client
 from gateway.terminal import Exit
 from tests.fakes.retriever import FakeRetriever
 from tests.gateway.cli.commands import run
@@ -14,6 +16,7 @@ from tests.gateway.conftest import ADMIN_KEY, Gateway
 from tests.gateway.tuning import settings
 from tests.gateway.vector_stores.conftest import index
 from tests.gateway.worker import working
+from tests.waiting import until
 
 __all__ = ["index", "settings"]
 
@@ -104,6 +107,33 @@ async def test_what_cannot_be_read_fails_and_says_so(address: list[str], tmp_pat
     assert done.exit_code == Exit.FAILED
     assert "noise.md\t1\tfailed\t0\t0" in done.stdout
     assert "Only text can be read here." in done.stderr
+    listed = await run("docs", "list", "handbook", *address)
+    assert listed.stdout.splitlines() == ["noise.md\t1\tfailed"]
+    assert "noise.md: Only text can be read here." in listed.stderr
+
+
+async def test_a_tenant_without_stores_is_told_that_nothing_is_indexed_again(address: list[str]) -> None:
+    done = await run("docs", "reindex", *address)
+    assert (done.exit_code, done.stdout) == (Exit.OK, "")
+    assert "has no vector stores" in done.stderr
+
+
+async def test_who_stops_an_upload_is_told_how_it_goes_on(
+    gateway: Gateway, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.md").write_text("No worker is there to read it.")
+    async with Client(gateway.url, ADMIN_KEY) as client:
+        store = (await client.post("/v1/vector_stores", {"name": "shelf"}))["id"]
+        adding = asyncio.create_task(BulkAdd(client, store).add({"a.md": tmp_path / "a.md"}))
+
+        async def is_there() -> bool:
+            return bool((await client.get(f"/api/vector_stores/{store}/documents"))["data"])
+
+        await until(is_there)
+        adding.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await adding
+    assert "The same command goes on from there" in capsys.readouterr().err
 
 
 async def test_files_that_cannot_be_read_here_do_not_stop_the_others(

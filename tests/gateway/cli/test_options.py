@@ -67,7 +67,9 @@ async def test_an_address_of_openai_s_that_can_be_none_is_told_at_once(
     assert "is no address of an API" in done.stderr
 
 
-@pytest.mark.parametrize("url", ["http://localhost:eight", "http://lo\ncal", "http://xn--ü:1"])
+@pytest.mark.parametrize(
+    "url", ["http://localhost:eight", "http://lo\ncal", "http://xn--ü:1", "localhost", "localhost:8080", "ftp://desk"]
+)
 async def test_an_address_that_can_be_none_is_told(url: str) -> None:
     done = await run("docs", "list", "shelf", "--url", url, "--key", "x")
     assert done.exit_code == Exit.UNREACHABLE, done.output

@@ -2,6 +2,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from gateway.errors import blur
 from gateway.sources.public_addresses import PublicAddresses
 from gateway.sources.reader import SourceUnreadable
 
@@ -38,3 +39,9 @@ async def test_what_the_operator_allows_is_allowed_and_no_more() -> None:
     assert await addresses.resolve("::ffff:127.0.0.1", 80) == ["::ffff:7f00:1"]
     with pytest.raises(SourceUnreadable):
         await addresses.resolve("10.0.0.1", 80)
+
+
+async def test_a_refusal_stays_readable_when_it_is_blurred_for_a_tenant() -> None:
+    with pytest.raises(SourceUnreadable) as caught:
+        await PublicAddresses().resolve("127.0.0.1", 443)
+    assert blur(str(caught.value)) == str(caught.value), "it had a blurred name"

@@ -1,3 +1,4 @@
+import logging
 from pathlib import Path
 
 import pytest
@@ -37,5 +38,20 @@ def test_a_file_that_cannot_be_read_is_told_on_stderr(tmp_path: Path, capsys: py
     assert main(["show", str(file)]) == 1
     out, err = capsys.readouterr()
     assert (out, "Accepted are Markdown" in err) == ("", True)
-    assert main(["show", str(tmp_path / "none.md")]) == 1
-    assert "can't be opened" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("name", "reason"), [("none.md", "No such file"), (".", "Is a directory")])
+def test_a_path_that_is_no_file_is_told_as_a_person_gave_it(
+    name: str, reason: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["show", str(tmp_path / name)]) == 1
+    told = capsys.readouterr().err
+    assert told.startswith(f"{tmp_path / name} can't be opened: {reason}")
+    assert "retriever" not in told
+
+
+def test_a_person_gets_no_advice_of_libraries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logging.getLogger("bitsandbytes"), "level", logging.NOTSET)
+    (tmp_path / "a.md").write_text("It lasts 31 months.")
+    assert main(["show", str(tmp_path / "a.md")]) == 0
+    assert logging.getLogger("bitsandbytes").level == logging.ERROR, "it warns that it fetches no faster kernels"
