@@ -3,8 +3,9 @@
 import pytest
 
 from tests.architecture import function_names, rules
+from tests.architecture.code_size import count_code_lines
 from tests.architecture.ruled import RULES, Rule, breaches
-from tests.architecture.source import Module
+from tests.architecture.source import Module, modules, read
 
 EACH = pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.says)
 
@@ -60,3 +61,28 @@ def test_every_verb_of_the_list_begins_a_name() -> None:
 )
 def test_a_function_is_a_verb(text: str, holds: bool) -> None:
     assert (not function_names.nouns_for_functions(Module.of(f"{text}\n"))) == holds
+
+
+def test_tests_have_as_many_lines_of_code_as_the_packages() -> None:
+    of_tests, of_packages = count_code_lines(read("tests")), count_code_lines(modules())
+    assert of_tests >= of_packages, f"{of_tests} lines of tests to {of_packages} of the packages"
+
+
+def test_only_lines_of_code_are_counted() -> None:
+    text = '''"""A module,
+on two lines."""
+
+import os  # counts
+
+SIZE = 1
+"""A constant."""
+
+
+# A comment.
+def size() -> str:
+    """A function."""
+    # Another one.
+    return """of
+text"""
+'''
+    assert count_code_lines([Module.of(text), Module.of("")]) == 5
