@@ -139,7 +139,18 @@ RULES = (
         },
     ),
     Rule("a module says what is public", rules.silent_modules, Module.of("def run(): ...\n")),
-    Rule("a name says what is inside", rules.vague_names, Module.of("class PathHelper: ...\n")),
+    Rule(
+        "a name says what is inside",
+        rules.vague_names,
+        Module.of("class PathHelper: ...\n"),
+        {
+            f"gateway/chat/described_parts.py:{name}": "OpenAI's word"
+            for name in (
+                *("allowed_tools", "allowed_tools_choice", "named_tool_choice", "chat_completion_tool"),
+                *("chat_completion_message_tool_call", "choice_delta_tool_call"),
+            )
+        },
+    ),
     Rule(
         "a name is a noun and no participle",
         rules.participles,
