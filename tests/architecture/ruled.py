@@ -191,6 +191,7 @@ RULES = (
     ),
     Rule("one backtick", rules.double_backticks, Module.of("x = 1  # see ``y``\n"), modules=everything),
     Rule("a docstring has a subject", rules.question_words, Module.of('"""What is done."""\n')),
+    Rule("a rate is per something", rules.rates, Module.of(f"x = 1  # rows {'a'} step\ny = 2\n"), modules=everything),
     Rule(
         "a function tells whether",
         rules.functions_that_tell,

@@ -4,6 +4,7 @@ import pytest
 
 from tests.architecture import function_names, rules
 from tests.architecture.code_size import count_code_lines
+from tests.architecture.rates import find_rates
 from tests.architecture.ruled import RULES, Rule, breaches
 from tests.architecture.source import Module, modules, read
 
@@ -61,6 +62,47 @@ def test_every_verb_of_the_list_begins_a_name() -> None:
 )
 def test_a_function_is_a_verb(text: str, holds: bool) -> None:
     assert (not function_names.nouns_for_functions(Module.of(f"{text}\n"))) == holds
+
+
+@pytest.mark.parametrize(
+    ("before", "behind"),
+    [
+        ("It writes 900 tokens", "second."),
+        ("at most 20 requests", "minute on one core"),
+        ("rows", "step"),
+        ("how many small requests", "page, and"),
+        ("one product", "adapter"),
+        ("3.4 ms", "request"),
+        ("10 MiB", "second;"),
+        ("# bytes\n#", "row\n"),
+        ("the mean loss", "reply token, of each step"),
+        ("a line", "step"),
+    ],
+)
+def test_a_rate_with_a_is_seen(before: str, behind: str) -> None:
+    assert find_rates(f"{before} a {behind}")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "900 tokens per second",
+        "It answers a request.",
+        "the seconds a step takes",
+        "several times a day",
+        "some words in a row",
+        "the rows a second time",
+        "two replicas of a tenant",
+        "One process asks a question.",
+        "as many as a page",
+        "31 months. A token",
+        "It takes a minute, and begins a job.",
+        "half a minute",
+        "A text is a reply.",
+    ],
+)
+def test_ordinary_english_is_no_rate(text: str) -> None:
+    assert not find_rates(text)
 
 
 def test_tests_have_as_many_lines_of_code_as_the_packages() -> None:
