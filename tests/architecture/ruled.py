@@ -191,6 +191,11 @@ RULES = (
     ),
     Rule("one backtick", rules.double_backticks, Module.of("x = 1  # see ``y``\n"), modules=everything),
     Rule("a docstring has a subject", rules.question_words, Module.of('"""What is done."""\n')),
+    Rule(
+        "a string behind a constant, a setting or an attribute has a subject",
+        rules.loose_subjects,
+        Module.of('class Settings:\n    seconds: float = 1.0\n    """How long it may take."""\n'),
+    ),
     Rule("a rate is per something", rules.rates, Module.of(f"x = 1  # rows {'a'} step\ny = 2\n"), modules=everything),
     Rule(
         "a function tells whether",

@@ -234,6 +234,12 @@ def question_words(module: Module) -> set[str]:
     return {f"{module.path}:{_start(text)}" for text in texts if _first_word(text) in QUESTION_WORDS}
 
 
+def loose_subjects(module: Module) -> set[str]:
+    """Strings behind constants, settings and attributes that begin as a question or a relative clause."""
+    words = QUESTION_WORDS | {"whether", "when", "if", "none"}
+    return {f"{module.path}:{_start(text)}" for text in module.attribute_strings() if _first_word(text) in words}
+
+
 def rates(module: Module) -> set[str]:
     """Rates that are said with "a" instead of "per"."""
     return {f"{module.path}:{rate}" for rate in find_rates(_COMMENT_END.sub(r"\1.\n", module.text))}
