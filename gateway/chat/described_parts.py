@@ -10,6 +10,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 __all__ = [
+    "FUNCTION_NAME_PATTERN",
     "PARTS",
     "AllowedTools",
     "AllowedToolsChoice",
@@ -33,7 +34,8 @@ __all__ = [
     "describe_as",
 ]
 
-_FunctionName = Annotated[str, Meta(max_length=64, pattern=r"^[_-]*[a-zA-Z0-9][a-zA-Z0-9_-]*$")]
+FUNCTION_NAME_PATTERN = r"^[_-]*[a-zA-Z0-9][a-zA-Z0-9_-]*$"
+_FunctionName = Annotated[str, Meta(max_length=64, pattern=FUNCTION_NAME_PATTERN)]
 _Description = Annotated[str, Meta(max_length=8192)]
 
 
