@@ -1,7 +1,9 @@
 """The lines of code in some modules."""
 
 import ast
-from collections.abc import Iterable, Iterator
+import gc
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, cast
 
 from tests.architecture.source import Module
@@ -14,7 +16,20 @@ def count_code_lines(modules: Iterable[Module]) -> int:
 
     A string behind a constant or an attribute is a docstring, too.
     """
-    return sum(map(_count, modules))
+    with _paused_collector():
+        return sum(map(_count, modules))
+
+
+@contextmanager
+def _paused_collector() -> Generator[None]:
+    """Have nothing look for garbage among the trees, all of which stay: it would take three quarters of the time."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _count(module: Module) -> int:
