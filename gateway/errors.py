@@ -24,7 +24,7 @@ __all__ = [
 ]
 
 BAD_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""What decoding bytes raises that aren't the JSON asked for; the last two msgspec lets through as Python has them."""
+"""The errors of decoding bytes that aren't the JSON asked for; msgspec lets the last two through as Python has them."""
 
 _QUOTED_PATH = re.compile(r"""(?P<quote>["'])(?:~|\.{0,2})/[^"'\n]*?(?P<name>[^"'/\n]*)(?P=quote)""")
 _URL = re.compile(r"\b[a-zA-Z][a-zA-Z0-9+.-]*://[^\s'\"<>()]+")

@@ -38,7 +38,7 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = 8080
     admin_host: str = "127.0.0.1"
-    """Where metrics and health details of gateway and worker are served, to the operator alone."""
+    """The address at which metrics and health details of gateway and worker are served, to the operator alone."""
     admin_port: int | None = Field(default=None, ge=0, le=65_534)
     """The gateway's port for those, and a worker's is the one after it; left out: the second after `port`."""
     base_model: str = ""
@@ -58,25 +58,25 @@ class Settings(BaseSettings):
     engine_urls: Annotated[tuple[str, ...], NoDecode] = ()
     """vLLM servers that somebody else runs, comma-separated; empty: one is started here."""
     engine_connect_seconds: float = Field(default=2.0, gt=0)
-    """How long connecting to an engine may take."""
+    """The longest time that connecting to an engine may take."""
     engine_first_byte_seconds: float = Field(default=600.0, gt=0)
     """The longest wait for an answer's first byte, which for a plain answer is the whole generation."""
     engine_gap_seconds: float = Field(default=60.0, gt=0)
     """The longest silence inside an answer; `engine_first_byte_seconds` where that is shorter."""
     engine_idle_seconds: float = Field(default=4.0, gt=0)
-    """How long an idle connection is kept: less than the engine keeps it, which is 5 s for vLLM."""
+    """The time that an idle connection is kept: less than the engine keeps it, which is 5 s for vLLM."""
     rewrite_seconds: float = Field(default=3.0, gt=0)
     """The longest wait for the engine to rewrite a question; then the question is searched for as it is."""
     engine_adapter_dir: str = ""
     """The folder of adapters as those servers see it; empty: at the same path as the gateway."""
     reindex_automatically: bool = False
-    """Whether a worker indexes documents again by itself where the index changed; else `braid docs reindex` does."""
+    """A worker indexes documents again by itself where the index changed; else `braid docs reindex` does."""
     engine_gpu_share: float | None = Field(default=None, gt=0, le=0.98)
     """Share of a GPU's memory for the engine that is started here; none: what leaves room for training."""
     engine_options: str = ""
     """Further options of that engine, as on vLLM's command line."""
     training_executor: Literal["local", "ray"] = "local"
-    """Where trainings run: on the worker's machine, or as jobs of a Ray cluster."""
+    """The place where trainings run: the worker's machine, or a Ray cluster, as its jobs."""
     ray_address: str = ""
     """The URL of that cluster's dashboard, which has its Jobs API."""
     ray_token: SecretStr | None = None
@@ -85,7 +85,8 @@ class Settings(BaseSettings):
     ray_gpus: float = Field(default=1.0, ge=0, le=64)
     """GPUs that it asks for; more than one are used where `training_processes` allows it."""
     training_device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
-    """Where adapters are trained and proven; `auto`: the CUDA device with the most free memory, else the processor."""
+    """The device on which adapters are trained and proven; `auto`: the CUDA device with the most free memory, else the
+    processor."""
     training_processes: Literal["auto"] | Annotated[int, Field(ge=1, le=64)] = 1
     """The most processes that train one adapter together, each on a device of its own; `auto`: all that have room."""
     training_wait_seconds: float = Field(default=30.0, ge=0, le=86_400)
@@ -109,7 +110,7 @@ class Settings(BaseSettings):
     cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
     """Origins of web pages whose scripts may call the gateway, comma-separated; empty: none."""
     allow_grammars: bool = False
-    """Whether clients may give engines regular expressions, and formats of an answer that aren't OpenAI's."""
+    """Clients may give engines regular expressions, and formats of an answer that aren't OpenAI's."""
     max_connections: int = Field(default=4096, ge=1)
     """Open connections of clients at the same time, per gateway."""
     max_connections_per_client: int = Field(default=1024, ge=1)
@@ -117,7 +118,7 @@ class Settings(BaseSettings):
     client_pause_seconds: float = Field(default=30.0, gt=0)
     """The longest silence inside a request's body."""
     client_unread_seconds: float = Field(default=60.0, gt=0)
-    """How long a client may leave its answer unread."""
+    """The longest time that a client may leave its answer unread."""
     max_file_bytes: int = Field(default=512 * 1024**2, ge=1, le=8 * 1024**3)
     """The most bytes of a file that is sent in one request, or of a document."""
     max_queued_jobs: int = Field(default=100, ge=1)
@@ -152,7 +153,7 @@ class Settings(BaseSettings):
     """Networks that sources may be read from though they aren't public, comma-separated; empty: none."""
     log_level: str = "info"
     access_log: bool = True
-    """Whether each request has a line in the gateway's log."""
+    """Each request has a line in the gateway's log."""
 
     @field_validator(
         *("engine_urls", "cors_origins", "source_folders", "source_buckets", "source_repositories", "source_networks"),

@@ -35,9 +35,9 @@ MATCH_VERSION = "match-2"
 were fitted to. Count it up when either changes."""
 
 _BY_NAMES = 3.5
-"""What a question's names take from its evidence in both models, where they are all of its words and none is found. Of
-what was tried on the tune halves of six sets, the most with which one of a hundred questions that have an answer is
-refused at the default limit, with two embedders."""
+"""The weight that a question's names take from its evidence in both models, where they are all of its words and none is
+found. Of those that were tried on the tune halves of six sets, it is the largest with which one of a hundred questions
+that have an answer is refused at the default limit, with two embedders."""
 
 STARTING_WEIGHTS = (1.96, 0.0, 1.62, 0.0, 0.22, _BY_NAMES, 0.0, 0.83, 0.22, -1.65 - _BY_NAMES)
 """The weights that a store's own start from: of each feature of its passages together, then the intercept. Fitted on

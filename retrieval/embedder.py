@@ -40,7 +40,7 @@ _MEMORY_SHARE = 0.1
 """Of a GPU's free memory: an engine or a training beside may want more later."""
 
 _BATCH_FLOPS = 1e13
-"""What a question may have to wait for: 0.05 s on a card that does 200 TFLOP/s."""
+"""The work that a question may have to wait for: 0.05 s on a card that does 200 TFLOP/s."""
 
 
 _UNRELATED = (

@@ -17,7 +17,7 @@ _LINE = re.compile(r"[^\n\f]*[\n\f]?")
 _UNDERLINE = re.compile(r"[ \t]*(?:=+|-+)[ \t]*(?:\n|\Z)")
 _WORD = re.compile(r"[^\W_]+")
 _COMMAND = re.compile(r"\\[A-Za-z]+\*?(?=\{)")
-"""What LaTeX has in the place of Markdown's `#`."""
+"""The command that LaTeX has in the place of Markdown's `#`."""
 
 
 class HeadlineMap:

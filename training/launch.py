@@ -24,7 +24,7 @@ __all__ = ["train_together"]
 _PROGRAM = ("-m", "training", "member")
 _LOOK_SECONDS = 0.25
 _LAST_WORDS_SECONDS = 10.0
-"""How long the others may go on when one has failed: what it said, or they, is the reason."""
+"""The time for which the others may go on when one has failed: what it said, or they, is the reason."""
 
 _READ_BYTES = 1 << 16
 

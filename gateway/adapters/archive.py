@@ -29,7 +29,7 @@ _PART = 1 << 20
 _UNREADABLE = (
     zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError, NotImplementedError, UnicodeError
 )  # fmt: skip
-"""What zipfile raises for damage; RuntimeError is for a password, NotImplementedError for an unknown compression."""
+"""The errors of zipfile for damage; RuntimeError is for a password, NotImplementedError for an unknown compression."""
 _MAC_FOLDER = "__MACOSX"  # what a Mac knows of the files beside it
 
 

@@ -34,4 +34,4 @@ class AdapterRow(Owned):
     manifest: Mapped[dict[str, Any]]
     job_id: Mapped[str | None]
     changed_at: Mapped[float | None] = mapped_column(Float, default=time.time, onupdate=time.time, index=True)
-    """When it was last written, in Unix seconds: by this reconcilers find what is new."""
+    """The time of its last write, in Unix seconds: by this reconcilers find what is new."""

@@ -15,7 +15,7 @@ __all__ = ["RankedPassage", "arrange", "count_wanted"]
 
 _MORE = 3
 _MOST = 50
-"""How many passages are looked at for each that may stay, and in all."""
+"""The number of passages that are looked at for each that may stay, and in all."""
 _SHINGLE = 5
 _ALIKE = 0.8
 """Share of two texts' runs of `_SHINGLE` words that both must have to be copies."""

@@ -57,7 +57,7 @@ class AnswerLog:
         self._queue: asyncio.Queue[WaitingRecord] = asyncio.Queue(max_waiting)
         metrics.read_from("braid_answer_records_waiting", lambda: {(): float(self._accepted - self._settled)})
         self.disk_is_full = False
-        """Whether records wait because the database's disk is full; then nobody has to wait for them."""
+        """True while records wait because the database's disk is full; then nobody has to wait for them."""
         self._flush_seconds = flush_seconds
         self._accepted = 0
         self._settled = 0

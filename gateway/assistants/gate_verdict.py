@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 MARGIN = 0.02
-"""How much lower than the baseline a gate lets its shares be, unless it is asked for another margin."""
+"""The distance below the baseline at which a gate lets its shares be, unless it is asked for another margin."""
 NEUTRAL_MARGIN = 0.2
 
 

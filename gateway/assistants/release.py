@@ -105,7 +105,7 @@ class ReleaseSpec(msgspec.Struct, frozen=True, omit_defaults=True):
     chat_template: str = ""
     """Digest of the base's chat template."""
     folds_system: bool = False
-    """Whether the system text goes into the first user message."""
+    """True where the system text goes into the first user message."""
     markers: str = ""
     """Digest of what is broken in texts as more than text to the base; "" for what any known family of models knows."""
     ranking: str = ""

@@ -42,5 +42,5 @@ class RolloutRow(Owned):
     previous: Mapped[int | None]
     """The revision that a roll back returns to."""
     forced: Mapped[list[Any] | None]
-    """Who sent traffic to releases in it that had failed their gates, and why, see `gate_block`; null where nobody did.
-    A revision takes over what was said of releases that still serve in it."""
+    """The keys that sent traffic to releases in it that had failed their gates, and why, see `gate_block`; null where
+    none did. A revision takes over what was said of releases that still serve in it."""

@@ -20,7 +20,7 @@ __all__ = [
 ]
 
 CLIENT_NAMES = {"tools": "functions", "tool_choice": "function_call"}
-"""What a client that sends functions calls the members that engines get."""
+"""The names that a client which sends functions has for the members that engines get."""
 
 OLD_REASONS = {"tool_calls": "function_call"}
 """The ends of choices that have another name in the old form."""

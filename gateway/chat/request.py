@@ -9,6 +9,20 @@ from msgspec import UNSET, Meta
 
 import prompts
 from gateway.answering.question import BraidOptions, Message, Question
+from gateway.chat.described_parts import (
+    AllowedToolsChoice,
+    ChatCompletionTool,
+    ContentPart,
+    EarlierCall,
+    EarlierFunction,
+    FunctionDefinition,
+    FunctionReference,
+    NamedToolChoice,
+    ResponseFormatJSONObject,
+    ResponseFormatJSONSchema,
+    ResponseFormatText,
+    describe_as,
+)
 from gateway.chat.earlier_calls import renew_calls
 from gateway.chat.old_functions import CLIENT_NAMES, name_functions, renew_functions
 from gateway.errors import BadRequest
@@ -61,6 +75,18 @@ _NEW_LIMIT = {"max_tokens": "max_completion_tokens"}
 _SAME: dict[str, str] = {}
 _get_parameters = attrgetter(*_PARAMETERS)
 
+# What is passed on is decoded as it comes, and described as OpenAI has it.
+_Part = Annotated[dict[str, Any], describe_as(ContentPart)]
+_EarlierCall = Annotated[dict[str, Any], describe_as(EarlierCall)]
+_EarlierFunction = Annotated[dict[str, Any], describe_as(EarlierFunction)]
+_Format = Annotated[dict[str, Any], describe_as(ResponseFormatText, ResponseFormatJSONObject, ResponseFormatJSONSchema)]
+_Tool = Annotated[dict[str, Any], describe_as(ChatCompletionTool)]
+_ToolChoice = Annotated[dict[str, Any], describe_as(NamedToolChoice, AllowedToolsChoice)]
+_ToolMode = Annotated[str, Meta(extra_json_schema={"enum": ["none", "auto", "required"]})]
+_Function = Annotated[dict[str, Any], describe_as(FunctionDefinition)]
+_FunctionMode = Annotated[str, Meta(extra_json_schema={"enum": ["none", "auto"]})]
+_FunctionChoice = Annotated[dict[str, Any], describe_as(FunctionReference)]
+
 
 class ChatMessage(msgspec.Struct, omit_defaults=True):
     """One message; `content` is text, or OpenAI's list of parts (only text parts can be answered).
@@ -69,12 +95,12 @@ class ChatMessage(msgspec.Struct, omit_defaults=True):
     """
 
     role: Literal["system", "developer", "user", "assistant", "tool", "function"]
-    content: str | list[dict[str, Any]] | None = None
+    content: str | list[_Part] | None = None
     name: Name | None = None
-    tool_calls: Annotated[list[dict[str, Any]], Meta(max_length=MAX_TOOLS)] | None = None
+    tool_calls: Annotated[list[_EarlierCall], Meta(max_length=MAX_TOOLS)] | None = None
     tool_call_id: Name | None = None
     refusal: str | None = None
-    function_call: dict[str, Any] | None = None
+    function_call: _EarlierFunction | None = None
 
 
 class StreamOptions(msgspec.Struct):
@@ -106,16 +132,16 @@ class ChatCompletionCreate(msgspec.Struct):
     logit_bias: dict[str, float] | None = None
     logprobs: bool | None = None
     top_logprobs: Annotated[int, Meta(ge=0, le=20)] | None = None
-    response_format: dict[str, Any] | None = None
-    tools: list[dict[str, Any]] | None = None
-    tool_choice: str | dict[str, Any] | None = None
+    response_format: _Format | None = None
+    tools: list[_Tool] | None = None
+    tool_choice: _ToolMode | _ToolChoice | None = None
     parallel_tool_calls: bool | None = None
     reasoning_effort: Annotated[str, Meta(max_length=32)] | None = None
     prompt_cache_key: Name | None = None
     metadata: Metadata | None = None
     braid: BraidOptions | None = None
-    functions: Annotated[list[dict[str, Any]], Meta(max_length=MAX_TOOLS)] | None = None
-    function_call: str | dict[str, Any] | None = None
+    functions: Annotated[list[_Function], Meta(max_length=MAX_TOOLS)] | None = None
+    function_call: _FunctionMode | _FunctionChoice | None = None
     modalities: list[str] | None = None
     web_search_options: Any = None
     moderation: Any = None

@@ -12,6 +12,7 @@ from gateway.answering.generation import Generation
 from gateway.answering.question import Question
 from gateway.answering.service import AnsweringService
 from gateway.chat.completion import encode_completion
+from gateway.chat.described_parts import PARTS
 from gateway.chat.request import ChatCompletionCreate, decode_request, to_question
 from gateway.chat.schemas import ChatCompletion, ChatCompletionChunk
 from gateway.chat.stream import DONE_EVENT, ChunkEncoder, make_error_event
@@ -32,7 +33,9 @@ _log = structlog.get_logger()
 
 _BODY_BYTES = 4 * 1024 * 1024
 
-(_REQUEST, _COMPLETION, _CHUNK), SCHEMAS = describe(ChatCompletionCreate, ChatCompletion, ChatCompletionChunk)
+(_REQUEST, _COMPLETION, _CHUNK, *_), SCHEMAS = describe(
+    ChatCompletionCreate, ChatCompletion, ChatCompletionChunk, *PARTS
+)
 _DESCRIBED: dict[str, Any] = {"requestBody": {"required": True, "content": {"application/json": {"schema": _REQUEST}}}}
 _RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {

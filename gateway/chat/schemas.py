@@ -1,11 +1,19 @@
 """The bodies of OpenAI's chat completions with Braid's own object, as they are sent and described."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from gateway.answering.engine_answer import TokenUsage
+from gateway.chat.described_parts import (
+    CalledFunction,
+    ChatCompletionMessageToolCall,
+    ChatCompletionTokenLogprob,
+    ChoiceDeltaFunction,
+    ChoiceDeltaToolCall,
+    describe_as,
+)
 from gateway.openai_format.braid_object import BraidAnswer
 
 __all__ = [
@@ -19,6 +27,13 @@ __all__ = [
     "ChoiceLogprobs",
     "ChunkChoice",
 ]
+
+# What engines wrote is passed on as it is, and described as OpenAI has it.
+_Call = Annotated[dict[str, Any], describe_as(ChatCompletionMessageToolCall)]
+_Function = Annotated[dict[str, Any], describe_as(CalledFunction)]
+_CallDelta = Annotated[dict[str, Any], describe_as(ChoiceDeltaToolCall)]
+_FunctionDelta = Annotated[dict[str, Any], describe_as(ChoiceDeltaFunction)]
+_TokenLogprob = Annotated[dict[str, Any], describe_as(ChatCompletionTokenLogprob)]
 
 
 class AnnotationURLCitation(msgspec.Struct, kw_only=True):
@@ -40,8 +55,8 @@ class Annotation(msgspec.Struct, kw_only=True):
 class ChoiceLogprobs(msgspec.Struct, kw_only=True):
     """Log-probabilities by token, as OpenAI's contract has them."""
 
-    content: list[dict[str, Any]] | None
-    refusal: list[dict[str, Any]] | None
+    content: list[_TokenLogprob] | None
+    refusal: list[_TokenLogprob] | None
 
 
 class ChatCompletionMessage(msgspec.Struct, kw_only=True):
@@ -51,8 +66,8 @@ class ChatCompletionMessage(msgspec.Struct, kw_only=True):
     content: str | None
     refusal: str | None
     annotations: list[Annotation]
-    tool_calls: list[dict[str, Any]] | UnsetType = UNSET
-    function_call: dict[str, Any] | UnsetType = UNSET
+    tool_calls: list[_Call] | UnsetType = UNSET
+    function_call: _Function | UnsetType = UNSET
     reasoning: str | UnsetType = UNSET
 
 
@@ -84,8 +99,8 @@ class ChoiceDelta(msgspec.Struct, kw_only=True):
     role: str | UnsetType = UNSET
     content: str | UnsetType | None = UNSET
     refusal: str | UnsetType | None = UNSET
-    tool_calls: list[dict[str, Any]] | UnsetType = UNSET
-    function_call: dict[str, Any] | UnsetType = UNSET
+    tool_calls: list[_CallDelta] | UnsetType = UNSET
+    function_call: _FunctionDelta | UnsetType = UNSET
     reasoning: str | UnsetType | None = UNSET
     annotations: list[Annotation] | UnsetType = UNSET
 

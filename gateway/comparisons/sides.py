@@ -11,7 +11,7 @@ __all__ = ["Place", "Side", "SideAnswer", "digest_prompt", "is_swapped", "to_pla
 Side = Literal["a", "b"]
 """The first and the second model of a comparison."""
 Place = Literal["left", "right"]
-"""Where an answer stands before voters."""
+"""The place of an answer before voters."""
 
 
 class SideAnswer(msgspec.Struct, frozen=True):

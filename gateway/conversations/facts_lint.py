@@ -27,7 +27,7 @@ __all__ = ["DocumentPassage", "DocumentText", "FactIndex", "FactsLint", "describ
 
 _PASSAGES = 10
 _DOCUMENTS = 3
-"""Whose earlier versions are read, of those that answer a row best."""
+"""The number of documents whose earlier versions are read, of those that answer a row best."""
 
 _SENTENCES = 4
 """Of a row, that are searched for beside its question."""

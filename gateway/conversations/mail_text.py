@@ -69,7 +69,7 @@ _DEVICE = re.compile(
     rf"|inviato (?:da|dal mio)|verzonden vanaf mijn|von meine[mr])\b[ ]?(?:[\w-]{{1,12}} )?(?:{_BRANDS}"
     r"|(?:smart|mobile |cell )?phone|mobile|tablet|handy)(?: gesendet)?|get outlook for (?:ios|android)\b.*)\.?[ \t]*$"
 )
-"""What a device adds below a mail."""
+"""The line that a device adds below a mail."""
 
 _CARD_LINES, _CARD_WIDTH = 12, 100
 _CONTACT = re.compile(

@@ -44,7 +44,7 @@ REASONS = {
     "style": "replies with too little of the style",
     "empty": "replies without a word",
 }
-"""Why something became no row, in words."""
+"""The reasons for which something became no row, in words."""
 
 LEAST_EXAMPLES = 4
 """Fewer replies than these say little of a voice."""

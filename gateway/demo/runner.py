@@ -22,7 +22,7 @@ from gateway.demo.swap import swap_under_load
 from gateway.demo.tenant_clients import TenantClient, open_tenant_clients
 from gateway.demo.tenants import DemoTenant, make_tenants
 from gateway.demo.training import TrainedAdapter, train
-from gateway.evaluation import ScoredAnswer, Trial, Variant, VariantResult, evaluate, summarise
+from gateway.evaluation import EvaluationCase, ScoredAnswer, Variant, VariantResult, evaluate, summarise
 from gateway.progress import Progress
 from gateway.settings import Settings
 from gateway.stack.instance import Instance
@@ -194,7 +194,7 @@ async def _release(assistant: DemoAssistant, adapter: TrainedAdapter, progress: 
 
 async def _ask_questions(assistants: Sequence[DemoAssistant], size: DemoSize, progress: Progress) -> list[ScoredAnswer]:
     cases = [
-        Trial(
+        EvaluationCase(
             group=assistant.name,
             client=assistant.account.client,
             variant=assistant.variants[name],
@@ -219,7 +219,7 @@ async def _ask_questions(assistants: Sequence[DemoAssistant], size: DemoSize, pr
 async def _ask_unanswered(assistants: Sequence[DemoAssistant], size: DemoSize) -> list[ScoredAnswer]:
     """Ask what the documents don't answer, in the variants that search them."""
     cases = [
-        Trial(assistant.name, assistant.account.client, variant, question, assistant.account.tenant.style)
+        EvaluationCase(assistant.name, assistant.account.client, variant, question, assistant.account.tenant.style)
         for assistant in assistants
         for question in size.pick_unanswered(assistant.account.tenant)
         for variant in _list_searching(assistant)

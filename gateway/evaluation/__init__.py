@@ -3,18 +3,18 @@
 from gateway.evaluation.answers import Answer, Variant, ask
 from gateway.evaluation.estimate import Estimate, estimate_mean, estimate_share
 from gateway.evaluation.facts import cites_only, normalize, score_facts, states
-from gateway.evaluation.run import Trial, evaluate
+from gateway.evaluation.run import EvaluationCase, evaluate
 from gateway.evaluation.scoring import FactQuestion, ScoredAnswer, VariantResult, score_answer, summarise
 from gateway.evaluation.style import StyleRule, StyleRules, split_sentences
 
 __all__ = [
     "Answer",
     "Estimate",
+    "EvaluationCase",
     "FactQuestion",
     "ScoredAnswer",
     "StyleRule",
     "StyleRules",
-    "Trial",
     "Variant",
     "VariantResult",
     "ask",

@@ -9,11 +9,11 @@ from gateway.evaluation.answers import Variant, ask
 from gateway.evaluation.scoring import FactQuestion, ScoredAnswer, score_answer
 from gateway.evaluation.style import StyleRules
 
-__all__ = ["Trial", "evaluate"]
+__all__ = ["EvaluationCase", "evaluate"]
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class EvaluationCase:
     """One question in one variant.
 
     Attributes:
@@ -30,11 +30,11 @@ class Trial:
 
 
 async def evaluate(
-    cases: Sequence[Trial],
+    cases: Sequence[EvaluationCase],
     *,
     max_tokens: int,
     concurrency: int = 8,
-    on_answer: Callable[[int, Trial], None] = lambda count, case: None,
+    on_answer: Callable[[int, EvaluationCase], None] = lambda count, case: None,
 ) -> list[ScoredAnswer]:
     """Ask every case: first the timed ones, one after the other, then the rest `concurrency` at once.
 
@@ -49,7 +49,7 @@ async def evaluate(
     """
     scored: list[ScoredAnswer] = []
 
-    async def answer(case: Trial) -> None:
+    async def answer(case: EvaluationCase) -> None:
         reply = await ask(case.client, case.variant, case.question.question, max_tokens=max_tokens)
         scored.append(score_answer(case.group, case.question, case.variant, reply, case.style, timed=case.timed))
         on_answer(len(scored), case)
@@ -59,7 +59,7 @@ async def evaluate(
             await answer(case)
     slots = asyncio.Semaphore(concurrency)
 
-    async def answer_in_turn(case: Trial) -> None:
+    async def answer_in_turn(case: EvaluationCase) -> None:
         async with slots:
             await answer(case)
 

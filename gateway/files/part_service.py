@@ -32,7 +32,7 @@ _READ_BYTES = 1024**2
 
 _MOST_PENDING = 100
 _MOST_PENDING_BYTES = 16 * 1024**3
-"""What a tenant's pending uploads may take together: the bytes that they announced, of which they can't have more."""
+"""The most bytes of a tenant's pending uploads together: those that they announced, of which they can't have more."""
 
 
 class _Digest(Protocol):

@@ -17,7 +17,7 @@ from retrieval.client import Retriever
 __all__ = ["StaleFactsService"]
 
 _MOST_DOCUMENTS = 200
-"""Whose present texts are read for one request."""
+"""The most documents whose present texts are read for one request."""
 
 
 class StaleFactsService:

@@ -23,7 +23,7 @@ class BaseAnswers:
 
     async def recall(self, key: str, work: Callable[[], Awaitable[Any]]) -> Any:
         """Return what the base said within the hour, or do the work and remember what it returns."""
-        self._forget()
+        self._evict()
         if key not in self._answers:
             self.note(key, await work())
         return self._answers[key][1]
@@ -34,8 +34,8 @@ class BaseAnswers:
         if len(self._answers) > _MOST:
             del self._answers[next(iter(self._answers))]
 
-    def _forget(self) -> None:
-        """Forget what is too old; the oldest stand first."""
+    def _evict(self) -> None:
+        """Evict what is too old; the oldest stand first."""
         oldest = self._clock() - _SECONDS
         while self._answers and self._answers[key := next(iter(self._answers))][0] < oldest:
             del self._answers[key]

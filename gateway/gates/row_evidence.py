@@ -21,7 +21,7 @@ from training.dataset import RowPassage
 __all__ = ["NOTHING", "RowEvidence", "StoreEpochs", "rewrite_passages"]
 
 NOTHING = Evidence("nothing_found")
-"""What a search without a result shows the model."""
+"""The evidence that a search without a result shows the model."""
 
 
 class StoreEpochs(msgspec.Struct, frozen=True):

@@ -50,7 +50,7 @@ class JobRow(Owned):
     lease_until: Mapped[float | None] = mapped_column(Float)
     not_before: Mapped[float | None] = mapped_column(Float)
     claimed_at: Mapped[float | None] = mapped_column(Float)
-    """When a worker last took it."""
+    """The time at which a worker last took it."""
     cancel_requested: Mapped[bool] = mapped_column(default=False)
     error: Mapped[dict[str, Any] | None]
     finished_at: Mapped[int | None] = mapped_column(index=True)

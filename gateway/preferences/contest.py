@@ -26,7 +26,7 @@ LeftOut = Literal[
     "surplus_pair",
     "older_votes",
 ]
-"""Why a contest isn't a pair of the dataset; docs/preferences.md explains each."""
+"""The reasons for which a contest isn't a pair of the dataset; docs/preferences.md explains each."""
 
 
 @dataclass(frozen=True, slots=True)

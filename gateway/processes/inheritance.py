@@ -42,7 +42,7 @@ def _fits(name: str, listed: str) -> bool:
 
 
 BARE = Inheritance(("PATH", "LANG", "LC_*", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "PYTHON*"))
-"""What an interpreter needs to start: for programs that read what strangers sent, or tell of the machine."""
+"""Variables that an interpreter needs to start: for programs that read what strangers sent, or tell of the machine."""
 
 _PROGRAM = BARE | Inheritance(
     (
@@ -74,4 +74,5 @@ RETRIEVER = _PROGRAM | _COMPUTING | _DOWNLOADS
 BASE_MODEL = _PROGRAM | _COMPUTING | _DOWNLOADS
 GATEWAY = _PROGRAM | _CERTIFICATES | _DATABASE
 WORKER = TRAINER | _CERTIFICATES | _DATABASE | Inheritance((), (*_PROXIES, "AWS_*"))
-"""What it gives its trainer, and what it reads buckets with. Those of git repositories have the operator's names."""
+"""The variables that it gives its trainer, and those that it reads buckets with. Those of git repositories have the
+operator's names."""

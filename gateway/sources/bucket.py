@@ -31,7 +31,7 @@ _REASONS = {
     "PermanentRedirect": _ELSEWHERE,
     "TemporaryRedirect": _ELSEWHERE,
 }
-"""What S3's codes mean to who has to do something about them; others are shown as they are."""
+"""The meaning of S3's codes to who has to do something about them; others are shown as they are."""
 
 
 def find_bucket(allowed: Sequence[str], url: str, tenant: str) -> tuple[str, str]:

@@ -18,7 +18,7 @@ _MOST_ITEMS = 100_000
 _MOST_FILE_BYTES = 512 << 20
 _TOO_LARGE = f"It is larger than {_MOST_FILE_BYTES >> 20} MB."
 _BARE = frozenset(("HEAD", "objects", "refs"))
-"""What every git repository has in it, and one without files around it has at hand."""
+"""The entries that every git repository has in it, and that one without files around it has at hand."""
 _BARE_FOLDER = "It is a git repository without files (bare). Clone it, or name it by https:// or ssh://."
 _ODD_NAME = "Its name isn't UTF-8. Rename it."
 _LASTING = frozenset((_TOO_LARGE, _BARE_FOLDER, _ODD_NAME))

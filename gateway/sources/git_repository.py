@@ -27,7 +27,7 @@ _SHA1_DIGITS = 40
 _LFS = re.compile(rb"version https://(?:git-lfs|hawser)\.github\.com/spec/v\d+\s*")
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _ADVICE = ("Please make sure you have the correct access rights", "and the repository exists.")
-"""What git writes below the reason why it can't read a repository."""
+"""The lines that git writes below the reason why it can't read a repository."""
 _LOOK_SECONDS = 0.5
 _MOST_ITEMS = 100_000
 _BRANCH = re.compile(r"(?!.*(?:\.\.|//|@\{|\.lock$|/$))[A-Za-z0-9_][\w./+-]{0,199}", re.ASCII)

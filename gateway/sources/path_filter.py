@@ -11,7 +11,7 @@ from pathspec import GitIgnoreSpec, RegexPattern
 __all__ = ["PathFilter", "compose_signs", "is_hidden"]
 
 _STAR, _FOLDERS, _ANYWHERE = "[^/]*", "(?:/.+)?/", "^(?:.+/)?"
-"""What pathspec makes of `*`, of `/**/`, and of a pattern's beginning that may be in any folder."""
+"""The expressions that pathspec makes of `*`, of `/**/`, and of a pattern's beginning that may be in any folder."""
 
 
 _OF_PROGRAMS = re.compile(r"\..*|~\$.*|.*~|#.*#|thumbs\.db|desktop\.ini", re.IGNORECASE | re.DOTALL)

@@ -17,7 +17,7 @@ Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _UNICAST = ipaddress.ip_network("2000::/3")
-"""What of IPv6 is given out. Outside of it are the ways to write an IPv4 address, NAT64's among them."""
+"""The part of IPv6 that is given out. Outside of it are the ways to write an IPv4 address, NAT64's among them."""
 _SPECIAL = tuple(map(ipaddress.ip_network, ("192.0.0.0/24", "192.88.99.0/24", "240.0.0.0/4", "2001::/23", "2002::/16")))
 
 

@@ -12,7 +12,7 @@ __all__ = ["check_writable", "keep_private"]
 
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 _OWN = ("artifacts", "braid.db", "braid.db-shm", "braid.db-wal", "demo", "index", "logs", "models", "run", "work")
-"""What Braid makes in a home folder. Somebody may have chosen a folder that has other things in it, which stay."""
+"""The entries that Braid makes in a home folder. Somebody may have chosen one with other things in it, which stay."""
 
 
 def keep_private(home: Path) -> None:

@@ -33,7 +33,7 @@ _AGAIN_SECONDS = 60.0
 _OTHER_INDEX_SECONDS = 30.0
 
 _PLACE_SECONDS = 24 * 3600
-"""How long a removed file can be a list's cursor, and longer until the store's next removal."""
+"""The time for which a removed file can be a list's cursor, and longer until the store's next removal."""
 
 
 async def ask_for_removal(session: AsyncSession, tenant: str, store_id: str, delay_seconds: float = 0.0) -> str:

@@ -25,8 +25,8 @@ class ErrorResponse(BaseModel):
 _ENVELOPE = ErrorResponse.model_json_schema(mode="serialization", ref_template="#/components/schemas/{model}")
 SCHEMAS: dict[str, Any] = {**_ENVELOPE.pop("$defs"), "ErrorResponse": _ENVELOPE}
 _CONTENT = {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorResponse"}}}
-"""What every error has. A `model` for each would have the framework build a validator for each status of each route,
-1,400 of them, in half a second of every start.
+"""The content of every error. A `model` for each would have the framework build a validator for each status of each
+route, 1,400 of them, in half a second of every start.
 """
 _RETRY_AFTER = {"retry-after": {"description": "Seconds to wait.", "schema": {"type": "string"}}}
 _DESCRIPTIONS = {

@@ -39,7 +39,7 @@ _PAGE = 256
 _COUNTED_PAGE = 1000
 
 _GRAPH_LOOKS = 10
-"""How often one looks whether a graph is wanted, while as many points come as are the least for it."""
+"""The number of looks whether a graph is wanted, while as many points come as are the least for it."""
 
 _NOBODY = "00000000-0000-0000-0000-000000000000"
 _ALIKE = math.log(2)

@@ -27,7 +27,7 @@ _NEIGHBOURS, _CANDIDATES = 16, 100
 """The engine's own m and ef_construct."""
 
 _MAPPED = edge.Memory.Cached
-"""Where an index is, once its graph is built: in a file whose pages the system may drop, instead of the heap."""
+"""The place of an index, once its graph is built: a file whose pages the system may drop, instead of the heap."""
 
 _LEAST_FREE_BYTES = 64 * 1024**2
 _log = logging.getLogger(__name__)

@@ -297,7 +297,7 @@ _LEAVES: Mapping[str, Callable[[Element], str]] = {
     "fldChar": _read_field,
     "textpath": lambda art: get_attribute(art, "string"),
 }
-"""What has text that isn't that of the elements in it."""
+"""Elements with a text that isn't that of the elements in them."""
 _SCRIPTS = {"superscript": RAISED, "subscript": LOWERED}
 _PARTS = ("styles", "numbering", "footnotes", "endnotes")
 _CHARACTERS = {"tab": "\t", "br": "\n", "cr": "\n", "noBreakHyphen": "-", "ptab": "\t"}

@@ -45,7 +45,7 @@ _SECTIONS = frozenset(("document", "section"))
 """Headings and sections, which generators may write as `div` with these classes, have their ids of their titles: one on
 breadcrumbs is called so."""
 _TOPICS = frozenset(("pagination", "pager"))
-"""What an interface's description has a section about, whose place may have that id and a heading in it."""
+"""Parts of an interface whose description has a section about them, with that id and a heading in it."""
 _has_heading: Any = etree.XPath(  # pyright: ignore[reportUnknownVariableType]
     "boolean(.//h2 | .//h3 | .//h4 | .//h5 | .//h6)"
 )

@@ -16,9 +16,9 @@ __all__ = ["parse_notebook"]
 
 _COLOURS = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 _OVERWRITTEN = re.compile(r"[^\r\n]*\r(?!\n)")
-"""What a progress bar showed before its last state."""
+"""The text that a progress bar showed before its last state."""
 _OBJECT = re.compile(r"<[^<>\n]+>|[\w.]+\(.*\)", re.S)
-"""How Python names what it shows as a picture or a widget."""
+"""The names that Python gives what it shows as a picture or a widget."""
 _LONGEST_OUTPUT = 20_000
 
 

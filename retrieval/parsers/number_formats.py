@@ -26,7 +26,7 @@ _TOKEN = re.compile(
     re.I | re.S,
 )
 _CONDITION = re.compile(r"(?:\[[^\]]*\])*?\[(?P<sign><=|>=|<>|<|>|=)\s*(?P<limit>-?\d{1,15}(?:\.\d{1,15})?)\]")
-"""What a section says of the numbers that it is for, maybe behind a colour: `[Red][<=9999999]`."""
+"""The condition of the numbers that a section is for, maybe behind a colour: `[Red][<=9999999]`."""
 _COMPARISONS = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "=": operator.eq}
 _COMPARISONS["<>"] = operator.ne
 _EPOCH = datetime(1899, 12, 30)

@@ -12,7 +12,7 @@ _WHOLE = re.compile(r"[\w.,]*|\([^()]*\)")
 """A part of a formula that needs no brackets."""
 
 _MARKS = re.compile(r"[′″‴*†‡°'\"]+")
-"""What stands above a symbol and is no exponent: primes, degrees, stars."""
+"""Signs that stand above a symbol and are no exponent: primes, degrees, stars."""
 
 
 def write_formula(element: Element) -> str:
@@ -111,4 +111,4 @@ _WRITERS = {
     "m": _write_rows,
     "eqArr": _write_rows,
 }
-"""How the parts of a formula are written that stand in more than one line, by their elements' names."""
+"""Writers of the parts of a formula that stand in more than one line, by their elements' names."""

@@ -15,7 +15,7 @@ _NAME = re.compile(r"[A-Za-z0-9]+(?:[-+./:_][A-Za-z0-9]+)*")
 _SIGNS = frozenset(
     unicodedata.normalize("NFKC", chr(code)) for code in (*range(0xFB1D, 0xFE00), *range(0xFE70, 0xFEFD))
 )
-"""What Unicode's signs for several letters mean, such as `ﷲ`; pdfium takes them apart in the right order."""
+"""The letters that Unicode's signs for several of them mean (`ﷲ`); pdfium takes them apart in the right order."""
 
 
 def restore_order(raw: str, find_ends: Callable[[int], tuple[float, float]]) -> str:

@@ -17,7 +17,7 @@ _PARTED = re.compile(f"(?P<mark>[{RAISED}{LOWERED}])(?P<text>[^{RAISED}{LOWERED}
 _CROSSED = re.compile(f"{LEVEL}(?=[{RAISED}{LOWERED}])")
 _FRACTION = re.compile(rf"(?<=\d){RAISED}(?=\d+{LEVEL}?[/\u2044])")
 _NUMBER = rf"(?=\(?[+\-\u2212\u2013]?[{RAISED}{LOWERED}]?\d)"
-"""What begins a number, maybe with a sign that stands higher or lower by itself."""
+"""The beginning of a number, maybe with a sign that stands higher or lower by itself."""
 
 _EXPONENT = re.compile(rf"(?<=\d){RAISED}{_NUMBER}")
 _BASE = re.compile(rf"(?<=\d){LOWERED}{_NUMBER}")

@@ -29,7 +29,7 @@ _OTHERS = {
         ("mac_cyrillic", "cp1125", "cp855", "kz1048", "ptcp154", "mac_greek", "cp737", "cp869", "cp862", "cp720"), 6
     ),
 }
-"""What each costs by itself, in half bits as everything here: a common one is taken where two read alike."""
+"""The cost of each by itself, in half bits as everything here: a common one is taken where two read alike."""
 
 _ALIKE = str.maketrans("șțȘȚ", "şţŞŢ")
 """Romanian is written with either, in different encodings in the same places: it is read in the usual one."""
@@ -42,8 +42,8 @@ _APART = 16
 """By how much the best reading must be cheaper than one of other characters."""
 
 _MEAN, _MEAN_OF_OTHERS = 30, (11, 14)
-"""What the characters beyond ASCII of the best reading may cost on average, in Latin script, and in another in a
-short text and a longer one."""
+"""The most that the characters beyond ASCII of the best reading may cost on average, in Latin script, and in another in
+a short text and a longer one."""
 
 _ENOUGH, _MOST_OF_ONE = 20, 0.3
 """Letters of a text from which one of them can't have a greater share. In two bytes per letter the first one has."""
@@ -58,17 +58,17 @@ _ALONE = frozenset("àáâéèíóåøæÀÉØÅ")
 """Letters that are words or units alone."""
 
 _COMMON, _SIGN, _ODD, _WRONG = 16, 24, 32, 48
-"""What a sign costs where signs stand, if it is of the common ones, where they seldom do, and where none does."""
+"""The cost of a sign where signs stand, if it is of the common ones, where they seldom do, and where none does."""
 
 _CAPITAL, _INITIAL, _SMALL, _LONE, _ELISION = 24, 6, 16, 16, 4
-"""What a letter costs more where it is a capital after a small one, another capital, a small one among capitals, or
-alone and no word; and what an apostrophe costs."""
+"""The costs on top of a letter's where it is a capital after a small one, another capital, a small one among capitals,
+or alone and no word; and that of an apostrophe."""
 
 _OPENING = frozenset("„«¡¿‹€£§©™®")
 _COMMON_SIGNS = frozenset("“”‘’–—„«»§©£€•")
 _CLOSING = frozenset("»…›ªº")
 _UNPAIRED = 24
-"""What is more of quotation marks that are an odd number."""
+"""The cost of quotation marks that are an odd number."""
 
 _EITHER = frozenset("“”‘’°µ")  # A quotation mark opens or closes, by the language.
 _DASHES = frozenset("–—•·")
@@ -76,7 +76,7 @@ _NO_LETTERS = frozenset("µªº")  # To Python, these are letters.
 _USUAL = frozenset("€£™®±²³×½¼¾\xa0")
 _USUAL_AT_WORDS = frozenset("€£™®²³\xa0")
 _INSIDE = frozenset("0123456789@[\\]^_`{|}~")
-"""What follows no letter beyond ASCII, and is the second half of a character in encodings of several bytes."""
+"""Characters that follow no letter beyond ASCII, and are the second half of one in encodings of several bytes."""
 
 _LAST_LATIN = "\u024f"
 _BEYOND = re.compile("[^\x00-\x7f]")

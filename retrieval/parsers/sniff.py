@@ -65,7 +65,7 @@ _STREAMS = (
     ("Book", "an Excel workbook of before 1997 (.xls)", "Save it as .xlsx."),
     ("__substg1.0_", "an Outlook message (.msg)", "Save it as .eml."),
 )
-"""What Microsoft's compound files have in them, by the name of a stream; the way out for each."""
+"""The kinds of Microsoft's compound files, by the name of a stream in them; the way out for each."""
 
 _TEXT_EXTENSIONS = frozenset(extension for row in FORMATS if not row.is_binary for extension in row.media_types)
 

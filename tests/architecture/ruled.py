@@ -139,7 +139,18 @@ RULES = (
         },
     ),
     Rule("a module says what is public", rules.silent_modules, Module.of("def run(): ...\n")),
-    Rule("a name says what is inside", rules.vague_names, Module.of("class PathHelper: ...\n")),
+    Rule(
+        "a name says what is inside",
+        rules.vague_names,
+        Module.of("class PathHelper: ...\n"),
+        {
+            f"gateway/chat/described_parts.py:{name}": "OpenAI's word"
+            for name in (
+                *("allowed_tools", "allowed_tools_choice", "named_tool_choice", "chat_completion_tool"),
+                *("chat_completion_message_tool_call", "choice_delta_tool_call"),
+            )
+        },
+    ),
     Rule(
         "a name is a noun and no participle",
         rules.participles,
@@ -180,6 +191,12 @@ RULES = (
     ),
     Rule("one backtick", rules.double_backticks, Module.of("x = 1  # see ``y``\n"), modules=everything),
     Rule("a docstring has a subject", rules.question_words, Module.of('"""What is done."""\n')),
+    Rule(
+        "a string behind a constant, a setting or an attribute has a subject",
+        rules.loose_subjects,
+        Module.of('class Settings:\n    seconds: float = 1.0\n    """How long it may take."""\n'),
+    ),
+    Rule("a rate is per something", rules.rates, Module.of(f"x = 1  # rows {'a'} step\ny = 2\n"), modules=everything),
     Rule(
         "a function tells whether",
         rules.functions_that_tell,

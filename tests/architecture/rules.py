@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeGuard
 
+from tests.architecture.rates import find_rates
 from tests.architecture.source import Module, length
 
 # Names that say what was done to a thing, or nothing at all, instead of what it is.
@@ -25,6 +26,7 @@ ROLES = frozenset({"routes", "service", "repository", "tables", "schemas", "erro
 CRUMB_LINES = 35
 QUESTION_WORDS = frozenset({"what", "which", "how", "where", "why", "whatever", "whichever", "who", "whose"})
 _ARGUMENT = re.compile(r" {4}\*{0,2}(\w+):")
+_COMMENT_END = re.compile(r"(#[^\n]*)\n(?!\s*#)")
 CUT_SHORT = re.compile(r"(^|_)(cant|dont|doesnt|didnt|isnt|arent|wasnt|wont|hasnt|havent|couldnt|\w+n_t)(_|$)")
 
 
@@ -230,6 +232,17 @@ def question_words(module: Module) -> set[str]:
     """Docstrings that begin as a question or a relative clause and so have no subject."""
     texts = [text for _, text in module.docstrings()]
     return {f"{module.path}:{_start(text)}" for text in texts if _first_word(text) in QUESTION_WORDS}
+
+
+def loose_subjects(module: Module) -> set[str]:
+    """Strings behind constants, settings and attributes that begin as a question or a relative clause."""
+    words = QUESTION_WORDS | {"whether", "when", "if", "none"}
+    return {f"{module.path}:{_start(text)}" for text in module.attribute_strings() if _first_word(text) in words}
+
+
+def rates(module: Module) -> set[str]:
+    """Rates that are said with "a" instead of "per"."""
+    return {f"{module.path}:{rate}" for rate in find_rates(_COMMENT_END.sub(r"\1.\n", module.text))}
 
 
 def functions_that_tell(module: Module) -> set[str]:

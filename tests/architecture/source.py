@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import TypeVar, cast
 
@@ -14,6 +15,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGES = ("gateway", "prompts", "retrieval", "training")
 
 Node = TypeVar("Node", bound=ast.AST)
+_ASSIGNMENTS = (ast.Assign, ast.AnnAssign)
 Documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -60,6 +62,16 @@ class Module:
         for node in self.nodes(ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef):
             if text := ast.get_docstring(node):
                 yield node, text
+
+    def attribute_strings(self) -> Iterator[str]:
+        """The strings that stand behind an assignment and describe what was assigned."""
+        for node in self.nodes(ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef):
+            for assignment, behind in pairwise(node.body):
+                match behind:
+                    case ast.Expr(value=ast.Constant(value=str(text))) if isinstance(assignment, _ASSIGNMENTS):
+                        yield text
+                    case _:
+                        pass
 
     def comments(self) -> Iterator[str]:
         for token in tokenize.generate_tokens(io.StringIO(self.text).readline):

@@ -17,6 +17,7 @@ from gateway.errors import BraidError
 from gateway.metrics import Metrics
 from gateway.settings import Settings
 from gateway.terminal import Exit
+from tests.architecture.rates import find_rates
 from tests.architecture.source import ROOT, Module, read
 from tests.architecture.test_routes import routes
 
@@ -200,6 +201,11 @@ def anchors(page: Path) -> set[str]:
 def _leave_out_code(text: str) -> str:
     """Leave out blocks of code, whose comments look like headings."""
     return re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
+
+
+def test_rates_in_documents_are_per_something() -> None:
+    rates = {f"{page.relative_to(ROOT)}: {rate}" for page in pages() for rate in find_rates(page.read_text())}
+    assert rates == set()
 
 
 def test_links_between_documents_lead_somewhere() -> None:

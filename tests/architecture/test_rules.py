@@ -3,8 +3,10 @@
 import pytest
 
 from tests.architecture import function_names, rules
+from tests.architecture.code_size import count_code_lines
+from tests.architecture.rates import find_rates
 from tests.architecture.ruled import RULES, Rule, breaches
-from tests.architecture.source import Module
+from tests.architecture.source import Module, modules, read
 
 EACH = pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.says)
 
@@ -60,3 +62,69 @@ def test_every_verb_of_the_list_begins_a_name() -> None:
 )
 def test_a_function_is_a_verb(text: str, holds: bool) -> None:
     assert (not function_names.nouns_for_functions(Module.of(f"{text}\n"))) == holds
+
+
+@pytest.mark.parametrize(
+    ("before", "behind"),
+    [
+        ("It writes 900 tokens", "second."),
+        ("at most 20 requests", "minute on one core"),
+        ("rows", "step"),
+        ("how many small requests", "page, and"),
+        ("one product", "adapter"),
+        ("3.4 ms", "request"),
+        ("10 MiB", "second;"),
+        ("# bytes\n#", "row\n"),
+        ("the mean loss", "reply token, of each step"),
+        ("a line", "step"),
+    ],
+)
+def test_a_rate_with_a_is_seen(before: str, behind: str) -> None:
+    assert find_rates(f"{before} a {behind}")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "900 tokens per second",
+        "It answers a request.",
+        "the seconds a step takes",
+        "several times a day",
+        "some words in a row",
+        "the rows a second time",
+        "two replicas of a tenant",
+        "One process asks a question.",
+        "as many as a page",
+        "31 months. A token",
+        "It takes a minute, and begins a job.",
+        "half a minute",
+        "A text is a reply.",
+    ],
+)
+def test_ordinary_english_is_no_rate(text: str) -> None:
+    assert not find_rates(text)
+
+
+def test_tests_have_as_many_lines_of_code_as_the_packages() -> None:
+    of_tests, of_packages = count_code_lines(read("tests")), count_code_lines(modules())
+    assert of_tests >= of_packages, f"{of_tests} lines of tests to {of_packages} of the packages"
+
+
+def test_only_lines_of_code_are_counted() -> None:
+    text = '''"""A module,
+on two lines."""
+
+import os  # counts
+
+SIZE = 1
+"""A constant."""
+
+
+# A comment.
+def size() -> str:
+    """A function."""
+    # Another one.
+    return """of
+text"""
+'''
+    assert count_code_lines([Module.of(text), Module.of("")]) == 5

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import httpx2
 import pytest
 from sqlalchemy import select
 
+import prompts
 from gateway.fine_tuning.tables import FineTuningJobRow
 from gateway.jobs import ENDED
 from gateway.settings import Settings
@@ -43,6 +44,19 @@ async def background_worker(gateway: Gateway, settings: Settings) -> AsyncIterat
     """Run the worker with an index in memory."""
     async with FakeRetriever(settings.retriever_socket), worker.working(settings):
         yield
+
+
+def note_renderings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return a list of the replies of rows, which grows by one whenever one is rendered."""
+    replies: list[str] = []
+    render_row: Callable[..., Any] = prompts.render_row
+
+    def render(template: prompts.Template, messages: Sequence[prompts.Message], *rest: Any, **options: Any) -> Any:
+        replies.append(messages[-1].content or "")
+        return render_row(template, messages, *rest, **options)
+
+    monkeypatch.setattr(prompts, "render_row", render)
+    return replies
 
 
 async def upload(

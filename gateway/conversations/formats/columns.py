@@ -26,7 +26,7 @@ COLUMNS: Mapping[str, Sequence[str]] = {
 """The names that a column map may have, each with the headers that are taken for it without a map."""
 
 _SHAPES = ((frozenset({"conversation", "role", "text"}), join_rows), (frozenset({"question", "reply"}), pair_rows))
-"""What a row per message has, which may name its `customer` and `agent` besides, and a row per pair."""
+"""The columns of a row per message, which may name its `customer` and `agent` besides, and of a row per pair."""
 _TEXTS = frozenset({"question", "reply", "role", "text"})
 
 _ADVICE = (

@@ -12,7 +12,7 @@ from training.preference_rows import read_preference_rows
 __all__ = ["read_chats", "read_preferences"]
 
 _THREAD_KEYS = ("conversation_id", "thread_id", "id")
-"""Where rows of one thread may say so in `metadata`, which OpenAI's own rows may have."""
+"""The members of `metadata`, which OpenAI's own rows may have, in which rows of one thread may say so."""
 
 
 def read_chats(text: str) -> Import:

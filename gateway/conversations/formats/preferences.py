@@ -23,7 +23,7 @@ __all__ = ["read_chosen", "read_pair"]
 
 _TURNS = ("messages", "conversations")
 _QUESTIONS = ("prompt", "question", "instruction", "input")
-"""Where the turns before the replies stand: as a list, or as texts that make one question."""
+"""The members with the turns before the replies: as a list, or as texts that make one question."""
 _NO_PROMPT = (
     "Its `chosen` and `rejected` don't say which part of them is the prompt. Give what both replies answer as `prompt`."
 )

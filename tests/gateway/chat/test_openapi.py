@@ -1,6 +1,7 @@
 """The OpenAPI of chat describes what the door takes and gives: real bodies are held against the published schemas."""
 
 import json
+from collections.abc import Iterator
 from typing import Any, cast
 
 import jsonschema
@@ -23,6 +24,17 @@ from tests.gateway.declared import describe_api
 
 CHAT = "/v1/chat/completions"
 HI: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "Hi"}]}
+TOOL: dict[str, Any] = {"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}
+LOOK = {"type": "function", "function": {"name": "look"}}
+CALL: dict[str, Any] = {"id": "call_1", "type": "function", "function": {"name": "look", "arguments": "{}"}}
+FREE_MAPS = {
+    "BraidAnswer.index_epochs": "epochs by store",
+    "BraidOptions.filters": "an expression, which docs/api.md explains",
+    "ChatCompletionCreate.logit_bias": "biases by token",
+    "ChatCompletionCreate.metadata": "the client's own names",
+    "FunctionDefinition.parameters": "a JSON schema",
+    "JSONSchemaFormat.schema": "a JSON schema",
+}
 
 
 def _unopened() -> Any:
@@ -92,6 +104,25 @@ def test_the_door_takes_a_key_and_a_body() -> None:
         {"stop": ["a", "b", "c", "d", "e"]},
         {"braid": {"adaptor": False}},
         {"model": None},
+        {"tools": [TOOL], "tool_choice": "required"},
+        {"tools": [TOOL], "tool_choice": {"type": "function", "function": {"name": "look"}}},
+        {"tools": [TOOL], "tool_choice": {"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": [LOOK]}}},
+        {"tools": [TOOL], "tool_choice": "must"},
+        {"tools": [TOOL], "tool_choice": {"type": "function"}},
+        {"tools": [{"type": "retrieval"}]},
+        {"tools": [{"type": "function", "function": {"name": "look up"}}]},
+        {"functions": [TOOL["function"]], "function_call": {"name": "look"}},
+        {"functions": [TOOL["function"]], "function_call": "required"},
+        {"functions": [{"description": "without a name"}]},
+        {"response_format": {"type": "json_object"}},
+        {"response_format": {"type": "json_schema", "json_schema": {"name": "a", "schema": {"type": "object"}}}},
+        {"response_format": {"type": "json_schema", "json_schema": {"name": "a"}}},
+        {"response_format": {"type": "xml"}},
+        {"messages": [*HI["messages"], {"role": "assistant", "tool_calls": [CALL]}]},
+        {"messages": [*HI["messages"], {"role": "assistant", "tool_calls": [{"id": "call_1"}]}]},
+        {"messages": [*HI["messages"], {"role": "assistant", "function_call": CALL["function"]}]},
+        {"messages": [*HI["messages"], {"role": "assistant", "function_call": {"arguments": "{}"}}]},
+        {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:"}}]}]},
     ],
 )
 def test_the_schema_takes_what_the_door_takes(change: dict[str, Any]) -> None:
@@ -104,6 +135,37 @@ def test_the_schema_takes_what_the_door_takes(change: dict[str, Any]) -> None:
         assert not valid
     else:
         assert valid
+
+
+def test_every_object_names_its_members_or_is_a_map_of_openais() -> None:
+    request = OPERATION["requestBody"]["content"]["application/json"]["schema"]
+    schemas = [request, *(content["schema"] for content in ANSWERS.values())]
+    assert set(_list_bare_objects(schemas, "", set())) == set(FREE_MAPS)
+    assert set(_list_bare_objects({"properties": {"tools": {"items": {"type": "object"}}}}, "Chat", set())) == {
+        "Chat.tools"
+    }
+
+
+def _list_bare_objects(schema: Any, path: str, seen: set[str]) -> Iterator[str]:
+    """Yield the members, each as `Schema.member`, that may be an object of which nothing is said."""
+    if isinstance(schema, list):
+        for one in cast("list[Any]", schema):
+            yield from _list_bare_objects(one, path, seen)
+    if not isinstance(schema, dict):
+        return
+    members = cast("dict[str, Any]", schema)
+    if reference := members.get("$ref"):
+        name = reference.rpartition("/")[2]
+        if name not in seen:
+            seen.add(name)
+            yield from _list_bare_objects(DESCRIBED["components"]["schemas"][name], name, seen)
+        return
+    if members.get("type") == "object" and not {"properties", "anyOf"} & members.keys():
+        yield path
+    for name, inner in members.get("properties", {}).items():
+        yield from _list_bare_objects(inner, f"{path}.{name}", seen)
+    for keyword in ("items", "anyOf"):
+        yield from _list_bare_objects(members.get(keyword), path, seen)
 
 
 @pytest.fixture
@@ -124,6 +186,22 @@ async def test_whole_answers_are_as_described(gateway: Gateway, store: str, mode
     answer = await client.post(CHAT, json={**HI, "model": model, "logprobs": True, "n": 2})
     check(answer.json(), ANSWERS["application/json"]["schema"])
     assert ("braid" in answer.json()) == (model != "base")
+
+
+@pytest.mark.parametrize("tools", [{}, {"tools": [TOOL], "tool_choice": "required"}, {"functions": [TOOL["function"]]}])
+async def test_calls_and_log_probabilities_are_as_described(
+    gateway: Gateway, engine: FakeVllm, tools: dict[str, Any]
+) -> None:
+    client = await gateway.tenant("kestrel")
+    body = {**HI, "model": engine.model, **tools, "logprobs": True, "top_logprobs": 2}
+    answer = await client.post(CHAT, json=body)
+    check(answer.json(), ANSWERS["application/json"]["schema"])
+    choice = answer.json()["choices"][0]
+    assert ("tool_calls" in choice["message"]) == ("tools" in tools)
+    assert all(len(token["top_logprobs"]) == 2 for token in choice["logprobs"]["content"])
+    events = (await client.post(CHAT, json={**body, "stream": True})).text.strip().split("\n\n")[:-1]
+    for event in events:
+        check(json.loads(event.removeprefix("data: ")), ANSWERS["text/event-stream"]["schema"])
 
 
 @pytest.mark.parametrize("model", ["base", "support@1"])

@@ -48,7 +48,7 @@ def test_the_voices_differ_in_most_rules() -> None:
 @TENANTS
 def test_replies_are_short(tenant: DemoTenant) -> None:
     for row in tenant.list_conversations(COUNT):
-        # About 40 tokens of the base model: numbers and marks cost one token a character.
+        # About 40 tokens of the base model: numbers and marks cost one token per character.
         assert len(reply_of(row).split()) <= 24
         assert len(reply_of(row)) <= 120
 

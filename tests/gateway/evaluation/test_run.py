@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from gateway.client import Client, GatewayError
-from gateway.evaluation import FactQuestion, StyleRules, Trial, Variant, ask, evaluate
+from gateway.evaluation import EvaluationCase, FactQuestion, StyleRules, Variant, ask, evaluate
 from tests.fakes.faults import Fault
 from tests.fakes.vllm import Chat, FakeVllm
 from tests.gateway.conftest import ADMIN_KEY, Gateway
@@ -18,9 +18,9 @@ async def client(gateway: Gateway) -> AsyncIterator[Client]:
         yield client
 
 
-def case(client: Client, number: int, *, timed: bool = False) -> Trial:
+def case(client: Client, number: int, *, timed: bool = False) -> EvaluationCase:
     question = FactQuestion(f"q-{number}", f"Question {number}?", ["42"], [], "k2.md")
-    return Trial("kestrel", client, Variant("base", "base", "base"), question, StyleRules(()), timed=timed)
+    return EvaluationCase("kestrel", client, Variant("base", "base", "base"), question, StyleRules(()), timed=timed)
 
 
 async def test_an_answer_has_its_text_tokens_and_times(client: Client, engine: FakeVllm) -> None:

@@ -13,7 +13,7 @@ from gateway.settings import Settings
 from gateway.vector_stores.tables import StoreRow
 from tests.fakes.retriever import FakeRetriever, Fault
 from tests.gateway.conftest import Gateway
-from tests.gateway.tuning import ask, ended, events, retrieve, start, upload
+from tests.gateway.tuning import ask, ended, events, note_renderings, retrieve, start, upload
 from tests.gateway.vector_stores.conftest import index
 from tests.gateway.worker import working
 from tests.waiting import until
@@ -100,6 +100,17 @@ async def test_rows_get_passages_other_values_and_some_no_answer(
         if rendered[number] not in abstaining:
             assert f"The price of the {name} is {reply['content'].split()[3].strip(',')}." in shown
     assert "17:30" not in rendered[15][-1]["content"]
+
+
+async def test_rows_that_get_their_evidence_are_rendered_once_more_when_the_job_begins(
+    shop: tuple[httpx2.AsyncClient, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, store = shop
+    renderings = note_renderings(monkeypatch)
+    braid = {"prompt": "support", "evidence": {"vector_stores": [store]}}
+    job = await ended(client, (await start(client, rows(), braid=braid))["id"])
+    assert job["status"] == "succeeded", job["error"]
+    assert len(renderings) == 2 * job["braid"]["evidence_figures"]["rows"] == 28
 
 
 async def test_equal_jobs_learn_equal_rows_and_values_may_stay(

@@ -23,6 +23,7 @@ from tests.gateway.tuning import (
     ended,
     events,
     loads,
+    note_renderings,
     retrieve,
     start,
     until_loaded,
@@ -175,6 +176,27 @@ async def test_rows_are_rendered_with_the_prompt_and_their_passages(
     assert reply == {"role": "assistant", "content": "Ahoy! Order 0 be sailing to ye."}
     assert spec["recipe"]["rank"] == settings.max_lora_rank
     assert spec["recipe"]["seed"] == 1
+
+
+async def test_rows_are_rendered_once_from_a_jobs_creation_to_the_trainers_start(
+    gateway: Gateway, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """But those of a job that names stores for its evidence are rendered twice, see `test_row_preparation`."""
+    client = await gateway.tenant("kestrel")
+    monkeypatch.setenv("BRAID_TEST_TRAINER", "slow")
+    renderings = note_renderings(monkeypatch)
+    job = await start(client, rows(50, passages=[{"title": "Warranty", "text": "31 months."}]))
+    assert len(set(renderings)) == len(renderings) == 50
+    async with working(settings):
+        await until_trains(client, job["id"])
+        (work,) = work_folders(settings, job["id"])
+        spec = json.loads((work / "spec.json").read_bytes())
+        await client.post(f"{JOBS}/{job['id']}/cancel")
+    assert len(renderings) == 50
+    artifact = gateway.state.artifacts.locate_file(job["braid"]["rows"])
+    assert spec["rows"] == {"path": str(artifact), "digest": job["braid"]["rows"]}
+    shown = [json.loads(line)["messages"] for line in artifact.read_bytes().splitlines()]
+    assert [turns[-1]["content"] for turns in shown] == renderings
 
 
 SPOILS = {

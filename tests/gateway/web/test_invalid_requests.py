@@ -5,6 +5,7 @@ from typing import Any, cast
 
 import pytest
 
+from gateway.chat.described_parts import FUNCTION_NAME_PATTERN
 from gateway.web import invalid_requests
 from tests.gateway.conftest import Gateway
 
@@ -24,7 +25,8 @@ def walk_patterns(node: Any) -> Iterator[str]:
 async def test_every_pattern_of_a_member_has_words(gateway: Gateway) -> None:
     described = (await gateway.admin.get("/openapi.json")).json()
     forms: dict[str, str] = getattr(invalid_requests, "_FORMS")  # noqa: B009
-    assert set(walk_patterns(described)) - {""} == set(forms)
+    refused_by_hand = FUNCTION_NAME_PATTERN  # by `openai_format.bounds`, in words of its own
+    assert set(walk_patterns(described)) - {"", refused_by_hand} == set(forms)
 
 
 @pytest.mark.parametrize(
