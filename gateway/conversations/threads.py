@@ -12,11 +12,11 @@ from gateway.conversations.mail_text import cut_signature, find_signature, strip
 from gateway.conversations.records import Record
 from training.dataset import Message, Problem
 
-__all__ = ["Post", "Side", "Thread", "choose_text", "join_threads", "read_threads"]
+__all__ = ["NOTES", "Post", "Side", "Thread", "choose_text", "join_threads", "read_threads"]
 
 Side = Literal["user", "assistant", "unknown"]
 
-_NOTES, _BOTS, _LATE, _EMPTY = "internal notes", "messages of bots", "customers' last words", "messages without text"
+NOTES, _BOTS, _LATE, _EMPTY = "internal notes", "messages of bots", "customers' last words", "messages without text"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ def _clean(posts: Iterable[Post], omitted: Counter[str]) -> Iterable[Post]:
         text = strip_mail(post.text, "\n".join(earlier))
         earlier.append(post.text)
         if post.internal:
-            omitted[_NOTES] += 1
+            omitted[NOTES] += 1
         elif post.side is None:
             omitted[_BOTS] += 1
         elif not text:
