@@ -11,7 +11,17 @@ import msgspec
 from gateway.conversations.conversation import UnusableFile
 from training.dataset import Problem
 
-__all__ = ["ROW_LISTS", "Record", "as_dict", "as_list", "as_text", "as_time", "decode_text", "read_records"]
+__all__ = [
+    "ROW_LISTS",
+    "Record",
+    "as_dict",
+    "as_list",
+    "as_text",
+    "as_time",
+    "decode_text",
+    "is_object",
+    "read_records",
+]
 
 Record = dict[str, Any]
 
@@ -94,7 +104,7 @@ def _find_break(text: str, error: Exception) -> str | None:
     first = head.split("\n", 1)[0]
     if not head.startswith(("[", "{")) or len(first) == len(head) or not _breaks_off(first):
         return None
-    if head.startswith("{") and any(map(_is_object, islice(_yield_lines(head, len(first) + 1), _LOOKED_AT))):
+    if head.startswith("{") and any(map(is_object, islice(_yield_lines(head, len(first) + 1), _LOOKED_AT))):
         return None  # the first of several lines is cut
     what = "list" if head.startswith("[") else "value"
     place = re.search(r"\(byte (\d+)\)", str(error))
@@ -117,7 +127,8 @@ def _breaks_off(line: str) -> bool:
     return False
 
 
-def _is_object(line: str) -> bool:
+def is_object(line: str) -> bool:
+    """Tell whether a line is a JSON object."""
     try:
         return isinstance(msgspec.json.decode(line), dict)
     except (msgspec.DecodeError, RecursionError):

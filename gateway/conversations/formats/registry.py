@@ -24,7 +24,16 @@ from gateway.conversations.formats.intercom import read_intercom
 from gateway.conversations.formats.openai import read_chats, read_preferences
 from gateway.conversations.formats.preferences import read_chosen
 from gateway.conversations.formats.zendesk import read_zendesk
-from gateway.conversations.records import ROW_LISTS, Record, as_dict, as_list, as_text, decode_text, read_records
+from gateway.conversations.records import (
+    ROW_LISTS,
+    Record,
+    as_dict,
+    as_list,
+    as_text,
+    decode_text,
+    is_object,
+    read_records,
+)
 
 __all__ = ["FORMATS", "ConversationFormat", "find_format", "read_conversations"]
 
@@ -36,6 +45,7 @@ _TURNS = ("conversations", "conversation", "items")
 _OPENAI_MEMBERS = {"messages", "tools", "functions", "parallel_tool_calls", "metadata", "braid"}
 _ROWS_OF_TEXTS = ("alpaca", "preferences", "completions")
 _LOOKED_AT = 20
+_HEAD_LINES = 200
 _RAW_TEXT = (
     "Its rows are texts, and nothing says which part of a text is a reply. A style is learnt from replies: "
     'give each as {"prompt": "…", "completion": "…"}, or as messages. Texts to be looked up are documents: '
@@ -199,9 +209,10 @@ def find_format(data: bytes) -> str:
     text = decode_text(data)
     if not text.strip():
         raise UnusableFile("The file is empty.")
-    records, problems = read_records(text, _LISTS)
+    head = _cut_head(text)
+    records, problems = read_records(head, _LISTS)
     # A file of one record may have a list under such a name itself: `{"conversations": [turns]}`.
-    whole = read_records(text)[0] if text.lstrip().startswith("{") else []
+    whole = read_records(head)[0] if head.lstrip().startswith("{") else []
     for _, record in (*records[:_LOOKED_AT], *whole[:1]):
         if name := _recognise(record):
             return name
@@ -217,6 +228,18 @@ def find_format(data: bytes) -> str:
     names = ", ".join(list(dict.fromkeys(name for _, record in records[:_LOOKED_AT] for name in record))[:_LOOKED_AT])
     has = f" Its records have {names}." if names else ""
     raise UnusableFile(f"The file's format isn't known.{has} Name one of these with --format: {labels}.")
+
+
+def _cut_head(text: str) -> str:
+    """Return the first lines of JSONL, which suffice to tell its format; of anything else all."""
+    lines: list[str] = []
+    start = 0
+    while start < len(text) and len(lines) < _HEAD_LINES:
+        end = text.find("\n", start)
+        end = len(text) if end < 0 else end
+        lines.append(text[start:end])
+        start = end + 1
+    return "\n".join(lines) if any(map(is_object, lines[:_LOOKED_AT])) else text
 
 
 def read_conversations(

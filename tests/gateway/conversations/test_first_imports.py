@@ -1,13 +1,16 @@
 """What a team's first files have: shapes and slips that no published format names."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from gateway.conversations import UnusableFile
 from gateway.conversations.conversation import Import
-from gateway.conversations.formats import read_conversations
+from gateway.conversations.formats import read_conversations, registry
+from gateway.conversations.records import Record, read_records
+from training.dataset import Problem
 
 CHAT = [{"role": "user", "content": "Why?"}, {"role": "assistant", "content": "So."}]
 TURNS = [{"from": "human", "value": "Why?"}, {"from": "gpt", "value": "So."}]
@@ -162,3 +165,15 @@ def test_internal_notes_of_a_table_are_left_out(header: str, note: str, reply: s
 def test_roles_of_a_table_are_known_however_they_are_spelt(customer: str, agent: str) -> None:
     _, content = read_conversations(f"conversation,role,text\n1,{customer},Why?\n1,{agent},So.\n".encode())
     assert list_texts(content) == [["Why?", "So."]]
+
+
+def test_the_format_of_a_long_file_is_told_by_its_first_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    lengths: list[int] = []
+
+    def read_and_count(text: str, lists: Sequence[str] = ()) -> tuple[list[tuple[int, Record]], list[Problem]]:
+        lengths.append(text.count("\n"))
+        return read_records(text, lists)
+
+    monkeypatch.setattr(registry, "read_records", read_and_count)
+    assert registry.find_format(f"{ROW}\n".encode() * 5_000) == "openai"
+    assert max(lengths) < 500
