@@ -62,8 +62,8 @@ class _Reader(HTMLParser):
             return
         if tag == "a" and self._link is not None:
             address, start = self._link
-            shown = "".join(self.pieces[start:]).casefold()
-            if address.startswith("http") and _SCHEME.sub("", address.casefold()).rstrip("/") not in shown:
+            words = "".join(self.pieces[start:]).casefold()
+            if address.startswith("http") and _SCHEME.sub("", address.casefold()).rstrip("/") not in words:
                 self._write(f" ({address})")
             self._link = None
         while self._open.pop() != tag:

@@ -16,6 +16,7 @@ __all__ = ["NOTES", "Post", "Side", "Thread", "choose_text", "join_threads", "re
 
 Side = Literal["user", "assistant", "unknown"]
 
+_ALONE = "It has one message alone: where there were more, export tickets with their comments, conversations or parts."
 NOTES, _BOTS, _LATE, _EMPTY = "internal notes", "messages of bots", "customers' last words", "messages without text"
 
 
@@ -89,7 +90,8 @@ def join_threads(threads: Sequence[Thread], problems: Sequence[Problem] = ()) ->
                 messages[0] = Message("assistant", messages[0].text, weight=0)
             conversations.append(Conversation(thread.number, messages, thread.id))
         else:
-            faults.append(Problem(thread.number, f"The thread {thread.id} has no question with an agent's reply."))
+            reason = f"The thread {thread.id} has no question with an agent's reply."
+            faults.append(Problem(thread.number, reason if len(thread.posts) > 1 else f"{reason} {_ALONE}"))
     return Import(conversations, sorted(faults, key=lambda fault: fault.row), dict(omitted))
 
 

@@ -45,13 +45,13 @@ def read_sharegpt(text: str) -> Import:
     return _read(text, _read_sharegpt_turns, _KNOWN | {*_LISTS})
 
 
-def _read(text: str, list_turns: Callable[[Record], Iterable[Message]], known: frozenset[str]) -> Import:
+def _read(text: str, list_turns: Callable[[Record], Iterable[Message]], members: frozenset[str]) -> Import:
     unread: dict[str, None] = {}
     rows: set[int] = set()
 
     def read(number: int, record: Record) -> Conversation:
         turns = add_system(record, list(list_turns(record)), "system", "system_prompt")
-        more = [name for name, value in record.items() if name not in known and value not in (None, "", [], {})]
+        more = [name for name, value in record.items() if name not in members and value not in (None, "", [], {})]
         if more:
             unread.update(dict.fromkeys(more))
             rows.add(number)

@@ -31,7 +31,7 @@ def test_what_zendesks_rules_write_in_an_agents_name_is_left_out(channel: str) -
 @pytest.mark.parametrize(
     "sign", [{"source": 8}, {"source": 6, "incoming": True}, {"automation_id": 5}, {"auto_response": True}]
 )
-def test_what_isnt_said_to_freshdesks_customer_is_left_out(sign: dict[str, Any]) -> None:
+def test_what_is_said_to_others_than_freshdesks_customer_is_left_out(sign: dict[str, Any]) -> None:
     people = {"incoming": False, "private": False, "source": 0, "automation_id": None, "auto_response": False}
     replies = [{**people, "body_text": "Please look.", **sign}, {**people, "body_text": "So."}]
     content = read({"id": 1, "requester_id": 1, "description_text": "Why?", "conversations": replies})
@@ -75,3 +75,11 @@ def test_the_line_above_a_quote_is_known_where_letters_follow_the_time() -> None
 )
 def test_html_is_read_as_it_is_seen(html: str, text: str) -> None:
     assert read_html(html) == text
+
+
+def test_a_ticket_that_was_exported_without_its_comments_says_what_to_export() -> None:
+    ticket = {"id": 1, "requester_id": 1, "via": {"channel": "web"}, "description": "Why?"}
+    talk = [{"author_id": 1, "plain_body": text} for text in ("Why?", "Hello?")]
+    first, second = read(ticket, {**ticket, "comments": talk}).problems
+    assert "It has one message alone: where there were more, export tickets with their comments" in first.message
+    assert "one message alone" not in second.message
