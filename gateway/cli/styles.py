@@ -40,7 +40,8 @@ _Format = Annotated[str | None, typer.Option(help=f"One of {', '.join(FORMATS)};
 _Map = Annotated[
     list[str] | None,
     typer.Option(
-        help="Of CSV, JSON or Parquet: question=COLUMN, reply=, system=, conversation=, role= or text=; several times."
+        help="Of CSV, JSON or Parquet: question=COLUMN, reply=, system=, conversation=, role=, text=, time=, internal= "
+        "or public=; several times."
     ),
 ]
 _Validation = Annotated[

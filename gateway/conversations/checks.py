@@ -3,6 +3,7 @@
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 from gateway.conversations.conversation import Conversation, Import
 from gateway.conversations.findings import CheckReport, Finding
@@ -34,6 +35,10 @@ _COPIED_WORDS = 12
 
 _TELLING = 24
 """Characters of a customer's: with fewer, such as "Hello", many conversations begin."""
+
+_BEHIND = "[\u0080-\u00bf€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ]"
+_BROKEN = re.compile(rf"[\ufffd\x00-\x08\x0b\x0c\x0e-\x1f]|[ÃÂ]{_BEHIND}|â€{_BEHIND}|\u2587{{3,}}")
+"""What UTF-8 looks like that was read as Windows' letters (`Ã¼`, `â€™`), signs that no text has, and Zendesk's bars."""
 
 _NO_REPLY = re.compile(r"(?i)no final reply|last message is not an assistant|no question with|empty reply")
 _NAMED_ROWS = 3
@@ -83,17 +88,20 @@ def check_conversations(
         *_find_systems(conversations),
         *_find_copies(conversations),
         *_find_languages(conversations),
+        *_find_broken_texts(conversations),
+        *_find_empty_questions(conversations),
         *_find_unlearnt(conversations),
         *_find_private_data(conversations, region),
     ]
 
 
 def _describe_problems(problems: Sequence[Problem]) -> Iterator[Finding]:
-    unanswered = [problem for problem in problems if _NO_REPLY.search(problem.message)]
-    others = [problem for problem in problems if problem not in unanswered]
+    groups: dict[bool, list[Problem]] = {True: [], False: []}
+    for problem in problems:
+        groups[_NO_REPLY.search(problem.message) is not None].append(problem)
     for check, words, group in (
-        ("no_final_reply", "have no final reply", unanswered),
-        ("bad_rows", "can't be used", others),
+        ("no_final_reply", "have no final reply", groups[True]),
+        ("bad_rows", "can't be used", groups[False]),
     ):
         if group:
             reasons = " ".join(f"Row {problem.row}: {problem.message}" for problem in group[:_NAMED_ROWS])
@@ -207,6 +215,34 @@ def _find_languages(conversations: Sequence[Conversation]) -> Iterator[Finding]:
     mix = ", ".join(f"{count} {language}" for language, count in counts)
     message = f"The replies are in {len(counts)} languages: {mix}. Each is learnt only from its own rows."
     yield Finding.of("language_mix", "warning", message, rows, languages=dict(counts))
+
+
+def _find_broken_texts(conversations: Sequence[Conversation]) -> Iterator[Finding]:
+    examples: dict[int, str] = {}
+    for one in conversations:
+        if match := _BROKEN.search("\n".join((*one.replies, one.prompt, one.rejected or ""))):
+            examples[one.number] = match[0]
+    if examples:
+        some = ", ".join(f"row {row} ({text!r})" for row, text in list(examples.items())[:_NAMED_ROWS])
+        message = (
+            f"{len(examples)} rows have letters that were decoded wrongly, control characters or blackened words, and "
+            f"would be learnt so: {some}. Export them anew as UTF-8, or mend these texts."
+        )
+        yield Finding.of("broken_text", "warning", message, examples)
+
+
+def _find_empty_questions(conversations: Sequence[Conversation]) -> Iterator[Finding]:
+    rows = [
+        one.number
+        for one in conversations
+        if any(
+            reply.is_target and question.role == "user" and not question.text.strip()
+            for question, reply in pairwise(one.messages)
+        )
+    ]
+    if rows:
+        message = f"{len(rows)} rows have a reply to an empty message, which is learnt for no question at all."
+        yield Finding.of("empty_questions", "warning", message, rows)
 
 
 def _find_unlearnt(conversations: Sequence[Conversation]) -> Iterator[Finding]:

@@ -16,6 +16,9 @@ _FOREIGN = re.compile(
 )
 """Classes that the mail programs give to what the writer didn't write."""
 
+_SIGNATURE = re.compile(r"\b(?:gmail_signature|moz-signature|protonmail_signature_block)\b")
+_SCHEME = re.compile(r"^https?://(?:www\.)?")
+
 
 def read_html(html: str) -> str:
     """Return a message's text: a line per block and list item, and links with their address where it isn't shown."""
@@ -23,7 +26,8 @@ def read_html(html: str) -> str:
     reader.feed(html)
     reader.close()
     lines = [" ".join(line.split()) for line in "".join(reader.pieces).split("\n")]
-    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()
+    text = re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()
+    return text.removesuffix("\n--").rstrip() if _SIGNATURE.search(html) else text  # the sign above it
 
 
 class _Reader(HTMLParser):
@@ -41,6 +45,8 @@ class _Reader(HTMLParser):
             self._write("\n\n" if tag in ("p", "ul", "ol", "table", "pre") else "\n")
         elif tag == "li":
             self._write("\n- ")
+        elif tag in ("td", "th"):
+            self._write(" ")
         if tag in _VOID:
             return
         self._open.append(tag)
@@ -56,7 +62,8 @@ class _Reader(HTMLParser):
             return
         if tag == "a" and self._link is not None:
             address, start = self._link
-            if address.startswith("http") and address.rstrip("/") not in "".join(self.pieces[start:]):
+            words = "".join(self.pieces[start:]).casefold()
+            if address.startswith("http") and _SCHEME.sub("", address.casefold()).rstrip("/") not in words:
                 self._write(f" ({address})")
             self._link = None
         while self._open.pop() != tag:

@@ -26,13 +26,13 @@ _HEADER = re.compile(
 """The line above what is quoted, in the words of Gmail, Apple Mail and Thunderbird; `_is_attribution` has the rest."""
 
 _ADDRESSED = re.compile(
-    r"(?m)^(?=[^\n]{8,200}[:\uff1a][ \t]*$)(?=[^\n]*\b\d{1,2}[:.]\d{2}\b)[^\n>]*<[\w.+-]+@[\w.-]+>[^\n]*$"
+    r"(?m)^(?=[^\n]{8,200}[:\uff1a][ \t]*$)(?=[^\n]*(?<!\d)\d{1,2}[:.]\d{2}(?!\d))[^\n>]*<[\w.+-]+@[\w.-]+>[^\n]*$"
 )
 """The same in whatever language: a time, an address between brackets, and a colon; quoted lines follow."""
 
 _ADDRESS = re.compile(r"[\w.+-]+@[\w-]+\.\w")
 _CLOCK = re.compile(r"\b\d{1,2}[:h]\d{2}\b|\bkl\. ?\d")
-_YEAR = re.compile(r"\b\d{4}\b|\b\d{1,2}[./-]\d{1,2}[./-]\d{2}\b")
+_YEAR = re.compile(r"(?<!\d)\d{4}(?!\d)|\b\d{1,2}[./-]\d{1,2}[./-]\d{2}\b")
 
 _DIVIDER = re.compile(
     r"(?im)^[ \t]*(?:-{2,}[ \t]*(?:original message|ursprüngliche nachricht|message d'origine|mensaje original"
@@ -41,7 +41,7 @@ _DIVIDER = re.compile(
 )
 """Outlook's line above what is quoted, and that of ticket systems which ask, in a few words, to write above it."""
 
-_FIELD = re.compile(r"[ \t]*\*?(\w[\w-]{0,12})\*?[ \t]?:(.*)")
+_FIELD = re.compile(r"[ \t]*\*?(\w[\w-]{0,12})\*?[ \t]?[:\uff1a](.*)")
 _FROM = re.compile(r"(?im)^(?:[ \t]*_{5,}\s*\n)?(?P<first>[ \t]*\*?(?:from|von|de|da|van)\*?[ \t]?:)")
 """The first field, and the line that Outlook on the web draws above it."""
 _FIELDS: Mapping[str, str] = {
@@ -53,6 +53,8 @@ _FIELDS: Mapping[str, str] = {
 }
 """The fields above a mail that Outlook quotes, in seven languages."""
 
+_SENDER = re.compile(r"(?m)^[ \t]*\*?[^\W\d_]{2,13}\*?[ \t]?[:\uff1a][^\n<>:]{0,80}[<\[(][\w.+-]+@[\w.-]+[>\])][ \t]*$")
+_LEAST_FOREIGN = 4
 _MOST_FIELDS = 8
 _QUOTED = re.compile(r"^[ \t]*>")
 _NEXT_QUOTED = re.compile(r"[\n \t]*>")
@@ -67,7 +69,8 @@ _BRANDS = (
 _DEVICE = re.compile(
     r"(?i)^[ \t]*(?:(?:sent from (?:my|mail for|yahoo|outlook)?|envoyé de (?:mon|ma)|enviado desde mi|enviado do meu"
     rf"|inviato (?:da|dal mio)|verzonden vanaf mijn|von meine[mr])\b[ ]?(?:[\w-]{{1,12}} )?(?:{_BRANDS}"
-    r"|(?:smart|mobile |cell )?phone|mobile|tablet|handy)(?: gesendet)?|get outlook for (?:ios|android)\b.*)\.?[ \t]*$"
+    r"|(?:smart|mobile |cell )?phone|mobile|tablet|handy)(?: gesendet)?|get outlook for (?:ios|android)\b.*"
+    r"|sent with proton ?mail\b.{0,30})\.?[ \t]*$"
 )
 """The line that a device adds below a mail."""
 
@@ -124,7 +127,16 @@ def _find_quote(text: str) -> tuple[str, tuple[int, int] | None]:
         text = unwrapped
     dividers = (match.span() for match in _DIVIDER.finditer(text))
     addressed = (match.span() for match in _ADDRESSED.finditer(text) if _find_next(text, match.end()))
-    spans = filter(None, (header, next(dividers, None), next(addressed, None), next(_find_fields(text), None)))
+    spans = filter(
+        None,
+        (
+            header,
+            next(dividers, None),
+            next(addressed, None),
+            next(_find_fields(text), None),
+            next(_find_foreign_fields(text), None),
+        ),
+    )
     return text, min(spans, default=None)
 
 
@@ -156,6 +168,20 @@ def _find_fields(text: str) -> Iterator[tuple[int, int]]:
         has_address = bool(_ADDRESS.search(block[0])) and not names.isdisjoint(("to", "subject"))
         if {"from", "date"} <= names and (has_address or {"to", "subject"} <= names):
             yield match.start(), min(end, len(text))
+
+
+def _find_foreign_fields(text: str) -> Iterator[tuple[int, int]]:
+    """Yield the fields of quoted mails in other languages: an address, a date with its time, an address, and one more.
+
+    Of the second line and the third either may come first, and the sender's field has its name before the address.
+    """
+    for match in _SENDER.finditer(text):
+        block = [*islice(_yield_lines(text, match.start()), _MOST_FIELDS)]
+        length = next((place for place, line in enumerate(block) if not _FIELD.match(line)), len(block))
+        fields = block[:length]
+        dates = [line for line in fields[1:3] if _YEAR.search(line) and _CLOCK.search(line)]
+        if length >= _LEAST_FOREIGN and len(dates) == 1:
+            yield match.start(), min(match.start() + sum(len(line) + 1 for line in fields), len(text))
 
 
 def _yield_lines(text: str, start: int) -> Iterator[str]:

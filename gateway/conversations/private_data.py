@@ -22,9 +22,13 @@ Kind = Literal["e-mail", "iban", "card", "ip", "ssn", "phone"]
 KINDS: tuple[Kind, ...] = ("e-mail", "iban", "card", "ip", "ssn", "phone")
 
 _EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@(?:[\w-]{1,63}\.)+[a-zA-Z]{2,24}(?![\w-])")
-_IBAN = re.compile(r"(?i)(?<![a-z0-9])[a-z]{2}\d{2}(?: ?[a-z0-9]{4}){2,7}(?: ?[a-z0-9]{1,4})?(?![a-z0-9])")
+_IBAN = re.compile(r"(?i)(?<![a-z0-9])[a-z]{2}\d{2}(?:[ -]?[a-z0-9]{4}){2,7}(?:[ -]?[a-z0-9]{1,4})?(?![a-z0-9])")
+_ISSUED = re.compile(
+    r"4(?:\d{12}|\d{15}|\d{18})|3[0689]\d{12}|3[47]\d{13}|(?:2[2-7]|3[56]|5\d|6\d)\d{14}|(?:6\d|5[06-8])\d{15,17}"
+)
+"""Beginnings and lengths of cards: an article's number (EAN) of 13 digits that begins with 5 is none."""
 _CARD = re.compile(
-    r"(?<![\d.,+-])(?<!\d )(?=[3-6])(?:\d{13,19}|\d{4}([ -])\d{4}\1\d{4}\1\d{1,7}|\d{4}([ -])\d{6}\2\d{5})(?![ -]?\d)"
+    r"(?<![\d.,+-])(?<!\d )(?=[2-6])(?:\d{13,19}|\d{4}([ .-])\d{4}\1\d{4}\1\d{1,7}|\d{4}([ .-])\d{6}\2\d{5})(?![ -]?\d)"
 )
 _IP4 = re.compile(r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?![\w.]*\d)")
 _IP6 = re.compile(r"(?<![\w:.])(?:[0-9a-fA-F]{0,4}:){2,7}[0-9a-fA-F]{0,4}(?![\w:])")
@@ -98,9 +102,8 @@ def _find(kind: Kind, text: str, region: str | None) -> Iterator[tuple[int, int]
 def _find_ibans(text: str) -> Iterator[tuple[int, int]]:
     """Find IBANs: the longest piece at each place whose check digits are right, since a word may follow it."""
     for match in _IBAN.finditer(text):
-        pieces = match[0].split(" ")
-        ends = [len(" ".join(pieces[:count])) for count in range(len(pieces), 0, -1)]
-        end = next((end for end in ends if _is_iban(match[0][:end].replace(" ", ""))), None)
+        ends = [sign.start() for sign in re.finditer(r"[ -]|$", match[0])][::-1]
+        end = next((end for end in ends if _is_iban(re.sub("[ -]", "", match[0][:end]))), None)
         if end is not None:
             yield match.start(), match.start() + end
 
@@ -114,7 +117,7 @@ def _is_iban(code: str) -> bool:
 
 def _is_card(digits: Sequence[int]) -> bool:
     """Check by Luhn."""
-    if not 13 <= len(digits) <= 19:
+    if _ISSUED.fullmatch("".join(map(str, digits))) is None:
         return False
     doubled = [digit if place % 2 == 0 else sum(divmod(2 * digit, 10)) for place, digit in enumerate(reversed(digits))]
     return sum(doubled) % 10 == 0

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta, timezone
+from itertools import islice
 from typing import Any, cast
 
 import msgspec
@@ -10,7 +11,17 @@ import msgspec
 from gateway.conversations.conversation import UnusableFile
 from training.dataset import Problem
 
-__all__ = ["ROW_LISTS", "Record", "as_dict", "as_list", "as_text", "as_time", "decode_text", "read_records"]
+__all__ = [
+    "ROW_LISTS",
+    "Record",
+    "as_dict",
+    "as_list",
+    "as_text",
+    "as_time",
+    "decode_text",
+    "is_object",
+    "read_records",
+]
 
 Record = dict[str, Any]
 
@@ -18,6 +29,7 @@ ROW_LISTS = ("data", "train", "rows", "examples")
 """Names under which a file of rows, rather than of a system's own things, has its list."""
 
 _HEAD_BYTES = 1024
+_LOOKED_AT = 20
 _NO_TEXT = (
     "It is no text, such as a workbook, an archive, or a data set's `.arrow`. Give JSON, JSONL, CSV or Parquet: Excel "
     "saves 'CSV UTF-8', an archive is unpacked, and a data set of Hugging Face's has `to_json`."
@@ -33,15 +45,15 @@ _TIME = re.compile(
 
 
 def decode_text(data: bytes) -> str:
-    """Decode a file.
+    """Decode a file: UTF-8, or UTF-16 with the mark before it that Excel's "Unicode text" has.
 
     Raises:
-        UnusableFile: It isn't UTF-8.
+        UnusableFile: It is neither.
     """
     try:
-        return data.decode("utf-8-sig")
+        return data.decode("utf-16" if data.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig")
     except UnicodeDecodeError as error:
-        if b"\0" in data[:_HEAD_BYTES] and not data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        if b"\0" in data[:_HEAD_BYTES]:
             raise UnusableFile(_NO_TEXT) from None
         line = data[: error.start].count(b"\n") + 1
         raise UnusableFile(f"Line {line} has a byte that UTF-8 doesn't have. Save the file as UTF-8.") from None
@@ -53,6 +65,9 @@ def read_records(text: str, lists: Sequence[str] = ()) -> tuple[list[tuple[int, 
     Args:
         text: A JSON value, or one per line.
         lists: Names under which an object may have its records, such as `tickets`.
+
+    Raises:
+        UnusableFile: It is a list, or one object over several lines, that can't be read: nothing tells its records.
     """
     problems: list[Problem] = []
     records: list[tuple[int, Record]] = []
@@ -67,7 +82,9 @@ def read_records(text: str, lists: Sequence[str] = ()) -> tuple[list[tuple[int, 
 def _split(text: str, lists: Sequence[str], problems: list[Problem]) -> Iterator[tuple[int, Any]]:
     try:
         whole = msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, RecursionError) as error:
+        if fault := _find_break(text, error):
+            raise UnusableFile(fault) from None
         yield from _split_lines(text, problems)
         return
     if isinstance(whole, dict):
@@ -75,6 +92,55 @@ def _split(text: str, lists: Sequence[str], problems: list[Problem]) -> Iterator
         inner = next((fields[name] for name in lists if isinstance(fields.get(name), list)), None)
         whole = [fields] if inner is None else [_with_siblings(one, fields, lists) for one in inner]
     yield from enumerate(as_list(whole) if isinstance(whole, list) else [whole], 1)
+
+
+def _find_break(text: str, error: Exception) -> str | None:
+    """Return where a value over several lines breaks off; None for a value per line, of which each is told by itself.
+
+    Its first line says which of both it is: it is no value itself, and breaks off where that of a value per line is
+    one, or has a fault inside.
+    """
+    head = text.lstrip()
+    first = head.split("\n", 1)[0]
+    if not head.startswith(("[", "{")) or len(first) == len(head) or not _breaks_off(first):
+        return None
+    if head.startswith("{") and any(map(is_object, islice(_yield_lines(head, len(first) + 1), _LOOKED_AT))):
+        return None  # the first of several lines is cut
+    what = "list" if head.startswith("[") else "value"
+    place = re.search(r"\(byte (\d+)\)", str(error))
+    if place is None:
+        return f"The JSON {what} of the file breaks off at its end. Save it whole."
+    before = text.encode(errors="replace")[: int(place[1])]
+    reason = str(error).removeprefix("JSON is malformed: ")[: -len(place[0])].strip()
+    if what == "value" and "trailing characters" in reason:
+        reason = "another value begins, and several objects have to be in a list, or each on a line of its own"
+    elif before.rstrip().endswith(b","):
+        reason = "nothing follows the comma"
+    return f"The JSON {what} of the file can't be read: in line {before.count(10) + 1}, {reason}. Mend it there."
+
+
+def _breaks_off(line: str) -> bool:
+    try:
+        msgspec.json.decode(line)
+    except (msgspec.DecodeError, RecursionError) as error:
+        return "truncated" in str(error)
+    return False
+
+
+def is_object(line: str) -> bool:
+    """Tell whether a line is a JSON object."""
+    try:
+        return isinstance(msgspec.json.decode(line), dict)
+    except (msgspec.DecodeError, RecursionError):
+        return False
+
+
+def _yield_lines(text: str, start: int) -> Iterator[str]:
+    while start < len(text):
+        end = text.find("\n", start)
+        end = len(text) if end < 0 else end
+        yield text[start:end]
+        start = end + 1
 
 
 def _with_siblings(record: Any, around: Record, lists: Sequence[str]) -> Any:

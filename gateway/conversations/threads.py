@@ -12,11 +12,12 @@ from gateway.conversations.mail_text import cut_signature, find_signature, strip
 from gateway.conversations.records import Record
 from training.dataset import Message, Problem
 
-__all__ = ["Post", "Side", "Thread", "choose_text", "join_threads", "read_threads"]
+__all__ = ["NOTES", "Post", "Side", "Thread", "choose_text", "join_threads", "read_threads"]
 
 Side = Literal["user", "assistant", "unknown"]
 
-_NOTES, _BOTS, _LATE, _EMPTY = "internal notes", "messages of bots", "customers' last words", "messages without text"
+_ALONE = "It has one message alone: where there were more, export tickets with their comments, conversations or parts."
+NOTES, _BOTS, _LATE, _EMPTY = "internal notes", "messages of bots", "customers' last words", "messages without text"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,8 @@ def join_threads(threads: Sequence[Thread], problems: Sequence[Problem] = ()) ->
                 messages[0] = Message("assistant", messages[0].text, weight=0)
             conversations.append(Conversation(thread.number, messages, thread.id))
         else:
-            faults.append(Problem(thread.number, f"The thread {thread.id} has no question with an agent's reply."))
+            reason = f"The thread {thread.id} has no question with an agent's reply."
+            faults.append(Problem(thread.number, reason if len(thread.posts) > 1 else f"{reason} {_ALONE}"))
     return Import(conversations, sorted(faults, key=lambda fault: fault.row), dict(omitted))
 
 
@@ -99,7 +101,7 @@ def _clean(posts: Iterable[Post], omitted: Counter[str]) -> Iterable[Post]:
         text = strip_mail(post.text, "\n".join(earlier))
         earlier.append(post.text)
         if post.internal:
-            omitted[_NOTES] += 1
+            omitted[NOTES] += 1
         elif post.side is None:
             omitted[_BOTS] += 1
         elif not text:

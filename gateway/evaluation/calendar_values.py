@@ -3,6 +3,7 @@
 import re
 from calendar import monthrange
 
+from gateway.evaluation.number_notation import clean_number
 from gateway.evaluation.unspaced_scripts import mark_letters
 
 __all__ = [
@@ -54,7 +55,7 @@ DATE_PATTERNS = (
     re.compile(mark_letters(rf"(?<![\w.,/-])(?P<year>{_YEAR})[ ]?[年년][ ]?(?P<number>\d{{1,2}})[ ]?[月월]")),
     re.compile(rf"(?<![\w.,/-])(?P<year>{_YEAR})/(?P<number>\d{{1,2}})/(?P<day>{_DAY})(?![\w/])"),
     re.compile(rf"(?<![\w.,/-])(?P<year>{_YEAR})\.[ ](?P<number>\d{{1,2}})\.[ ](?P<day>{_DAY})\.?(?![\w.])"),
-    re.compile(rf"(?<![\w.,/-])(?P<year>{_YEAR})-(?P<number>\d\d)-(?P<day>\d\d)(?![\w-])"),
+    re.compile(rf"(?<![\w.,/-])(?P<year>{_YEAR})-(?P<number>\d\d)-(?P<day>\d\d)(?:(?=T\d\d:\d\d)|(?![\w-]))"),
     re.compile(rf"(?<![\w.,/-])(?P<day>{_DAY})\.[ ]?(?P<number>\d{{1,2}})\.[ ]?(?P<year>{_YEAR})?(?![\w])"),
     re.compile(rf"(?<![\w.,/-])(?P<one>{_DAY})(?P<sign>[/-])(?P<two>{_DAY})(?P=sign)(?P<year>{_YEAR})(?![\w/-])"),
     re.compile(
@@ -78,6 +79,8 @@ _CLOCK = (
 )
 
 TIME_PATTERNS = (
+    # As ISO writes it behind a date, which is blanked by then.
+    re.compile(r"(?<=~)T(?P<hour>\d\d):(?P<minute>[0-5]\d)(?::[0-5]\d(?:[.,]\d+)?)?(?:Z|[+-]\d\d:?\d\d)?(?!\w)"),
     re.compile(rf"(?:{_HALVES}[ ]?)?(?<![\w.:])(?P<hour>\d{{1,2}})[ ]?(?:{mark_letters(_CLOCK)})"),
     re.compile(rf"{_HALVES}[ ]?(?P<hour>\d{{1,2}}):(?P<minute>[0-5]\d)(?!\w|:\d)"),
     re.compile(r"(?i)(?<![\w.:])(?P<hour>\d{1,2})(?:[:.](?P<minute>[0-5]\d))?[ ]?(?P<half>[ap])\.?m\b\.?"),
@@ -88,6 +91,7 @@ TIME_PATTERNS = (
     re.compile(r"(?i)(?<![\w.:])(?P<hour>\d{1,2})[:.](?P<minute>[0-5]\d)[ ]?(?:uhr|h|o'clock)(?!\w)"),
     re.compile(r"(?i)(?<![\w.,:])(?P<hour>\d{1,2})[ ]?h[ ]?(?P<minute>[0-5]\d)(?!\w|[.,:]\d|[ ]?min)"),
     re.compile(r"(?<![\w.:])(?P<hour>\d{1,2}):(?P<minute>[0-5]\d)(?!\w|:\d)"),
+    re.compile(r"(?i)(?<![\w.:])(?P<hour>\d{1,2})[ ]?uhr[ ](?P<minute>[0-5]\d)(?!\w|[.,:]\d|[ ]?(?:€|euro|min))"),
     re.compile(r"(?i)(?<![\w.:])(?P<hour>\d{1,2})[ ]?(?:uhr|o'clock)(?!\w)"),
 )
 
@@ -95,7 +99,7 @@ TIME_PATTERNS = (
 def read_date(match: re.Match[str]) -> tuple[str, ...]:
     """Return `date:2026-02-02`, without a year `date:--02-02`, without a day `date:2026-02`; nothing if there is none.
 
-    Of `02/03/2026` both readings.
+    Of `02/03/2026` both readings, and of `17.2.` also the number.
     """
     fields = match.groupdict()
     year = fields.get("year") or "-"
@@ -106,7 +110,10 @@ def read_date(match: re.Match[str]) -> tuple[str, ...]:
         month = int(fields["number"])
         if "day" not in fields:
             return (f"date:{year}-{month:02}",) if 1 <= month <= 12 else ()
-        return _format(year, month, int(fields["day"]))
+        dates = _format(year, month, int(fields["day"]))
+        # At the end of a sentence: `am 17.2.`, and `iOS 17.2.`
+        is_number = dates and re.fullmatch(r"\d{1,2}\.\d{1,2}\.", match[0])
+        return (*dates, f"number:{clean_number(match[0][:-1])}") if is_number else dates
     month_name = fields["month"].casefold()
     month = next(number for number, names in enumerate(_MONTHS, 1) if re.fullmatch(names, month_name))
     return _format(year, month, int(fields["day"])) if fields.get("day") else (f"date:{year}-{month:02}",)

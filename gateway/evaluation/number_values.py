@@ -48,6 +48,10 @@ _BELOW_NOUGHT = rf"(?P<sign>(?<![\w)–-])(?:[-−]|minus[ ])(?={_CELSIUS}))?"
 
 QUANTITY_PATTERNS = (
     re.compile(
+        rf"(?i)(?:(?<=\bbetween )|(?<=\bzwischen ))(?P<number>{NUMBER})[ ](?:and|und)[ ](?P<last>\d+)"
+        rf"[ \u00a0-]?{_ADJECTIVES}(?P<unit>{UNIT})(?!\w)"
+    ),
+    re.compile(
         rf"(?i)(?<![\w.,:/⁄£€$]){_BELOW_NOUGHT}(?=[\d{FRACTION_SIGNS}aefnostz])"
         rf"(?!{mark_letters('(?:19|20)[0-9][0-9]年')})(?:(?P<number>{MIXED}|{NUMBER})(?P<myriad>{_MYRIAD})?"
         rf"|(?P<words>{NUMBER_WORDS}))"
@@ -105,7 +109,7 @@ def read_quantity(match: re.Match[str], notation: Notation) -> tuple[str, ...]:
     elif words:
         firsts = [str(read_words(words))]
     else:
-        firsts = [_scale(one, fields["myriad"]) for one in notation.read(fields["number"])]
+        firsts = [_scale(one, fields.get("myriad")) for one in notation.read(fields["number"])]
     if fields.get("sign"):
         firsts = [f"-{one}" for one in firsts]
     readings: list[str] = []

@@ -60,8 +60,9 @@ _NO_FACTS = re.compile(
     + rf"|^[ \t]*(?:[-*•][ \t]*)?\(?\d{{1,2}}(?:[):]|\.(?![ ](?:{MONTH})(?![a-zà-ü])))(?=\s)"  # with one
     r"|\[\d+(?:[ ]?[,;–-][ ]?\d+)*\]"  # a citation
     r"|\b(?:steps?|parts?|chapters?|sections?|points?|items?|options?|figures?|pages?|questions?|lines?|rows?|no\.|schritte?"
-    r"|punkte?|étapes?|pasos?)[ ]#?\d{1,3}(?:(?:[ ]?(?:,|and|und|et|y|to|–|-)[ ]?)\d{1,3})*"
+    r"|punkte?|étapes?|pasos?)[ ]#?\d{1,3}(?:(?:[ ]?(?:,|and|und|et|y|to|of|–|-)[ ]?)\d{1,3})*"
     r"(?![\d.,]*\d|[ ]?%)\b"
+    r"|\b(?:sections?|chapters?|figures?)[ ]\d{1,2}(?:\.\d{1,2}){1,3}(?![\d.,]*\d|[ ]?%)\b"
     r"|(?<![\w.,'’])24[/ ]7(?:[/ ]?365)?\b(?![.,]?\d)|\b9[ ]?(?:to|-|–)[ ]?5\b|\b50[/-]50\b"
     r"|\b360[ °-]*(?:degrees?)?(?=[ ]*(?:view|support))|\bpress[ ]\d\b|\bhi[ ]\d\b"
     r"|\b(?:100|110)[ ]?(?:%|percent|per cent)[ ](?:sure|certain|right|committed|behind|agree|understand|happy)"
@@ -76,7 +77,12 @@ _ORDINALS = re.compile(
 """And months alone. Looked for once dates are found, which have them too."""
 
 _NO_ADDRESS = rf"\s<>\"'()\[\]、。「」『』【】《》，；：！？…{MARKED}"
-_URL = re.compile(rf"(?i)\b(?:https?://|www\.)[^{_NO_ADDRESS}]*[^{_NO_ADDRESS}.,;:!?]")
+_TOP = "com|org|net|info|edu|gov|io|eu|de|fr|es|nl|pl|uk|ch|se|dk|fi|cz|jp|cn|br|ca|au|app|dev|shop|store|example"
+"""Ends of host names that are no English words: a full stop without a space behind it isn't one's point."""
+_URL = re.compile(
+    rf"(?i:\b(?:https?://|www\.)[^{_NO_ADDRESS}]*[^{_NO_ADDRESS}.,;:!?])"
+    rf"|(?<![\w@./+-])(?:[a-z0-9][a-z0-9-]*\.)+(?:{_TOP})(?![\w@-]|\.\w)(?:/(?:[^{_NO_ADDRESS}]*[^{_NO_ADDRESS}.,;:!?])?)?"
+)
 _EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]+@(?:[\w-]+\.)+[a-zA-Z]{2,}")
 _PRE = r"(?:-(?:alpha|beta|rc|pre|dev)[.-]?\d*)?"
 _VERSION = re.compile(
@@ -89,12 +95,14 @@ _VERSION = re.compile(
 _PHONE = re.compile(
     r"(?<![\w.,/+#-])(?<!\d )(?:(?=[+(]?(?:[ /()-]{0,3}\d){6})"
     r"(?:\+\d{1,3}(?:[ ]?\(0\)[ ]?\d{2,8})?|\(?0\d{1,5}\)?)(?:[ /()-]{1,2}\d{2,8}){1,5}"
+    r"|\+[1-9]\d{8,14}"
     r"|(?:\(\d{3}\)[ ]?|\d{3}-)\d{3}-\d{4})(?![\w]|[.,:]\d|-\d)"
 )
 _CODE = re.compile(
     r"(?<![\w/.@-])(?:#\d{3,}(?!\w)"
     r"|[A-Z]{2}\d\d(?:[ ][A-Z0-9]{4}){2,7}(?:[ ][A-Z0-9]{1,3})?(?![\w-])"  # an IBAN
     r"|(?=[A-Z0-9-]*[A-Z])(?=[A-Z0-9-]*\d)[A-Z0-9]+(?:-[A-Z0-9]+)*(?![\w-])"
+    r"|[a-z]{1,6}\d{3,}[a-z0-9]{0,8}(?![\w-])"  # as people write `HX562C`
     r"|(?=\w*_)(?=\w*[A-Z])[A-Z0-9]+(?:_[A-Z0-9]+)+(?!\w))"
 )
 _Found = tuple[int, int, tuple[str, ...]]
@@ -139,8 +147,12 @@ class TextValues:
 
     def _states_apart(self, reading: str) -> bool:
         kind, _, rest = reading.partition(":")
+        if kind == "code":  # `#40021` in a row, and `order 40021` in a document
+            return rest.isdigit() and f"number:{rest}" in self.readings
         if kind == "number":
-            return any(rest in (one[9:].split(" ")[0], one[6:].split(" ")[-1]) for one in self._amounts())
+            return f"code:{rest}" in self.readings or any(
+                rest in (one[9:].split(" ")[0], one[6:].split(" ")[-1]) for one in self._amounts()
+            )
         if kind == "quantity":
             number, _, unit = rest.partition(" ")
             return f"number:{number}" in self.readings and find_unit(unit, self.text)

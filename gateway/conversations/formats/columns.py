@@ -22,6 +22,9 @@ COLUMNS: Mapping[str, Sequence[str]] = {
     "conversation": ("conversation", "conversation_id", "thread_id", "ticket_id", "id"),
     "role": ("role", "author", "from", "sender"),
     "text": ("text", "message", "body", "content"),
+    "time": ("time", "timestamp", "created_at", "sent_at", "created", "date"),
+    "internal": ("internal", "is_internal", "private", "is_private"),
+    "public": ("public", "is_public"),
 }
 """The names that a column map may have, each with the headers that are taken for it without a map."""
 
@@ -39,6 +42,13 @@ _NAMED = re.compile(r"sep=(.)\n", re.I)
 _MORE = "\0more"
 _NUMBERED = re.compile(r"_*\(\d+\)$")
 _QUOTED = re.compile(r'"[^"]*"')
+_SHEET_ERRORS = frozenset(
+    "#NAME? #REF! #VALUE! #DIV/0! #N/A #NULL! #NUM! #SPILL! #CALC! #NAME #BEZUG! #WERT! #NV #ZAHL!".split()
+)
+"""What a spreadsheet shows where a text was taken for a formula, such as one that begins with `=` or `-`."""
+_GAPS = frozenset(("nan", "null", "<na>", r"\n"))
+"""How programs and databases write that there is nothing."""
+_BESIDE = {"system", "conversation", "time", "internal", "public"}
 _FIELD_BYTES = 16 * 1024 * 1024
 _PARQUET = (
     "Parquet files are read by pyarrow, which isn't installed here: it is larger than all that the gateway needs. "
@@ -156,7 +166,7 @@ def read_table(
     # What a person says of the columns tells more than what they are called.
     for needed, read in sorted(_SHAPES, key=lambda shape: -len(shape[0] & columns.keys())):
         if needed <= mapping.keys():
-            _check_doubles(names, mapping, ({*needed, "system", "conversation"} & mapping.keys()) - columns.keys())
+            _check_doubles(names, mapping, ({*needed, *_BESIDE} & mapping.keys()) - columns.keys())
             # Of a row per message a label may say anything.
             bad = {number for number, row in rows if is_marked(row)} if read is pair_rows else set[int]()
             faults = {problem.row: problem for problem in problems}
@@ -169,9 +179,10 @@ def read_table(
             cells = {number: _choose(row, mapping) for number, row in rows}
             sound = [(number, row) for number, row in cells.items() if number not in bad | faults.keys()]
             lacking = {row.get("conversation", "") for number, row in cells.items() if number in faults}
-            content = pair_rows(sound) if read is pair_rows else join_rows(sound, lacking)
+            is_timed = "time" in columns
+            content = pair_rows(sound) if read is pair_rows else join_rows(sound, lacking, is_timed=is_timed)
             all_faults = sorted([*faults.values(), *content.problems], key=lambda problem: problem.row)
-            return Import(content.conversations, all_faults, {BAD: len(bad)} if bad else {})
+            return Import(content.conversations, all_faults, {**content.omitted, **({BAD: len(bad)} if bad else {})})
     raise UnusableFile(f"It isn't clear what the columns {', '.join(map(str, names)) or '(none)'} are. {_ADVICE}")
 
 
@@ -196,7 +207,11 @@ def _guess(names: Iterable[str]) -> dict[str, str]:
 
 
 def _choose(row: Mapping[str, Any], columns: Mapping[str, str]) -> dict[str, str]:
-    return {meaning: _read_cell(row.get(column)) or "" for meaning, column in columns.items()}
+    cells = {meaning: row.get(column) for meaning, column in columns.items()}
+    return {
+        meaning: str(cell) if isinstance(cell, bool) and meaning not in _TEXTS else _read_cell(cell) or ""
+        for meaning, cell in cells.items()
+    }
 
 
 def _find_fault(
@@ -205,6 +220,14 @@ def _find_fault(
     faults = [columns[meaning] for meaning in needed if _read_cell(row.get(columns[meaning])) is None]
     if faults:
         return Problem(number, f"Its {', '.join(map(repr, sorted(faults)))} is no text.")
+    cells = [(columns[meaning], str(row.get(columns[meaning])).strip()) for meaning in sorted(needed)]
+    for column, cell in cells:
+        if cell in _SHEET_ERRORS:
+            return Problem(
+                number,
+                f"Its {column!r} is {cell}, which a spreadsheet writes where a text was taken for a formula. Give the "
+                "text, with the column formatted as text.",
+            )
     return Problem(number, TOOLS) if has_tools(row) else None
 
 
@@ -212,4 +235,7 @@ def _read_cell(value: Any) -> str | None:
     """Return a cell as text, an id or a date of Parquet's too; None for what is none, such as a list."""
     if value is None or value != value:  # not a number, as pandas writes gaps
         return ""
-    return None if isinstance(value, bool | bytes | dict | list) else str(value)
+    if isinstance(value, bool | bytes | dict | list):
+        return None
+    text = str(value)
+    return "" if text.strip().casefold() in _GAPS else text

@@ -13,7 +13,7 @@ from gateway.conversations.formats.turns import (
     read_turns,
     trim_turns,
 )
-from gateway.conversations.records import ROW_LISTS, Record, read_records
+from gateway.conversations.records import ROW_LISTS, Record, as_text, read_records
 from training.dataset import Message
 
 __all__ = ["read_completions"]
@@ -32,13 +32,14 @@ def read_completions(text: str) -> Import:
     completions begin with, told older models where a text ends and are no words of anybody.
     """
     records, problems = read_records(text, ROW_LISTS)
+    records = [(number, _spell_numbers(record)) for number, record in records]
     # A row that lacks one of them is a problem, and says nothing of how the others end.
     prompts, completions = (
-        [record[name] for _, record in records if record.get(name) not in (None, "")]
+        [text for _, record in records if (text := _get_text(record, name)).strip()]
         for name in ("prompt", "completion")
     )
     prompt_mark, mark = _find_mark(prompts, _PROMPT_END), _find_mark(completions, _COMPLETION_END)
-    space = len(completions) > 1 and all(isinstance(one, str) and one.startswith(" ") for one in completions)
+    space = len(completions) > 1 and all(text.startswith(" ") for text in completions)
 
     def read(number: int, record: Record) -> Conversation:
         prompt, completion = _cut(record.get("prompt"), prompt_mark), _cut(record.get("completion"), mark)
@@ -61,9 +62,22 @@ def _join(record: Record, prompt: Sequence[Message], completion: Sequence[Messag
     return trim_turns(add_system(record, [*context, *completion], "system", "system_prompt"))
 
 
-def _find_mark(texts: Iterable[object], form: re.Pattern[str]) -> re.Pattern[str] | None:
+def _spell_numbers(record: Record) -> Record:
+    """Write a class that is a number, as older models were trained to name, as a text."""
+    return {
+        name: as_text(value) if name in ("prompt", "completion") and isinstance(value, int | float) else value
+        for name, value in record.items()
+    }
+
+
+def _get_text(record: Record, name: str) -> str:
+    value = record.get(name)
+    return value if isinstance(value, str) else ""
+
+
+def _find_mark(texts: Iterable[str], form: re.Pattern[str]) -> re.Pattern[str] | None:
     """Return the form where all texts end with the same mark of it, and there are two at least."""
-    marks = [match[0].strip() if isinstance(text, str) and (match := form.search(text)) else "" for text in texts]
+    marks = [match[0].strip() if (match := form.search(text)) else "" for text in texts]
     return form if len(marks) > 1 and marks[0] and len(set(marks)) == 1 else None
 
 

@@ -6,6 +6,8 @@ from gateway.conversations.threads import Post, Side, Thread, choose_text, read_
 
 __all__ = ["read_freshdesk"]
 
+_SURVEY, _FORWARDED = 6, 8
+"""The `source` of a customer's rating, and of a mail that an agent forwarded to somebody else."""
 _OUTBOUND = 10
 """The `source` of a ticket that an agent began by a mail."""
 
@@ -15,7 +17,8 @@ def read_freshdesk(text: str) -> Import:
 
     `incoming` messages are the customer's, those with `incoming: false` an agent's, `private` ones internal; where a
     message doesn't say, the ticket's requester is the customer. The first message is an agent's where the team wrote
-    to the customer. A text is taken as it is given, else that of the HTML, which alone marks what is quoted.
+    to the customer. Ratings, mails that were forwarded to others, and what an automation wrote are nobody's words in
+    this conversation. A text is taken as it is given, else that of the HTML, which alone marks what is quoted.
     """
     records, problems = read_records(text, ("tickets", "results"))
     return read_threads(records, problems, _to_thread)
@@ -38,9 +41,11 @@ def _to_thread(number: int, record: Record) -> Thread:
 def _to_post(reply: Record, requester: str) -> Post:
     text = _read_text(reply, "body")
     author, time = as_text(reply.get("user_id")), as_time(reply.get("created_at"))
-    side: Side = "user" if author and author == requester else "unknown"
+    side: Side | None = "user" if author and author == requester else "unknown"
     if isinstance(incoming := reply.get("incoming"), bool):
         side = "user" if incoming else "assistant"
+    if reply.get("source") in (_SURVEY, _FORWARDED) or reply.get("automation_id") or reply.get("auto_response") is True:
+        side = None
     return Post(side, text, author, time, internal=reply.get("private") is True)
 
 

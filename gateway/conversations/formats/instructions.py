@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterable, Iterator
 
 from gateway.conversations.conversation import Conversation, Import
 from gateway.conversations.formats.turns import (
+    THREADS,
+    TOOL_LISTS,
     UnusableRecord,
     add_system,
     read_each,
@@ -18,7 +20,11 @@ from training.dataset import Message
 
 __all__ = ["read_alpaca", "read_sharegpt"]
 
-_LISTS = ("conversations", "conversation", "messages")
+_LISTS = ("conversations", "conversation", "messages", "items")
+_KNOWN = frozenset(("system", "system_prompt", "label", "kto_tag", *TOOL_LISTS, *THREADS))
+_NAMED = 8
+_NO_INPUT = ("<noinput>", "<no input>", "noinput")
+"""What the rows that Alpaca was made of write where there is no input."""
 
 
 def read_alpaca(text: str) -> Import:
@@ -26,27 +32,42 @@ def read_alpaca(text: str) -> Import:
 
     Dolly's rows call the latter two `context` and `response`.
     """
-    return _read(text, _read_alpaca_turns)
+    return _read(
+        text, _read_alpaca_turns, _KNOWN | {"instruction", "input", "context", "output", "response", "history"}
+    )
 
 
 def read_sharegpt(text: str) -> Import:
-    """Read `conversations` (or `messages`, `conversation`) of `from` and `value`, perhaps with `system`.
+    """Read `conversations` (or `messages`, `conversation`, `items`) of `from` and `value`, perhaps with `system`.
 
     Rows of other services are such lists, too: of `role` and `content`, which may be parts of text.
     """
-    return _read(text, _read_sharegpt_turns)
+    return _read(text, _read_sharegpt_turns, _KNOWN | {*_LISTS})
 
 
-def _read(text: str, list_turns: Callable[[Record], Iterable[Message]]) -> Import:
+def _read(text: str, list_turns: Callable[[Record], Iterable[Message]], members: frozenset[str]) -> Import:
+    unread: dict[str, None] = {}
+    rows: set[int] = set()
+
     def read(number: int, record: Record) -> Conversation:
         turns = add_system(record, list(list_turns(record)), "system", "system_prompt")
+        more = [name for name, value in record.items() if name not in members and value not in (None, "", [], {})]
+        if more:
+            unread.update(dict.fromkeys(more))
+            rows.add(number)
         return Conversation(number, trim_turns(turns), read_thread(record))
 
-    return read_each(text, read)
+    content = read_each(text, read)
+    if not rows:
+        return content
+    names = [*unread][:_NAMED]
+    reason = f"rows' other members: {', '.join(names)}{', …' if len(unread) > _NAMED else ''}"
+    return Import(content.conversations, content.problems, {**content.omitted, reason: len(rows)})
 
 
 def _read_alpaca_turns(record: Record) -> Iterator[Message]:
     question, more = read_text(record, "instruction"), read_text(record, "input", "context")
+    more = "" if more.strip().casefold() in _NO_INPUT else more
     reply = read_text(record, "output", "response")
     if not question and not more:
         raise UnusableRecord("It has neither `instruction` nor `input`.")
@@ -57,4 +78,6 @@ def _read_alpaca_turns(record: Record) -> Iterator[Message]:
 
 
 def _read_sharegpt_turns(record: Record) -> Iterable[Message]:
+    if not any(name in record for name in _LISTS):
+        raise UnusableRecord(f"It has no list of turns, such as `conversations`, and the members {', '.join(record)}.")
     return read_turns(next(filter(None, (as_list(record.get(name)) for name in _LISTS)), None), "user")

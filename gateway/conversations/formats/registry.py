@@ -7,6 +7,7 @@ from typing import Any, cast
 import msgspec
 
 from gateway.conversations.conversation import Import, UnusableFile
+from gateway.conversations.formats.cells import has_structure, is_blank, read_structure
 from gateway.conversations.formats.columns import (
     find_doubles,
     has_columns,
@@ -23,7 +24,16 @@ from gateway.conversations.formats.intercom import read_intercom
 from gateway.conversations.formats.openai import read_chats, read_preferences
 from gateway.conversations.formats.preferences import read_chosen
 from gateway.conversations.formats.zendesk import read_zendesk
-from gateway.conversations.records import ROW_LISTS, Record, as_dict, as_list, as_text, decode_text, read_records
+from gateway.conversations.records import (
+    ROW_LISTS,
+    Record,
+    as_dict,
+    as_list,
+    as_text,
+    decode_text,
+    is_object,
+    read_records,
+)
 
 __all__ = ["FORMATS", "ConversationFormat", "find_format", "read_conversations"]
 
@@ -31,9 +41,11 @@ _PARQUET = b"PAR1"
 _LISTS = ("tickets", "results", "requests", "conversations", *ROW_LISTS)
 _OPENAI_ROLES = {"system", "developer", "user", "assistant", "tool", "function"}
 _SWITCHES = {"train", "loss", "train_detail", "training_detail"}
-_BESIDE = ("system", "prompt", "prompt_id", "source", "label")
+_TURNS = ("conversations", "conversation", "items")
+_OPENAI_MEMBERS = {"messages", "tools", "functions", "parallel_tool_calls", "metadata", "braid"}
 _ROWS_OF_TEXTS = ("alpaca", "preferences", "completions")
 _LOOKED_AT = 20
+_HEAD_LINES = 200
 _RAW_TEXT = (
     "Its rows are texts, and nothing says which part of a text is a reply. A style is learnt from replies: "
     'give each as {"prompt": "…", "completion": "…"}, or as messages. Texts to be looked up are documents: '
@@ -64,14 +76,15 @@ def _reads_text(read: Callable[[str], Import]) -> Callable[[bytes, Mapping[str, 
 def _has_turns(record: Record) -> bool:
     """Tell whether a record has turns as ShareGPT has them, or messages as OpenAI hasn't.
 
-    Beside the latter stands a system text (Amazon's, Anthropic's) or what a published set says of them, their roles are
+    Beside the latter stands a system text (Amazon's, Anthropic's) or what a data set says of them, their roles are
     others (Cohere's), or they say which of them are learnt (Axolotl's).
     """
-    turns = as_list(record.get("conversations")) or as_list(record.get("conversation"))
+    turns = next(filter(None, (as_list(record.get(name)) for name in _TURNS)), list[Any]())
     first = as_dict(turns[0]).keys() if turns else set[str]()
     roles = {as_text(as_dict(one).get("role")) for one in as_list(record.get("messages"))} - _OPENAI_ROLES
     others = {role for role in roles if role.lower() in _OPENAI_ROLES or role == "Chatbot"}
-    beside = "messages" in record and any(record.get(name) not in (None, "", []) for name in _BESIDE)
+    others_beside = (value for name, value in record.items() if name not in _OPENAI_MEMBERS)
+    beside = "messages" in record and any(value not in (None, "", []) for value in others_beside)
     switched = any(not _SWITCHES.isdisjoint(as_dict(one)) for one in as_list(record.get("messages")))
     return {"from", "value"} <= first or {"role", "content"} <= first or bool(others) or beside or switched
 
@@ -141,7 +154,7 @@ FORMATS: Mapping[str, ConversationFormat] = {
 
 def _read_parquet(data: bytes, columns: Mapping[str, str]) -> Import:
     """Read a table of columns, or one whose rows are records of another format, as published data sets are."""
-    rows = load_parquet(data)
+    rows = [*map(read_structure, load_parquet(data))]
     recognised = next((name for row in rows[:_LOOKED_AT] if (name := _recognise(row))), None)
     if columns or recognised is None or FORMATS[recognised].has_columns:
         return read_table(list(enumerate(rows, 1)), columns)
@@ -158,18 +171,26 @@ def _drop_nulls(value: Any) -> Any:
 
 
 def _read_csv(text: str, columns: Mapping[str, str]) -> Import:
-    """Read a table of columns, or one that has the members of rows of texts, such as Alpaca's."""
+    """Read a table of columns, or one that has the members of another format's rows, such as Alpaca's or lists."""
     rows, problems = load_csv(text)
-    records = [{name.strip().casefold(): cell for name, cell in row.items()} for row in rows]
-    recognised = next((name for record in records[:_LOOKED_AT] if (name := _recognise(record))), None)
-    if columns or recognised not in _ROWS_OF_TEXTS:
-        return read_table(list(enumerate(rows, 1)), columns, problems)
+    blank = {number for number, row in enumerate(rows, 1) if is_blank(row.values())}
+    records = [read_structure({name.strip().casefold(): cell for name, cell in row.items()}) for row in rows]
+    some = [record for record in records[:_LOOKED_AT] if not is_blank(record.values())]
+    recognised = next((name for record in some if (name := _recognise(record))), None)
+    is_of_lists = any(map(has_structure, some)) and recognised is not None and not FORMATS[recognised].has_columns
+    if columns or not (is_of_lists or recognised in _ROWS_OF_TEXTS):
+        return read_table(
+            [(number, row) for number, row in enumerate(rows, 1) if number not in blank], columns, problems
+        )
+    assert recognised is not None
     if doubles := find_doubles(dict.fromkeys(name for row in rows for name in row)):
         raise UnusableFile(f"The columns {', '.join(map(repr, doubles))} have one name. Call one otherwise.")
     faults = {problem.row: problem for problem in problems}
     records = [{} if number in faults else record for number, record in enumerate(records, 1)]
+    if is_of_lists:
+        records = [{name: cell for name, cell in record.items() if cell != ""} for record in records]
     content = FORMATS[recognised].read(msgspec.json.encode(records), {})
-    faults = {problem.row: problem for problem in content.problems} | faults
+    faults = {problem.row: problem for problem in content.problems if problem.row not in blank} | faults
     return Import(content.conversations, [faults[row] for row in sorted(faults)], content.omitted)
 
 
@@ -188,9 +209,10 @@ def find_format(data: bytes) -> str:
     text = decode_text(data)
     if not text.strip():
         raise UnusableFile("The file is empty.")
-    records, problems = read_records(text, _LISTS)
+    head = _cut_head(text)
+    records, problems = read_records(head, _LISTS)
     # A file of one record may have a list under such a name itself: `{"conversations": [turns]}`.
-    whole = read_records(text)[0] if text.lstrip().startswith("{") else []
+    whole = read_records(head)[0] if head.lstrip().startswith("{") else []
     for _, record in (*records[:_LOOKED_AT], *whole[:1]):
         if name := _recognise(record):
             return name
@@ -203,7 +225,21 @@ def find_format(data: bytes) -> str:
         first = problems[0]
         raise UnusableFile(f"No record of the file can be read. Row {first.row}: {first.message}")
     labels = ", ".join(f"{name} ({format.label})" for name, format in FORMATS.items())
-    raise UnusableFile(f"The file's format isn't known. Name one of these with --format: {labels}.")
+    names = ", ".join(list(dict.fromkeys(name for _, record in records[:_LOOKED_AT] for name in record))[:_LOOKED_AT])
+    has = f" Its records have {names}." if names else ""
+    raise UnusableFile(f"The file's format isn't known.{has} Name one of these with --format: {labels}.")
+
+
+def _cut_head(text: str) -> str:
+    """Return the first lines of JSONL, which suffice to tell its format; of anything else all."""
+    lines: list[str] = []
+    start = 0
+    while start < len(text) and len(lines) < _HEAD_LINES:
+        end = text.find("\n", start)
+        end = len(text) if end < 0 else end
+        lines.append(text[start:end])
+        start = end + 1
+    return "\n".join(lines) if any(map(is_object, lines[:_LOOKED_AT])) else text
 
 
 def read_conversations(

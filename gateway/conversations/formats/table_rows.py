@@ -1,9 +1,12 @@
 """Rows of a table as conversations: a pair per row, or a message per row."""
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Literal
 
 from gateway.conversations.conversation import Conversation, Import
+from gateway.conversations.records import as_time
+from gateway.conversations.threads import NOTES
 from training.dataset import Message, Problem
 
 __all__ = ["join_rows", "pair_rows"]
@@ -11,12 +14,23 @@ __all__ = ["join_rows", "pair_rows"]
 _Role = Literal["system", "user", "assistant"]
 
 _ROLES: Mapping[str, _Role] = {
-    **dict.fromkeys(("user", "human", "customer", "client", "requester", "end-user", "end_user", "contact"), "user"),
-    **dict.fromkeys(("assistant", "agent", "gpt", "admin", "support", "operator", "staff", "bot"), "assistant"),
+    **dict.fromkeys(
+        "user human customer client requester end-user contact visitor lead guest consumer".split(), "user"
+    ),
+    **dict.fromkeys(
+        "assistant agent gpt admin support support-agent operator staff team teammate representative bot".split(),
+        "assistant",
+    ),
     "system": "system",
 }
 
+_SEPARATOR = re.compile(r"[ _]+")
+_YES = ("true", "1", "1.0", "yes", "y", "t", "x")
+_NO = ("false", "0", "0.0", "no", "n", "f")
+
 Row = tuple[int, Mapping[str, str]]
+_Post = tuple[float | None, int, _Role, str]
+"""A message's time, row, role and text."""
 
 
 def pair_rows(rows: Iterable[Row]) -> Import:
@@ -36,17 +50,23 @@ def pair_rows(rows: Iterable[Row]) -> Import:
     return Import(conversations, problems, {})
 
 
-def join_rows(rows: Iterable[Row], lacking: Iterable[str] = ()) -> Import:
+def join_rows(rows: Iterable[Row], lacking: Iterable[str] = (), *, is_timed: bool = False) -> Import:
     """Make conversations of rows with `conversation`, `role` and `text`; each has the number of its first row.
 
     Those that are `lacking` a row are problems, and so are those with a row of an unknown role: what follows would
-    answer something else.
+    answer something else. Internal notes are left out. Messages are in the order of their `time`, if that of each in a
+    conversation can be read, and else in the file's; where it `is_timed`, one that can't is a problem.
     """
-    threads: dict[str, tuple[int, list[Message]]] = {}
+    threads: dict[str, list[_Post]] = {}
     problems: list[Problem] = []
     incomplete = {*lacking}
+    notes = 0
     for number, row in rows:
-        role = _ROLES.get(row["role"].strip().casefold())
+        if _is_internal(row):
+            notes += 1
+            continue
+        role = _ROLES.get(_SEPARATOR.sub("-", row["role"].strip().casefold()))
+        time = as_time(row.get("time"))
         if role is None:
             role_names = ", ".join(_ROLES)
             problems.append(
@@ -55,14 +75,21 @@ def join_rows(rows: Iterable[Row], lacking: Iterable[str] = ()) -> Import:
             incomplete.add(row["conversation"])
         elif not row["conversation"].strip():
             problems.append(Problem(number, "It says no conversation, so nothing tells which messages it belongs to."))
+        elif is_timed and time is None:
+            problems.append(Problem(number, f"Its time {row['time']!r} can't be read. Write it as 2026-01-31 10:00."))
+            incomplete.add(row["conversation"])
         elif row["text"].strip():
-            _, messages = threads.setdefault(row["conversation"], (number, []))
-            if messages and messages[-1].role == role:
-                messages.append(Message(role, f"{messages.pop().text}\n\n{row['text']}"))
-            else:
-                messages.append(Message(role, row["text"]))
+            threads.setdefault(row["conversation"], []).append((time, number, role, row["text"]))
+    return _to_import(threads, incomplete, problems, {NOTES: notes} if notes else {})
+
+
+def _to_import(
+    threads: Mapping[str, Sequence[_Post]], incomplete: Container[str], problems: list[Problem], omitted: dict[str, int]
+) -> Import:
     conversations: list[Conversation] = []
-    for id, (number, messages) in threads.items():
+    for id, posts in threads.items():
+        number = posts[0][1]
+        messages = _join(posts)
         while messages and messages[-1].role != "assistant":
             messages.pop()
         if id in incomplete:
@@ -71,4 +98,21 @@ def join_rows(rows: Iterable[Row], lacking: Iterable[str] = ()) -> Import:
             conversations.append(Conversation(number, messages, id))
         else:
             problems.append(Problem(number, f"The conversation {id!r} has no question with a reply."))
-    return Import(conversations, sorted(problems, key=lambda problem: problem.row), {})
+    return Import(conversations, sorted(problems, key=lambda problem: problem.row), omitted)
+
+
+def _is_internal(row: Mapping[str, str]) -> bool:
+    """Tell whether only agents see a message, by what a table says of it."""
+    internal, public = (row.get(name, "").strip().casefold() for name in ("internal", "public"))
+    return internal in _YES or public in _NO
+
+
+def _join(posts: Sequence[_Post]) -> list[Message]:
+    is_timed = all(time is not None for time, _, _, _ in posts)
+    messages: list[Message] = []
+    for _, _, role, text in sorted(posts, key=lambda post: post[0] or 0.0) if is_timed else posts:
+        if messages and messages[-1].role == role:
+            messages.append(Message(role, f"{messages.pop().text}\n\n{text}"))
+        else:
+            messages.append(Message(role, text))
+    return messages

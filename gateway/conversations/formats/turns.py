@@ -10,7 +10,9 @@ from training.dataset import Message, Problem
 
 __all__ = [
     "BAD",
+    "THREADS",
     "TOOLS",
+    "TOOL_LISTS",
     "UnusableRecord",
     "add_system",
     "has_tools",
@@ -36,9 +38,13 @@ _SWITCHES = ("weight", "train", "loss")
 """Members of a turn by which trainers leave it out of what is learnt, with 0 or false."""
 _PARTLY = ("train_detail", "training_detail")
 """Members of a turn by which Axolotl learns parts of it."""
-_THREADS = ("conversation", "conversation_id", "thread_id", "ticket_id", "id")
+THREADS = ("conversation", "conversation_id", "thread_id", "ticket_id", "id")
+TOOL_LISTS = ("tools", "functions")
 BAD = "replies that are marked as bad (`label`: false)"
 TOOLS = "It has tools, and rows with tools can't be trained on. Leave them out."
+_MEDIA = ("image", "images", "video", "videos", "audio", "audios")
+"""What rows of LLaVA and LLaMA-Factory have beside turns that speak of it."""
+_PICTURES = "It has pictures, videos or sound, and only text is learnt. Leave such rows out."
 _CALLS = ("tool_calls", "function_call", "functionCall", "functionResponse", "toolUse", "toolResult")
 _TOOLS_TEXT = re.compile(r"\s*[\[{]\s*[^\s\]}]")
 _TRANSCRIPT = re.compile(r"(?:^|\n\n)(Human|Assistant):[ \t]*")
@@ -61,7 +67,7 @@ def is_marked(record: Mapping[str, Any]) -> bool:
 
 def has_tools(record: Mapping[str, Any]) -> bool:
     """Tell whether a row has tools, of which its reply may be a call: some, or JSON of some in a text."""
-    values = (record.get("tools"), record.get("functions"))
+    values = map(record.get, TOOL_LISTS)
     return any(_TOOLS_TEXT.match(value) if isinstance(value, str) else value for value in values)
 
 
@@ -82,6 +88,8 @@ def read_all(
         try:
             if has_tools(record):
                 raise UnusableRecord(TOOLS)
+            if any(record.get(name) for name in _MEDIA):
+                raise UnusableRecord(_PICTURES)
             conversations.append(read(number, record))
         except UnusableRecord as error:
             faults.append(Problem(number, str(error)))
@@ -112,12 +120,28 @@ def read_turns(value: Any, role: Role) -> list[Message]:
 def _read_turn(turn: Record) -> Message:
     name = as_text(turn.get("from") or turn.get("role"))
     if name.lower() not in _ROLES:
+        if not name:
+            raise UnusableRecord('It has a turn that isn\'t {"from": …, "value": …} or {"role": …, "content": …}.')
         raise UnusableRecord(f"It has a turn of {name!r}, and only human, gpt and system are known.")
     if any(turn.get(member) for member in _PARTLY):
         raise UnusableRecord("It has a turn of which parts are learnt, and here a reply is learnt whole or not at all.")
     role = _ROLES[name.lower()]
-    unlearnt = role == "assistant" and any(turn.get(switch) in (0, False) for switch in _SWITCHES)
+    unlearnt = role == "assistant" and any([_is_off(switch, turn.get(switch)) for switch in _SWITCHES])
     return Message(role, read_turn_text(turn), weight=0 if unlearnt else None)
+
+
+def _is_off(switch: str, value: Any) -> bool:
+    """Tell whether a turn isn't learnt; tables write such switches as texts, too.
+
+    Raises:
+        UnusableRecord: It is neither, so that nobody can tell.
+    """
+    word = str(value).strip().casefold()
+    if word in ("0", "0.0", "false"):
+        return True
+    if value is None or word in ("", "1", "1.0", "true"):
+        return False
+    raise UnusableRecord(f"It has a turn whose `{switch}` is {value!r}, and a reply is learnt (1) or not (0).")
 
 
 def read_turn_text(turn: Record) -> str:
@@ -153,7 +177,7 @@ def read_text(record: Record, *names: str) -> str:
 
 def read_thread(record: Record) -> str:
     """Return the thread that a record names, under the names that a table's column of it may have; "" for none."""
-    return next(filter(None, (as_text(record.get(name)) for name in _THREADS)), "")
+    return next(filter(None, (as_text(record.get(name)) for name in THREADS)), "")
 
 
 def read_history(record: Record) -> list[Message]:

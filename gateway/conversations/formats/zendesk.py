@@ -14,6 +14,8 @@ __all__ = ["read_zendesk"]
 _SIDES: Mapping[str, Side] = {"agent": "assistant", "admin": "assistant", "end-user": "user", "end_user": "user"}
 _SYSTEM = "-1"
 """The author of what Zendesk itself writes."""
+_AUTOMATED = ("rule", "answer_bot", "answer_bot_for_web_widget")
+"""Channels by which triggers, automations and bots write, perhaps in an agent's name."""
 
 _MERGED = re.compile(
     r"(?s)Requests? #.{1,400}? (?:was|were) closed and merged into this request"
@@ -27,8 +29,8 @@ def read_zendesk(text: str) -> Import:
 
     A comment is its ticket's requester's, and else of whom the file says so anywhere: by a role, of `users` beside the
     tickets or in a comment, or for an agent by a private comment, by a ticket that is assigned to them, or by one that
-    they submitted for somebody else. `public: false` is an internal note. Records of calls and of merged tickets are
-    nobody's words, in whoever's name Zendesk writes them.
+    they submitted for somebody else. `public: false` is an internal note. What rules and bots wrote and records of
+    calls and of merged tickets are nobody's words, in whoever's name Zendesk writes them.
     """
     records, problems = read_records(text, ("tickets", "results", "requests"))
     tickets = [(number, {**ticket, **as_dict(ticket.get("ticket"))}) for number, ticket in records]
@@ -79,6 +81,7 @@ def _to_post(comment: Record, requester: str, sides: Mapping[str, Side]) -> Post
     side: Side | None = "user" if author and author == requester else sides.get(author, "unknown")
     text = choose_text(as_text(comment.get("plain_body")), as_text(comment.get("html_body")))
     text = text or as_text(comment.get("body"))  # Markdown, with the links of pictures
-    if author == _SYSTEM or comment.get("type") == "VoiceComment" or _MERGED.match(text):
+    by_rule = as_text(as_dict(comment.get("via")).get("channel")) in _AUTOMATED
+    if author == _SYSTEM or by_rule or comment.get("type") == "VoiceComment" or _MERGED.match(text):
         side = None
     return Post(side, text, author, as_time(comment.get("created_at")), internal=comment.get("public") is False)

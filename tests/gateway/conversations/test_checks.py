@@ -1,15 +1,17 @@
 import random
 import sys
+import time
 
 import pytest
 
 from gateway.conversations import Conversation, encode_conversations
 from gateway.conversations.checks import check_conversations, check_import
+from gateway.conversations.conversation import Import
 from gateway.conversations.findings import Finding
 from gateway.conversations.formats import read_conversations
 from gateway.conversations.languages import find_language
 from gateway.conversations.near_duplicates import NearDuplicates
-from training.dataset import Message, RowPassage
+from training.dataset import Message, Problem, RowPassage
 
 PASSAGE = "The warranty of the kettle is twenty-four months from the day on which it was bought in a shop of ours."
 KETTLE = RowPassage("Kettle", PASSAGE)
@@ -162,3 +164,39 @@ def test_the_work_for_near_duplicates_grows_about_linearly() -> None:
 )
 def test_languages_are_told_by_function_words_and_script(text: str, language: str | None) -> None:
     assert find_language(text) == language
+
+
+@pytest.mark.parametrize(
+    "text", ["Viele GrÃ¼ÃŸe", "Itâ€™s here", "Keep it at 5 Â°C", "Gr\ufffd\ufffde", "a\x00b", "My code is ▇▇▇▇▇"]
+)
+def test_texts_that_were_decoded_wrongly_are_named(text: str) -> None:
+    rows = [*sound(20), make(21, f"{text} and some more words that others have not.")]
+    (finding,) = check_conversations(rows)
+    assert (finding.check, finding.level, finding.rows) == ("broken_text", "warning", [21])
+
+
+@pytest.mark.parametrize("text", ["SÃO PAULO", "Château à Âge", "20 °C – “well”", "a\tb\r\nc", "Ça va, Größe"])
+def test_letters_with_accents_are_no_broken_text(text: str) -> None:
+    assert "broken_text" not in by_check(check_conversations([make(1, text)]))
+
+
+def test_a_reply_to_an_empty_message_is_named() -> None:
+    empty = [Message("user", " "), Message("assistant", "Hello, how may we help you on this fine day?")]
+    read = [
+        Message("user", ""),
+        Message("assistant", "Hi.", weight=0),
+        Message("user", "Why?"),
+        Message("assistant", "So."),
+    ]
+    (finding,) = check_conversations([Conversation(1, empty), Conversation(2, read[2:])])
+    assert (finding.check, finding.rows) == ("empty_questions", [1])
+    assert "empty_questions" not in by_check(check_conversations([Conversation(2, read)]))
+
+
+def test_many_bad_rows_of_two_kinds_are_parted_in_linear_time() -> None:
+    messages = ("It is no JSON.", "It has no final reply, so there is nothing to learn.")
+    problems = [Problem(number, messages[number % 2]) for number in range(1, 40_001)]
+    start = time.process_time()
+    report = check_import("openai", Import([], problems, {}))
+    assert time.process_time() - start < 5
+    assert [(one.check, one.count) for one in report.findings] == [("no_final_reply", 20_000), ("bad_rows", 20_000)]

@@ -253,8 +253,8 @@ def test_a_table_with_the_members_of_another_formats_rows_is_read_as_such(
     _, content = read_conversations(f"{header}\n,,\n{cells}\n{cells},more\n".encode())
     assert [[(message.role, message.text) for message in one.messages] for one in content.conversations] == [turns]
     assert [one.rejected for one in content.conversations] == ["Yo." if "rejected" in header else None]
-    assert [problem.row for problem in content.problems] == [1, 3]
-    assert "more cells" in content.problems[1].message
+    assert [problem.row for problem in content.problems] == [3], "a blank row, as spreadsheets leave them, is none"
+    assert "more cells" in content.problems[0].message
 
 
 @pytest.mark.parametrize(
@@ -342,7 +342,7 @@ def test_a_preference_without_a_question_or_a_reply_is_a_problem() -> None:
         (b"a,b\n1,2\n", {"question": "c", "reply": "b"}, "There is no column 'c'"),
         (b"a,b\n1,2\n", {"topic": "a"}, "A column can't be 'topic'"),
         (b'{"foo": 1}\n', {}, "format isn't known"),
-        (b"\xff\xfe", {}, "UTF-8"),
+        ("question,reply\nWhy?,Grüße\n".encode("latin-1"), {}, "Line 2 has a byte that UTF-8"),
         (b'question,answer\nWhy?,So.\n"Why?" so,"No\n', {}, "no CSV: in row 2"),
         (b"PK\x03\x04\x14\x00\xe2\x80", {}, "It is no text, such as a workbook"),
     ],

@@ -260,7 +260,7 @@ TURNS = [{"from": "human", "value": "Q?"}, {"from": "gpt", "value": "A."}]
         ({"contents": [{"role": "user", "parts": [{"text": "Q?"}]}], "completions": [{"score": 1}]}, "aren't two"),
         ({"prompt": "Q?", "completion": " "}, "completion is empty"),
         ({"prompt": "", "completion": "A."}, "prompt is empty"),
-        ({"prompt": ["Q?"], "completion": "A."}, "a turn of ''"),
+        ({"prompt": ["Q?"], "completion": "A."}, "a turn that isn't"),
         ({"chosen": "Blue is the sky.", "rejected": "Blue is the sea."}, "which part of them is the prompt"),
         ({"prompt": "Q?", "chosen": "A.", "rejected": "A."}, "are the same"),
         ({"prompt": "Q?", "chosen": " ", "rejected": "A."}, "Its chosen isn't one"),
