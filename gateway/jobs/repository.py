@@ -43,6 +43,8 @@ CLOCK_SKEW_SECONDS = 60.0
 back since."""
 
 _CLOCK = "workers"
+_PLACE_DIGITS, _MOST_AHEAD_SECONDS, _MOST_PLACES = 13, 7200.0, 500
+"""Of a job's place: its digits of time, twice what a process's ids may be ahead of its clock, and jobs at once."""
 
 
 class JobRepository(Repository[JobRow]):
@@ -210,8 +212,9 @@ async def delete_ended(session: AsyncSession, before: int, limit: int) -> int:
 async def wake_jobs(session: AsyncSession, now: float) -> int:
     """Shorten, for all tenants, what a clock that was ahead and was set back since has made too long.
 
-    Without that the jobs of a worker that died, and those that wait for a moment, would stand still until the clock has
-    come as far again. Returns the number; a worker that lives renews its leases by itself.
+    Without that the jobs of a worker that died, and those that wait for a moment or behind others of their queue key,
+    would stand still until the clock has come as far again. Returns the number; a worker that lives renews its leases
+    by itself.
     """
     late = now + CLOCK_SKEW_SECONDS
     leases = (JobRow.status == "running", JobRow.lease_until > late)
@@ -221,7 +224,19 @@ async def wake_jobs(session: AsyncSession, now: float) -> int:
     for where, values in ((leases, {"lease_until": late}), (waits, {"not_before": now})):
         statement = update(JobRow).where(*where).values(**values).execution_options(synchronize_session=False)
         count += cast(CursorResult[Any], await session.execute(statement)).rowcount
-    return count
+    return count + await _move_forward(session, now)
+
+
+async def _move_forward(session: AsyncSession, now: float) -> int:
+    """Give waiting jobs with places that no right clock gives such of now, in their order; else all others go first."""
+    late = f"{int((now + _MOST_AHEAD_SECONDS) * 1_000_000):0{_PLACE_DIGITS}x}"
+    where = (JobRow.status == "queued", JobRow.place > late)
+    query = select(JobRow.id, JobRow.place).where(*where).order_by(JobRow.place).limit(_MOST_PLACES)
+    rows = (await session.execute(query)).all()
+    for number, (id, place) in enumerate(rows):
+        moment = f"{int(now * 1_000_000) + number:0{_PLACE_DIGITS}x}"
+        await change(session, JobRow.id == id, JobRow.status == "queued", place=moment + place[_PLACE_DIGITS:])
+    return len(rows)
 
 
 async def follow_clock(session: AsyncSession, now: float, most: float) -> float:
