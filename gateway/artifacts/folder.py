@@ -6,7 +6,6 @@ import hashlib
 import os
 import shutil
 import tempfile
-import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,9 +103,9 @@ class Artifacts:
         """List the digests of all files."""
         return os.listdir(self.root / "files")
 
-    def measure_file_age(self, digest: str) -> float | None:
-        """Return the seconds since a file was put last; None where it isn't there."""
-        return _age(self.locate_file(digest))
+    def measure_file_age(self, digest: str, now: float) -> float | None:
+        """Return the seconds from when a file was put last to a Unix time; None where it isn't there."""
+        return _find_age(self.locate_file(digest), now)
 
     def locate_adapter(self, digest: str) -> Path:
         """Return the folder of an adapter's files."""
@@ -131,9 +130,9 @@ class Artifacts:
         """List the digests of all adapters."""
         return os.listdir(self.root / "adapters")
 
-    def measure_adapter_age(self, digest: str) -> float:
-        """Return the seconds since an adapter was put last; 0 where it isn't there."""
-        return _age(self.locate_adapter(digest)) or 0.0
+    def measure_adapter_age(self, digest: str, now: float) -> float:
+        """Return the seconds from when an adapter was put last to a Unix time; 0 where it isn't there."""
+        return _find_age(self.locate_adapter(digest), now) or 0.0
 
     def remove_adapter(self, digest: str) -> None:
         """Remove an adapter's folder: under its name it is there whole, or not at all."""
@@ -170,9 +169,9 @@ def _link(source: Path, target: Path) -> None:
             return
 
 
-def _age(path: Path) -> float | None:
+def _find_age(path: Path, now: float) -> float | None:
     try:
-        return time.time() - path.stat().st_mtime
+        return now - path.stat().st_mtime
     except FileNotFoundError:
         return None
 

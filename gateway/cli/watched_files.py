@@ -24,7 +24,8 @@ _OF_A_WHILE = frozenset({503, 507})
 """Statuses after which the same is taken later."""
 
 _BELIEVED_SECONDS = 10.0
-"""A file that is older when its change is heard of was copied or moved here with its time: it counts from then on."""
+"""A file that is older when its change is heard of was copied or moved here with its time, and one from the future was
+written by another machine's clock: they count from then on."""
 
 
 class WatchedFiles:
@@ -61,7 +62,7 @@ class WatchedFiles:
         places = {*self._folders, *(path.parent for path in self._single)}
         async with asyncio.TaskGroup() as group:
             async for changes in awatch(*places, stop_event=stop, debounce=_SETTLE_MS, step=50, watch_filter=None):
-                heard = time.time()
+                heard = time.time(), time.monotonic()
                 for path in {Path(name) for change, name in changes if change != Change.deleted}:
                     key = self._find_key(path)
                     if key is not None and os.path.isfile(path):  # which raises nothing
@@ -81,7 +82,7 @@ class WatchedFiles:
             return None
         return key
 
-    async def _send(self, key: str, path: Path, heard: float) -> None:
+    async def _send(self, key: str, path: Path, heard: tuple[float, float]) -> None:
         async with self._turns[key]:
             while True:
                 try:
@@ -95,8 +96,9 @@ class WatchedFiles:
                     await asyncio.sleep(_AGAIN_SECONDS)
         if modified_at is None and not os.path.lexists(path):
             return  # deleted meanwhile
-        saved = modified_at if modified_at is not None and heard - modified_at < _BELIEVED_SECONDS else heard
-        seconds = time.time() - saved
+        # By the wall clock only what a file's time is compared with: it may be set while this waits.
+        before = heard[0] - modified_at if modified_at is not None else 0.0
+        seconds = time.monotonic() - heard[1] + (before if 0.0 <= before < _BELIEVED_SECONDS else 0.0)
         if row["status"] == "completed":
             outcome = f"searchable {seconds:.1f} s after it was saved; {describe_chunks(row)}"
         else:

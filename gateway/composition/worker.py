@@ -3,7 +3,7 @@
 import os
 import socket
 import time
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -66,7 +66,17 @@ from gateway.gates.service import GATE, delete_old_gates
 from gateway.health.admin import AdminApp, serve_admin
 from gateway.health.figures import Figures
 from gateway.health.readiness import RemoteParts, check_worker
-from gateway.jobs import Chore, Handler, Housekeeper, Worker, WorkerTimings, delete_ended, delete_older, wake_jobs
+from gateway.jobs import (
+    BelievedClock,
+    Chore,
+    Handler,
+    Housekeeper,
+    Worker,
+    WorkerTimings,
+    delete_ended,
+    delete_older,
+    wake_jobs,
+)
 from gateway.metrics import Metrics
 from gateway.migrations import migrate
 from gateway.settings import Settings, SettingsError
@@ -131,11 +141,12 @@ async def open_worker(
         await stack.enter_async_context(_watch_index(settings, database))
         await stack.enter_async_context(running(SyncSchedule(database).run()))
         await stack.enter_async_context(running(FolderWatch(database, settings).run()))
-        housekeeper = Housekeeper(_make_chores(settings, database), metrics.count_removed)
+        clock = BelievedClock(database)
+        housekeeper = Housekeeper(_make_chores(settings, database, clock), metrics.count_removed)
         await stack.enter_async_context(running(housekeeper.run()))
         yield Worker(
             database,
-            _make_handlers(settings, database, parts),
+            _make_handlers(settings, database, parts, clock),
             name=f"{socket.gethostname()}:{os.getpid()}",
             slots=len(_SINGLE) + 2,
             urgent_slots=1,
@@ -149,7 +160,7 @@ async def open_worker(
 async def open_handlers(settings: Settings, database: Database) -> AsyncGenerator[Mapping[str, Handler], None]:
     """Open what the jobs of a worker need; the handlers are by kind of job."""
     async with _open_worker_parts(settings, database, Metrics()) as parts:
-        yield _make_handlers(settings, database, parts)
+        yield _make_handlers(settings, database, parts, time.time)
 
 
 @asynccontextmanager
@@ -181,7 +192,9 @@ async def _open_executor(settings: Settings) -> AsyncGenerator[Executor]:
         yield RayExecutor(jobs, settings.model_python, cpus=settings.ray_cpus, gpus=settings.ray_gpus)
 
 
-def _make_handlers(settings: Settings, database: Database, parts: _WorkerParts) -> dict[str, Handler]:
+def _make_handlers(
+    settings: Settings, database: Database, parts: _WorkerParts, clock: Callable[[], float]
+) -> dict[str, Handler]:
     artifacts, base = Artifacts(settings.artifacts, settings.home), ServedBaseModel.load(settings)
     work, checks = settings.home.resolve() / "work", [AdapterVerifier(parts.reconciler)]
     publisher = AdapterPublisher(artifacts, base, checks, work, max_rank=settings.max_lora_rank)
@@ -211,7 +224,7 @@ def _make_handlers(settings: Settings, database: Database, parts: _WorkerParts) 
         REMOVE: RemoveHandler(parts.retriever),
         DROP: DropHandler(parts.retriever),
         SYNC: SyncHandler(artifacts, parts.retriever, storage, SourceOpener(settings)),
-        COLLECT: GarbageCollector(database, artifacts, DIGESTS),
+        COLLECT: GarbageCollector(database, artifacts, DIGESTS, clock=clock),
         **dict.fromkeys((EVALUATE, ADVISE), evaluations),
         EVAL_RUN: EvalRunHandler(artifacts, chat.complete, parts.retriever),
         COMPARE: ComparisonHandler(artifacts, chat.complete),
@@ -239,19 +252,21 @@ async def _wake(database: Database) -> int:
     return count + await SyncSchedule(database).wake_sources(now)
 
 
-def _make_chores(settings: Settings, database: Database) -> list[Chore]:
-    expiry = Expiry(database, FileUses(delete_documents_of))
+def _make_chores(settings: Settings, database: Database, clock: BelievedClock) -> list[Chore]:
+    expiry = Expiry(database, FileUses(delete_documents_of), clock)
     artifacts, hours = Artifacts(settings.artifacts, settings.home), settings.adapter_hours
-    orphans = OrphanSweep(database, artifacts, DIGESTS, list_stored, adapter_hours=hours)
+    orphans = OrphanSweep(database, artifacts, DIGESTS, list_stored, adapter_hours=hours, clock=clock)
+    delete = partial(delete_older, database, clock=clock)
     return [
+        Chore("clock", _CLOCK_SECONDS, clock.follow),  # first: the others go by it
         Chore("waits of a clock that was ahead", _CLOCK_SECONDS, partial(_wake, database)),
-        Chore("answers", _ROWS_SECONDS, partial(delete_older, database, delete_old_answers, settings.answer_days)),
-        Chore("jobs", _ROWS_SECONDS, partial(delete_older, database, delete_ended, settings.job_days)),
-        Chore("events", _ROWS_SECONDS, partial(delete_older, database, delete_old_events, settings.event_days)),
-        Chore("eval runs", _ROWS_SECONDS, partial(delete_older, database, delete_old_runs, settings.eval_run_days)),
+        Chore("answers", _ROWS_SECONDS, partial(delete, delete_old_answers, settings.answer_days)),
+        Chore("jobs", _ROWS_SECONDS, partial(delete, delete_ended, settings.job_days)),
+        Chore("events", _ROWS_SECONDS, partial(delete, delete_old_events, settings.event_days)),
+        Chore("eval runs", _ROWS_SECONDS, partial(delete, delete_old_runs, settings.eval_run_days)),
         *(
-            Chore(name, _ROWS_SECONDS, partial(delete_older, database, delete, settings.report_days))
-            for name, delete in _REPORTS.items()
+            Chore(name, _ROWS_SECONDS, partial(delete, delete_reports, settings.report_days))
+            for name, delete_reports in _REPORTS.items()
         ),
         Chore("expired files", _ROWS_SECONDS, expiry.expire_files),
         Chore("uploads", _ROWS_SECONDS, expiry.expire_uploads),

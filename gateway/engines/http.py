@@ -316,9 +316,10 @@ class Connection(asyncio.Protocol):
             self._check = self._loop.call_at(at, self._check_silence)
 
     def _check_silence(self) -> None:
-        self._check = None
+        check, self._check = self._check, None
         if self._answer is not None:
-            self._check_within(self._answer.check_silence())
+            late = 0.0 if check is None else self._loop.time() - check.when()
+            self._check_within(self._answer.check_silence(late))
 
     def _end(self, answer: Stream) -> None:
         self._answer = None

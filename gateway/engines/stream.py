@@ -10,6 +10,7 @@ __all__ = ["Stream"]
 
 _PLAIN_BYTES = 64 * 1024 * 1024
 _UNREAD_BYTES = 256 * 1024
+_LATE_SECONDS = 1.0
 
 
 class Stream:
@@ -150,8 +151,14 @@ class Stream:
         transport.abort()
         self._wake()
 
-    def check_silence(self) -> float:
-        """Fail if the engine has been silent for too long; return in how many seconds to check again."""
+    def check_silence(self, late: float = 0.0) -> float:
+        """Fail if the engine has been silent for too long; return in how many seconds to check again.
+
+        One that comes `late` finds that this process stood still, as where it was paused: what the engine said in that
+        time hasn't been read yet, so the silence begins anew.
+        """
+        if late > _LATE_SECONDS:
+            self._since = self._loop.time()
         silence = self._loop.time() - self._since if self._is_awaited else 0.0
         patience = self._gap if self._started else self._first_byte
         if silence >= patience:

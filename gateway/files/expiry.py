@@ -1,6 +1,7 @@
 """The end of what has its time: files with an `expires_after`, and uploads in parts that nobody completed."""
 
 import time
+from collections.abc import Callable
 
 from gateway.db import Database
 from gateway.files.garbage_collection import collect_later
@@ -20,18 +21,25 @@ _DAY_SECONDS = 86_400
 
 
 class Expiry:
-    """Ends what has expired, of all tenants; `uses` are the nouns that a file's deletion has to tell."""
+    """Ends what has expired, of all tenants.
 
-    def __init__(self, database: Database, uses: FileUses) -> None:
+    Args:
+        database: The rows.
+        uses: The nouns that a file's deletion has to tell.
+        clock: Tells the Unix time, in place of this machine's clock.
+    """
+
+    def __init__(self, database: Database, uses: FileUses, clock: Callable[[], float] | None = None) -> None:
         self._database = database
         self._uses = uses
+        self._clock = clock
 
     async def expire_files(self) -> int:
         """Delete the files whose time has come, also from the stores that they are in; return the number."""
         expired = 0
         while True:
             async with self._database.begin() as session:
-                files = await list_expired_files(session, int(time.time()), _BATCH)
+                files = await list_expired_files(session, self._read_clock(), _BATCH)
                 for file in files:
                     await self._uses.let_go(session, file.tenant_id, file.id)
                     await FileRepository(session, file.tenant_id).delete(file)
@@ -45,7 +53,7 @@ class Expiry:
 
         What has ended is kept for a day, so that its client learns how.
         """
-        expired, now = 0, int(time.time())
+        expired, now = 0, self._read_clock()
         while True:
             async with self._database.begin() as session:
                 uploads = await list_expired_uploads(session, now, _BATCH)
@@ -57,3 +65,6 @@ class Expiry:
             expired += len(uploads)
             if len(uploads) < _BATCH:
                 return expired
+
+    def _read_clock(self) -> int:
+        return int(time.time() if self._clock is None else self._clock())

@@ -13,7 +13,7 @@ from gateway.fine_tuning.estimate import TrainingFigures
 from gateway.fine_tuning.lifecycle import has_ended, is_running
 from gateway.fine_tuning.repository import EventRepository, FineTuningJobRepository
 from gateway.fine_tuning.tables import EventRow
-from gateway.ids import new_id
+from gateway.ids import new_id, seconds_of
 from gateway.jobs import Claim, JobCancelled
 from training.events import Checkpoint, EpochMetrics, Event, Finished, Notice, Resumed, Started, Step
 
@@ -103,7 +103,7 @@ class EventLog:
                     job.estimated_finish = int(time.time() + self._last.seconds_left)
             events = EventRepository(session, self._claim.tenant)
             for row in self._waiting:
-                row.id = new_id(_PREFIX)  # now: a reader who has seen later ones wouldn't look for it
+                _name_event(row)  # now: a reader who has seen later ones wouldn't look for it
                 events.add(row)
         self._waiting.clear()
         self._written_at = time.monotonic()
@@ -242,13 +242,12 @@ async def read_position(session: AsyncSession, tenant: str, job: str) -> float:
 
 
 def _event(job: str, message: str, *, level: str, kind: str, data: dict[str, Any]) -> EventRow:
-    now = int(time.time())
-    return EventRow(
-        id=new_id(_PREFIX),
-        created_at=now,
-        fine_tuning_job_id=job,
-        level=level,
-        kind=kind,
-        message=message,
-        data=data,
-    )
+    row = EventRow(fine_tuning_job_id=job, level=level, kind=kind, message=message, data=data)
+    _name_event(row)
+    return row
+
+
+def _name_event(row: EventRow) -> None:
+    """Give an event its id and the time of that: lists go by the one and streams by the other, in the same order."""
+    row.id = new_id(_PREFIX)
+    row.created_at = seconds_of(row.id, row.id) or 0

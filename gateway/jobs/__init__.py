@@ -1,5 +1,6 @@
 """Durable work: a job table with leases and fencing tokens, and the worker that claims from it."""
 
+from gateway.jobs.believed_clock import BelievedClock
 from gateway.jobs.claim import Claim, LeaseLost
 from gateway.jobs.failpoints import failpoint
 from gateway.jobs.handler import Handler, JobCancelled, JobDelayed, JobFailed, Outcome
@@ -14,6 +15,7 @@ from gateway.jobs.worker import Worker, WorkerTimings
 __all__ = [
     "CLOCK_SKEW_SECONDS",
     "ENDED",
+    "BelievedClock",
     "Chore",
     "Claim",
     "Handler",

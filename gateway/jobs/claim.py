@@ -10,6 +10,8 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.db import Database
+from gateway.ids import follow_id
+from gateway.jobs.lease_watch import LeaseWatch
 from gateway.jobs.repository import change_claimed, is_cancel_requested, list_claimable, take
 from gateway.jobs.tables import DELAYED, JobRow
 from gateway.jobs.wait import notify_end
@@ -34,6 +36,7 @@ class Claim:
 
     def __init__(self, database: Database, row: JobRow, lease_seconds: float) -> None:
         self.id = row.id
+        follow_id(row.id)  # what is made in this job comes after what was made when it was asked for
         self.tenant = row.tenant_id
         self.kind = row.kind
         self.subject = row.subject
@@ -134,13 +137,18 @@ async def claim_next(
     worker: str,
     lease_seconds: float,
     without: Collection[str] = (),
+    watch: LeaseWatch | None = None,
     urgent_only: bool = False,
 ) -> Claim | None:
-    """Take the oldest job of these kinds that can be run now, if there is one; none of `without`."""
+    """Take the oldest job of these kinds that can be run now, if there is one; none of `without`.
+
+    The `watch` tells which leases of others have ended; without one their times do.
+    """
     if not kinds:
         return None
     async with database.read() as session:
-        rows = await list_claimable(session, kinds, without, time.time(), _CANDIDATES, urgent_only=urgent_only)
+        now, many = time.time(), _CANDIDATES
+        rows = await list_claimable(session, kinds, without, now, many, watch=watch, urgent_only=urgent_only)
     for row in rows:
         try:
             async with database.begin() as session:

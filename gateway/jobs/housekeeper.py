@@ -61,7 +61,12 @@ class Housekeeper:
 
 
 async def delete_older(
-    database: Database, delete: Callable[[AsyncSession, int, int], Awaitable[int]], days: int, *, batch: int = _BATCH
+    database: Database,
+    delete: Callable[[AsyncSession, int, int], Awaitable[int]],
+    days: int,
+    *,
+    clock: Callable[[], float] | None = None,
+    batch: int = _BATCH,
 ) -> int:
     """Delete what is older than `days` in batches of one short transaction each, and return the number.
 
@@ -69,9 +74,10 @@ async def delete_older(
         database: Where the rows are.
         delete: Deletes rows from before a Unix time, at most so many, and returns the number.
         days: 0 deletes nothing.
+        clock: Tells the Unix time, in place of this machine's clock.
         batch: The most rows of one transaction.
     """
-    before, total = int(time.time()) - days * _DAY_SECONDS, 0
+    before, total = int(time.time() if clock is None else clock()) - days * _DAY_SECONDS, 0
     while days:
         async with database.begin(counted=False) as session:
             deleted = await delete(session, before, batch)

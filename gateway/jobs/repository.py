@@ -20,7 +20,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from gateway.db import Repository, cut_slices, delete_before
-from gateway.jobs.tables import ENDED, JobRow
+from gateway.jobs.lease_watch import HeldLease, LeaseWatch, list_past
+from gateway.jobs.tables import ENDED, ClockRow, JobRow
 
 __all__ = [
     "CLOCK_SKEW_SECONDS",
@@ -29,6 +30,7 @@ __all__ = [
     "change_claimed",
     "count_live",
     "delete_ended",
+    "follow_clock",
     "is_cancel_requested",
     "list_claimable",
     "list_ended",
@@ -39,6 +41,10 @@ __all__ = [
 CLOCK_SKEW_SECONDS = 60.0
 """Clocks of several machines differ by less, and no lease is longer: what is later was noted by a clock that was set
 back since."""
+
+_CLOCK = "workers"
+_PLACE_DIGITS, _MOST_AHEAD_SECONDS, _MOST_PLACES = 13, 7200.0, 500
+"""Of a job's place: its digits of time, twice what a process's ids may be ahead of its clock, and jobs at once."""
 
 
 class JobRepository(Repository[JobRow]):
@@ -71,11 +77,17 @@ class JobRepository(Repository[JobRow]):
         return await self.update_rows(JobRow.id == id, JobRow.status == "running", cancel_requested=True) == 1
 
 
-def _select_expired() -> Select[JobRow]:
-    """Select running jobs of all tenants whose lease has ended."""
-    expired = select(JobRow).where(JobRow.status == "running", JobRow.lease_until < _NOW, _OF_KINDS, _WANTED)
-    expired = expired.where(JobRow.id.not_in(bindparam("without", expanding=True)))
-    return expired.order_by(JobRow.id).limit(_MOST)
+def _select_leases() -> Select[str, int, float]:
+    """Select what tells of the leases of running jobs, of all tenants."""
+    leases = select(JobRow.id, JobRow.fence, func.coalesce(JobRow.lease_until, 0.0))
+    leases = leases.where(JobRow.status == "running", _OF_KINDS, _WANTED)
+    return leases.where(JobRow.id.not_in(bindparam("without", expanding=True)))
+
+
+def _select_running() -> Select[JobRow]:
+    """Select running jobs, of whatever tenants, by their ids."""
+    running = select(JobRow).where(JobRow.id.in_(bindparam("ids", expanding=True)), JobRow.status == "running")
+    return running.order_by(JobRow.id).limit(_MOST)
 
 
 def _select_due_id() -> Select[str]:
@@ -105,7 +117,8 @@ _NOW, _MOST = bindparam("now", type_=Float), bindparam("most", type_=Integer)
 _OF_KINDS = JobRow.kind.in_(bindparam("kinds", expanding=True))
 _WANTED = or_(bindparam("all", type_=Boolean), JobRow.payload["urgent"].as_boolean())
 _DUE = or_(JobRow.not_before.is_(None), JobRow.not_before <= _NOW)
-_EXPIRED = _select_expired()
+_LEASES = _select_leases()
+_RUNNING = _select_running()
 _DUE_ID = _select_due_id()
 _QUEUED = _select_queued()
 
@@ -117,16 +130,19 @@ async def list_claimable(
     now: float,
     limit: int,
     *,
+    watch: LeaseWatch | None = None,
     urgent_only: bool = False,
 ) -> Sequence[JobRow]:
     """List jobs that a worker may try to take, of all tenants (a worker serves every tenant).
 
     These are running ones whose lease has ended, oldest first, and of each queue key where none runs the queued one
     with the first place: first those of the tenant whose last turn is the longest ago, so that nobody waits behind
-    another's thousands.
+    another's thousands. Without a `watch` a lease has ended when its time says so.
     """
     values = {"kinds": list(kinds), "without": list(without), "now": now, "most": limit, "all": not urgent_only}
-    rows = list((await session.scalars(_EXPIRED, values)).all())
+    leases = [HeldLease(*row) for row in (await session.execute(_LEASES, values)).all()]
+    ids = list_past(leases, now) if watch is None else watch.find_ended(leases, now)
+    rows = list((await session.scalars(_RUNNING, {"ids": ids, "most": limit})).all()) if ids else []
     # Thousands may wait for their time: what follows reads them all, for the order within their queue keys.
     if (await session.scalar(_DUE_ID, values)) is not None:
         rows += (await session.scalars(_QUEUED, values)).all()
@@ -143,11 +159,14 @@ async def list_ended(session: AsyncSession, ids: Collection[str]) -> set[str]:
 
 
 async def take(session: AsyncSession, row: JobRow, worker: str, now: float, lease_seconds: float) -> bool:
-    """Claim a job as it was read; false when another worker was faster. A busy queue key is an `IntegrityError`."""
-    free = JobRow.status == "queued" if row.status == "queued" else JobRow.lease_until < now
+    """Claim a job as it was read; false when another worker was faster, or its holder has renewed the lease since.
+
+    A busy queue key is an `IntegrityError`.
+    """
+    hold = JobRow.lease_until == row.lease_until if row.lease_until is not None else JobRow.lease_until.is_(None)
     return await change(
         session,
-        *(JobRow.id == row.id, JobRow.status == row.status, JobRow.fence == row.fence, free),
+        *(JobRow.id == row.id, JobRow.status == row.status, JobRow.fence == row.fence, hold),
         status="running",
         running_key=row.queue_key,
         fence=row.fence + 1,
@@ -193,8 +212,9 @@ async def delete_ended(session: AsyncSession, before: int, limit: int) -> int:
 async def wake_jobs(session: AsyncSession, now: float) -> int:
     """Shorten, for all tenants, what a clock that was ahead and was set back since has made too long.
 
-    Without that the jobs of a worker that died, and those that wait for a moment, would stand still until the clock has
-    come as far again. Returns the number; a worker that lives renews its leases by itself.
+    Without that the jobs of a worker that died, and those that wait for a moment or behind others of their queue key,
+    would stand still until the clock has come as far again. Returns the number; a worker that lives renews its leases
+    by itself.
     """
     late = now + CLOCK_SKEW_SECONDS
     leases = (JobRow.status == "running", JobRow.lease_until > late)
@@ -204,4 +224,26 @@ async def wake_jobs(session: AsyncSession, now: float) -> int:
     for where, values in ((leases, {"lease_until": late}), (waits, {"not_before": now})):
         statement = update(JobRow).where(*where).values(**values).execution_options(synchronize_session=False)
         count += cast(CursorResult[Any], await session.execute(statement)).rowcount
-    return count
+    return count + await _move_forward(session, now)
+
+
+async def _move_forward(session: AsyncSession, now: float) -> int:
+    """Give waiting jobs with places that no right clock gives such of now, in their order; else all others go first."""
+    late = f"{int((now + _MOST_AHEAD_SECONDS) * 1_000_000):0{_PLACE_DIGITS}x}"
+    where = (JobRow.status == "queued", JobRow.place > late)
+    query = select(JobRow.id, JobRow.place).where(*where).order_by(JobRow.place).limit(_MOST_PLACES)
+    rows = (await session.execute(query)).all()
+    for number, (id, place) in enumerate(rows):
+        moment = f"{int(now * 1_000_000) + number:0{_PLACE_DIGITS}x}"
+        await change(session, JobRow.id == id, JobRow.status == "queued", place=moment + place[_PLACE_DIGITS:])
+    return len(rows)
+
+
+async def follow_clock(session: AsyncSession, now: float, most: float) -> float:
+    """Move the time that workers believe by at most `most` seconds towards `now`, and return it; it is no tenant's."""
+    row = await session.get(ClockRow, _CLOCK, with_for_update=True)
+    if row is None:
+        row = ClockRow(id=_CLOCK, believed=now)
+        session.add(row)
+    row.believed = min(max(now, row.believed - most), row.believed + most)
+    return row.believed

@@ -3,9 +3,9 @@ from typing import Any
 from sqlalchemy import Float, Index
 from sqlalchemy.orm import Mapped, mapped_column
 
-from gateway.db import Owned
+from gateway.db import Base, Owned
 
-__all__ = ["DELAYED", "ENDED", "JobRow"]
+__all__ = ["DELAYED", "ENDED", "ClockRow", "JobRow"]
 
 ENDED = frozenset({"succeeded", "failed", "cancelled"})
 """The states in which a job stays for good; a fine-tuning job has the same."""
@@ -54,3 +54,12 @@ class JobRow(Owned):
     cancel_requested: Mapped[bool] = mapped_column(default=False)
     error: Mapped[dict[str, Any] | None]
     finished_at: Mapped[int | None] = mapped_column(index=True)
+
+
+class ClockRow(Base):
+    """The time that workers believe, see `BelievedClock`: one row, in Unix seconds."""
+
+    __tablename__ = "believed_clock"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    believed: Mapped[float] = mapped_column(Float)

@@ -14,6 +14,7 @@ from gateway.db import Database
 from gateway.jobs.claim import Claim, LeaseLost, claim_next
 from gateway.jobs.failpoints import failpoint
 from gateway.jobs.handler import Handler, Outcome, run_handler
+from gateway.jobs.lease_watch import LeaseWatch
 from gateway.jobs.tables import DELAYED
 from gateway.task_group import await_each
 
@@ -28,9 +29,7 @@ class WorkerTimings:
     """All in seconds.
 
     Attributes:
-        lease_seconds: After this time without a sign of life another worker takes a job over. Leases are compared by
-            the machines' clocks; a clock that jumps costs work done twice, never a write by two, for that is the
-            fence's matter.
+        lease_seconds: After this time without a sign of life another worker takes a job over, see `LeaseWatch`.
         idle_seconds: Between looks at an empty queue.
         trouble_seconds: Before the next look after one that the database didn't answer.
         grace_seconds: How long running handlers may go on after `stop`, before they are told to end.
@@ -82,6 +81,7 @@ class Worker:
         self._timings = timings or WorkerTimings()
         self._on_end = on_end
         self._running: dict[asyncio.Task[None], Claim] = {}
+        self._watch = LeaseWatch(self._timings.lease_seconds)
         self._stopping = asyncio.Event()
 
     def stop(self) -> None:
@@ -121,6 +121,7 @@ class Worker:
                 lease_seconds=self._timings.lease_seconds,
                 # After a machine's sleep the leases here have ended too, but their jobs go on and will be renewed.
                 without=[claim.id for claim in self._running.values()],
+                watch=self._watch,
                 urgent_only=others >= self._slots - self._urgent_slots,
             )
         except SQLAlchemyError as error:

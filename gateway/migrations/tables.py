@@ -13,7 +13,7 @@ from gateway.feedback.tables import FeedbackRow
 from gateway.files.tables import FileRow, UploadPartRow, UploadRow
 from gateway.fine_tuning.tables import CheckpointRow, EventRow, FineTuningJobRow
 from gateway.gates.tables import GateRow
-from gateway.jobs.tables import JobRow
+from gateway.jobs.tables import ClockRow, JobRow
 from gateway.prompts.tables import PromptRow
 from gateway.sources.tables import SourceItemRow, SourceRow
 from gateway.tenants.tables import KeyRow, TenantRow
@@ -36,6 +36,7 @@ __all__ = [
     "BaseModelRow",
     "BatchFileRow",
     "CheckpointRow",
+    "ClockRow",
     "ComparisonItemRow",
     "ComparisonRow",
     "ComparisonVoteRow",

@@ -56,9 +56,10 @@ class StoreRepository(Repository[StoreRow]):
             row.index_fence += 1
         return row
 
-    async def list_idle(self, ids: Collection[str], since: int) -> Sequence[str]:
-        """List those of the stores that weren't noted as used since then."""
-        query = self.select(StoreRow.id.in_(ids), StoreRow.last_active_at < since)
+    async def list_idle(self, ids: Collection[str], since: int, until: int) -> Sequence[str]:
+        """List those of the stores that weren't noted as used since then, or only by a clock that was ahead."""
+        idle = or_(StoreRow.last_active_at < since, StoreRow.last_active_at > until)
+        query = self.select(StoreRow.id.in_(ids), idle)
         return (await self.session.scalars(query.with_only_columns(StoreRow.id))).all()
 
     async def touch(self, ids: Collection[str], now: int) -> None:

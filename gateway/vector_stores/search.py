@@ -109,7 +109,7 @@ async def read_states(
                 param="vector_store_id",
             )
         index_epochs[store.id] = store.index_epoch
-        idle = idle or store.last_active_at < time.time() - _TOUCH_SECONDS
+        idle = idle or abs(time.time() - store.last_active_at) > _TOUCH_SECONDS
         if has_deleted:
             with_deleted.append(store.id)
         if (calibration := find_calibration(store)) is not None:
@@ -145,7 +145,7 @@ async def touch(database: Database, tenant: str, store_ids: Sequence[str]) -> No
     """Note that the stores were used, which postpones their expiry; mostly this is one cheap read."""
     now = int(time.time())
     async with database.read() as session:
-        idle = await StoreRepository(session, tenant).list_idle(store_ids, now - _TOUCH_SECONDS)
+        idle = await StoreRepository(session, tenant).list_idle(store_ids, now - _TOUCH_SECONDS, now + _TOUCH_SECONDS)
     if idle:
         async with database.begin(counted=False) as session:
             await StoreRepository(session, tenant).touch(idle, now)

@@ -19,6 +19,7 @@ from gateway.web.uvicorn_protocol import JoinedProtocol
 __all__ = ["BoundedProtocol", "ConnectionBounds", "name_client"]
 
 _CHECK_SECONDS = 1.0
+_LATE_SECONDS = 1.0
 _LINGER_SECONDS = 1.0
 """To read on, into nothing, behind a refusal: what comes to a socket that is closed throws away what was sent."""
 _LOOKED_AT = 64
@@ -249,6 +250,9 @@ class BoundedProtocol(JoinedProtocol):
 
     def _check(self) -> None:
         now, bounds = self.loop.time(), self._bounds
+        late = now - self._checked - _CHECK_SECONDS
+        if late > _LATE_SECONDS:
+            self._forgive(now, late)
         if self._unread_since is not None and now - self._unread_since > bounds.write_seconds:
             self.transport.abort()
             return
@@ -258,6 +262,15 @@ class BoundedProtocol(JoinedProtocol):
             return
         self._checked = now
         self._watch = self.loop.call_later(_CHECK_SECONDS, self._check)
+
+    def _forgive(self, now: float, late: float) -> None:
+        """Leave out time in which this process stood still: what the client sent and read in it isn't known yet."""
+        self._heard = now
+        self._body_since += late
+        if self._head_since is not None:
+            self._head_since += late
+        if self._unread_since is not None:
+            self._unread_since += late
 
     def _describe_slowness(self, now: float) -> str:
         """Return the sentences for a client that sends too slowly; empty for one that doesn't."""

@@ -1,5 +1,6 @@
 import asyncio
 import os
+import time
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -93,6 +94,23 @@ async def test_a_file_waits_for_a_gateway_that_is_away(gateway: Gateway, watch: 
         "one.md: The database can't be used now. Try again. It is tried again.",
         "one.md: It is empty.",
     ]
+
+
+async def test_a_file_from_a_clock_that_is_ahead_takes_no_negative_time(
+    gateway: Gateway, watch: Watch, tmp_path: Path
+) -> None:
+    class Add(BulkAdd):
+        async def put(self, key: str, path: Path) -> dict[str, Any]:
+            return {"key": key, "status": "failed", "error": {"message": "It is empty."}}
+
+    async with Client(gateway.url, ADMIN_KEY) as client:
+        async with watch.following(Add(client, "vs_1", quiet=True), [watch.folder]):
+            (tmp_path / "one.md").write_text("One.")
+            ahead = time.time() + 3600
+            os.utime(tmp_path / "one.md", (ahead, ahead))
+            os.replace(tmp_path / "one.md", watch.folder / "one.md")
+            await until(lambda: watch.rows)
+    assert all(0 <= row["seconds"] < 60 for row in watch.rows)
 
 
 async def test_a_file_that_cannot_be_read_is_said_and_the_watch_goes_on(

@@ -1,6 +1,7 @@
 import asyncio
 import json
 import socket
+import time
 from pathlib import Path
 from typing import Any
 
@@ -240,6 +241,31 @@ async def test_silence_in_mid_stream_times_out(fake: FakeVllm, impatient: VllmEn
         await asyncio.wait_for(whole(impatient, ask(stream=True)), 10)
     assert caught.value.phase == "stream"
     assert "silent for 0.2 s" in caught.value.detail
+
+
+async def test_time_in_which_this_process_stands_still_is_no_silence() -> None:
+    """As where its container is paused: what the engine said meanwhile waits to be read."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\na")
+        begun.set()
+        await asyncio.sleep(0.1)
+        writer.write(b"b")
+        writer.close()
+
+    begun = asyncio.Event()
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with server, Connections(idle_seconds=1) as connections:
+        engine = VllmEngine(url, connections, Timeouts(connect=5, first_byte=30, gap=0.3, control=5, load=5))
+        reading = asyncio.create_task(whole(engine, ask(stream=True)))
+        await begun.wait()
+        await asyncio.sleep(0.05)
+        end = time.monotonic() + 2.0
+        while time.monotonic() < end:
+            pass
+        assert await reading == b"ab"
 
 
 async def test_a_slow_reader_is_no_silence(fake: FakeVllm, impatient: VllmEngine) -> None:

@@ -73,6 +73,11 @@ def test_a_link_works_for_a_day(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(time, "time", lambda: now + 25 * 3600)
     with pytest.raises(Exception, match="links work for a day"):
         check_link("evalrun_1", *words, secret)
+    monkeypatch.setattr(time, "time", lambda: now - 86_400)
+    with pytest.raises(Exception, match="links work for a day"):  # made by a clock that was a day ahead
+        check_link("evalrun_1", *words, secret)
+    monkeypatch.setattr(time, "time", lambda: now - 300)
+    check_link("evalrun_1", *words, secret)  # by another gateway's, which is a little ahead
     assert make_link("http://braid.example", "evalrun_1", None) == ""
 
 

@@ -14,6 +14,7 @@ from gateway.adapters.service import list_stored
 from gateway.adapters.tables import AdapterRow
 from gateway.artifacts import Artifacts
 from gateway.composition import DIGESTS
+from gateway.files import orphans
 from gateway.files.orphans import OrphanSweep
 from gateway.files.repository import FileRepository
 from gateway.tenants.repository import find_tenant
@@ -68,6 +69,22 @@ async def test_bytes_that_are_put_again_are_young_again(gateway: Gateway) -> Non
     age(artifacts.locate_file(stored.digest), 4000)
     await artifacts.put(parts())
     assert await sweep_of(gateway).sweep_files() == 0
+
+
+async def test_bytes_of_before_a_machines_sleep_stay_whatever_it_sleeps_in(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A row may be committed between the look at the rows and the sleep, and be missed by the first."""
+    artifacts, right = gateway.state.artifacts, time.time
+
+    async def sleep(*_arguments: object) -> set[str]:
+        monkeypatch.setattr(time, "time", lambda: right() + 2 * 3600)
+        return set()
+
+    assert await upload(gateway, b"kept") == 200
+    monkeypatch.setattr(orphans, "select_referenced", sleep)
+    assert await sweep_of(gateway).sweep_files() == 0
+    assert [path.read_bytes() for path in files_of(artifacts)] == [b"kept"]
 
 
 async def test_what_a_crash_left_of_uploads_goes_after_a_day(gateway: Gateway) -> None:

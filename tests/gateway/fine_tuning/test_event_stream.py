@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from typing import Any, cast
 
 import httpx2
@@ -59,6 +60,33 @@ async def test_a_stream_has_each_event_once_and_ends_with_the_job(
     rest = await read(client, job, **{"last-event-id": middle})
     assert [id for id, _ in rest[:-1]] == [id for id, _ in stream[:-1] if id > middle]
     assert (await client.get(f"{JOBS}/{job}/events", params={"stream": "false"})).json()["object"] == "list"
+
+
+async def test_a_stream_and_a_list_have_all_events_in_order_while_the_clock_goes_back(
+    gateway: Gateway, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where a machine finds the right time, and where a worker's clock is behind the gateway's."""
+    monkeypatch.setenv("BRAID_TEST_TRAINER", "short")
+    client = await gateway.tenant("kestrel")
+    job = (await start(client))["id"]
+    right, right_ns, back = time.time, time.time_ns, [600.0]
+    monkeypatch.setattr(time, "time", lambda: right() - back[0])
+    monkeypatch.setattr(time, "time_ns", lambda: right_ns() - int(back[0] * 1e9))
+
+    async def turn_back() -> None:
+        while True:
+            await asyncio.sleep(0.5)
+            back[0] += 120.0
+
+    async with working(settings):
+        turning = asyncio.create_task(turn_back())
+        stream = await read(client, job)
+        turning.cancel()
+        listed = await events(client, job)
+    assert {event["id"] for event in listed} == {id for id, _ in stream[:-1]}
+    steps = [event["data"]["step"] for event in listed if "total_steps" in event["data"]]
+    assert steps == sorted(steps)
+    assert [event["id"] for event in listed] == sorted(event["id"] for event in listed)
 
 
 async def test_a_stream_is_only_for_its_tenant(gateway: Gateway) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
@@ -19,6 +20,7 @@ from gateway.adapters.executor import ExecutorAway
 from gateway.adapters.ray_executor import RayExecutor, RayTimings
 from gateway.adapters.ray_jobs import RayJob, RayJobs
 from gateway.composition import open_worker
+from gateway.jobs import JobFailed
 from gateway.settings import Settings, SettingsError
 from tests.fakes.ray import FakeRay, FakeRayJob
 from tests.gateway.conftest import Gateway
@@ -292,6 +294,25 @@ async def test_pauses_for_an_executor_double_and_are_bounded() -> None:
     delays = [await executor_wait.prolong_wait(cast("Any", claim), away) for _ in range(6)]
     assert [delay.seconds for delay in delays] == [30, 60, 120, 240, 300, 300]
     assert claim.state["waits"] == "for it"
+
+
+async def test_a_wait_for_an_executor_ends_after_a_day_of_pauses_and_by_no_clock_that_jumps(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # A wait of an older version, in which a Unix time stood.
+    claim = SimpleNamespace(state={"executor_wait": {"since": 1.0, "pause": 300.0}})
+
+    async def save(state: dict[str, Any]) -> None:
+        claim.state = state
+
+    claim.save = save
+    away, right, waited = ExecutorAway("It is away.", seconds=30.0), time.time, 0.0
+    for turn in range(24 * 12 + 1):
+        monkeypatch.setattr(time, "time", lambda turn=turn: right() + (-1) ** turn * 400 * 86_400)
+        waited += (await executor_wait.prolong_wait(cast("Any", claim), away)).seconds
+    assert waited > 24 * 3600
+    with pytest.raises(JobFailed, match="24 hours"):
+        await executor_wait.prolong_wait(cast("Any", claim), away)
 
 
 async def test_a_job_that_the_cluster_has_no_room_for_waits(gateway: Gateway, settings: Settings, ray: FakeRay) -> None:

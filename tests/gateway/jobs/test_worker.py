@@ -332,6 +332,25 @@ async def test_a_clock_that_was_ahead_lets_no_job_wait_for_longer(database: Data
 
 
 @on_both_databases
+async def test_a_clock_that_was_a_year_ahead_puts_no_job_behind_all_later_ones(database: Database) -> None:
+    year_ahead = int((time.time() + 365 * 86_400) * 1_000_000)
+    early, later = await add(database, number=1), await add(database, number=2)
+    async with database.begin() as session:
+        for number, id in enumerate((early, later)):
+            place = f"{year_ahead + number:013x}{id[-12:]}"
+            assert await change(session, JobRow.id == id, place=place)
+    usual = await add(database, number=3)
+    assert await wake(database, time.time() - 1) == 2
+    order: list[str] = []
+    while (claim := await take(database)) is not None:
+        order.append(claim.id)
+        async with claim.end("succeeded", None):
+            pass
+    assert order == [early, later, usual]
+    assert await wake(database) == 0, "once is enough"
+
+
+@on_both_databases
 async def test_a_clock_that_was_ahead_puts_no_tenant_behind_another_s_thousands(database: Database) -> None:
     with clock_ahead():
         await add(database, queue_key="before")

@@ -17,6 +17,7 @@ from gateway.sources.public_addresses import PublicAddresses, resolve_name
 from gateway.sources.reader import Listing
 from gateway.sources.site_walk import SiteStep, SiteWalk, read_position
 from gateway.sources.tables import SourceRow
+from gateway.sources.web_client import WebResponse, find_end_of_wait
 from gateway.sources.web_list import MOST_URLS
 from gateway.sources.web_site import open_site
 from gateway.sources.web_visit import SiteVisit
@@ -303,3 +304,14 @@ async def test_a_site_whose_first_answer_says_when_to_ask_again_is_asked_then(
     assert began + 7199 <= (row.next_at or 0.0) <= time.time() + 7201
     if path != "/":
         assert (row.status, row.error_code) == ("failed", "source_busy")
+
+
+@pytest.mark.parametrize("zone", ["GMT", "-0000", "+0000"])
+def test_a_moment_without_a_zone_is_utc_wherever_the_machine_is(zone: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "Pacific/Kiritimati")
+        time.tzset()
+        headers = {"retry-after": f"Sun, 06 Nov 2044 08:49:37 {zone}", "date": "Sun, 06 Nov 2044 08:49:07 GMT"}
+        until = find_end_of_wait(WebResponse("https://example.com/", 503, headers, b""))
+    time.tzset()
+    assert until == pytest.approx(time.time() + 30, abs=20)

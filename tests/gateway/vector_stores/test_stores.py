@@ -224,6 +224,10 @@ async def test_a_store_that_was_not_used_expires(kestrel: Client, gateway: Gatew
     assert await kestrel.search(store, "one") == []
     shown = await kestrel.ok("GET", f"/v1/vector_stores/{store}")
     assert shown["last_active_at"] > time.time() - 60, "a search counts as use"
+    await last_used(-365 * 86_400)  # by a clock that was a year ahead, which would keep it for that year
+    assert await kestrel.search(store, "one") == []
+    shown = await kestrel.ok("GET", f"/v1/vector_stores/{store}")
+    assert shown["last_active_at"] < time.time() + 60
     await last_used(90_000)
     assert (await kestrel.ok("GET", f"/v1/vector_stores/{store}"))["status"] == "expired"
     error = await kestrel.fault(400, "POST", f"/v1/vector_stores/{store}/search", json={"query": "one"})

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
@@ -87,6 +88,16 @@ async def test_a_body_that_trickles_without_pauses_is_refused(port: int, head: b
     status, code, seconds = await send(port, head, piece, 1000, 0.05)
     assert (status, code) == (408, "request_too_slow")
     assert 0.8 <= seconds
+
+
+async def test_time_in_which_the_gateway_stands_still_makes_no_client_slow(port: int) -> None:
+    """As where its container is paused: what the client sent meanwhile waits to be read."""
+    sending = asyncio.create_task(send(port, announce(10), b"b", 10, 0.03))
+    await asyncio.sleep(0.1)
+    end = time.monotonic() + 2.5
+    while time.monotonic() < end:
+        pass
+    assert (await sending)[:2] == (200, "10")
 
 
 async def test_a_body_that_is_whole_in_time_may_trickle(port: int) -> None:
