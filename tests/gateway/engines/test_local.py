@@ -5,7 +5,7 @@ import pytest
 
 from gateway.engine_options import EngineOptions
 from gateway.engines.hardware import Hardware, choose_gpu_share
-from gateway.engines.local import LocalEngine
+from gateway.engines.local import PLUGIN, LocalEngine
 
 GIB = 2**30
 
@@ -41,6 +41,8 @@ def test_the_processor_decides_the_number_format(tmp_path: Path, hardware: Hardw
     assert option(list(command.arguments), "--dtype") == dtype
     assert command.environment["VLLM_CPU_OMP_THREADS_BIND"] == ",".join(map(str, hardware.cores))
     assert command.environment["OMP_WAIT_POLICY"] == "PASSIVE"
+    assert command.arguments[1:3] == ["-m", "braid_engine"]
+    assert PLUGIN.joinpath("braid_engine/__main__.py").is_file()
 
 
 def test_cuda_takes_the_real_command_and_its_own_defaults(tmp_path: Path) -> None:
