@@ -31,7 +31,7 @@ async def test_a_process_with_few_files_refuses_whom_it_has_no_file_for(settings
         async def answers() -> bool:
             return await ask(client) == "200"
 
-        refused = 0
+        refused, ends = 0, Counter[str]()
         # On a busy machine a round's clients may all meet the full queue of the port, which closes them unheard.
         for round in range(8):
             async with httpx2.AsyncClient(base_url=client.base_url, headers=headers, timeout=60, limits=limits) as many:
