@@ -1,0 +1,17 @@
+"""Why the second retriever of a move to another index fell; null where it didn't, or is ready"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0037"
+down_revision = "0036"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.add_column("index_migrations", sa.Column("problem", sa.Text(), nullable=True))
+
+
+def downgrade() -> None:
+    op.drop_column("index_migrations", "problem")
