@@ -100,8 +100,8 @@ async def test_a_second_retriever_that_falls_for_good_ends_the_command_with_its_
     address = ("--url", gateway.url, "--key", ADMIN_KEY)
     starting = asyncio.create_task(run("docs", *command, *address))
     async with asyncio.timeout(60), open_database(settings.database) as database:
-        while await read_second_retriever(settings) is None:
-            await asyncio.sleep(0.05)  # noqa: ASYNC110 - a row in the database, of which nothing tells
+        while await read_second_retriever(settings) is None:  # noqa: ASYNC110 - a row, of which nothing tells
+            await asyncio.sleep(0.05)
         async with database.begin() as session:
             await note_problem(session, "it exited with status 1; its last words:\nIt can't be loaded.")
         ended = await starting
