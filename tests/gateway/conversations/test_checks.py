@@ -162,3 +162,14 @@ def test_the_work_for_near_duplicates_grows_about_linearly() -> None:
 )
 def test_languages_are_told_by_function_words_and_script(text: str, language: str | None) -> None:
     assert find_language(text) == language
+
+
+def test_a_finding_of_one_row_is_told_as_one() -> None:
+    rows = [
+        *sound(20),
+        make(21, "Write to me: anna@kestrel.example"),
+        make(22, f"{PASSAGE} Hello.", passages=(KETTLE,)),
+    ]
+    words = {finding.check: finding.message for finding in check_conversations(rows, [])}
+    assert words["private_data"].startswith("1 place in 1 row looks like personal data (e-mail).")
+    assert words["copied_passages"].startswith("1 reply copies a passage whole")
