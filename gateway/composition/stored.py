@@ -1,4 +1,4 @@
-"""What of all rooms' bytes counts as a tenant's storage."""
+"""The storage of a tenant: which rows of which rooms count as it."""
 
 from collections.abc import Mapping
 

@@ -74,11 +74,11 @@ class SecondRetriever:
             await asyncio.sleep(_POLL_SECONDS)
             try:
                 await self.settle()
-                await self.report()
+                await self.tell_fall()
             except SQLAlchemyError as error:
                 _log.warning("second_retriever_not_settled", reason=str(error))
 
-    async def report(self) -> None:
+    async def tell_fall(self) -> None:
         """Tell and note a fall or a recovery, if there was one since the last look."""
         if self._child is None or (problem := self._child.state.reason or None) == self._problem:
             return

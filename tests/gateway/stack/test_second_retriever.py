@@ -90,10 +90,10 @@ async def test_a_fall_is_told_once_with_its_log_and_noted_in_the_move_until_it_i
         told.clear()
         for state in (ChildState("restarting", "no such embedder", 1), ChildState("starting", "no such embedder", 2)):
             process.state = state
-            await stack.report()
+            await stack.tell_fall()
             assert await read_problem() == "no such embedder"
         assert told == ["second-retriever: fell: no such embedder\nIts log is logs/second-retriever.log."]
         process.state = ChildState("ready")
-        await stack.report()
+        await stack.tell_fall()
         assert await read_problem() is None
     assert told[1:] == ["second-retriever: ready again"]

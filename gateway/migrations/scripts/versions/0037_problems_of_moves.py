@@ -1,4 +1,4 @@
-"""Why the second retriever of a move to another index fell; null where it didn't, or is ready"""
+"""The reason for which the second retriever of a move to another index fell; null while it runs"""
 
 import sqlalchemy as sa
 from alembic import op
