@@ -8,6 +8,7 @@ from gateway.advice.arms import LADDER, Arm
 from gateway.advice.recommendation import WORTH_TRAINING, ArmDifference, Recommendation
 from gateway.advice.report import ArmFigures
 from gateway.advice.row_facts import ChangedFact, FactsLook
+from gateway.counts import format_count
 from gateway.evaluation.estimate import Estimate
 from gateway.gates.bounds import LEAST_ROWS
 
@@ -132,8 +133,8 @@ def _warn_of_facts(case: _Case) -> list[str]:
         )
     if look.nowhere and case.has_documents:
         sentences.append(
-            f"{_count(look.nowhere)} of replies can be had from no document: an adapter that learns such makes some "
-            "up. Add the documents, or leave those rows out ('braid styles check --store' names them)."
+            f"{format_count(look.nowhere, 'value')} of replies can be had from no document: an adapter that learns "
+            "such makes some up. Add the documents, or leave those rows out ('braid styles check --store' names them)."
         )
     return sentences
 
@@ -145,13 +146,15 @@ def _warn_of_changed(case: _Case) -> list[str]:
         recited = sum(one.recited for one in learnt)
         recitals = f" It states them in {recited} answers." if recited else ""
         sentences.append(
-            f"Don't use the adapter {case.adapter} as it is: it has learnt {_count(len(learnt))} that documents have "
+            f"Don't use the adapter {case.adapter} as it is: it has learnt {format_count(len(learnt), 'value')} that "
+            "documents have "
             f"changed since: {_name_facts(learnt)}.{recitals}"
         )
     others = [one for one in case.changed if one not in learnt]
     if others:
         sentences.append(
-            f"Don't train on these rows as they are: documents have changed {_count(len(others))} of replies since: "
+            f"Don't train on these rows as they are: documents have changed {format_count(len(others), 'value')} of "
+            "replies since: "
             f"{_name_facts(others)}."
         )
     return sentences
@@ -278,10 +281,6 @@ def _compare_costs(case: _Case) -> list[str]:
         for one in longer
         if one.break_even is not None
     ]
-
-
-def _count(values: int) -> str:
-    return f"{values:,} value" if values == 1 else f"{values:,} values"
 
 
 def _percent(share: float) -> str:

@@ -11,11 +11,12 @@ import typer
 import typer.main
 from typer.core import TyperGroup
 
+from gateway.cli.first_moments import FirstMoments
 from gateway.client import AmbiguousName, ClientError, GatewayError, GatewayUnreachable
 from gateway.settings import SettingsError
 from gateway.terminal import CommandError, Exit, print_text, say
 
-__all__ = ["app", "choose_exit_status", "main"]
+__all__ = ["app", "choose_exit_status"]
 
 _BY_HTTP_STATUS = {401: Exit.DENIED, 403: Exit.DENIED, 404: Exit.NOT_FOUND, 409: Exit.CONFLICT, 503: Exit.UNREACHABLE}
 
@@ -115,7 +116,8 @@ def _load_command(name: str) -> Any:
     # Nothing of what is imported is garbage, and to look for some is a fifth of a command's start.
     gc.disable()
     try:
-        target = getattr(importlib.import_module(module), attribute)
+        with FirstMoments():
+            target = getattr(importlib.import_module(module), attribute)
     finally:
         gc.enable()
     if not isinstance(target, typer.Typer):
@@ -125,8 +127,3 @@ def _load_command(name: str) -> Any:
     command = typer.main.get_command(target)
     command.name = name
     return command
-
-
-def main() -> None:
-    """Run a command; the exit status is one of `Exit`, or 130 after Ctrl-C."""
-    app()

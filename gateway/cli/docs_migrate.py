@@ -1,6 +1,8 @@
 """`braid docs migrate` and `braid docs move`: the documents of all tenants go to another index, without a gap."""
 
 import asyncio
+import math
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -24,7 +26,12 @@ migrate = typer.Typer(
 
 _PATH = "/api/index_migrations"
 _POLL_SECONDS = 1.0
-_SILENCE = 60  # looks until it is worth saying that the second retriever hasn't answered
+_SILENCE_SECONDS = 60.0  # until it is worth saying again that the second retriever hasn't answered
+_HOPELESS_SECONDS = 90.0  # more than the longest pause until it is started again
+_MOST_SECONDS = 900.0  # for its first word; it downloads the embedder before
+_WAY_OUT = (
+    "The move stays open: mend that and give this command again, or give the move up with 'braid docs migrate cancel'."
+)
 _EVALUATE_SECONDS = 900.0
 _MOST_QUESTIONS = 200
 
@@ -170,20 +177,56 @@ async def _start(url: str, key: str, embedder: str | None, to: str | None) -> No
         await _wait_until_ready(client, row)
 
 
+class _Patience:
+    """Waits no longer for a second retriever than makes sense, and tells what it waits for."""
+
+    def __init__(self) -> None:
+        self._began = self._sound = time.monotonic()
+        self._told_at = -math.inf
+        self._has_told_fall = False
+
+    def judge(self, move: dict[str, Any]) -> None:
+        """Look at a move that isn't ready.
+
+        Raises:
+            CommandError: Its second retriever fell and doesn't come back, or has never answered.
+        """
+        now = time.monotonic()
+        if move["problem"] is not None:
+            if now - self._sound >= _HOPELESS_SECONDS:
+                raise CommandError(f"The second retriever doesn't run: {move['problem']}\n{_WAY_OUT}")
+            if not self._has_told_fall:
+                self._has_told_fall = True
+                say(f"the second retriever fell, and is started again: {move['problem']}")
+            return
+        self._sound, self._has_told_fall = now, False
+        if move["target"]["index"] is None:
+            self._tell_silence(now)
+
+    def _tell_silence(self, now: float) -> None:
+        if now - self._began >= _MOST_SECONDS:
+            raise CommandError(
+                f"The second retriever hasn't answered in {_MOST_SECONDS / 60:.0f} minutes. 'braid up' starts it, and "
+                f"says in its log, second-retriever.log, what it does. {_WAY_OUT}",
+                Exit.UNREACHABLE,
+            )
+        if now - self._told_at >= _SILENCE_SECONDS:
+            self._told_at = now
+            say("waiting for the second retriever; its log is second-retriever.log in the home folder's logs")
+
+
 async def _wait_until_ready(client: Client, row: dict[str, Any]) -> None:
-    looks = 0
+    patience = _Patience()
     while not row["ready"]:
         if row["phase"] != "copying":
             raise CommandError(f"The move {row['id']} is {row['phase']}.", Exit.CONFLICT)
-        if row["target"]["index"] is None:
-            looks += 1
-            if looks % _SILENCE == 1:
-                say("waiting for the second retriever; its log is second-retriever.log in the home folder's logs")
-        elif row["missing"] and row["missing"] == row["failed"] and not row["stores_behind"]:
+        patience.judge(row)
+        there = row["target"]["index"] is not None and row["problem"] is None
+        if there and row["missing"] and row["missing"] == row["failed"] and not row["stores_behind"]:
             raise CommandError(
                 f"{row['failed']} documents can't be read for the target. Replace or delete them, or cancel the move."
             )
-        else:
+        if there:
             say(f"{row['documents'] - row['missing']} of {row['documents']} documents are in both indexes")
         await asyncio.sleep(_POLL_SECONDS)
         row = await client.get(f"{_PATH}/{row['id']}")

@@ -11,6 +11,7 @@ import typer
 from gateway.cli.options import AsJson, Home, Key, Url, check_output_folder, find_connection
 from gateway.client import Client
 from gateway.client.documents import WAIT_SECONDS
+from gateway.counts import format_count
 from gateway.evaluation.label_sets import CorpusDocument, read_corpus, read_questions
 from gateway.evaluation.labels import BadLabels, Half, LabelledQuestion
 from gateway.evaluation.ranking_metrics import METRICS
@@ -129,7 +130,7 @@ def _choose_half(questions: list[LabelledQuestion], *, tune: bool, report: bool)
 
 
 async def _add_corpus(url: str, key: str, store: str, documents: Sequence[CorpusDocument]) -> None:
-    say(f"{store}: {len(documents)} documents")
+    say(f"{store}: {format_count(len(documents), 'document')}")
     async with Client(url, key, timeout=WAIT_SECONDS + 30) as client:
         with Progress().line(f"documents of {store}") as line:
             await put_corpus(client, store, documents, lambda count: line.show(count, len(documents)))
@@ -173,7 +174,7 @@ def _read_weights(text: str) -> Weights:
 async def _run(
     name: str, store: RemoteStore, questions: Sequence[LabelledQuestion], weights: Weights | None = None
 ) -> list[QuestionResult]:
-    say(f"{name}: {len(questions)} questions")
+    say(f"{name}: {format_count(len(questions), 'question')}")
     with Progress().line(name) as line:
         hits = await search_questions(
             questions, partial(store.search, weights=weights), lambda count: line.show(count, len(questions))

@@ -12,6 +12,7 @@ import typer
 
 from gateway.cli.options import AsJson, Home, Key, Url, check_key, check_output_folder, find_connection
 from gateway.client import Client
+from gateway.counts import format_count
 from gateway.evaluation.estimate import Estimate
 from gateway.openai_import.destination import Destination
 from gateway.openai_import.download import download_export
@@ -101,7 +102,8 @@ def import_openai(
     else:
         _print_report(report)
     if report.untrained:
-        say(f"{len(report.untrained)} models aren't trained again. The same command with --train does it.")
+        models = format_count(len(report.untrained), "model isn't", "models aren't")
+        say(f"{models} trained again. The same command with --train does it.")
 
 
 async def _download(folder: Path) -> list[str]:
@@ -128,7 +130,7 @@ def _confirm(jobs: Sequence[HostedTraining], *, train: bool) -> bool:
     if train:
         return True
     names = ", ".join(job.model for job in jobs[:_LISTED])
-    say(f"{len(jobs)} models can be trained again: {names}")
+    say(f"{format_count(len(jobs), 'model')} can be trained again: {names}")
     return sys.stdin.isatty() and typer.confirm("Train them now?", err=True)
 
 

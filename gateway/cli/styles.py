@@ -23,6 +23,7 @@ from gateway.conversations.formats import FORMATS, read_conversations
 from gateway.conversations.phone_numbers import is_region
 from gateway.conversations.private_data import redact_conversation
 from gateway.conversations.remote_facts import add_passages, look_up_facts
+from gateway.counts import format_count
 from gateway.progress import Progress
 from gateway.terminal import CommandError, Exit, print_json, print_table, say
 
@@ -114,7 +115,7 @@ def convert(
     if not rows:
         raise CommandError(f"{file} has no conversation that can be used; 'braid styles check {file}' says why.")
     out.write_bytes(encode_conversations(rows))
-    say(f"{out} has {len(rows)} conversations of {FORMATS[name].label}.")
+    say(f"{out} has {format_count(len(rows), 'conversation')} of {FORMATS[name].label}.")
     _say_omitted(content)
 
 
@@ -142,7 +143,10 @@ def rewrite(
     out.write_bytes(encode_conversations(rows))
     changed = sum(new.passages != old.passages for new, old in zip(rows, content.conversations, strict=True))
     left = sum(fact.place in ("changed", "nowhere") for fact in facts)
-    say(f"{out} has {len(rows)} rows; {changed} of them have passages that they hadn't, and {left} values have none.")
+    say(
+        f"{out} has {format_count(len(rows), 'row')}, {changed} with passages that weren't there, and "
+        f"{format_count(left, 'value has', 'values have')} none."
+    )
     _say_omitted(content)
 
 
@@ -187,7 +191,7 @@ def _say_omitted(content: Import) -> None:
     for reason, count in content.omitted.items():
         say(f"Left out: {count} {reason}")
     if content.problems:
-        say(f"Left out: {len(content.problems)} rows that can't be used; 'braid styles check' says why")
+        say(f"Left out: {format_count(len(content.problems), 'row')} that can't be used; 'braid styles check' says why")
 
 
 def _judge(report: CheckReport, *, strict: bool) -> None:

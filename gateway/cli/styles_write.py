@@ -13,6 +13,7 @@ from gateway.client import Client, ClientError
 from gateway.conversations import Conversation, UnusableFile, encode_conversations
 from gateway.conversations.formats import read_conversations
 from gateway.conversations.written_rows import LEAST_EXAMPLES, REASONS, RowWriter, WrittenRows
+from gateway.counts import format_count
 from gateway.progress import Progress
 from gateway.terminal import CommandError, Exit, print_json, say
 
@@ -79,7 +80,7 @@ def write(
                     await writer.write(rows, seed, lambda count: line.show(count, rows))
             except (asyncio.CancelledError, ClientError):
                 if count := len(_save(writer, out).rows):
-                    say(f"{out} has the {count} rows that were written by now.")
+                    say(f"{out} has the {format_count(count, 'row that was', 'rows that were')} written by now.")
                 raise
             return _save(writer, out)
 
@@ -90,7 +91,7 @@ def write(
         mean = sum(outcome.scores) / len(outcome.scores)
         print_json({"rows": len(outcome.rows), "style": round(mean, 4), "refused": dict(outcome.refused)})
     else:
-        say(f"{out} has {len(outcome.rows)} rows. {_describe(outcome)}".strip())
+        say(f"{out} has {format_count(len(outcome.rows), 'row')}. {_describe(outcome)}".strip())
 
 
 def _save(writer: RowWriter, out: Path) -> WrittenRows:
@@ -113,8 +114,8 @@ def _read_examples(file: Path) -> Sequence[Conversation]:
         raise CommandError(f"{file}: {error}", Exit.USAGE) from None
     if len(content.conversations) < LEAST_EXAMPLES:
         raise CommandError(
-            f"{file} has {len(content.conversations)} conversations that can be used, and a style needs "
-            f"{LEAST_EXAMPLES} at least; from 10 on its rules are learnt too.",
+            f"{file} has {format_count(len(content.conversations), 'conversation')} that can be used, and a style "
+            f"needs {LEAST_EXAMPLES} at least; from 10 on its rules are learnt too.",
             Exit.USAGE,
         )
     return content.conversations

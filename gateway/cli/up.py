@@ -82,15 +82,14 @@ async def _run(settings: Settings) -> None:
         children = [await stack.enter_async_context(make_retriever(settings))]
         second = SecondRetriever(settings, say)
         stack.push_async_callback(second.stop)
-        if (child := await second.settle()) is not None:
-            children.append(child)
+        second_child = await second.settle()
         base = await prepare_base_model(settings, dtype, say)
         started = len(children)
         children += make_children(settings, base, hardware, connections)
         say(f"starting {', '.join(child.name for child in children)}; logs are in {settings.home / 'logs'}")
         for child in children[started:]:
             await stack.enter_async_context(child)
-        await wait_until_ready(children, say)
+        await wait_until_ready(children if second_child is None else [*children, second_child], say)
         _announce(settings, *await make_first_key(settings), base.name)
         await await_each(lambda part: part(), (partial(watch, children, say), second.run))
 

@@ -1,4 +1,4 @@
-"""The columns of all rooms that name bytes, and what of them counts as a tenant's storage."""
+"""The storage of a tenant: which rows of which rooms count as it."""
 
 from collections.abc import Mapping
 
@@ -11,32 +11,12 @@ from gateway.diagnoses import DiagnosisRow
 from gateway.evals import EvalRunRow
 from gateway.evaluation_jobs import EvaluationRow
 from gateway.feedback import FeedbackRow
-from gateway.files import FileRow, UploadPartRow, UploadRow
+from gateway.files import FileRow, UploadRow
 from gateway.fine_tuning import FineTuningJobRow
 from gateway.gates import GateRow
 from gateway.tenants.repository import sum_bytes
-from gateway.vector_stores import DocumentVersionRow
 
-__all__ = ["DIGESTS", "STORED"]
-
-DIGESTS = (
-    FileRow.digest,
-    UploadPartRow.digest,
-    DocumentVersionRow.digest,
-    FineTuningJobRow.rows_digest,
-    FineTuningJobRow.validation_rows_digest,
-    FineTuningJobRow.state_digest,
-    EvaluationRow.questions_digest,
-    EvaluationRow.report_digest,
-    EvalRunRow.items_digest,
-    ComparisonRow.prompts_digest,
-    GateRow.rows_digest,
-    GateRow.training_digest,
-    GateRow.report_digest,
-    DiagnosisRow.inputs_digest,
-    DiagnosisRow.report_digest,
-)
-"""Every column that refers to bytes in the artifacts: what none of them names is garbage."""
+__all__ = ["STORED"]
 
 STORED: Mapping[str, Select[str, int]] = {
     "files": sum_bytes(FileRow.bytes),

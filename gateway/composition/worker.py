@@ -35,7 +35,7 @@ from gateway.composition.parts import (
     running,
     settle_base,
 )
-from gateway.composition.stored import DIGESTS, STORED
+from gateway.composition.stored import STORED
 from gateway.db import Database
 from gateway.diagnoses.diagnosis_job import DiagnosisHandler
 from gateway.diagnoses.service import DIAGNOSE, delete_old_diagnoses
@@ -79,6 +79,7 @@ from gateway.jobs import (
 )
 from gateway.metrics import Metrics
 from gateway.migrations import migrate
+from gateway.migrations.digests import DIGESTS
 from gateway.settings import Settings, SettingsError
 from gateway.shutdown import Drain
 from gateway.sources.kinds import SourceOpener

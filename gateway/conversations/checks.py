@@ -10,6 +10,7 @@ from gateway.conversations.findings import CheckReport, Finding
 from gateway.conversations.languages import find_language
 from gateway.conversations.near_duplicates import NearDuplicates
 from gateway.conversations.private_data import KINDS, find_private_data
+from gateway.counts import format_count
 from gateway.evaluation.unspaced_scripts import count_words, split_words
 from training.dataset import Problem
 
@@ -100,12 +101,12 @@ def _describe_problems(problems: Sequence[Problem]) -> Iterator[Finding]:
     for problem in problems:
         groups[_NO_REPLY.search(problem.message) is not None].append(problem)
     for check, words, group in (
-        ("no_final_reply", "have no final reply", groups[True]),
-        ("bad_rows", "can't be used", groups[False]),
+        ("no_final_reply", ("row has no final reply", "rows have no final reply"), groups[True]),
+        ("bad_rows", ("row can't be used", "rows can't be used"), groups[False]),
     ):
         if group:
             reasons = " ".join(f"Row {problem.row}: {problem.message}" for problem in group[:_NAMED_ROWS])
-            message = f"{len(group)} rows {words}. {reasons}"
+            message = f"{format_count(len(group), *words)}. {reasons}"
             yield Finding.of(check, "error", message, (problem.row for problem in group))
 
 
@@ -114,8 +115,8 @@ def _find_long(conversations: Sequence[Conversation], max_length: int) -> Iterat
     rows = [row for row, size in sizes.items() if size > max_length]
     if rows:
         message = (
-            f"{len(rows)} rows have more than about {max_length} tokens, and would be left out of a training. Shorten "
-            "them, or train with a larger `max_length`."
+            f"{format_count(len(rows), 'row has', 'rows have')} more than about {max_length} tokens, and would be left "
+            "out of a training. Shorten what is long, or train with a larger `max_length`."
         )
         yield Finding.of("over_long", "warning", message, rows)
 
@@ -130,14 +131,26 @@ def _estimate_tokens(text: str) -> float:
 
 def _find_duplicates(conversations: Sequence[Conversation]) -> Iterator[Finding]:
     pairs = NearDuplicates().find([_to_text(one) for one in conversations])
-    for check, words, some in (
-        ("duplicates", "say the same as an earlier one", [pair for pair in pairs if pair.similarity == 1]),
-        ("near_duplicates", "are nearly an earlier one", [pair for pair in pairs if pair.similarity < 1]),
+    for check, verb, words, some in (
+        (
+            "duplicates",
+            ("row says", "rows say"),
+            "the same as an earlier one",
+            [pair for pair in pairs if pair.similarity == 1],
+        ),
+        (
+            "near_duplicates",
+            ("row is", "rows are"),
+            "nearly an earlier one",
+            [pair for pair in pairs if pair.similarity < 1],
+        ),
     ):
         if some:
             numbers = [(conversations[pair.second].number, conversations[pair.first].number) for pair in some]
             examples = ", ".join(f"{row} (as {first})" for row, first in numbers[:_NAMED_ROWS])
-            message = f"{len(some)} rows {words}, and would be learnt by heart: {examples}. Keep one of each."
+            message = (
+                f"{format_count(len(some), *verb)} {words}, and would be learnt by heart: {examples}. Keep one of each."
+            )
             rows = [row for row, _ in numbers]
             yield Finding.of(check, "warning", message, rows, pairs=numbers[:100])
 
@@ -156,7 +169,7 @@ def _find_leaks(conversations: Sequence[Conversation], validation: Sequence[Conv
     if leaks:
         examples = ", ".join(f"{row} (training row {first})" for row, first in list(leaks.items())[:_NAMED_ROWS])
         message = (
-            f"{len(leaks)} rows of the validation file are conversations of the training file too, or nearly: "
+            f"The training file has {format_count(len(leaks), 'row')} of the validation file too, or nearly: "
             f"{examples}. Its loss would be too good; part the files by conversation."
         )
         yield Finding.of("leakage", "warning", message, leaks, training_rows=sorted(set(leaks.values()))[:100])
@@ -170,9 +183,10 @@ def _find_systems(conversations: Sequence[Conversation]) -> Iterator[Finding]:
         return
     usual = max(by_system, key=lambda system: len(by_system[system]))
     rows = [row for system, rows in by_system.items() if system != usual for row in rows]
+    others = format_count(len(rows), "row has", "rows have")
     message = (
-        f"The rows have {len(by_system)} different system prompts, and {len(rows)} rows another one than most. What is "
-        "learnt belongs to the prompt that is served: use that one in all rows, or make the job with a prompt."
+        f"The rows have {len(by_system)} different system prompts, and {others} another one than most. What is learnt "
+        "belongs to the prompt that is served: use that one in all rows, or make the job with a prompt."
     )
     yield Finding.of("mixed_system_prompts", "warning", message, rows, prompts=len(by_system))
 
@@ -185,8 +199,9 @@ def _find_copies(conversations: Sequence[Conversation]) -> Iterator[Finding]:
     ]
     if rows:
         message = (
-            f"{len(rows)} replies copy a passage whole, which teaches to recite instead of to answer. Answer in the "
-            "words of the style, with what the question needs of the passage."
+            f"{format_count(len(rows), 'reply copies', 'replies copy')} a passage whole, which teaches to "
+            "recite instead of to answer. Answer in the words of the style, with what the question needs of the "
+            "passage."
         )
         yield Finding.of("copied_passages", "warning", message, rows)
 
@@ -249,7 +264,8 @@ def _find_unlearnt(conversations: Sequence[Conversation]) -> Iterator[Finding]:
     chats = (one for one in conversations if one.rejected is None)  # of preferences, earlier replies never are
     rows = [one.number for one in chats if any(message.weight == 0 for message in one.messages)]
     if rows:
-        message = f"{len(rows)} rows have replies with `weight: 0`, which are read and not learnt."
+        words = format_count(len(rows), "row has", "rows have")
+        message = f"{words} replies with `weight: 0`, which are read and not learnt."
         yield Finding.of("weight_0", "info", message, rows)
 
 
@@ -261,8 +277,9 @@ def _find_private_data(conversations: Sequence[Conversation], region: str | None
         by_kind["name"] += [one.number for message in one.messages if message.name]
     for kind in (*KINDS, "name"):
         if by_kind[kind]:
-            places, rows = len(by_kind[kind]), len(set(by_kind[kind]))
-            message = f"{places} places in {rows} rows look like personal data ({kind}). Redact what is a person's."
+            places, rows = len(by_kind[kind]), format_count(len(set(by_kind[kind])), "row")
+            words = format_count(places, f"place in {rows} looks", f"places in {rows} look")
+            message = f"{words} like personal data ({kind}). Redact what is a person's."
             yield Finding.of("private_data", "warning", message, by_kind[kind], kind=kind, places=places)
 
 

@@ -19,6 +19,7 @@ from gateway.conversations.deleted_facts import DeletedPieces, DeletedTexts, Pie
 from gateway.conversations.findings import FactClass, Finding, Level, RowFact
 from gateway.conversations.html_text import read_html
 from gateway.conversations.languages import is_function_word
+from gateway.counts import format_count
 from gateway.evaluation.unspaced_scripts import split_pairs
 from gateway.evaluation.values import TextValues, Value, find_values
 
@@ -35,6 +36,7 @@ _SENTENCES = 4
 _REMEMBERED = 10_000
 """Passages whose values are kept: many rows find the same ones."""
 
+_STANDING = ("value stands", "values stand")
 _NAMED = 5
 _SENTENCE_ENDS = (". ", "! ", "? ", "\n", "。", "！", "？")
 
@@ -200,18 +202,27 @@ def describe_facts(facts: Iterable[RowFact], unread: int = 0) -> list[Finding]:
     by_class: defaultdict[FactClass, list[RowFact]] = defaultdict(list)
     for fact in facts:
         by_class[fact.place].append(fact)
-    levels: dict[FactClass, tuple[Level, str]] = {
-        "changed": ("error", "stood in an earlier version of a document, or in a deleted one: they would be recited"),
-        "index": ("warning", "stand in documents and not in their rows: give the rows their passages ('rewrite')"),
-        "nowhere": ("warning", "stand neither in their rows nor in a document: they teach to make up such values"),
-        "evidence": ("info", "stand in their own rows"),
+    levels: dict[FactClass, tuple[Level, str, str, str]] = {
+        "changed": (
+            "error",
+            "value",
+            "values",
+            "stood in an earlier version of a document, or in a deleted one, and would be recited",
+        ),
+        "index": ("warning", *_STANDING, "in documents and not in the row: give rows their passages ('rewrite')"),
+        "nowhere": (
+            "warning",
+            *_STANDING,
+            "neither in the row nor in a document, which teaches to make up such values",
+        ),
+        "evidence": ("info", *_STANDING, "in the row itself"),
     }
     findings: list[Finding] = []
-    for place, (level, words) in levels.items():
+    for place, (level, one, several, words) in levels.items():
         if some := by_class[place]:
             examples = ", ".join(_describe_fact(fact) for fact in some[:_NAMED])
             details: dict[str, Any] = {"kinds": dict(Counter(fact.kind for fact in some))}
-            message = f"{len(some)} values {words}. {examples}{'…' if len(some) > _NAMED else ''}"
+            message = f"{format_count(len(some), one, several)} {words}. {examples}{'…' if len(some) > _NAMED else ''}"
             if place == "nowhere" and unread:
                 details["unread_documents"] = unread
                 message += (

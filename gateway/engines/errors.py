@@ -66,7 +66,8 @@ class EngineTimeout(EngineError):
 
     def __init__(self, detail: str, phase: Phase) -> None:
         super().__init__(
-            "The model server didn't answer in time, maybe because it is overloaded. Try again, or ask for less.",
+            "The model server didn't answer in time: it is overloaded, or the answer is long. Try again, or bound the "
+            "answer by max_tokens, in the request or in the release's sampling.",
             detail=detail,
         )
         self.phase: Phase = phase

@@ -6,6 +6,7 @@ from pathlib import PurePath
 
 from msgspec.structs import replace
 
+from gateway.counts import format_count
 from gateway.evaluation.labels import BadLabels, LabelledQuestion
 
 __all__ = ["DocumentNames", "StoreDocument"]
@@ -75,21 +76,17 @@ class DocumentNames:
             resolved.append(replace(question, documents=grades))
         if missing:
             raise BadLabels(
-                f"The labels name {_count(len(missing), 'document')} that the store {self._store!r} doesn't have: "
-                f"{_list(missing)}. Labels name documents by key, file name or id, as 'braid docs list' shows them. "
-                "Add them with 'braid docs add', or take their rows out."
+                f"The labels name {format_count(len(missing), 'document')} that the store {self._store!r} doesn't "
+                f"have: {_list(missing)}. Labels name documents by key, file name or id, as 'braid docs list' shows "
+                "them. Add them with 'braid docs add', or take their rows out."
             )
         if ambiguous:
             name, documents = next(iter(ambiguous.items()))
             raise BadLabels(
-                f"{_count(len(ambiguous), 'name')} in the labels mean several documents of {self._store!r}: {name!r} "
-                f"is {_list(document.key for document in documents)}. Name them by their keys."
+                f"{format_count(len(ambiguous), 'name means', 'names mean')} several documents of {self._store!r} in "
+                f"the labels: {name!r} is {_list(document.key for document in documents)}. Name them by their keys."
             )
         return resolved
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def _list(names: Iterable[str]) -> str:

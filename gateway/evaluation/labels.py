@@ -10,6 +10,8 @@ from typing import Literal
 
 from msgspec import Struct
 
+from gateway.counts import format_count
+
 __all__ = ["BadLabels", "Half", "LabelledQuestion", "LineFault", "find_half", "merge_questions", "refuse_faults"]
 
 Half = Literal["tune", "report"]
@@ -84,5 +86,4 @@ def refuse_faults(name: str, faults: Sequence[LineFault], advice: str) -> None:
         return
     listed = "; ".join(f"line {fault.line}: {fault.reason}" for fault in faults[:_LISTED])
     more = f"; and {len(faults) - _LISTED} more" if len(faults) > _LISTED else ""
-    lines = "1 line" if len(faults) == 1 else f"{len(faults)} lines"
-    raise BadLabels(f"{name} has {lines} that can't be used: {listed}{more}. {advice}")
+    raise BadLabels(f"{name} has {format_count(len(faults), 'line')} that can't be used: {listed}{more}. {advice}")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from gateway.processes import Child
 from gateway.terminal import CommandError
 
-__all__ = ["wait_until_ready", "watch"]
+__all__ = ["describe_change", "wait_until_ready", "watch"]
 
 _POLL_SECONDS = 0.2
 _HEARTBEAT_SECONDS = 15.0
@@ -38,6 +38,12 @@ async def wait_until_ready(children: Sequence[Child], tell: Callable[[str], None
         await asyncio.sleep(_POLL_SECONDS)
 
 
+def describe_change(child: Child) -> str:
+    """Return the line for a child that fell or is ready again."""
+    reason = child.state.reason
+    return f"{child.name}: fell: {reason}\nIts log is {child.log_path}." if reason else f"{child.name}: ready again"
+
+
 async def watch(children: Sequence[Child], tell: Callable[[str], None]) -> None:
     """Tell falls and recoveries, until cancelled."""
     phases = {child.name: child.state.phase for child in children}
@@ -45,6 +51,6 @@ async def watch(children: Sequence[Child], tell: Callable[[str], None]) -> None:
         for child in children:
             state = child.state
             if state.phase != phases[child.name] and state.phase in ("ready", "restarting"):
-                tell(f"{child.name}: {'ready again' if state.phase == 'ready' else f'fell: {state.reason}'}")
+                tell(describe_change(child))
             phases[child.name] = state.phase
         await asyncio.sleep(_POLL_SECONDS)

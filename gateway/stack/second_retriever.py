@@ -10,7 +10,8 @@ from gateway.db import open_database
 from gateway.processes import Child
 from gateway.settings import Settings
 from gateway.stack.children import make_retriever
-from gateway.vector_stores.index_migration_repository import find_open_migration
+from gateway.stack.readiness import describe_change
+from gateway.vector_stores.index_migration_repository import find_open_migration, note_problem
 
 __all__ = ["SecondRetriever", "read_second_retriever"]
 
@@ -38,13 +39,17 @@ async def read_second_retriever(settings: Settings) -> tuple[Settings, bool] | N
 
 
 class SecondRetriever:
-    """Starts and stops the second retriever as moves begin and end; `tell` gets a line for either."""
+    """Starts and stops the second retriever as moves begin and end; `tell` gets a line for either, and for each fall.
+
+    Why it fell is noted in the move, too: who waits for that knows nothing of this process.
+    """
 
     def __init__(self, settings: Settings, tell: Callable[[str], None]) -> None:
         self._settings = settings
         self._tell = tell
         self._child: Child | None = None
         self._place: tuple[str, str] | None = None
+        self._problem: str | None = None
 
     async def settle(self) -> Child | None:
         """Make the process what the database wants; return it where searches ask it, and have to wait for it."""
@@ -56,6 +61,7 @@ class SecondRetriever:
         if needs is not None and self._child is None:
             self._child = make_retriever(needs[0], second=True)
             await self._child.start()
+            await self._note_problem(None)
             self._tell(f"{self._child.name}: started, since documents move to another index")
         elif needs is None and self._child is not None:
             await self.stop()
@@ -68,8 +74,21 @@ class SecondRetriever:
             await asyncio.sleep(_POLL_SECONDS)
             try:
                 await self.settle()
+                await self.tell_fall()
             except SQLAlchemyError as error:
                 _log.warning("second_retriever_not_settled", reason=str(error))
+
+    async def tell_fall(self) -> None:
+        """Tell and note a fall or a recovery, if there was one since the last look."""
+        if self._child is None or (problem := self._child.state.reason or None) == self._problem:
+            return
+        self._tell(describe_change(self._child))
+        await self._note_problem(problem)
+
+    async def _note_problem(self, problem: str | None) -> None:
+        async with open_database(self._settings.database) as database, database.begin() as session:
+            await note_problem(session, problem)
+        self._problem = problem
 
     async def stop(self) -> None:
         child, self._child = self._child, None

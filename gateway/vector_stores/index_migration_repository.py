@@ -23,6 +23,7 @@ __all__ = [
     "list_mirrored_stores",
     "list_stores_behind",
     "name_target",
+    "note_problem",
     "read_copy_state",
 ]
 
@@ -75,6 +76,11 @@ async def name_target(session: AsyncSession, id: str, index: str) -> None:
         .where(IndexMigrationRow.id == id, IndexMigrationRow.target_index.is_(None))
         .values(target_index=index)
     )
+
+
+async def note_problem(session: AsyncSession, problem: str | None) -> None:
+    """Note why the second retriever of the open move fell, None where it runs; a move is of all tenants."""
+    await session.execute(update(IndexMigrationRow).where(IndexMigrationRow.ended_at.is_(None)).values(problem=problem))
 
 
 async def list_stores_behind(session: AsyncSession, mirror: str) -> Sequence[StoreRow]:

@@ -95,7 +95,8 @@ class IndexMigration(BaseModel):
     `copying`: searches ask the source. `swapped`: they ask the target, and the source is kept in step, so that a
     rollback loses nothing. `ready` says that the index which isn't asked has every document, so that they can be
     swapped. Of the `missing` documents, `failed` can't be read for it. `vector_stores` are those with documents, which
-    can be evaluated, of all tenants: the first thousand.
+    can be evaluated, of all tenants: the first thousand. `problem` says why the retriever of the other index fell, with
+    its last words, until it is ready.
     """
 
     id: str
@@ -111,6 +112,7 @@ class IndexMigration(BaseModel):
     stores_behind: int
     vector_stores: list[str]
     evaluations: list[IndexMigrationEvaluation]
+    problem: str | None
     swapped_at: int | None
     ended_at: int | None
 

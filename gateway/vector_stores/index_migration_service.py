@@ -263,6 +263,7 @@ def _schema(row: IndexMigrationRow, state: CopyState, stores: Sequence[str]) -> 
             **(counts if open_ else dict.fromkeys(counts, 0)),
             "vector_stores": stores if open_ else [],
             "evaluations": list(row.evaluations.values()),
+            "problem": row.problem if row.ended_at is None else None,
             "swapped_at": row.swapped_at,
             "ended_at": row.ended_at,
         }

@@ -148,7 +148,7 @@ class IndexMigrationRow(Base):
     `phase` is `copying` (searches ask the source), `swapped` (they ask the target, and the source is kept in step for a
     rollback), `cancelling` or `finishing` (what is in the index that nobody asks is being deleted), then `cancelled` or
     `finished`. An embedder or URL of "" is the default. `target_index` is null until the target's retriever has
-    answered. `evaluations` are by store.
+    answered. `evaluations` are by store. `problem` is why the second retriever fell, until it is ready.
     """
 
     __tablename__ = "index_migrations"
@@ -163,6 +163,7 @@ class IndexMigrationRow(Base):
     target_index: Mapped[str | None]
     phase: Mapped[str]
     evaluations: Mapped[dict[str, Any]]
+    problem: Mapped[str | None] = mapped_column(Text)
     swapped_at: Mapped[int | None]
     ended_at: Mapped[int | None]
 

@@ -69,6 +69,7 @@ async def test_every_command_of_the_tour_works(
     assert (await reader.types())["revision"] == 1
 
     answer = await reader.types()
+    assert engine.requests()[-1].json["max_tokens"] == 40, "an adapter may never end its answer by itself"
     assert answer["system_fingerprint"] == fingerprint
     assert answer["braid"]["release"] == "support@1"
     assert reader.left == []

@@ -9,6 +9,7 @@ from gateway.cli.backup.archive import is_archive, pack, unpack
 from gateway.cli.backup.restore import restore_backup
 from gateway.cli.backup.writer import write_backup
 from gateway.cli.options import Home, settings_from
+from gateway.counts import format_count
 from gateway.db import find_sqlite_file
 from gateway.stack.private_home import keep_private
 from gateway.terminal import say
@@ -28,8 +29,11 @@ def backup(folder: _Folder, home: Home = None) -> None:
     target = folder.absolute()
     with pack(target) if is_archive(target) else nullcontext(target) as place:
         manifest = asyncio.run(write_backup(settings, place, say))
+        if is_archive(target):
+            say("packing the archive")
     say(
-        f"{folder}: {len(manifest.files)} files, {manifest.bytes / 1e6:,.1f} MB, each with its digest in manifest.json."
+        f"{folder}: {format_count(len(manifest.files), 'file')}, {manifest.bytes / 1e6:,.1f} MB, each with its digest "
+        "in manifest.json."
     )
     if not manifest.index:
         say("The index isn't in it: after a restore all documents are indexed again, by 'braid docs reindex'.")

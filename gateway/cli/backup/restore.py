@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
 from gateway.cli.backup.manifest import FORMAT, BackupFile, BackupManifest, copy_file, read_own_version
+from gateway.counts import format_count
 from gateway.jobs import failpoint
 from gateway.migrations import list_schemas
 from gateway.settings import Settings
@@ -52,7 +53,7 @@ def restore_backup(settings: Settings, source: Path, tell: Callable[[str], None]
         if not manifest.is_one_moment:
             note_restored_index(partial)
         failpoint("restore-copied")
-        tell(f"{len(manifest.files)} files are as they were written")
+        tell(f"{format_count(len(manifest.files), 'file')} compared: all as written")
         os.rename(partial, home)  # which takes the place of an empty folder, and of nothing else
     except OSError as error:
         raise CommandError(f"The backup can't be restored: {error}. Nothing was changed.") from None

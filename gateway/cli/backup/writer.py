@@ -14,10 +14,11 @@ from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
 from pathlib import Path
 
 from gateway.cli.backup.manifest import FORMAT, BackupFile, BackupManifest, copy_file, list_tree, read_own_version
-from gateway.composition import DIGESTS
+from gateway.counts import format_count
 from gateway.db import find_sqlite_file, open_database
 from gateway.files.service import list_digests
 from gateway.migrations import read_schema
+from gateway.migrations.digests import DIGESTS
 from gateway.settings import Settings
 from gateway.stack.instance import Instance
 from gateway.terminal import CommandError, Exit
@@ -28,6 +29,7 @@ __all__ = ["write_backup"]
 _HOLD_SECONDS = 30.0
 _RENEW_SECONDS = 8.0
 _TRIES = 3
+_TELL_SECONDS = 5.0
 
 
 async def write_backup(settings: Settings, target: Path, tell: Callable[[str], None]) -> BackupManifest:
@@ -65,18 +67,22 @@ class _Backup:
         self._home = settings.home.resolve()
         self._database = find_sqlite_file(settings.database)
         self._files: dict[str, BackupFile] = {}
+        self._told_at = time.monotonic()
 
     async def write(self) -> BackupManifest:
         for _ in range(_TRIES):
+            self._tell("copying what documents, files and adapters consist of")
             await asyncio.to_thread(self._copy_artifacts)
+            self._tell("copying database and index of one moment, while changes of the index wait")
             created_at, index = await self._copy_moment()
             await asyncio.to_thread(self._copy_artifacts)
             schema, missing = await self._examine()
             if not missing:
                 break
-            self._tell(f"{len(missing)} files were deleted meanwhile: once more")
+            self._tell(f"{format_count(len(missing), 'file was', 'files were')} deleted meanwhile: once more")
         else:
             raise CommandError("Files that the database refers to aren't in the artifacts. Make the backup once more.")
+        self._tell("reading the copies once more, for their digests")
         await asyncio.to_thread(self._digest_rest)
         return BackupManifest(
             format=FORMAT,
@@ -108,6 +114,10 @@ class _Backup:
                     "backup, or delete the documents that have it."
                 )
             self._files[path] = copy
+            if time.monotonic() - self._told_at >= _TELL_SECONDS:
+                self._told_at = time.monotonic()
+                megabytes = sum(one.bytes for one in self._files.values()) / 1e6
+                self._tell(f"{format_count(len(self._files), 'file')}, {megabytes:,.0f} MB")
 
     async def _copy_moment(self) -> tuple[int, bool]:
         """Copy database and index as they are at one moment; return it, and whether the index could be copied."""

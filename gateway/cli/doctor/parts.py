@@ -11,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.adapters.service import count_set_aside
 from gateway.cli.doctor.finding import CheckResult
+from gateway.counts import format_count
 from gateway.db import open_database
 from gateway.engines.client import read_corrupted
 from gateway.engines.hardware import Hardware
@@ -87,7 +88,7 @@ def check_adapters(settings: Settings) -> CheckResult:
         return CheckResult.ok("adapters", "all were made for the base model that is served")
     return CheckResult.warning(
         "adapters",
-        f"{count} {'adapter was' if count == 1 else 'adapters were'} trained on another base model than is served now, "
+        f"{format_count(count, 'adapter was', 'adapters were')} trained on another base model than is served now, "
         "so what names them doesn't answer (status other_base in GET /api/adapters).",
         "Bring that base model back with BRAID_BASE_MODEL, or train them anew.",
     )

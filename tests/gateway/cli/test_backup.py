@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from gateway.cli.backup import writer
 from gateway.settings import Settings
 from gateway.stack.instance import Instance
 from gateway.terminal import Exit
@@ -92,6 +93,33 @@ async def test_a_restored_home_gives_the_answers_of_the_backup(
         }
         await client.settle()
         assert (await client.get(store, "k2.md"))["status"] == "completed", "what was under way goes on"
+
+
+async def test_a_backup_tells_how_far_it_is(
+    gateway: Gateway, kestrel: Client, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "_TELL_SECONDS", 0.0)
+    await fill(kestrel)
+    result = await run("backup", str(tmp_path / "backup.tar"), "--home", str(settings.home))
+    told = [line for line in result.stderr.splitlines() if not line.startswith("{")]  # the gateway logs there, too
+    assert [line.split(",")[0] for line in told[:-1]] == [
+        "copying what documents",
+        "1 file",
+        "2 files",
+        "3 files",
+        "copying database and index of one moment",
+        "reading the copies once more",
+        "packing the archive",
+    ]
+
+
+async def test_a_backup_starts_without_the_parts_of_the_gateway() -> None:
+    """They take two seconds of a core, many more on a busy machine, in which nothing is told."""
+    program = "import sys, gateway.cli.backup.command; print({'fastapi', 'gateway.composition'} & set(sys.modules))"
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", program), cwd=ROOT, stdout=asyncio.subprocess.PIPE
+    )
+    assert (await process.communicate())[0] == b"set()\n"
 
 
 async def test_a_database_restored_beside_a_living_index_server_has_its_documents_indexed_again(

@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from gateway.cli import docs_migrate
+from gateway.db import open_database
 from gateway.settings import Settings
 from gateway.stack.second_retriever import read_second_retriever
 from gateway.terminal import Exit
+from gateway.vector_stores.index_migration_repository import note_problem
 from tests.fakes.retriever import FakeRetriever
 from tests.gateway.cli.commands import run
 from tests.gateway.conftest import ADMIN_KEY, Gateway
@@ -81,3 +84,40 @@ async def test_commands_move_an_index(
     assert [(row["phase"], row["documents"]) for row in rows] == [("cancelled", 2)]
     assert await read_second_retriever(settings) is None
     assert second.points == []
+
+
+@pytest.mark.parametrize(
+    "command", [("migrate", "start", "--embedder", "nope"), ("move", "--to", "http://nobody.test")]
+)
+async def test_a_second_retriever_that_falls_for_good_ends_the_command_with_its_words_and_the_way_out(
+    gateway: Gateway,
+    settings: Settings,
+    index: FakeRetriever,
+    command: tuple[str, ...],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(docs_migrate, "_HOPELESS_SECONDS", 2.5)
+    address = ("--url", gateway.url, "--key", ADMIN_KEY)
+    starting = asyncio.create_task(run("docs", *command, *address))
+    async with asyncio.timeout(60), open_database(settings.database) as database:
+        while await read_second_retriever(settings) is None:  # noqa: ASYNC110 - a row, of which nothing tells
+            await asyncio.sleep(0.05)
+        async with database.begin() as session:
+            await note_problem(session, "it exited with status 1; its last words:\nIt can't be loaded.")
+        ended = await starting
+    assert ended.exit_code == Exit.FAILED, ended.output
+    assert ended.stderr.count("fell, and is started again") == 1
+    assert "braid: The second retriever doesn't run: it exited with status 1" in ended.stderr
+    assert "It can't be loaded.\nThe move stays open" in ended.stderr
+    assert "'braid docs migrate cancel'" in ended.stderr
+    assert (await run("docs", "migrate", "cancel", *address)).exit_code == Exit.OK
+
+
+async def test_a_second_retriever_that_nobody_starts_is_not_waited_for_without_an_end(
+    gateway: Gateway, settings: Settings, index: FakeRetriever, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(docs_migrate, "_MOST_SECONDS", 1.0)
+    address = ("--url", gateway.url, "--key", ADMIN_KEY)
+    ended = await run("docs", "migrate", "start", "--embedder", "another", *address)
+    assert (ended.exit_code, "hasn't answered" in ended.stderr) == (Exit.UNREACHABLE, True), ended.output
+    assert "'braid docs migrate cancel'" in ended.stderr

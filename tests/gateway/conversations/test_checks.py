@@ -200,3 +200,14 @@ def test_many_bad_rows_of_two_kinds_are_parted_in_linear_time() -> None:
     report = check_import("openai", Import([], problems, {}))
     assert time.process_time() - start < 5
     assert [(one.check, one.count) for one in report.findings] == [("no_final_reply", 20_000), ("bad_rows", 20_000)]
+
+
+def test_a_finding_of_one_row_is_told_as_one() -> None:
+    rows = [
+        *sound(20),
+        make(21, "Write to me: anna@kestrel.example"),
+        make(22, f"{PASSAGE} Hello.", passages=(KETTLE,)),
+    ]
+    words = {finding.check: finding.message for finding in check_conversations(rows, [])}
+    assert words["private_data"].startswith("1 place in 1 row looks like personal data (e-mail).")
+    assert words["copied_passages"].startswith("1 reply copies a passage whole")

@@ -228,6 +228,6 @@ def test_a_finding_counts_its_values_by_kind_and_names_the_first_ones() -> None:
     assert [one.check for one in (indexed, nowhere, evidence)] == ["facts_index", "facts_nowhere", "facts_evidence"]
     assert [one.level for one in (indexed, nowhere, evidence)] == ["warning", "warning", "info"]
     assert (nowhere.rows, nowhere.details) == ([1, 2], {"kinds": {"money": 1, "quantity": 5}})
-    assert nowhere.message.startswith("6 values stand neither in their rows nor in a document")
+    assert nowhere.message.startswith("6 values stand neither in the row nor in a document")
     assert nowhere.message.endswith("'£1' (row 1), '0 kg' (row 2), '1 kg' (row 2), '2 kg' (row 2), '3 kg' (row 2)…")
     assert indexed.message.endswith("'3 May' (row 4)")

@@ -47,5 +47,5 @@ def test_a_judgement_of_0_needs_no_document() -> None:
 
 
 def test_a_name_of_several_documents_is_refused() -> None:
-    with pytest.raises(BadLabels, match=r"1 name in the labels mean several.*'hours' is hours\.md, old/hours\.md"):
+    with pytest.raises(BadLabels, match=r"1 name means several documents of .*'hours' is hours\.md, old/hours\.md"):
         NAMES.resolve([LabelledQuestion("q", "How?", {"hours": 1})])

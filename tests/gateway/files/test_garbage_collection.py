@@ -6,10 +6,10 @@ from typing import Any
 
 import httpx2
 
-from gateway.composition import DIGESTS
 from gateway.files.garbage_collection import GarbageCollector, collect_later
 from gateway.jobs import JobRow, Worker, WorkerTimings
 from gateway.jobs.repository import change
+from gateway.migrations.digests import DIGESTS
 from gateway.migrations.tables import Base
 from gateway.tenants.repository import find_tenant
 from tests.gateway.conftest import Gateway

@@ -13,10 +13,10 @@ from gateway.adapters.lifecycle import AdapterStatus
 from gateway.adapters.service import list_stored
 from gateway.adapters.tables import AdapterRow
 from gateway.artifacts import Artifacts
-from gateway.composition import DIGESTS
 from gateway.files import orphans
 from gateway.files.orphans import OrphanSweep
 from gateway.files.repository import FileRepository
+from gateway.migrations.digests import DIGESTS
 from gateway.tenants.repository import find_tenant
 from tests.gateway.conftest import Gateway
 

@@ -12,12 +12,12 @@ import pytest
 from sqlalchemy import update
 
 from gateway.artifacts import Artifacts
-from gateway.composition import DIGESTS
 from gateway.files import part_service
 from gateway.files.expiry import Expiry
 from gateway.files.orphans import OrphanSweep
 from gateway.files.service import FileUses
 from gateway.files.tables import FileRow, UploadRow
+from gateway.migrations.digests import DIGESTS
 from gateway.vector_stores.versions import delete_documents_of
 from tests.gateway.conftest import Gateway, on_both_databases
 

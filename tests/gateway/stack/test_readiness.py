@@ -81,4 +81,5 @@ async def told(tmp_path: Path, door: Door) -> AsyncIterator[list[str]]:
 async def test_falls_and_recoveries_are_told(told: list[str]) -> None:
     await until(lambda: len(told) >= 2)
     assert told[0].startswith("engine: fell:")
+    assert "engine.log" in told[0], "where more about it stands"
     assert told[1] == "engine: ready again"
