@@ -44,6 +44,7 @@ class Stream:
         self._waiter: asyncio.Future[None] | None = None
         self._loop = asyncio.get_running_loop()
         self._since = self._loop.time()
+        self._anew = float("-inf")  # the beginning of a silence that a late check gave it
 
     @property
     def status(self) -> int:
@@ -155,11 +156,16 @@ class Stream:
         """Fail if the engine has been silent for too long; return in how many seconds to check again.
 
         One that comes `late` finds that this process stood still, as where it was paused: what the engine said in that
-        time hasn't been read yet, so the silence begins anew.
+        time hasn't been read yet, so the silence begins anew. It does so once: where each check is late, since there is
+        more to do than time for it, what was said would have been read by the second.
         """
+        now = self._loop.time()
         if late > _LATE_SECONDS:
-            self._since = self._loop.time()
-        silence = self._loop.time() - self._since if self._is_awaited else 0.0
+            if self._since == self._anew:
+                now -= late
+            else:
+                self._since = self._anew = now
+        silence = now - self._since if self._is_awaited else 0.0
         patience = self._gap if self._started else self._first_byte
         if silence >= patience:
             words = f"silent for {self._gap:g} s in mid-answer" if self._started else f"no answer within {patience:g} s"

@@ -12,11 +12,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from gateway.db import Database
 from gateway.ids import follow_id
 from gateway.jobs.lease_watch import LeaseWatch
-from gateway.jobs.repository import change_claimed, is_cancel_requested, list_claimable, take
+from gateway.jobs.repository import change_claimed, is_cancel_requested, list_claimable, list_leases, take
 from gateway.jobs.tables import DELAYED, JobRow
 from gateway.jobs.wait import notify_end
 
-__all__ = ["Claim", "LeaseLost", "claim_next"]
+__all__ = ["Claim", "LeaseLost", "claim_next", "see_leases"]
 
 _CANDIDATES = 16
 _BEAT_SECONDS = 1.0  # also how soon a handler learns that its job was cancelled
@@ -158,3 +158,9 @@ async def claim_next(
         if won:
             return Claim(database, row, lease_seconds)
     return None
+
+
+async def see_leases(database: Database, watch: LeaseWatch, without: Collection[str]) -> None:
+    """Look at the leases of others without taking a job: who has room later knows by then which have ended."""
+    async with database.read() as session:
+        watch.find_ended(await list_leases(session, without), time.time())

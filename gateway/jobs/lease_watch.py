@@ -12,6 +12,7 @@ __all__ = ["HeldLease", "LeaseWatch", "list_past"]
 
 _LOOK_SECONDS = 3.0
 _LOOK_SHARE = 1 / 3
+_GAP_SHARE = 1 / 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,14 @@ class HeldLease:
     job: str
     fence: int
     until: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A lease as it was seen: since a moment without a gap, and unchanged over so many gaps between looks before."""
+
+    since: float
+    gaps: int = 0
 
 
 class LeaseWatch:
@@ -36,23 +45,30 @@ class LeaseWatch:
     def __init__(self, lease_seconds: float) -> None:
         self._lease_seconds = lease_seconds
         self._look_seconds = min(_LOOK_SECONDS, lease_seconds * _LOOK_SHARE)
-        self._since: dict[HeldLease, float] = {}
+        self.pause = self._look_seconds / 4
+        """Seconds between looks of a worker that wants no job, so that it knows of the time between."""
+        self._seen: dict[HeldLease, _Seen] = {}
         self._looked_at = 0.0
 
-    def find_ended(self, leases: Collection[HeldLease], now: float) -> list[str]:
-        """Return the jobs whose leases are over at `now` (Unix seconds); `leases` are all that others hold."""
+    def find_ended(self, leases: Collection[HeldLease], now: float) -> list[HeldLease]:
+        """Return those that are over at `now` (Unix seconds); `leases` are all that others hold, of whatever kind."""
         moment = time.monotonic()
-        if moment - self._looked_at > self._look_seconds / 2:
-            # Nothing is known of the time between: the database was away, or this process stood still, and so may they.
-            self._since.clear()
+        # Nothing is known of the time between: the database was away, or this process stood still, and so may they.
+        is_blind = moment - self._looked_at > self._look_seconds / 2
         self._looked_at = moment
-        self._since = {lease: self._since.get(lease, moment) for lease in leases}
-        return [lease.job for lease in leases if self._has_ended(lease, moment - self._since[lease], now)]
+        new = _Seen(moment)
+        before, self._seen = self._seen, {}
+        for lease in leases:
+            seen = before.get(lease, new)
+            self._seen[lease] = _Seen(moment, seen.gaps + 1) if is_blind and seen is not new else seen
+        return [lease for lease, seen in self._seen.items() if self._has_ended(lease, seen, moment, now)]
 
-    def _has_ended(self, lease: HeldLease, seconds: float, now: float) -> bool:
+    def _has_ended(self, lease: HeldLease, seen: _Seen, moment: float, now: float) -> bool:
+        # A little for each gap: where looks are always slow, as with a database that is, leases of the dead end too.
+        seconds = moment - seen.since + seen.gaps * self._look_seconds * _GAP_SHARE
         return seconds >= (self._look_seconds if lease.until < now else self._lease_seconds)
 
 
-def list_past(leases: Iterable[HeldLease], now: float) -> list[str]:
-    """Return the jobs whose leases are over by their times alone."""
-    return [lease.job for lease in leases if lease.until < now]
+def list_past(leases: Iterable[HeldLease], now: float) -> list[HeldLease]:
+    """Return the leases that are over by their times alone."""
+    return [lease for lease in leases if lease.until < now]

@@ -34,6 +34,7 @@ __all__ = [
     "is_cancel_requested",
     "list_claimable",
     "list_ended",
+    "list_leases",
     "take",
     "wake_jobs",
 ]
@@ -78,16 +79,15 @@ class JobRepository(Repository[JobRow]):
 
 
 def _select_leases() -> Select[str, int, float]:
-    """Select what tells of the leases of running jobs, of all tenants."""
-    leases = select(JobRow.id, JobRow.fence, func.coalesce(JobRow.lease_until, 0.0))
-    leases = leases.where(JobRow.status == "running", _OF_KINDS, _WANTED)
+    """Select what tells of the leases of running jobs, of all tenants and kinds."""
+    leases = select(JobRow.id, JobRow.fence, func.coalesce(JobRow.lease_until, 0.0)).where(JobRow.status == "running")
     return leases.where(JobRow.id.not_in(bindparam("without", expanding=True)))
 
 
 def _select_running() -> Select[JobRow]:
-    """Select running jobs, of whatever tenants, by their ids."""
+    """Select running jobs that are wanted, of whatever tenants, by their ids."""
     running = select(JobRow).where(JobRow.id.in_(bindparam("ids", expanding=True)), JobRow.status == "running")
-    return running.order_by(JobRow.id).limit(_MOST)
+    return running.where(_OF_KINDS, _WANTED).order_by(JobRow.id).limit(_MOST)
 
 
 def _select_due_id() -> Select[str]:
@@ -139,14 +139,23 @@ async def list_claimable(
     with the first place: first those of the tenant whose last turn is the longest ago, so that nobody waits behind
     another's thousands. Without a `watch` a lease has ended when its time says so.
     """
-    values = {"kinds": list(kinds), "without": list(without), "now": now, "most": limit, "all": not urgent_only}
-    leases = [HeldLease(*row) for row in (await session.execute(_LEASES, values)).all()]
-    ids = list_past(leases, now) if watch is None else watch.find_ended(leases, now)
-    rows = list((await session.scalars(_RUNNING, {"ids": ids, "most": limit})).all()) if ids else []
+    values = {"kinds": list(kinds), "now": now, "most": limit, "all": not urgent_only}
+    leases = await list_leases(session, without)
+    ended = list_past(leases, now) if watch is None else watch.find_ended(leases, now)
+    rows: list[JobRow] = []
+    if ended:
+        running = (await session.scalars(_RUNNING, {**values, "ids": [lease.job for lease in ended]})).all()
+        # Where the database shows later changes, one may have been renewed, and is taken as it was seen or not at all.
+        rows += [row for row in running if HeldLease(row.id, row.fence, row.lease_until or 0.0) in ended]
     # Thousands may wait for their time: what follows reads them all, for the order within their queue keys.
     if (await session.scalar(_DUE_ID, values)) is not None:
         rows += (await session.scalars(_QUEUED, values)).all()
     return rows
+
+
+async def list_leases(session: AsyncSession, without: Collection[str]) -> list[HeldLease]:
+    """List the leases of all running jobs but some, of all tenants."""
+    return [HeldLease(*row) for row in (await session.execute(_LEASES, {"without": list(without)})).all()]
 
 
 async def list_ended(session: AsyncSession, ids: Collection[str]) -> set[str]:

@@ -11,7 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from structlog.contextvars import bind_contextvars
 
 from gateway.db import Database
-from gateway.jobs.claim import Claim, LeaseLost, claim_next
+from gateway.jobs.claim import Claim, LeaseLost, claim_next, see_leases
 from gateway.jobs.failpoints import failpoint
 from gateway.jobs.handler import Handler, Outcome, run_handler
 from gateway.jobs.lease_watch import LeaseWatch
@@ -98,7 +98,7 @@ class Worker:
                     self._running[asyncio.create_task(self._work(claim))] = claim
                     continue
                 full = len(self._running) >= self._slots
-                timeout = None if full else self._timings.idle_seconds
+                timeout = self._watch.pause if full else self._timings.idle_seconds
                 done, _ = await asyncio.wait(
                     {stopping, *self._running}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED
                 )
@@ -108,19 +108,20 @@ class Worker:
             await self._drain()
 
     async def _next(self) -> Claim | None:
-        if len(self._running) >= self._slots:
-            return None
         busy = Counter(claim.kind for claim in self._running.values())
         kinds = [kind for kind in self._handlers if not (kind in self._single and busy[kind])]
         others = sum(not claim.payload.get("urgent", False) for claim in self._running.values())
+        # After a machine's sleep the leases here have ended too, but their jobs go on and will be renewed.
+        own = [claim.id for claim in self._running.values()]
         try:
+            if len(self._running) >= self._slots or not kinds:
+                return await see_leases(self._database, self._watch, own)
             return await claim_next(
                 self._database,
                 kinds=kinds,
                 worker=self._name,
                 lease_seconds=self._timings.lease_seconds,
-                # After a machine's sleep the leases here have ended too, but their jobs go on and will be renewed.
-                without=[claim.id for claim in self._running.values()],
+                without=own,
                 watch=self._watch,
                 urgent_only=others >= self._slots - self._urgent_slots,
             )

@@ -266,11 +266,12 @@ class BoundedProtocol(JoinedProtocol):
     def _forgive(self, now: float, late: float) -> None:
         """Leave out time in which this process stood still: what the client sent and read in it isn't known yet."""
         self._heard = now
-        self._body_since += late
+        # What began behind the standstill, but before this check, hasn't had it.
+        self._body_since = min(self._body_since + late, now)
         if self._head_since is not None:
-            self._head_since += late
+            self._head_since = min(self._head_since + late, now)
         if self._unread_since is not None:
-            self._unread_since += late
+            self._unread_since = min(self._unread_since + late, now)
 
     def _describe_slowness(self, now: float) -> str:
         """Return the sentences for a client that sends too slowly; empty for one that doesn't."""

@@ -6,14 +6,15 @@ from typing import Any, cast
 
 import msgspec
 
-from gateway.conversations.records import Record
+from gateway.conversations.records import Record, as_dict, as_list
 
 __all__ = ["has_structure", "is_blank", "read_structure"]
 
-_NAMES = frozenset(
-    "messages conversations conversation items contents history input prompt completion completions chosen rejected "
-    "preferred_output non_preferred_output".split()
-)
+_LISTS = frozenset("messages conversations conversation items contents history completions".split())
+_TEXTS = frozenset("input prompt completion chosen rejected preferred_output non_preferred_output".split())
+"""Members that may be a text as well, which may be JSON itself: `[3, 1, 2]`, that a model is to sort."""
+_NAMES = _LISTS | _TEXTS
+_SPEAKERS = ("role", "from")
 
 
 def read_structure(record: Mapping[str, Any]) -> Record:
@@ -22,7 +23,7 @@ def read_structure(record: Mapping[str, Any]) -> Record:
     A CSV has them as JSON, or as Python writes them (pandas does), and Parquet also as a list per member: `{"role":
     [...], "content": [...]}`. A text that is none of them stays a text.
     """
-    return {name: _read_cell(value) if name in _NAMES else value for name, value in record.items()}
+    return {name: _read_cell(name, value) if name in _NAMES else value for name, value in record.items()}
 
 
 def has_structure(record: Mapping[str, Any]) -> bool:
@@ -35,15 +36,24 @@ def is_blank(cells: Iterable[Any]) -> bool:
     return all(cell is None or (isinstance(cell, str) and not cell.strip()) for cell in cells)
 
 
-def _read_cell(value: Any) -> Any:
+def _read_cell(name: str, value: Any) -> Any:
     if isinstance(value, str):
-        return _parse(value)
+        parsed = _parse(value)
+        return parsed if name in _LISTS or _has_speakers(parsed) else value
     if isinstance(value, dict):
         columns = cast("Record", value)
         lists = [cast("list[Any]", one) for one in columns.values() if isinstance(one, list)]
         if lists and len(lists) == len(columns) and len({*map(len, lists)}) == 1:
             return [dict(zip(columns, turn, strict=True)) for turn in zip(*lists, strict=True)]
     return cast("object", value)
+
+
+def _has_speakers(value: Any) -> bool:
+    """Tell whether a value is a list of turns, or has one as OpenAI's `input` has."""
+    if isinstance(value, dict):
+        return _has_speakers(cast("Record", value).get("messages"))
+    turns = as_list(value)
+    return bool(turns) and all(any(name in as_dict(turn) for name in _SPEAKERS) for turn in turns)
 
 
 def _parse(text: str) -> Any:

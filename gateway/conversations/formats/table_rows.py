@@ -27,6 +27,7 @@ _ROLES: Mapping[str, _Role] = {
 _SEPARATOR = re.compile(r"[ _]+")
 _YES = ("true", "1", "1.0", "yes", "y", "t", "x")
 _NO = ("false", "0", "0.0", "no", "n", "f")
+_HIDDEN, _SHOWN = ("internal", "private"), ("external", "public")
 
 Row = tuple[int, Mapping[str, str]]
 _Post = tuple[float | None, int, _Role, str]
@@ -62,7 +63,8 @@ def join_rows(rows: Iterable[Row], lacking: Iterable[str] = (), *, is_timed: boo
     incomplete = {*lacking}
     notes = 0
     for number, row in rows:
-        if _is_internal(row):
+        is_internal = _is_internal(row)
+        if is_internal:
             notes += 1
             continue
         role = _ROLES.get(_SEPARATOR.sub("-", row["role"].strip().casefold()))
@@ -75,6 +77,10 @@ def join_rows(rows: Iterable[Row], lacking: Iterable[str] = (), *, is_timed: boo
             incomplete.add(row["conversation"])
         elif not row["conversation"].strip():
             problems.append(Problem(number, "It says no conversation, so nothing tells which messages it belongs to."))
+        elif is_internal is None:
+            said = " and ".join(repr(row[name]) for name in ("internal", "public") if row.get(name))
+            problems.append(Problem(number, f"Whether it is an internal note can't be read from {said}. Write 0 or 1."))
+            incomplete.add(row["conversation"])
         elif is_timed and time is None:
             problems.append(Problem(number, f"Its time {row['time']!r} can't be read. Write it as 2026-01-31 10:00."))
             incomplete.add(row["conversation"])
@@ -101,10 +107,12 @@ def _to_import(
     return Import(conversations, sorted(problems, key=lambda problem: problem.row), omitted)
 
 
-def _is_internal(row: Mapping[str, str]) -> bool:
-    """Tell whether only agents see a message, by what a table says of it."""
+def _is_internal(row: Mapping[str, str]) -> bool | None:
+    """Tell whether only agents see a message, by what a table says of it; None where that can't be read."""
     internal, public = (row.get(name, "").strip().casefold() for name in ("internal", "public"))
-    return internal in _YES or public in _NO
+    if internal in (*_YES, *_HIDDEN) or public in (*_NO, *_HIDDEN):
+        return True
+    return False if internal in ("", *_NO, *_SHOWN) and public in ("", *_YES, *_SHOWN) else None
 
 
 def _join(posts: Sequence[_Post]) -> list[Message]:

@@ -177,3 +177,29 @@ def test_the_format_of_a_long_file_is_told_by_its_first_lines(monkeypatch: pytes
     monkeypatch.setattr(registry, "read_records", read_and_count)
     assert registry.find_format(f"{ROW}\n".encode() * 5_000) == "openai"
     assert max(lengths) < 500
+
+
+@pytest.mark.parametrize("text", ["[3, 1, 2]", '{"a": 1}', '["Hello"]', '[{"name": "Ann"}]'])
+def test_json_that_is_no_list_of_turns_stays_a_text_of_its_cell(text: str) -> None:
+    cell = '"' + text.replace('"', '""') + '"'
+    for table, texts in (
+        (f"instruction,input,output\nSort this.,{cell},Done\n", [[f"Sort this.\n\n{text}", "Done"]]),
+        (f"prompt,completion\n{cell},{cell}\n", [[text, text]]),
+        (f"prompt,chosen,rejected\nWrite JSON.,{cell},no\n", [["Write JSON.", text]]),
+    ):
+        content = read_conversations(table.encode())[1]
+        assert (list_texts(content), content.problems) == (texts, [])
+
+
+@pytest.mark.parametrize(
+    ("header", "note", "reply"), [("internal", "Internal", "external"), ("public", "private", "public")]
+)
+def test_notes_are_told_by_words_too_and_a_word_that_says_neither_is_a_bad_row(
+    header: str, note: str, reply: str
+) -> None:
+    table = "conversation,role,text,{}\n1,user,Q,{}\n1,agent,secret,{}\n1,agent,A,{}\n"
+    content = read_conversations(table.format(header, reply, note, reply).encode())[1]
+    assert list_texts(content) == [["Q", "A"]]
+    content = read_conversations(table.format(header, reply, "vielleicht", reply).encode())[1]
+    assert list_texts(content) == []
+    assert ["'vielleicht'" in problem.message for problem in content.problems] == [False, True]

@@ -268,6 +268,33 @@ async def test_time_in_which_this_process_stands_still_is_no_silence() -> None:
         assert await reading == b"ab"
 
 
+async def test_an_engine_that_is_silent_is_given_up_also_where_every_check_is_late(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("gateway.engines.stream._LATE_SECONDS", 0.05)
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\na")
+        await over.wait()
+        writer.close()
+
+    over = asyncio.Event()
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with server, Connections(idle_seconds=1) as connections:
+        engine = VllmEngine(url, connections, Timeouts(connect=5, first_byte=30, gap=0.02, control=5, load=5))
+        reading = asyncio.create_task(whole(engine, ask(stream=True)))
+        for _ in range(20):
+            time.sleep(0.2)  # noqa: ASYNC251
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        assert reading.done()
+        with pytest.raises(EngineTimeout):
+            await reading
+        over.set()
+
+
 async def test_a_slow_reader_is_no_silence(fake: FakeVllm, impatient: VllmEngine) -> None:
     stream = await impatient.chat(ask(" ".join(["word"] * 200), stream=True))
     pieces: list[bytes] = []

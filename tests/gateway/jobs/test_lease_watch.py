@@ -2,8 +2,10 @@
 
 import asyncio
 import time
-from dataclasses import dataclass, field
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -13,6 +15,7 @@ from gateway.db import Database
 from gateway.jobs import Claim, lease_watch, wait_for
 from gateway.jobs.claim import claim_next
 from gateway.jobs.lease_watch import HeldLease, LeaseWatch
+from gateway.jobs.queue import enqueue
 from gateway.jobs.repository import JobRepository, take
 from tests.gateway.conftest import on_both_databases
 from tests.gateway.jobs.conftest import TENANT
@@ -120,3 +123,75 @@ async def test_a_lease_that_was_renewed_since_it_was_seen_is_not_taken(database:
     async with database.begin() as session:
         assert not await take(session, seen, "other", time.time(), 30)
         assert await take(session, await JobRepository(session, TENANT).get(job), "other", time.time(), 30)
+
+
+@pytest.mark.parametrize(("until", "most"), [(500.0, 30), (1e9, 150)])
+def test_a_dead_workers_lease_is_over_also_where_each_look_is_slow(
+    machines: Machines, until: float, most: float
+) -> None:
+    machines.lease = HeldLease("job_1", 1, until)
+    seconds, is_over = 0.0, False
+    while not is_over:
+        seconds += 5
+        machines.steady += 5
+        is_over = bool(machines.watch.find_ended([machines.lease], machines.steady))
+        assert seconds <= most
+    assert seconds >= LEASE
+
+
+async def kill_holder(database: Database) -> str:
+    """Add a job that a worker took which died since, long ago."""
+    job = await add(database, queue_key="dead")
+    assert await claim_next(database, kinds=["k"], worker="dead", lease_seconds=-100.0) is not None
+    return job
+
+
+@on_both_databases
+@pytest.mark.parametrize("others", [{"kinds": ["other"]}, {"kinds": ["k"], "urgent_only": True}])
+async def test_leases_are_seen_also_while_others_are_wanted(database: Database, others: dict[str, Any]) -> None:
+    job, watch, at_work = await kill_holder(database), LeaseWatch(0.6), {"worker": "w", "lease_seconds": 0.6}
+    end = time.monotonic() + 0.4
+    while time.monotonic() < end:
+        assert await claim_next(database, watch=watch, **others, **at_work) is None
+        await asyncio.sleep(0.02)
+    await add(database, queue_key="waits")
+    claim = await claim_next(database, kinds=["k"], watch=watch, **at_work)
+    assert claim is not None
+    assert claim.id == job
+
+
+@on_both_databases
+async def test_a_full_worker_takes_a_dead_ones_job_before_those_that_wait(database: Database) -> None:
+    begun: list[str] = []
+    room = asyncio.Event()
+
+    async def run(claim: Claim) -> None:
+        begun.append(claim.id)
+        if len(begun) == 1:
+            await room.wait()
+
+    first = await add(database, queue_key="first")
+    async with scripted_worker(database, {"k": Scripted(run)}, slots=1, lease_seconds=0.9):
+        await until(lambda: begun == [first])
+        async with database.begin() as session:
+            dead = await enqueue(session, TENANT, kind="k", queue_key="dead", subject="s", payload={})
+            dead_id = dead.id
+            await session.flush()
+            assert await take(session, dead, "dead", time.time() - 100, 1.0)
+        await add(database, queue_key="waits")
+        await asyncio.sleep(1.0)
+        room.set()
+        await until(lambda: len(begun) == 3)
+    assert begun[1] == dead_id
+
+
+@on_both_databases
+async def test_a_lease_that_is_renewed_between_the_look_and_the_read_is_not_taken(database: Database) -> None:
+    job = await kill_holder(database)
+
+    class SawItBefore(LeaseWatch):
+        def find_ended(self, leases: Collection[HeldLease], now: float) -> list[HeldLease]:
+            return [replace(lease, until=lease.until - 1) for lease in leases]
+
+    assert await claim_next(database, kinds=["k"], worker="w", lease_seconds=1, watch=SawItBefore(1)) is None
+    assert (await status_of(database, job)).fence == 1

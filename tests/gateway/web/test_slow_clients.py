@@ -100,6 +100,21 @@ async def test_time_in_which_the_gateway_stands_still_makes_no_client_slow(port:
     assert (await sending)[:2] == (200, "10")
 
 
+async def test_a_head_that_begins_behind_a_standstill_has_no_longer_than_others() -> None:
+    async with serving(bounds=ConnectionBounds(head_seconds=0.5)) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        try:
+            writer.write(announce(1) + b"b")
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"POST / HT")
+            end = time.monotonic() + 4
+            while time.monotonic() < end:
+                pass
+            assert b"408" in await asyncio.wait_for(reader.read(), 3)
+        finally:
+            writer.close()
+
+
 async def test_a_body_that_is_whole_in_time_may_trickle(port: int) -> None:
     assert (await send(port, announce(10), b"b", 10, 0.02))[:2] == (200, "10")
 
