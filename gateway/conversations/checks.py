@@ -38,7 +38,7 @@ _TELLING = 24
 
 _BEHIND = "[\u0080-\u00bf€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ]"
 _BROKEN = re.compile(rf"[\ufffd\x00-\x08\x0b\x0c\x0e-\x1f]|[ÃÂ]{_BEHIND}|â€{_BEHIND}|\u2587{{3,}}")
-"""What UTF-8 looks like that was read as Windows' letters (`Ã¼`, `â€™`), signs that no text has, and Zendesk's bars."""
+"""UTF-8 that was read as Windows' letters (`Ã¼`, `â€™`), signs that no text has, and Zendesk's bars."""
 
 _NO_REPLY = re.compile(r"(?i)no final reply|last message is not an assistant|no question with|empty reply")
 _NAMED_ROWS = 3

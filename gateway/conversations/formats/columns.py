@@ -45,9 +45,9 @@ _QUOTED = re.compile(r'"[^"]*"')
 _SHEET_ERRORS = frozenset(
     "#NAME? #REF! #VALUE! #DIV/0! #N/A #NULL! #NUM! #SPILL! #CALC! #NAME #BEZUG! #WERT! #NV #ZAHL!".split()
 )
-"""What a spreadsheet shows where a text was taken for a formula, such as one that begins with `=` or `-`."""
+"""The signs that a spreadsheet shows where a text was taken for a formula, such as one that begins with `=` or `-`."""
 _GAPS = frozenset(("nan", "null", "<na>", r"\n"))
-"""How programs and databases write that there is nothing."""
+"""The words of programs and databases for nothing."""
 _BESIDE = {"system", "conversation", "time", "internal", "public"}
 _FIELD_BYTES = 16 * 1024 * 1024
 _PARQUET = (

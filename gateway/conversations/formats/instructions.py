@@ -24,7 +24,7 @@ _LISTS = ("conversations", "conversation", "messages", "items")
 _KNOWN = frozenset(("system", "system_prompt", "label", "kto_tag", *TOOL_LISTS, *THREADS))
 _NAMED = 8
 _NO_INPUT = ("<noinput>", "<no input>", "noinput")
-"""What the rows that Alpaca was made of write where there is no input."""
+"""The words of the rows that Alpaca was made of where there is no input."""
 
 
 def read_alpaca(text: str) -> Import:

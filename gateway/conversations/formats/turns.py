@@ -43,7 +43,7 @@ TOOL_LISTS = ("tools", "functions")
 BAD = "replies that are marked as bad (`label`: false)"
 TOOLS = "It has tools, and rows with tools can't be trained on. Leave them out."
 _MEDIA = ("image", "images", "video", "videos", "audio", "audios")
-"""What rows of LLaVA and LLaMA-Factory have beside turns that speak of it."""
+"""The members that rows of LLaVA and LLaMA-Factory have beside turns that speak of it."""
 _PICTURES = "It has pictures, videos or sound, and only text is learnt. Leave such rows out."
 _CALLS = ("tool_calls", "function_call", "functionCall", "functionResponse", "toolUse", "toolResult")
 _TOOLS_TEXT = re.compile(r"\s*[\[{]\s*[^\s\]}]")
