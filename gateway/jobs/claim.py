@@ -16,7 +16,7 @@ from gateway.jobs.repository import change_claimed, is_cancel_requested, list_cl
 from gateway.jobs.tables import DELAYED, JobRow
 from gateway.jobs.wait import notify_end
 
-__all__ = ["Claim", "LeaseLost", "claim_next", "see_leases"]
+__all__ = ["Claim", "LeaseLost", "claim_next", "watch_leases"]
 
 _CANDIDATES = 16
 _BEAT_SECONDS = 1.0  # also how soon a handler learns that its job was cancelled
@@ -160,7 +160,7 @@ async def claim_next(
     return None
 
 
-async def see_leases(database: Database, watch: LeaseWatch, without: Collection[str]) -> None:
+async def watch_leases(database: Database, watch: LeaseWatch, without: Collection[str]) -> None:
     """Look at the leases of others without taking a job: who has room later knows by then which have ended."""
     async with database.read() as session:
         watch.find_ended(await list_leases(session, without), time.time())

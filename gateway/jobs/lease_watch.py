@@ -25,7 +25,7 @@ class HeldLease:
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
+class _Sight:
     """A lease as it was seen: since a moment without a gap, and unchanged over so many gaps between looks before."""
 
     since: float
@@ -47,7 +47,7 @@ class LeaseWatch:
         self._look_seconds = min(_LOOK_SECONDS, lease_seconds * _LOOK_SHARE)
         self.pause = self._look_seconds / 4
         """Seconds between looks of a worker that wants no job, so that it knows of the time between."""
-        self._seen: dict[HeldLease, _Seen] = {}
+        self._sights: dict[HeldLease, _Sight] = {}
         self._looked_at = 0.0
 
     def find_ended(self, leases: Collection[HeldLease], now: float) -> list[HeldLease]:
@@ -56,16 +56,16 @@ class LeaseWatch:
         # Nothing is known of the time between: the database was away, or this process stood still, and so may they.
         is_blind = moment - self._looked_at > self._look_seconds / 2
         self._looked_at = moment
-        new = _Seen(moment)
-        before, self._seen = self._seen, {}
+        new = _Sight(moment)
+        before, self._sights = self._sights, {}
         for lease in leases:
-            seen = before.get(lease, new)
-            self._seen[lease] = _Seen(moment, seen.gaps + 1) if is_blind and seen is not new else seen
-        return [lease for lease, seen in self._seen.items() if self._has_ended(lease, seen, moment, now)]
+            sight = before.get(lease, new)
+            self._sights[lease] = _Sight(moment, sight.gaps + 1) if is_blind and sight is not new else sight
+        return [lease for lease, sight in self._sights.items() if self._has_ended(lease, sight, moment, now)]
 
-    def _has_ended(self, lease: HeldLease, seen: _Seen, moment: float, now: float) -> bool:
+    def _has_ended(self, lease: HeldLease, sight: _Sight, moment: float, now: float) -> bool:
         # A little for each gap: where looks are always slow, as with a database that is, leases of the dead end too.
-        seconds = moment - seen.since + seen.gaps * self._look_seconds * _GAP_SHARE
+        seconds = moment - sight.since + sight.gaps * self._look_seconds * _GAP_SHARE
         return seconds >= (self._look_seconds if lease.until < now else self._lease_seconds)
 
 

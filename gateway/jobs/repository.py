@@ -141,12 +141,12 @@ async def list_claimable(
     """
     values = {"kinds": list(kinds), "now": now, "most": limit, "all": not urgent_only}
     leases = await list_leases(session, without)
-    ended = list_past(leases, now) if watch is None else watch.find_ended(leases, now)
+    over = list_past(leases, now) if watch is None else watch.find_ended(leases, now)
     rows: list[JobRow] = []
-    if ended:
-        running = (await session.scalars(_RUNNING, {**values, "ids": [lease.job for lease in ended]})).all()
+    if over:
+        running = (await session.scalars(_RUNNING, {**values, "ids": [lease.job for lease in over]})).all()
         # Where the database shows later changes, one may have been renewed, and is taken as it was seen or not at all.
-        rows += [row for row in running if HeldLease(row.id, row.fence, row.lease_until or 0.0) in ended]
+        rows += [row for row in running if HeldLease(row.id, row.fence, row.lease_until or 0.0) in over]
     # Thousands may wait for their time: what follows reads them all, for the order within their queue keys.
     if (await session.scalar(_DUE_ID, values)) is not None:
         rows += (await session.scalars(_QUEUED, values)).all()

@@ -11,7 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from structlog.contextvars import bind_contextvars
 
 from gateway.db import Database
-from gateway.jobs.claim import Claim, LeaseLost, claim_next, see_leases
+from gateway.jobs.claim import Claim, LeaseLost, claim_next, watch_leases
 from gateway.jobs.failpoints import failpoint
 from gateway.jobs.handler import Handler, Outcome, run_handler
 from gateway.jobs.lease_watch import LeaseWatch
@@ -115,7 +115,7 @@ class Worker:
         own = [claim.id for claim in self._running.values()]
         try:
             if len(self._running) >= self._slots or not kinds:
-                return await see_leases(self._database, self._watch, own)
+                return await watch_leases(self._database, self._watch, own)
             return await claim_next(
                 self._database,
                 kinds=kinds,

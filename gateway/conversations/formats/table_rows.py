@@ -78,8 +78,8 @@ def join_rows(rows: Iterable[Row], lacking: Iterable[str] = (), *, is_timed: boo
         elif not row["conversation"].strip():
             problems.append(Problem(number, "It says no conversation, so nothing tells which messages it belongs to."))
         elif is_internal is None:
-            said = " and ".join(repr(row[name]) for name in ("internal", "public") if row.get(name))
-            problems.append(Problem(number, f"Whether it is an internal note can't be read from {said}. Write 0 or 1."))
+            cells = " and ".join(repr(row[name]) for name in ("internal", "public") if row.get(name))
+            problems.append(Problem(number, f"Whether it is a note can't be read from {cells}. Write 0 or 1."))
             incomplete.add(row["conversation"])
         elif is_timed and time is None:
             problems.append(Problem(number, f"Its time {row['time']!r} can't be read. Write it as 2026-01-31 10:00."))
