@@ -205,6 +205,7 @@ class Connection(asyncio.Protocol):
         self._parser = httptools.HttpResponseParser(self)
         self._loop = asyncio.get_running_loop()
         self._check: asyncio.TimerHandle | None = None
+        self._check_at = 0.0
         self._reset()
 
     def _reset(self) -> None:
@@ -310,16 +311,16 @@ class Connection(asyncio.Protocol):
         # One timer per connection, not per answer or wait: it looks how long the reader has been waiting. One that is
         # set for a moment before that does as well.
         at = self._loop.time() + seconds
-        if self._check is None or self._check.when() > at:
+        if self._check is None or self._check_at > at:
             if self._check is not None:
                 self._check.cancel()
             self._check = self._loop.call_at(at, self._check_silence)
+            self._check_at = at  # uvloop's handle of a moment that is now doesn't tell it
 
     def _check_silence(self) -> None:
-        check, self._check = self._check, None
+        self._check = None
         if self._answer is not None:
-            late = 0.0 if check is None else self._loop.time() - check.when()
-            self._check_within(self._answer.check_silence(late))
+            self._check_within(self._answer.check_silence(self._loop.time() - self._check_at))
 
     def _end(self, answer: Stream) -> None:
         self._answer = None
