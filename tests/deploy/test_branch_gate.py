@@ -43,7 +43,7 @@ def test_a_report_of_slipcovers_passes_or_ends_the_process(tmp_path: Path, capsy
         main(str(merged), "92")
 
 
-def test_make_test_asks_the_gate_about_branches() -> None:
+def test_make_test_asks_about_both_and_about_branches_alone() -> None:
     recipe = (ROOT / "Makefile").read_text().partition("\ntest: ")[2].partition("\n\n")[0]
-    assert "-m tests.branch_gate .coverage.json $(LEAST_COVERAGE)" in recipe
-    assert "--fail-under" not in recipe
+    assert "--fail-under $(LEAST_COVERAGE)" in recipe
+    assert "-m tests.branch_gate .coverage.json $(LEAST_BRANCHES)" in recipe
