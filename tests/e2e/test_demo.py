@@ -146,7 +146,7 @@ def test_a_killed_engine_is_replaced_and_its_adapters_come_back(demo: Demo) -> N
     engine = next(
         process
         for process in demo.up().children(recursive=True)
-        if "vllm.entrypoints.openai.api_server" in " ".join(process.cmdline())
+        if "braid_engine" in process.cmdline()
     )
     before = demo.ask().json()["choices"][0]["message"]["content"]
     family = session_of(engine.pid)
