@@ -143,11 +143,7 @@ def test_an_answer_can_be_looked_into(demo: Demo) -> None:
 
 
 def test_a_killed_engine_is_replaced_and_its_adapters_come_back(demo: Demo) -> None:
-    engine = next(
-        process
-        for process in demo.up().children(recursive=True)
-        if "braid_engine" in process.cmdline()
-    )
+    engine = next(process for process in demo.up().children(recursive=True) if "braid_engine" in process.cmdline())
     before = demo.ask().json()["choices"][0]["message"]["content"]
     family = session_of(engine.pid)
     assert len(family) >= 3, "API server, engine core, worker"
