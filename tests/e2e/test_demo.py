@@ -154,7 +154,7 @@ def test_a_killed_engine_is_replaced_and_its_adapters_come_back(demo: Demo) -> N
     deadline = time.monotonic() + 5 * MINUTE
     while (answer := demo.ask()).status_code != 200 and time.monotonic() < deadline:
         time.sleep(1)
-    # By its adapter, but not to the word: before, a part of the prompt came from the engine's cache, and bfloat16 rounds.
+    # By its adapter, if not to the word: before, part of the prompt came from the engine's cache, and bfloat16 rounds.
     after = answer.json()["choices"][0]["message"]["content"]
     assert (after[:12], after[-9:]) == (before[:12], before[-9:]) == ("Kettle's on!", "— Kestrel")
     assert session_of(engine.pid) == []
