@@ -95,8 +95,12 @@ def print_json(value: Any) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Print a table: drawn for a terminal, tab-separated without one, so that `cut` and `awk` can read it."""
+    """Print a table: drawn for a terminal, tab-separated without one, so that `cut` and `awk` can read it.
+
+    The columns' names are for people then, and go to stderr: a log that takes both says what its figures are.
+    """
     if not sys.stdout.isatty():
+        say("\t".join(columns))
         for row in rows:
             print_text("\t".join(map(str, row)))
         return

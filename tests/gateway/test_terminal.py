@@ -22,9 +22,9 @@ def test_talk_goes_to_stderr_and_data_to_stdout(capsys: pytest.CaptureFixture[st
     assert json.loads(captured.out) == {"answer": 42}
 
 
-def test_a_table_for_a_program_has_tabs_and_no_header(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_table_for_a_program_has_tabs_and_its_header_is_for_people(capsys: pytest.CaptureFixture[str]) -> None:
     print_table(("document", "version"), [("a.md", 1), ("b.md", 2)])
-    assert capsys.readouterr().out == "a.md\t1\nb.md\t2\n"
+    assert capsys.readouterr() == ("a.md\t1\nb.md\t2\n", "document\tversion\n")
 
 
 def test_a_table_for_a_person_is_drawn(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
