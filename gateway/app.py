@@ -264,9 +264,10 @@ async def _braid_error(_request: Request, error: Exception) -> Response:
     return _respond(error)
 
 
-async def _invalid(_request: Request, error: Exception) -> Response:
+async def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    return _respond(explain_invalid(error))
+    body = getattr(request.scope.get("route"), "body_field", None)
+    return _respond(explain_invalid(error, body.field_info.annotation if body else None))
 
 
 async def _http_error(request: Request, error: Exception) -> Response:

@@ -7,6 +7,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from gateway.errors import BadRequest
+from gateway.web.known_members import list_members
 
 __all__ = ["explain_invalid", "explain_unreadable"]
 
@@ -27,8 +28,13 @@ _FORMS = {
 """By the patterns of members, in words, what a value has to be."""
 
 
-def explain_invalid(error: RequestValidationError) -> BadRequest:
-    """Return the error of a request without its route's form; `param` is the field as the request has it."""
+def explain_invalid(error: RequestValidationError, form: object = None) -> BadRequest:
+    """Return the error of a request without its route's form; `param` is the field as the request has it.
+
+    Args:
+        error: FastAPI's.
+        form: The annotation of the route's body, where it has one: what it names is told where a name is unknown.
+    """
     problems: Sequence[Mapping[str, Any]] = error.errors()
     first = problems[0]
     if first["type"] == "json_invalid":
@@ -55,6 +61,10 @@ def explain_invalid(error: RequestValidationError) -> BadRequest:
         kinds = dict.fromkeys(str(one["msg"]).removeprefix(_INPUT_SHOULD_BE) for where, one in rivals if where == path)
         message = f"{_INPUT_SHOULD_BE}{' or '.join(kinds)}" if len(kinds) > 1 else message
     param = ".".join(str(step) for step in path) or None
+    if best["type"] == "extra_forbidden" and (members := list_members(form, path[:-1])):
+        place = f" in '{'.'.join(map(str, path[:-1]))}'" if path[1:] else ""
+        message = f"'{path[-1]}' isn't known{place}. Known are {', '.join(members)}."
+        return BadRequest(message, param=param, code=str(best["type"]))
     return BadRequest(f"{message}{f' at {param!r}' if param else ''}.", param=param, code=str(best["type"]))
 
 

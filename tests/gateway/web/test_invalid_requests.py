@@ -4,9 +4,12 @@ from collections.abc import Iterator
 from typing import Any, cast
 
 import pytest
+from pydantic import TypeAdapter
 
 from gateway.chat.described_parts import FUNCTION_NAME_PATTERN
 from gateway.web import invalid_requests
+from gateway.web.known_members import list_members
+from tests.architecture.test_routes import routes
 from tests.gateway.conftest import Gateway
 
 
@@ -46,3 +49,63 @@ async def test_a_name_that_cannot_be_one_is_told_in_words_what_one_has(
     assert (answer.status_code, error["param"], error["code"]) == (400, "name", "string_pattern_mismatch")
     assert error["message"].startswith("It has 1 to 63 ")
     assert "[" not in error["message"]
+
+
+def list_forms(form: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], set[str]]]:
+    """Give each object of a body with the names that it may have, from its JSON Schema."""
+    schema = TypeAdapter[Any](form).json_schema()
+
+    def walk(node: dict[str, Any], path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], set[str]]]:
+        if "$ref" in node:
+            node = schema["$defs"][node["$ref"].rpartition("/")[2]]
+        if node.get("additionalProperties") is False:
+            yield path, set(node["properties"])
+        for name, member in node.get("properties", {}).items():
+            yield from walk(member, (*path, name)) if len(path) < 5 else ()
+        for branch in (*node.get("anyOf", ()), *node.get("oneOf", ())):
+            yield from walk(branch, path)
+        if "items" in node:
+            yield from walk(node["items"], (*path, 0))
+
+    yield from walk(schema, path)
+
+
+def test_an_error_about_an_unknown_name_can_tell_the_known_ones_in_every_body() -> None:
+    bodies = [field.field_info.annotation for route in routes() for field in route.dependant.body_params]
+    found = 0
+    for body in bodies:
+        together: dict[tuple[str | int, ...], set[str]] = {}
+        for path, names in list_forms(body):
+            together[path] = together.get(path, set()) | names
+        for path, names in together.items():
+            found += 1
+            assert names <= set(list_members(body, path)), (body, path)
+    assert found > 30
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "param", "says"),
+    [
+        (
+            "/v1/fine_tuning/jobs",
+            {"model": "m", "training_file": "file-1", "braid": {"vector_stores": ["vs_1"]}},
+            "braid.vector_stores",
+            "'vector_stores' isn't known in 'braid'. Known are evidence, facts,",
+        ),
+        (
+            "/api/assistants/desk/releases",
+            {"retrieval": {"vector_stores": ["vs_1"], "boosts": [{"attribute": "a", "weight": 0.1, "factor": 2}]}},
+            "retrieval.boosts.0.factor",
+            "'factor' isn't known in 'retrieval.boosts.0'. Known are attribute, half_life_days, value, weight.",
+        ),
+        ("/api/assistants", {"nme": "desk"}, None, "Field required at 'name'."),
+        ("/api/assistants", {"name": "desk", "owner": "me"}, "owner", "'owner' isn't known. Known are name"),
+    ],
+)
+async def test_an_unknown_name_is_answered_with_the_known_ones(
+    gateway: Gateway, path: str, body: dict[str, Any], param: str | None, says: str
+) -> None:
+    error = (await (await gateway.tenant("kestrel")).post(path, json=body)).json()["error"]
+    assert says in error["message"]
+    if param:
+        assert (error["param"], error["code"]) == (param, "extra_forbidden")

@@ -1,0 +1,44 @@
+"""The members that an object of a request may have, for an error about one that it can't."""
+
+from collections.abc import Iterator, Sequence
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from pydantic import BaseModel
+
+__all__ = ["list_members"]
+
+
+def list_members(form: Any, path: Sequence[str | int]) -> list[str]:
+    """Return the names that the object at a path may have, sorted: of a union, those of all its branches.
+
+    Args:
+        form: The annotation of the whole body: a model, or a union, list or mapping of some.
+        path: The steps from the body to the object, as the request has them; empty for the body itself.
+    """
+    forms = list(_split(form))
+    for step in path:
+        forms = [branch for form in forms for branch in _split(_step_into(form, step))]
+    models = [form for form in forms if isinstance(form, type) and issubclass(form, BaseModel)]
+    return sorted({field.alias or name for model in models for name, field in model.model_fields.items()})
+
+
+def _split(form: Any) -> Iterator[Any]:
+    """Give the branches of a union, or the form itself, without what else is said about it."""
+    if get_origin(form) is Annotated:
+        yield from _split(get_args(form)[0])
+    elif get_origin(form) in (Union, UnionType):
+        for branch in get_args(form):
+            yield from _split(branch)
+    else:
+        yield form
+
+
+def _step_into(form: Any, step: str | int) -> Any:
+    """Return the form of one member or item; None where there is none."""
+    if isinstance(form, type) and issubclass(form, BaseModel):
+        return next(
+            (field.annotation for name, field in form.model_fields.items() if step in (field.alias, name)), None
+        )
+    inner = get_args(form)
+    return inner[-1] if inner else None  # a list's items, or a mapping's values
