@@ -133,7 +133,7 @@ def _set_aside(folder: Path, error: Exception) -> Path:
     return folder.rename(aside)
 
 
-def _check_room(folder: Path, least: int, done: str) -> None:
+def _check_room(folder: Path, least: int, verb: str) -> None:
     """Look before a shard is made or opened whether its disk has room for that.
 
     Raises:
@@ -142,7 +142,7 @@ def _check_room(folder: Path, least: int, done: str) -> None:
     free = shutil.disk_usage(folder.parent).free
     if free < least:
         raise IndexUnreadable(
-            f"The index at {folder} can't be {done}: the disk has {free} bytes free, and that takes {least}. Delete "
+            f"The index at {folder} can't be {verb}: the disk has {free} bytes free, and that takes {least}. Delete "
             "what isn't needed there."
         )
 

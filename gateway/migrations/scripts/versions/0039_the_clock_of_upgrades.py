@@ -23,9 +23,9 @@ def upgrade() -> None:
         for name in inspector.get_table_names()
         if any(column["name"] == "created_at" for column in inspector.get_columns(name))
     ]
-    known = [float(one) for one in newest if one is not None]
-    if known:  # a database without rows has nothing that could be deleted too early
-        op.execute(believed.insert().values(id="workers", believed=min(time.time(), max(known))))
+    times = [float(one) for one in newest if one is not None]
+    if times:  # a database without rows has nothing that could be deleted too early
+        op.execute(believed.insert().values(id="workers", believed=min(time.time(), max(times))))
 
 
 def downgrade() -> None:
