@@ -69,11 +69,23 @@ _PARAMETERS = (
     "parallel_tool_calls",
     "reasoning_effort",
 )
+_FORM = "Prescribe the answer's form with 'response_format'."
+_ELSEWHERE = {
+    "guided_json": _FORM,
+    "guided_choice": _FORM,
+    "guided_regex": _FORM,
+    "guided_grammar": _FORM,
+    "structured_outputs": _FORM,
+    "max_output_tokens": "Here it is 'max_completion_tokens'; the other is of /v1/responses.",
+    "instructions": "Send a message with the role 'system'; instructions are of /v1/responses.",
+}
+"""Members of vLLM's own and of Responses: without them an answer has another form or length than was asked for."""
 _TEXTS = ("text", "input_text", "output_text")
 """Types of parts that are text; the latter are the Responses' words, which clients mix and vLLM takes, too."""
 _NEW_LIMIT = {"max_tokens": "max_completion_tokens"}
 _SAME: dict[str, str] = {}
 _get_parameters = attrgetter(*_PARAMETERS)
+_get_elsewhere = attrgetter(*_ELSEWHERE)
 
 # What is passed on is decoded as it comes, and described as OpenAI has it.
 _Part = Annotated[dict[str, Any], describe_as(ContentPart)]
@@ -145,6 +157,13 @@ class ChatCompletionCreate(msgspec.Struct):
     modalities: list[str] | None = None
     web_search_options: Any = None
     moderation: Any = None
+    guided_json: Any = None
+    guided_choice: Any = None
+    guided_regex: Any = None
+    guided_grammar: Any = None
+    structured_outputs: Any = None
+    max_output_tokens: Any = None
+    instructions: Any = None
 
     @property
     def include_usage(self) -> bool:
@@ -220,6 +239,9 @@ def _refuse_unanswerable(request: ChatCompletionCreate) -> None:
         raise BadRequest(
             "Nothing is moderated here. Leave 'moderation' out, and look at answers yourself.", param="moderation"
         )
+    if any(_get_elsewhere(request)):
+        name = next(name for name in _ELSEWHERE if getattr(request, name))
+        raise BadRequest(f"{name!r} isn't taken here. {_ELSEWHERE[name]}", param=name, code="unsupported_parameter")
 
 
 def to_question(request: ChatCompletionCreate, request_id: str = "") -> Question:

@@ -24,7 +24,8 @@ class BelievedClock:
     """Call it for Unix seconds that are never ahead of this machine's clock, nor of what was believed before.
 
     What is believed is one number in the database, of all workers. Each of them moves it towards its own clock, by at
-    most a day per hour in which it runs, ahead or back. A database's first worker is believed.
+    most a day per hour in which it runs, ahead or back. A new database's first worker is believed; one from before it
+    was kept begins with its newest row (migration 0039).
     """
 
     def __init__(self, database: Database) -> None:

@@ -10,6 +10,7 @@ from typing import Any, cast
 import msgspec
 
 from gateway.errors import BadRequest
+from gateway.openai_format.schema_formats import drop_said_patterns, is_pattern_said
 from gateway.openai_format.schema_repeats import DATA, NAMED, REPEATS, count_repeats
 
 __all__ = [
@@ -88,9 +89,11 @@ def check_format(form: Mapping[str, Any] | None, *, grammars: bool) -> dict[str,
     _check_name(inner, where)
     if "schema" not in inner:
         raise BadRequest(f"{where} has no schema.", param=f"{where}.schema")
-    check_schema(_object(inner["schema"], f"{where}.schema"), f"{where}.schema", regular=grammars, compiled=True)
+    schema = check_schema(
+        _object(inner["schema"], f"{where}.schema"), f"{where}.schema", regular=grammars, compiled=True
+    )
     members = ("name", "description", "schema", "strict")
-    return {"type": kind, "json_schema": {name: inner[name] for name in members if name in inner}}
+    return {"type": kind, "json_schema": {name: inner[name] for name in members if name in inner} | {"schema": schema}}
 
 
 def check_tools(
@@ -147,17 +150,18 @@ def _check_tool(tool: Mapping[str, Any], where: str, forced: bool, grammars: boo
         )
     function = _object(tool.get("function"), f"{where}.function")
     _check_name(function, f"{where}.function")
+    members = ("name", "description", "parameters", "strict")
+    checked = {name: function[name] for name in members if name in function}
     parameters = function.get("parameters")
     if parameters is not None:
         param = f"{where}.function.parameters"
         compiled = forced or bool(function.get("strict"))
-        check_schema(_object(parameters, param), param, regular=grammars, compiled=compiled)
-    members = ("name", "description", "parameters", "strict")
-    return {"type": "function", "function": {name: function[name] for name in members if name in function}}
+        checked["parameters"] = check_schema(_object(parameters, param), param, regular=grammars, compiled=compiled)
+    return {"type": "function", "function": checked}
 
 
-def check_schema(schema: Mapping[str, Any], param: str, *, regular: bool, compiled: bool) -> None:
-    """Check a JSON schema.
+def check_schema(schema: dict[str, Any], param: str, *, regular: bool, compiled: bool) -> dict[str, Any]:
+    """Check a JSON schema, and return it as engines get it: without a pattern that a format beside it says.
 
     Args:
         schema: It.
@@ -196,6 +200,7 @@ def check_schema(schema: Mapping[str, Any], param: str, *, regular: bool, compil
             param=param,
             code="schema_too_large",
         )
+    return drop_said_patterns(schema) if compiled and not regular else schema
 
 
 def _check_keywords(members: Mapping[str, Any], param: str, *, regular: bool, compiled: bool) -> None:
@@ -208,7 +213,8 @@ def _check_keywords(members: Mapping[str, Any], param: str, *, regular: bool, co
         )
     if not compiled:
         return
-    if not regular and (names := sorted(_REGULAR & members.keys())):
+    names = () if regular else sorted(_REGULAR & members.keys())
+    if names and not (names == ["pattern"] and is_pattern_said(members)):
         raise BadRequest(
             f"A schema has {names[0]!r}, and regular expressions aren't taken here. Leave it out, or have the operator "
             "allow them (allow_grammars).",

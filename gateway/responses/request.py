@@ -30,6 +30,13 @@ _UNSUPPORTED = {
     "prompt": "A stored prompt is part of an assistant's release here. Name the assistant as the 'model'.",
     "background": "Responses aren't stored here, so none can be made in the background. Ask with 'stream', or wait.",
     "moderation": "Nothing is moderated here. Leave it out, and look at answers yourself.",
+    "messages": "Send the conversation in 'input'; messages are of /v1/chat/completions.",
+    "response_format": "Send the form of the text in 'text', as 'format'.",
+    "max_tokens": "Here it is 'max_output_tokens'.",
+    "max_completion_tokens": "Here it is 'max_output_tokens'.",
+    "stop": "A response has no stop sequences. Ask /v1/chat/completions, which takes them.",
+    "n": "A response is one answer. Ask /v1/chat/completions for several.",
+    "functions": "Send functions as 'tools'.",
 }
 
 
@@ -75,6 +82,13 @@ class ResponseCreate(msgspec.Struct):
     prompt: Any = None
     background: Any = None
     moderation: Any = None
+    messages: Any = None
+    response_format: Any = None
+    max_tokens: Any = None
+    max_completion_tokens: Any = None
+    stop: Any = None
+    n: Any = None
+    functions: Any = None
 
     @property
     def with_results(self) -> bool:
@@ -99,7 +113,7 @@ def decode_request(body: bytes) -> ResponseCreate:
     """
     request = decode_body(_decoder, body)
     for name, advice in _UNSUPPORTED.items():
-        if getattr(request, name):
+        if (value := getattr(request, name)) and (name, value) != ("n", 1):
             raise BadRequest(f"{name!r} isn't taken. {advice}", param=name, code="unsupported_parameter")
     return request
 

@@ -30,6 +30,10 @@ _MAPPED = edge.Memory.Cached
 """The place of an index, once its graph is built: a file whose pages the system may drop, instead of the heap."""
 
 _LEAST_FREE_BYTES = 64 * 1024**2
+"""Of a disk on which an index is made, whose files take 46 MB without a point; where one can't be read, less may be the
+reason. The engine maps files into memory, so that a process without room ends by a signal and says nothing."""
+
+_LEAST_TO_OPEN_BYTES = 1024**2
 _log = logging.getLogger(__name__)
 
 
@@ -49,13 +53,14 @@ def open_shard(folder: Path, dimensions: int) -> edge.EdgeShard:
 
     Raises:
         IndexLocked: Another process has it open.
-        IndexUnreadable: It can't be read for a reason that lies outside of it.
+        IndexUnreadable: It can't be read or made for a reason that lies outside of it, such as a full disk.
     """
     replaced = _name_replaced(folder)
     if not folder.exists() and replaced.exists():  # killed between the two renames of `replace_shard`
         replaced.rename(folder)
     if not folder.exists():
         _create(folder, dimensions)
+    _check_room(folder, _LEAST_TO_OPEN_BYTES, "opened")
     try:
         shard = edge.EdgeShard.load(str(folder))
     except Exception as error:  # The binding raises bare Exceptions.
@@ -128,11 +133,26 @@ def _set_aside(folder: Path, error: Exception) -> Path:
     return folder.rename(aside)
 
 
+def _check_room(folder: Path, least: int, verb: str) -> None:
+    """Look before a shard is made or opened whether its disk has room for that.
+
+    Raises:
+        IndexUnreadable: It hasn't.
+    """
+    free = shutil.disk_usage(folder.parent).free
+    if free < least:
+        raise IndexUnreadable(
+            f"The index at {folder} can't be {verb}: the disk has {free} bytes free, and that takes {least}. Delete "
+            "what isn't needed there."
+        )
+
+
 def _create(folder: Path, dimensions: int) -> None:
     """Make an empty shard beside its place and move it there: a kill in between leaves nothing half-made."""
     unfinished = folder.with_name(f"{folder.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # the texts in it are nobody else's to read
+    _check_room(folder, _LEAST_FREE_BYTES, "made")
     shard = edge.EdgeShard.create(str(unfinished), make_config(dimensions))
     create_index = edge.UpdateOperation.create_field_index
     shard.update(create_index("tenant", edge.KeywordIndexParams(is_tenant=True)))

@@ -371,6 +371,33 @@ def test_an_embedded_index_on_a_full_disk_is_left_where_it_is(tmp_path: Path, mo
     assert [path.name for path in tmp_path.iterdir()] == ["shard"]
 
 
+async def test_an_embedded_index_is_neither_made_nor_opened_without_the_room_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The engine would end the process by SIGBUS, and leave half an index."""
+    folder, free = tmp_path / "data" / "shard", 40 * 1024**2
+
+    def report(_folder: object) -> SimpleNamespace:
+        return SimpleNamespace(free=free)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(shutil, "disk_usage", report)
+        with pytest.raises(IndexUnreadable, match="can't be made: the disk has 41943040 bytes free, and that takes"):
+            EmbeddedBackend.open(folder, 3)
+        assert list(folder.parent.iterdir()) == []
+    backend = EmbeddedBackend.open(folder, 3)
+    await backend.upsert([point(1, "warranty", [1, 0, 0])])
+    await backend.close()
+    monkeypatch.setattr(shutil, "disk_usage", report)
+    backend = EmbeddedBackend.open(folder, 3)  # which has its files, and answers also on a disk that is nearly full
+    assert await backend.count() == 1
+    await backend.close()
+    free = 1000
+    with pytest.raises(IndexUnreadable, match="can't be opened: the disk has 1000 bytes free"):
+        EmbeddedBackend.open(folder, 3)
+    assert [path.name for path in folder.parent.iterdir()] == ["shard"]
+
+
 async def test_an_embedded_index_weighs_words_by_the_corpus_of_the_reader(tmp_path: Path) -> None:
     backend = EmbeddedBackend.open(tmp_path / "shard", 3)
     await backend.upsert([point(1, "ferry kettle", [1, 0, 0]), point(2, "kettle", [1, 0, 0])])

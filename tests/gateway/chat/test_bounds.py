@@ -120,6 +120,9 @@ def test_up_to_the_bound_it_is_taken(change: dict[str, Any]) -> None:
         (form({"pattern": "(a+)+$"}), SCHEMA, "unsupported_format"),
         (form({"anyOf": [{"patternProperties": {"a+": {}}}]}), SCHEMA, "unsupported_format"),
         (form({"properties": {"a": {"pattern": "a"}}}), SCHEMA, "unsupported_format"),
+        (form({"format": "nanoid", "pattern": "a"}), SCHEMA, "unsupported_format"),
+        (form({"format": "email", "pattern": "a", "patternProperties": {}}), SCHEMA, "unsupported_format"),
+        (form({"format": "email", "items": {"pattern": "a"}}), SCHEMA, "unsupported_format"),
         (form({"$ref": "https://example.com/s.json"}), SCHEMA, "unsupported_format"),
         (tools({"pattern": "a"}, choice="required"), PARAMETERS, "unsupported_format"),
         (tools({"pattern": "a"}, choice=FORCED), PARAMETERS, "unsupported_format"),
@@ -170,6 +173,42 @@ def test_beyond_the_bound_it_is_refused_by_name(change: dict[str, Any], param: s
     where, why = refusal(change)
     assert (where or "").startswith(param)
     assert why == code
+
+
+def said(formats: list[str]) -> dict[str, Any]:
+    """The schema that Zod 4 makes of an object with such texts; its patterns are longer."""
+    texts = {form: {"type": "string", "format": form, "pattern": f"^{form}$"} for form in formats}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "type": "object",
+        "properties": {
+            **texts,
+            "pattern": {"type": "string"},
+            "format": {"enum": [{"format": "date", "pattern": "x"}]},
+        },
+        "items": [{"anyOf": [{"format": formats[0], "pattern": "a"}, {"type": "null"}]}],
+    }
+
+
+@pytest.mark.parametrize("grammars", [True, False])
+def test_a_pattern_beside_the_format_that_says_it_does_not_reach_the_engine(grammars: bool) -> None:
+    formats = ["email", "uuid", "date-time", "date", "time", "duration", "ipv4", "ipv6", "uri"]
+    schema = said(formats)
+    whole = said(formats)
+    for request in (form(schema), tools(schema, choice="required"), tools(schema, strict=True)):
+        decoded = decode(request, grammars=grammars)
+        asked = decoded.response_format or {}
+        found = asked["json_schema"]["schema"] if asked else (decoded.tools or [])[0]["function"]["parameters"]
+        if grammars:
+            assert found == whole
+            continue
+        assert found["properties"] == {form: {"type": "string", "format": form} for form in formats} | {
+            "pattern": {"type": "string"},
+            "format": {"enum": [{"format": "date", "pattern": "x"}]},
+        }
+        assert found["items"] == [{"anyOf": [{"format": "email"}, {"type": "null"}]}]
+    shown = decode(tools(schema, choice="auto")).tools or []
+    assert shown[0]["function"]["parameters"] == whole, "what is only shown to the model stays as it is"
 
 
 def test_the_operator_may_allow_grammars() -> None:

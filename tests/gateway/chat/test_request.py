@@ -92,6 +92,13 @@ def test_unknown_fields_are_ignored() -> None:
     ("fields", "param"),
     [
         ({"modalities": ["text", "audio"]}, "modalities"),
+        ({"guided_json": {"type": "object"}}, "guided_json"),
+        ({"guided_choice": ["yes", "no"]}, "guided_choice"),
+        ({"guided_regex": "a+"}, "guided_regex"),
+        ({"guided_grammar": "root ::= x"}, "guided_grammar"),
+        ({"structured_outputs": {"choice": ["yes"]}}, "structured_outputs"),
+        ({"max_output_tokens": 5}, "max_output_tokens"),
+        ({"instructions": "Be brief."}, "instructions"),
         ({"web_search_options": {}}, "web_search_options"),
         ({"moderation": {"model": "omni"}}, "moderation"),
     ],

@@ -244,28 +244,31 @@ async def test_silence_in_mid_stream_times_out(fake: FakeVllm, impatient: VllmEn
 
 
 async def test_time_in_which_this_process_stands_still_is_no_silence() -> None:
-    """As where its container is paused: what the engine said meanwhile waits to be read."""
+    """As where its container is paused: what the engine said meanwhile waits to be read.
+
+    Nothing is slept for beside that pause, so that a machine that halts by itself has no time to do it in.
+    """
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\na")
-        begun.set()
-        await asyncio.sleep(0.1)
+        await over.wait()
         writer.write(b"b")
         writer.close()
 
-    begun = asyncio.Event()
+    gap, over = 2.0, asyncio.Event()
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
     url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     async with server, Connections(idle_seconds=1) as connections:
-        engine = VllmEngine(url, connections, Timeouts(connect=5, first_byte=30, gap=0.3, control=5, load=5))
-        reading = asyncio.create_task(whole(engine, ask(stream=True)))
-        await begun.wait()
-        await asyncio.sleep(0.05)
-        end = time.monotonic() + 2.0
-        while time.monotonic() < end:
-            pass
-        assert await reading == b"ab"
+        engine = VllmEngine(url, connections, Timeouts(connect=60, first_byte=60, gap=gap, control=60, load=60))
+        stream = await engine.chat(ask(stream=True))
+        assert await anext(stream) == b"a"
+        reading = asyncio.create_task(anext(stream))
+        await asyncio.sleep(0)
+        time.sleep(gap + 1.5)  # noqa: ASYNC251
+        over.set()
+        assert await reading == b"b"
+        await stream.aclose()
 
 
 async def test_an_engine_that_is_silent_is_given_up_also_where_every_check_is_late(

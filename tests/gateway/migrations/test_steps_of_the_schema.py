@@ -1,6 +1,7 @@
 """Each step of the schema, up and down, with rows in the tables."""
 
 import json
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -12,6 +13,7 @@ from sqlalchemy import Connection, inspect, text
 from gateway.db import Database, open_database
 from gateway.engines.repository import read_announced_base
 from gateway.engines.served_base_model import ServedBaseModel
+from gateway.jobs import BelievedClock
 from gateway.migrations.migrate import make_configuration
 
 JOB = {
@@ -286,3 +288,32 @@ async def test_what_a_base_asks_of_trainings_comes_unknown_and_goes_again(databa
     assert announced == ServedBaseModel("base", "", "d", chat_template_digest="t")
     await move(database, "0034", down=True)
     assert await rows(database, "SELECT * FROM base_models") == before
+
+
+async def test_a_database_from_before_believes_the_time_of_its_newest_row(database: Database) -> None:
+    await move(database, "0036")
+    await insert(database, "tenants", {"id": "ten_b", "name": "b", "created_at": 1_700_000_000})
+    await move(database, "0038")
+    assert await rows(database, "SELECT * FROM believed_clock") == []
+    await move(database, "head")
+    assert await rows(database, "SELECT id, believed FROM believed_clock") == [("workers", 1_700_000_000.0)]
+    assert await BelievedClock(database).follow() == 0
+    async with database.begin() as session:
+        await session.execute(text("UPDATE believed_clock SET believed = 7"))
+    await move(database, "0038", down=True)
+    await move(database, "head")
+    assert await rows(database, "SELECT id, believed FROM believed_clock") == [("workers", 7.0)]
+
+
+async def test_a_row_of_the_future_is_no_reason_to_believe_it(database: Database) -> None:
+    await insert(database, "tenants", {"id": "ten_b", "name": "b", "created_at": 2_000_000_000})
+    now = time.time()
+    await move(database, "head")
+    ((believed,),) = await rows(database, "SELECT believed FROM believed_clock")
+    assert now <= believed <= time.time()
+
+
+async def test_a_new_database_believes_its_first_worker(empty_database: str) -> None:
+    async with open_database(empty_database) as opened:
+        await move(opened, "head")
+        assert await rows(opened, "SELECT * FROM believed_clock") == []

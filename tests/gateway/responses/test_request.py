@@ -232,6 +232,27 @@ def test_what_cannot_be_used_is_refused_by_the_name_that_the_request_has_for_it(
 
 
 @pytest.mark.parametrize(
+    "fields",
+    [
+        {"messages": [{"role": "user", "content": "Hi"}]},
+        {"response_format": {"type": "json_object"}},
+        {"max_tokens": 1},
+        {"max_completion_tokens": 5},
+        {"stop": "x"},
+        {"n": 2},
+        {"functions": [{"name": "f"}]},
+    ],
+)
+def test_a_member_of_chat_without_which_the_answer_is_another_one_is_refused(fields: dict[str, Any]) -> None:
+    error = refusal(**fields)
+    assert (error.param, error.code) == (next(iter(fields)), "unsupported_parameter")
+
+
+def test_a_member_of_chat_that_changes_nothing_is_no_reason_to_refuse() -> None:
+    assert read(n=1, stop=[], max_tokens=None, functions=[], seed=5)[0].model == "base"
+
+
+@pytest.mark.parametrize(
     "fields", [{"background": False}, {"prompt": None}, {"previous_response_id": ""}, {"conversation": None}]
 )
 def test_what_is_not_kept_here_may_be_said_not_to_be_wanted(fields: dict[str, Any]) -> None:
