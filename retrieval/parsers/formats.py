@@ -75,7 +75,7 @@ PLAIN_TEXT = DocumentFormat(
         ".xml": "text/xml",
     },
     parser="retrieval.parsers.text:parse_text",
-    version=3,
+    version=4,
 )
 
 FORMATS = (
