@@ -84,7 +84,7 @@ FORMATS = (
         label="Markdown",
         media_types=dict.fromkeys((".md", ".markdown", ".mdown", ".mkd", ".mdx", ".qmd", ".rmd"), "text/markdown"),
         parser="retrieval.parsers.markdown:parse_markdown",
-        version=3,
+        version=4,
         marks=re.compile(r"^(?:#{1,6}[ \t]+\S|={3,}[ \t]*$|-{3,}[ \t]*$|```|[*+-][ \t]+\[)", re.M),
     ),
     DocumentFormat(
