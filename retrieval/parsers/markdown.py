@@ -32,7 +32,7 @@ _SCALAR = re.compile(r"\A[>|][-+0-9]*[ \t]*(?:#.*)?\n")
 _INLINE = re.compile(r"\\[\\`<{]|(?<!`)(?P<ticks>`+)(?!`).*?(?<!`)(?P=ticks)(?!`)|`+|(?P<comment><!--|\{/\*)", re.S)
 _COMMENT = re.compile(r"(?P<comment><!--|\{/\*)")
 _ENDS = {"<!--": "-->", "{/*": "*/}"}
-"""What closes a comment: of HTML, and of MDX, which is Markdown with expressions in braces."""
+"""The ends of comments by their beginnings: of HTML, and of MDX, which is Markdown with expressions in braces."""
 _MARKED = re.compile(r"[\\`*_\[\]<>&!\n]")
 
 _BLOCK_KINDS: dict[str, Literal["list", "table", "code"]] = {
