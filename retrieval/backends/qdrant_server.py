@@ -1,15 +1,19 @@
 """A Qdrant server as its operator names it: URL, key, certificates; and its refusals in words."""
 
+import asyncio
 import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from qdrant_client import AsyncQdrantClient
-from qdrant_client.http.exceptions import ApiException, UnexpectedResponse
+from qdrant_client.http.exceptions import ApiException, ResponseHandlingException, UnexpectedResponse
 
 from retrieval.backends.remote import CHANGE_SECONDS
 
 __all__ = ["QdrantServer", "QdrantUnusable"]
+
+
+_LOOK_SECONDS = 10.0
 
 
 class QdrantUnusable(Exception):
@@ -43,6 +47,29 @@ class QdrantServer:
         return AsyncQdrantClient(
             url=self.url, api_key=self.api_key, timeout=CHANGE_SECONDS, verify=verify, check_compatibility=False
         )
+
+    async def look_at(self) -> None:
+        """Find out whether anything answers at the URL and takes the key; what else it may lack shows when it is used.
+
+        Raises:
+            QdrantUnusable: Nothing does.
+        """
+        client = self.make_client()
+        try:
+            await asyncio.wait_for(client.get_collections(), _LOOK_SECONDS)
+        except TimeoutError as error:
+            raise QdrantUnusable(
+                f"The Qdrant server at {self.url} doesn't answer: it said nothing for {_LOOK_SECONDS:g} s. Check that "
+                "it runs and can be reached from here."
+            ) from error
+        except ResponseHandlingException as error:
+            if not isinstance(error.source, ValueError):  # that would be an answer which isn't understood
+                raise QdrantUnusable(self.explain(error)) from error
+        except UnexpectedResponse as error:
+            if error.status_code == 401:  # a key of one collection alone is refused with 403
+                raise QdrantUnusable(self.explain(error)) from error
+        finally:
+            await client.close()
 
     def explain(self, error: ApiException) -> str:
         """Say why the server can't be used, and what to do."""

@@ -10,6 +10,8 @@ __all__ = ["find_top_heading", "pick_title"]
 # A program's title when nobody gave one: its default, or the name of a file.
 _NO_TITLE = re.compile(
     r"(?:untitled(?: document| page)?|unknown title|document|(?:powerpoint )?presentation|slide|doc)\s*\d*"
+    r"|\(anonymous\)|about:blank|unnamed|unbenannt|sans titre|sin título|senza titolo|sem título|naamloos"
+    r"|(?:book|mappe|classeur|libro|do[ck]ument|pr[äé]sentation)\s*\d+"
     r"|\S+\.(?:docx?|dotx?|odt|rtf|pptx?|odp|xlsx?|ods|pdf|x?html?|txt|md|tex|dvi|indd|qxp|pages)",
     re.I,
 )

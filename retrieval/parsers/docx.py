@@ -12,6 +12,7 @@ from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
 from retrieval.parsers.scripts import LEVEL, LOWERED, RAISED, mark_runs
 from retrieval.parsers.sniff import sniff
 from retrieval.parsers.symbol_fonts import read_symbols
+from retrieval.parsers.table_heads import COVERED, count_heads, widen_names
 from retrieval.parsers.text_writer import GatheredBlocks, TextWriter
 
 __all__ = ["find_main_part", "parse_docx", "read_core_title"]
@@ -246,7 +247,8 @@ class _Document:
         heads = 0
         while heads < len(rows) and read_switch(rows[heads].find("{*}trPr"), "tblHeader"):
             heads += 1
-        self.writer.add_table(texts, heads or 1)
+        heads = max(heads, count_heads(texts), 1)
+        self.writer.add_table(widen_names(texts, heads), heads)
         self._add_attached()
 
     def _read_rows(self, rows: list[Element]) -> list[list[str]]:
@@ -262,7 +264,7 @@ class _Document:
                 else:
                     text = " ".join(self._read(paragraph, False) for paragraph in _iterate(cell))
                 above[len(line)] = text
-                line += [text, *[""] * (to_number(find_value(cell, "tcPr", "gridSpan"), 1, most=_WIDEST) - 1)]
+                line += [text, *[COVERED] * (to_number(find_value(cell, "tcPr", "gridSpan"), 1, most=_WIDEST) - 1)]
             texts.append(line)
         return texts
 

@@ -75,7 +75,7 @@ PLAIN_TEXT = DocumentFormat(
         ".xml": "text/xml",
     },
     parser="retrieval.parsers.text:parse_text",
-    version=3,
+    version=4,
 )
 
 FORMATS = (
@@ -84,7 +84,7 @@ FORMATS = (
         label="Markdown",
         media_types=dict.fromkeys((".md", ".markdown", ".mdown", ".mkd", ".mdx", ".qmd", ".rmd"), "text/markdown"),
         parser="retrieval.parsers.markdown:parse_markdown",
-        version=3,
+        version=4,
         marks=re.compile(r"^(?:#{1,6}[ \t]+\S|={3,}[ \t]*$|-{3,}[ \t]*$|```|[*+-][ \t]+\[)", re.M),
     ),
     DocumentFormat(
@@ -98,7 +98,7 @@ FORMATS = (
         label="HTML",
         media_types={".html": "text/html", ".htm": "text/html", ".xhtml": "text/html"},
         parser="retrieval.parsers.html:parse_html",
-        version=8,
+        version=9,
         opening=re.compile(_PAGE, re.I | re.S),
         # The next thing is an element as well, and one is closed.
         structure=re.compile(rf"\A{_PAGE}[^>]*>\s*(?:<!--.*?-->\s*)*<[a-z].*?</[a-z]", re.I | re.S),
@@ -113,7 +113,7 @@ FORMATS = (
         label="PDF",
         media_types={".pdf": "application/pdf"},
         parser="retrieval.parsers.pdf:parse_pdf",
-        version=7,
+        version=8,
         # At the beginning, or after junk in the first 1024 bytes: a printer's commands, what is no text, or text if
         # the file ends as a PDF does. A text that speaks of `%PDF-1.7` is a text.
         signature=re.compile(
@@ -132,7 +132,7 @@ FORMATS = (
             ".dotx": f"{_OFFICE}.wordprocessingml.template",
         },
         parser="retrieval.parsers.docx:parse_docx",
-        version=4,
+        version=5,
         archive=re.compile(r"^word/document\d*\.xml$", re.M | re.I),
     ),
     DocumentFormat(
@@ -144,7 +144,7 @@ FORMATS = (
             ".ppsx": f"{_OFFICE}.presentationml.slideshow",
         },
         parser="retrieval.parsers.pptx:parse_pptx",
-        version=4,
+        version=5,
         archive=re.compile(r"^ppt/presentation\d*\.xml$", re.M | re.I),
     ),
     DocumentFormat(
@@ -156,7 +156,7 @@ FORMATS = (
             ".xltx": f"{_OFFICE}.spreadsheetml.template",
         },
         parser="retrieval.parsers.xlsx:parse_xlsx",
-        version=3,
+        version=4,
         archive=re.compile(r"^xl/workbook\d*\.xml$", re.M | re.I),
     ),
     DocumentFormat(
@@ -164,7 +164,7 @@ FORMATS = (
         label="OpenDocument (.odt, .ods, .odp)",
         media_types={".odt": f"{_OPEN}.text", ".ott": f"{_OPEN}.text-template"},
         parser="retrieval.parsers.opendocument_text:parse_odt",
-        version=3,
+        version=4,
         archive=re.compile(rf"\A{_OPEN}\.text(?:-template)?$", re.M),
     ),
     DocumentFormat(
@@ -172,7 +172,7 @@ FORMATS = (
         label="",
         media_types={".ods": f"{_OPEN}.spreadsheet", ".ots": f"{_OPEN}.spreadsheet-template"},
         parser="retrieval.parsers.ods:parse_ods",
-        version=2,
+        version=3,
         archive=re.compile(rf"\A{_OPEN}\.spreadsheet(?:-template)?$", re.M),
     ),
     DocumentFormat(
@@ -180,7 +180,7 @@ FORMATS = (
         label="",
         media_types={".odp": f"{_OPEN}.presentation", ".otp": f"{_OPEN}.presentation-template"},
         parser="retrieval.parsers.opendocument_text:parse_odp",
-        version=3,
+        version=4,
         archive=re.compile(rf"\A{_OPEN}\.presentation(?:-template)?$", re.M),
     ),
     DocumentFormat(
@@ -202,7 +202,7 @@ FORMATS = (
         label="RTF",
         media_types={".rtf": "application/rtf"},
         parser="retrieval.parsers.rtf:parse_rtf",
-        version=3,
+        version=4,
         signature=re.compile(rb"\s*\{\\rtf"),
         structure=re.compile(r"\A\s*\{\\rtf\d.*\}\s*\Z", re.S),
     ),
@@ -259,7 +259,7 @@ FORMATS = (
         label="CSV and TSV",
         media_types={".csv": "text/csv", ".tsv": "text/tab-separated-values", ".tab": "text/tab-separated-values"},
         parser="retrieval.parsers.delimited:parse_delimited",
-        version=2,
+        version=3,
         parts=("text",),
     ),
     DocumentFormat(

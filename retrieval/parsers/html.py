@@ -13,7 +13,8 @@ from retrieval.parsers.html_landmarks import Landmarks
 from retrieval.parsers.html_lists import LISTS, ListMarks
 from retrieval.parsers.html_scripts import find_mark, find_mark_behind
 from retrieval.parsers.html_tables import CELLS, Table, is_of_data, is_short
-from retrieval.parsers.html_visibility import HEADINGS, count_hidden, is_hidden, is_permalink, open_tab_panels
+from retrieval.parsers.html_tabs import open_tab_panels
+from retrieval.parsers.html_visibility import HEADINGS, count_hidden, is_hidden, is_permalink
 from retrieval.parsers.parsed import Block, FileContent, Heading, Parsed, ParseLimits
 from retrieval.parsers.scripts import write_scripts
 from retrieval.parsers.text import clean, describe_comments
@@ -160,12 +161,11 @@ class _Page:
         return mark
 
     def end_table(self) -> None:
-        """End a table of data; a first row of header cells is its head."""
+        """End a table of data."""
         self.end_row()
         self.add_stray()
         if self.table is not None and self.table.rows:
-            start, head = self.table.start, self.table.head
-            self.blocks.append(Block(start, self._length, "table", head or start))
+            self.blocks.append(Block(self.table.start, self._length, "table", self.table.find_head_end()))
         self.table = None
         self.end_block()
 
@@ -175,11 +175,9 @@ class _Page:
 
     def end_row(self) -> None:
         if self.table is not None and (row := self.table.end_row()):
-            if self.table.rows == 1:
-                self.table.start = self._length + len(self._gap)
+            start = self._length + len(self._gap)
             self._write(row)
-            if self.table.rows == 1 and self.table.of_headers:
-                self.table.head = self._length + 1
+            self.table.keep_place(start, self._length + 1)
             self._gap = "\n"
 
     def add_stray(self) -> None:
@@ -228,7 +226,7 @@ def _walk(root: Any, page: _Page, landmarks: Landmarks) -> None:
     for event, element in etree.iterwalk(root, events=("start", "end")):
         if event == "start" and skipped is None:
             is_around = landmarks.is_footer(element) or landmarks.is_ending(element)
-            if is_hidden(element) or is_around or (page.in_heading and is_permalink(element)):
+            if is_hidden(element) or is_around or is_permalink(element, in_heading=page.in_heading):
                 skipped = element
                 page.hidden += count_hidden(element)
             elif element.tag == "pre":

@@ -1,10 +1,11 @@
 """Tables of HTML: those of data, told from those that lay out a page, and their rows as lines."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from retrieval.parsers.html_visibility import HEADINGS, is_hidden
+from retrieval.parsers.table_heads import COVERED, MOST_HEADS, count_heads, has_data, has_names, widen_names
 
 __all__ = ["CELLS", "Table", "is_of_data", "is_short"]
 
@@ -19,41 +20,73 @@ class Table:
 
     Attributes:
         rows: Those that aren't empty, so far.
-        start: Offset of the first of them, and `head` that after it, if all its cells are headers; else 0.
-        of_headers: All cells of the row that ended last are headers.
+        start: Offset of the first of them.
     """
 
     def __init__(self) -> None:
-        self.rows = self.start = self.head = 0
-        self.of_headers = True
+        self.rows = self.start = 0
         self._row: list[str] = []
-        self._headers = True
+        self._headers = self._grouped = True
         self._spans: dict[int, tuple[int, str]] = {}  # Column → rows below that its cell reaches into, and its text.
+        self._first: list[Sequence[str]] = []
+        self._ends: list[int] = []  # of the first rows
+        self._declared = 0
+        self._has_data = False
 
     def add_cell(self, text: str, element: Any) -> None:
         self._add_spanned()
-        self._headers = self._headers and element.tag == "th"
+        self._grouped = self._grouped and element.getparent().getparent().tag == "thead"
+        self._headers = self._headers and (element.tag == "th" or not (self.rows or text))
         rows, columns = (_read_span(element, name) for name in ("rowspan", "colspan"))
         for number in range(columns):
+            cell = COVERED if number else text.replace("|", "\\|")
             if rows > 1:
-                self._spans[len(self._row)] = (rows - 1, text if number == 0 else "")
-            self._row.append(text.replace("|", "\\|") if number == 0 else "")
+                self._spans[len(self._row)] = (rows - 1, cell)
+            self._row.append(cell)
 
     def end_row(self) -> str:
-        """Return the row as a line, `Norvik | 12 |`, or "" where all its cells are empty."""
+        """Return the row as a line, `Norvik | 12 |`, or "" where all its cells are empty.
+
+        A name in the head that stands over several columns is in each of them.
+        """
         if self._row:
             self._add_spanned()
         row, self._row = self._row, []
-        self.of_headers, self._headers = self._headers, True
-        self.rows += any(map(bool, row))
-        return " | ".join(row).strip() if any(row) else ""
+        grouped, headers, self._grouped, self._headers = self._grouped, self._headers, True, True
+        if not any(row):
+            return ""
+        # Below a row of headers one of its kind names columns only where the upper one leaves that to it.
+        may_name = not self.rows or (len(row) > 1 and any(cell is COVERED for cell in self._first[-1]))
+        if self._declared == self.rows and (grouped or (headers and may_name)):
+            self._declared += 1
+        self._has_data = self._has_data or (self.rows > 0 and has_data(row))
+        if len(self._first) < MOST_HEADS:
+            self._first.append(row)
+        self.rows += 1
+        if self._declared == self.rows or (self.rows == 1 and has_names(row)):
+            row = widen_names([row], 1)[0]
+        return " | ".join(row).strip()
+
+    def keep_place(self, start: int, end: int) -> None:
+        """Keep where the row that ended last is, and where what follows it begins."""
+        if self.rows == 1:
+            self.start = start
+        if len(self._ends) < MOST_HEADS:
+            self._ends.append(end)
+
+    def find_head_end(self) -> int:
+        """Return where the rows below the head begin: headers by their elements, or names above rows with numbers."""
+        heads = self._declared
+        if not heads and self._has_data:
+            heads = count_heads(self._first)
+        return self._ends[heads - 1] if 0 < heads < self.rows and heads <= len(self._ends) else self.start
 
     def _add_spanned(self) -> None:
         while (span := self._spans.pop(len(self._row), None)) is not None:
             rows, text = span
             if rows > 1:
                 self._spans[len(self._row)] = (rows - 1, text)
-            self._row.append(text.replace("|", "\\|"))
+            self._row.append(text)
 
 
 def _read_span(element: Any, name: str) -> int:

@@ -3,12 +3,21 @@
 import re
 from collections.abc import Iterator
 from functools import lru_cache
-from itertools import islice
 from typing import Any
 
 from lxml import etree as _etree  # pyright: ignore[reportAttributeAccessIssue, reportUnknownVariableType]
 
-__all__ = ["HEADINGS", "count_hidden", "has_main", "is_hidden", "is_main", "is_permalink", "open_tab_panels"]
+__all__ = [
+    "HEADINGS",
+    "count_hidden",
+    "has_main",
+    "is_hidden",
+    "is_main",
+    "is_permalink",
+    "is_switched_off",
+    "open_element",
+    "read_role",
+]
 
 etree: Any = _etree  # pyright: ignore[reportUnknownVariableType]
 """lxml is compiled and comes without types."""
@@ -62,6 +71,8 @@ _STRUCK = frozenset(("del", "s", "strike"))
 documents deletions are left out as well."""
 
 _PERMALINKS = re.compile(r"\b(?:headerlink|header-?anchor|heading-?anchor|hash-link|permalink|anchorjs-link)\b", re.I)
+_LINE_NUMBERS = re.compile(r"(?<!\S)(?:line-?no(?:s|div)?|(?:hljs-ln|line)-numbers?|gutter)(?!\S)", re.I)
+_NUMBERS = re.compile(r"[\d\s]+")
 _SPACE = re.compile(r"[ \t\r\n\f]+")
 _HIDDEN_STYLE = re.compile(
     r"display:none|visibility:(?:hidden|collapse)|opacity:0*\.?0*(?:;|$)"
@@ -69,7 +80,6 @@ _HIDDEN_STYLE = re.compile(
     r"|(?<!-)color:rgba\((?:\d+,){3}0?\.?0\)|(?:left|top|text-indent):-\d{4,}"
 )
 _CLOSED_STYLE = re.compile(r"display:none|visibility:(?:hidden|collapse)")
-_FIRST_TEXTS = 20  # of a tab, among which its words have to be
 _COLOR = re.compile(r"(?<!-)color:([^;]+)")
 _BACKGROUND = re.compile(r"background(?:-color)?:([^;]+)")
 _WHITE = re.compile(r"#fff(?:f{3})?|white|rgba?\(255,255,255(?:,1(?:\.0)?)?\)|hsl\(0,0%,100%\)")
@@ -80,7 +90,7 @@ def count_hidden(element: Any) -> int:
     """Count the characters in a hidden element, unless it has no text of the page."""
     if not isinstance(element.tag, str) or element.tag in _NO_TEXT:
         return 0
-    if not _is_unshown(element) and not _is_switched_off(element):
+    if not _is_unshown(element) and not is_switched_off(element):
         return 0
     return len(_SPACE.sub(" ", "".join(element.itertext())).strip())
 
@@ -88,42 +98,26 @@ def count_hidden(element: Any) -> int:
 def is_hidden(element: Any) -> bool:
     if not isinstance(element.tag, str) or element.tag in _NO_TEXT | _STRUCK:
         return True
-    if _is_unshown(element) or _is_navigation(element) or _is_switched_off(element):
+    if _is_unshown(element) or _is_navigation(element) or is_switched_off(element) or _is_line_number(element):
         return True
     return element.tag == "button" and not _opens_text(element)
 
 
-def open_tab_panels(root: Any) -> None:
-    """Show the panels of tabs as whoever chooses their tabs sees them, where a page has a tab to be seen for each.
-
-    A panel that no tab opens is as hidden as anything else.
-    """
-    if root.find(".//*[@role='tabpanel']") is None:
-        return
-    panels: list[Any] = []
-    tabs = depth = 0  # the depth is that of hidden elements within each other
-    for event, element in etree.iterwalk(root, events=("start", "end")):
-        begins, role = event == "start", _read_role(element)
-        if role == "tabpanel":
-            panels += [element] if begins else []
-        elif _is_switched_off(element):
-            depth += 1 if begins else -1
-        elif begins and role == "tab" and not depth:
-            tabs += any(text.strip() for text in islice(element.itertext(), _FIRST_TEXTS))
-    for panel in panels if tabs >= len(panels) else ():
-        panel.attrib.pop("hidden", None)
-        panel.attrib.pop("aria-hidden", None)
-        panel.set("style", _CLOSED_STYLE.sub("", _read_style(panel)))
+def open_element(element: Any) -> None:
+    """Take away what hides an element until somebody opens it."""
+    element.attrib.pop("hidden", None)
+    element.attrib.pop("aria-hidden", None)
+    element.set("style", _CLOSED_STYLE.sub("", _read_style(element)))
 
 
-def _is_switched_off(element: Any) -> bool:
+def is_switched_off(element: Any) -> bool:
     """Tell whether attributes or a style hide an element."""
     hidden = "hidden" in element.attrib or element.get("aria-hidden", "").strip().lower() == "true"
     return hidden or _has_hiding_style(element, _read_style(element))
 
 
 def is_main(element: Any) -> bool:
-    return element.tag == "main" or _read_role(element) == "main"
+    return element.tag == "main" or read_role(element) == "main"
 
 
 def has_main(element: Any) -> bool:
@@ -131,7 +125,7 @@ def has_main(element: Any) -> bool:
     return any(map(is_main, element.xpath("descendant-or-self::main | descendant-or-self::*[@role]")))
 
 
-def _read_role(element: Any) -> str:
+def read_role(element: Any) -> str:
     return element.get("role", "").strip().lower()
 
 
@@ -141,7 +135,7 @@ def _is_unshown(element: Any) -> bool:
 
 
 def _is_navigation(element: Any) -> bool:
-    if _read_role(element) in _NO_TEXT_ROLES:
+    if read_role(element) in _NO_TEXT_ROLES:
         return True
     classes = set(element.get("class", "").lower().split())
     names = (
@@ -186,11 +180,18 @@ def _measure(root: Any) -> Iterator[tuple[Any, int]]:
         yield element, length
 
 
+def _is_line_number(element: Any) -> bool:
+    """Tell whether an element has nothing but the numbers of a listing's lines, which are no part of its code."""
+    return _LINE_NUMBERS.search(element.get("class", "")) is not None and all(
+        _NUMBERS.fullmatch(text) for text in element.itertext()
+    )
+
+
 def _opens_text(button: Any) -> bool:
     """Tell whether a button's words are a heading, or a question, of the text that it opens, as in an accordion."""
     if "aria-expanded" in button.attrib or "aria-controls" in button.attrib:
         return True
-    return any(above.tag in _NAMED_BY_BUTTONS or _read_role(above) == "heading" for above in button.iterancestors())
+    return any(above.tag in _NAMED_BY_BUTTONS or read_role(above) == "heading" for above in button.iterancestors())
 
 
 def _read_style(element: Any) -> str:
@@ -216,10 +217,12 @@ def _has_its_backgrounds_color(element: Any, style: str) -> bool:
     return not (styled or painted or element.getroottree().find(".//style") is not None)
 
 
-def is_permalink(element: Any) -> bool:
-    """Tell whether a link in a heading is only a mark that leads to the heading itself, such as `¶`."""
+def is_permalink(element: Any, *, in_heading: bool) -> bool:
+    """Tell whether a link is only a mark, such as `¶`, that leads to the heading or the term that it stands in."""
     if element.tag != "a":
         return False
-    return _PERMALINKS.search(element.get("class", "")) is not None or (
-        element.get("href", "").startswith("#") and not any(map(str.isalnum, "".join(element.itertext())))
-    )
+    is_named = _PERMALINKS.search(element.get("class", "")) is not None
+    if in_heading and is_named:
+        return True
+    is_own = is_named or (in_heading and element.get("href", "").startswith("#"))
+    return is_own and not any(map(str.isalnum, "".join(element.itertext())))

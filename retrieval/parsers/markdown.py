@@ -29,8 +29,10 @@ _SCALAR = re.compile(r"\A[>|][-+0-9]*[ \t]*(?:#.*)?\n")
 
 # What CommonMark reads inside a block, in the order of the text: an escape, a code span, a run of backticks that opens
 # none, the beginning of a comment.
-_INLINE = re.compile(r"\\[\\`<]|(?<!`)(?P<ticks>`+)(?!`).*?(?<!`)(?P=ticks)(?!`)|`+|(?P<comment><!--)", re.S)
-_COMMENT = re.compile(r"(?P<comment><!--)")
+_INLINE = re.compile(r"\\[\\`<{]|(?<!`)(?P<ticks>`+)(?!`).*?(?<!`)(?P=ticks)(?!`)|`+|(?P<comment><!--|\{/\*)", re.S)
+_COMMENT = re.compile(r"(?P<comment><!--|\{/\*)")
+_ENDS = {"<!--": "-->", "{/*": "*/}"}
+"""The ends of comments by their beginnings: of HTML, and of MDX, which is Markdown with expressions in braces."""
 _MARKED = re.compile(r"[\\`*_\[\]<>&!\n]")
 
 _BLOCK_KINDS: dict[str, Literal["list", "table", "code"]] = {
@@ -55,7 +57,7 @@ def parse_markdown(content: FileContent, _limits: ParseLimits) -> Parsed:
     """
     text = clean_visible(content.text)
     warnings: list[str] = []
-    if "<!--" in text:
+    if any(opening in text for opening in _ENDS):
         text, comments = _strip_comments(text)
         text = clean_visible(text)
         warnings += filter(None, [describe_comments(comments)])
@@ -150,7 +152,7 @@ def _read_inline(content: str) -> str:
 
 
 def _strip_comments(text: str) -> tuple[str, list[str]]:
-    """Take out HTML comments, which no rendered page shows, but not what only looks like one; return them as well.
+    """Take out comments, which no rendered page shows, but not what only looks like one; return them as well.
 
     Code keeps its own, in blocks and in spans; what is never closed hides nothing, so that nothing is lost.
     """
@@ -168,7 +170,7 @@ def _strip_comments(text: str) -> tuple[str, list[str]]:
     for start, end in comments:
         parts.append(text[at:start])
         at = max(at, end)
-    return "".join(parts) + text[at:], [text[start + 4 : end - 3] for start, end in comments]
+    return "".join(parts) + text[at:], [text[start:end].strip("<!->{/*}") for start, end in comments]
 
 
 def _find_comments(pattern: re.Pattern[str], text: str, span: _Span) -> Iterator[_Span]:
@@ -176,7 +178,7 @@ def _find_comments(pattern: re.Pattern[str], text: str, span: _Span) -> Iterator
     while (match := pattern.search(text, at, end)) is not None:
         at = match.end()
         if match["comment"]:
-            close = text.find("-->", match.start() + 2, end)  # `<!-->` is a whole comment.
+            close = text.find(_ENDS[match["comment"]], match.start() + 2, end)  # `<!-->` is a whole comment.
             if close < 0:
                 return
             at = close + 3

@@ -72,9 +72,9 @@ class _Sheet:
             self._count(cells, texts, repeats)
             line = expand_row(row, texts, spans)
             if get_attribute(row, "visibility") in _HIDDEN:
-                self.hidden_rows += repeats if line else 0
+                self.hidden_rows += repeats if any(line.values()) else 0
                 continue
-            self.hidden_columns |= line.keys() & self._unseen
+            self.hidden_columns |= {column for column, text in line.items() if text} & self._unseen
             line = {column: text for column, text in line.items() if column not in self._unseen}
             width = max(line, default=-1) + 1
             for _ in range(repeats if line else 1):

@@ -8,6 +8,7 @@ from retrieval.errors import DocumentUnreadable
 from retrieval.parsers.archive import Archive, Element, get_attribute, get_name, parse_xml, to_number
 from retrieval.parsers.list_numbers import write_letters, write_roman
 from retrieval.parsers.parsed import FileContent, ParseLimits
+from retrieval.parsers.table_heads import COVERED
 from retrieval.parsers.text_writer import is_code
 
 __all__ = [
@@ -252,7 +253,7 @@ def read_repeats(element: Element, name: str) -> int:
 
 
 def expand_row(row: Element, texts: list[str], spans: dict[int, tuple[int, str]]) -> dict[int, str]:
-    """Return the texts of a row's cells by column, without empty ones.
+    """Return the texts of a row's cells by column, without empty ones but those that the cell before reaches into.
 
     Args:
         row: With cells that stand for several, cells over several rows or columns, and those that they cover.
@@ -260,11 +261,14 @@ def expand_row(row: Element, texts: list[str], spans: dict[int, tuple[int, str]]
         spans: Column → rows below that a cell reaches into, and its text; kept from row to row.
     """
     line: dict[int, str] = {}
-    column = 0
+    column = reach = 0
     cells = [cell for cell in row if get_name(cell) in ("table-cell", "covered-table-cell")]
     for cell, text in zip(cells, texts, strict=True):
         repeats = read_repeats(cell, "number-columns-repeated")
         last = column + repeats
+        if get_name(cell) == "table-cell":
+            reach = column + min(read_repeats(cell, "number-columns-spanned"), _MOST_SPANNED) if text else 0
+        line.update((at, COVERED) for at in range(column, min(last, reach)) if get_name(cell) != "table-cell")
         for at in range(column, last) if text else [at for at in spans if column <= at < last]:
             rows, above = spans.pop(at, (0, ""))
             content = above if get_name(cell) == "covered-table-cell" else text

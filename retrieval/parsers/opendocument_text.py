@@ -8,6 +8,7 @@ from retrieval.parsers.opendocument import ListCounts, OpenDocument, expand_row,
 from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
 from retrieval.parsers.scripts import LEVEL, LOWERED, RAISED, mark_runs
 from retrieval.parsers.symbol_fonts import read_symbols
+from retrieval.parsers.table_heads import count_heads, widen_names
 from retrieval.parsers.text_writer import GatheredBlocks, TextWriter, join_words
 
 __all__ = ["parse_odp", "parse_odt"]
@@ -222,8 +223,9 @@ class _Reader:
             lines += [[line.get(column, "") for column in range(max(line, default=-1) + 1)]] * repeats
         self._in_table = False
         width = max(map(len, lines), default=0)
-        heads = sum(header for _, header in rows)
-        self.writer.add_table((line + [""] * (width - len(line)) for line in lines), heads or 1)
+        lines = [line + [""] * (width - len(line)) for line in lines]
+        heads = max(sum(header for _, header in rows), count_heads(lines), 1)
+        self.writer.add_table(widen_names(lines, heads), heads)
         self._add_attached()
 
     def _read_cell(self, cell: Element) -> str:

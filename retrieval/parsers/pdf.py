@@ -23,7 +23,7 @@ from retrieval.parsers.pdf_marks import restore_marks
 from retrieval.parsers.pdf_order import restore_order
 from retrieval.parsers.pdf_scan import find_pictures, read_pictures, read_scan
 from retrieval.parsers.pdf_tables import GAP, Cell, Word, arrange_rows
-from retrieval.parsers.sheet import has_data, is_header
+from retrieval.parsers.table_heads import count_heads, has_data
 from retrieval.parsers.text import clean
 
 __all__ = ["parse_pdf"]
@@ -138,18 +138,19 @@ def parse_pdf(content: FileContent, limits: ParseLimits) -> Parsed:
 
 def _find_tables(page: _Page, start: int) -> Iterator[Block]:
     """Find the tables of a page that begins at an offset."""
-    for rows, has_head in _find_runs(page):
+    for rows, heads in _find_runs(page):
         end = start + rows[-1].start + len(rows[-1].text)
-        yield Block(start + rows[0].start, end, "table", start + rows[int(has_head)].start)
+        yield Block(start + rows[0].start, end, "table", start + rows[heads].start)
 
 
-def _find_runs(page: _Page) -> Iterator[tuple[list[_Line], bool]]:
-    """Find runs of rows, each with whether the first names columns, above rows with numbers."""
+def _find_runs(page: _Page) -> Iterator[tuple[list[_Line], int]]:
+    """Find runs of rows, each with the number of those that name columns, above rows with numbers."""
     for is_row, run in groupby(page.lines, key=lambda line: line.is_row):
         if is_row:
             rows = list(run)
             cells = [line.text.split(" | ") for line in rows]
-            yield rows, is_header(cells[0]) and any(map(has_data, cells[1:]))
+            heads = count_heads(cells)
+            yield rows, heads if any(map(has_data, cells[heads:])) else 0
 
 
 def _read_title(document: pdfium.PdfDocument) -> str:

@@ -6,6 +6,7 @@ from retrieval.parsers.archive import Archive, Element, get_attribute, get_name
 from retrieval.parsers.docx import find_main_part, read_core_title
 from retrieval.parsers.drawings import Drawings, get_relation, iterate_shapes, read_paragraphs, read_runs
 from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
+from retrieval.parsers.table_heads import COVERED, count_heads, widen_names
 from retrieval.parsers.text_writer import TextWriter, join_words
 
 __all__ = ["parse_pptx"]
@@ -69,7 +70,9 @@ class _Slide:
     def _add(self, shape: Element) -> None:
         if get_name(shape) == "graphicFrame":
             for table in shape.iterfind("{*}graphic/{*}graphicData/{*}tbl"):
-                self._writer.add_table(_read_rows(table), 1)
+                rows = list(_read_rows(table))
+                heads = count_heads(rows) or 1
+                self._writer.add_table(widen_names(rows, heads), heads)
             for chart in shape.iterfind("{*}graphic/{*}graphicData/{*}chart"):
                 self._drawings.add_chart(get_relation(chart))
             for diagram in shape.iterfind("{*}graphic/{*}graphicData/{*}relIds"):
@@ -110,6 +113,6 @@ def _read_rows(table: Element) -> Iterator[list[str]]:
             text = " ".join(read_runs(paragraph) for paragraph in cell.iterfind("{*}txBody/{*}p"))
             if get_attribute(cell, "vMerge") in ("1", "true"):
                 text = above.get(len(line), "")
-            above[len(line)] = "" if get_attribute(cell, "hMerge") in ("1", "true") else text
+            above[len(line)] = COVERED if get_attribute(cell, "hMerge") in ("1", "true") else text
             line.append(above[len(line)])
         yield line

@@ -4,16 +4,17 @@ import re
 from dataclasses import dataclass, replace
 
 from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
+from retrieval.parsers.rtf_rows import RtfTable
 from retrieval.parsers.rtf_tables import DefinitionTables, read_outline
 from retrieval.parsers.rtf_tokens import CHARACTERS, SKIPPED, Token, read_tokens
 from retrieval.parsers.scripts import LEVEL, LOWERED, RAISED, mark_runs
 from retrieval.parsers.symbol_fonts import read_symbols
+from retrieval.parsers.table_heads import count_heads, widen_names
 from retrieval.parsers.text_writer import TextWriter, is_code, join_words
 
 __all__ = ["parse_rtf"]
 
 _TINY = 2  # half points
-_MOST_COLUMNS = 500
 _SCRIPTS = {"super": RAISED, "sub": LOWERED, "nosupersub": ""}
 _SHADES = frozenset(("highlight", "cb", "chcbpat", "cbpat"))
 _ENDS = frozenset(("par", "sect", "page", "column"))
@@ -84,7 +85,7 @@ class _Reader:
         self._note: list[str] = []
         self._items: list[str] = []
         self._code: list[str] = []
-        self._table = _Table()
+        self._table = RtfTable()
 
     def finish(self) -> TextWriter:
         self._end_paragraph()
@@ -241,7 +242,7 @@ class _Reader:
         elif word in _ENDS:
             self._end_paragraph()
         else:
-            self._table.define(word)
+            self._table.define(word, value)
 
     def _end_paragraph(self) -> None:
         if self._in_table:
@@ -300,54 +301,11 @@ class _Reader:
 
     def _flush_table(self) -> None:
         table, self._table = self._table, self._table.begin_next()
-        if table.rows:
-            self._writer.add_table(table.rows, table.heads or 1)
+        if table.has_rows:
+            rows = table.read_rows()
+            heads = max(table.heads, count_heads(rows), 1)
+            self._writer.add_table(widen_names(rows, heads), heads)
             self._add_notes()
-
-
-class _Table:
-    """The rows of a table, with the merges that each row defines for its cells."""
-
-    def __init__(self) -> None:
-        self.rows: list[list[str]] = []
-        self.heads = 0
-        self._cells: list[str] = []
-        self._merges: list[str] = []
-        self._merge = ""
-        self._is_head = False
-
-    def begin_next(self) -> "_Table":
-        """Return an empty table, for which a row may have been defined already."""
-        table = _Table()
-        if not self._cells:
-            table._merges, table._is_head = self._merges, self._is_head
-        return table
-
-    def define(self, word: str) -> None:
-        if word == "trowd":
-            self._merges, self._merge, self._is_head = [], "", False
-        elif word == "trhdr":
-            self._is_head = True
-        elif word in ("clvmrg", "clmrg"):
-            self._merge = word
-        elif word == "cellx":
-            self._merges.append(self._merge)
-            self._merge = ""
-
-    def add_cell(self, text: str) -> None:
-        if len(self._cells) < _MOST_COLUMNS:
-            self._cells.append(text)
-
-    def end_row(self) -> None:
-        """End a row: a cell over several rows has its text in each, one over columns in the first."""
-        row: list[str] = []
-        cells, self._cells = self._cells, []
-        above = self.rows[-1] if self.rows else []
-        for column, text in enumerate(cells):
-            merge = self._merges[column] if column < len(self._merges) else ""
-            row.append(above[column] if merge == "clvmrg" and column < len(above) else "" if merge == "clmrg" else text)
-        self.heads += self._is_head and self.heads == len(self.rows)
-        self.rows.append(row)
 
 
 def _join_halves(text: str) -> str:

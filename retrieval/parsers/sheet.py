@@ -1,17 +1,11 @@
 """A sheet of cells as text: its tables, each with the header that all its pieces need."""
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 
+from retrieval.parsers.table_heads import count_heads, is_header, widen_names
 from retrieval.parsers.text_writer import TextWriter
 
-__all__ = ["add_sheet", "has_data", "is_header"]
-
-_DATA = re.compile(
-    r"[-+(]?[^\w\s]?\s?\d[\d.,:/\s-]*[^\w\s]?\)?|\d+[.,]?\d*\s?\w{1,3}|\d{4}-\d\d-\d\d[T ][\d:.]+|true|false", re.I
-)
-"""A number, an amount, a date or a time: what stands under a header, not in one."""
-_YEAR = re.compile(r"(?:19|20)\d\d")
+__all__ = ["add_sheet"]
 
 
 def add_sheet(writer: TextWriter, rows: Iterable[Sequence[str]]) -> None:
@@ -56,31 +50,6 @@ def _count_cells(row: Sequence[str]) -> int:
     return sum(map(bool, row))
 
 
-def is_header(row: Sequence[str]) -> bool:
-    """Tell whether a row names columns: several cells, all of them words or years, at least one of them words."""
-    cells = [cell.strip() for cell in row if cell.strip()]
-    data = [cell for cell in cells if _DATA.fullmatch(cell)]
-    return len(cells) > 1 and len(data) < len(cells) and all(_YEAR.fullmatch(cell) for cell in data)
-
-
-def has_data(row: Sequence[str]) -> bool:
-    """Tell whether a cell of a row is a number, an amount or a date."""
-    return any(_DATA.fullmatch(cell.strip()) for cell in row)
-
-
-def _count_heads(table: Sequence[Sequence[str]]) -> int:
-    """Count header rows: a second one names columns that the first leaves open, under a name for several."""
-    if not is_header(table[0]):
-        return 0
-    if len(table) > 2 and is_header(table[1]):
-        inner = [
-            cell for number, cell in enumerate(table[0][1:], 1) if not cell and table[1][number : number + 1] != [""]
-        ]
-        if inner and not all(map(bool, table[1])):
-            return 2
-    return 1
-
-
 def _add_table(writer: TextWriter, table: Sequence[Sequence[str]]) -> None:
     """Add rows without the columns in which none has anything."""
     if not table:
@@ -88,10 +57,10 @@ def _add_table(writer: TextWriter, table: Sequence[Sequence[str]]) -> None:
     width = max(map(len, table))
     used = [column for column in range(width) if any(column < len(row) and row[column] for row in table)]
     rows = [[row[column] if column < len(row) else "" for column in used] for row in table]
-    heads = _count_heads(table)
+    heads = count_heads(rows)
     if heads == 1:
         rows[0] = list(_tell_apart(rows[0], used))
-    writer.add_table(rows, heads)
+    writer.add_table(widen_names(rows, heads), heads)
 
 
 def _tell_apart(head: Sequence[str], columns: Sequence[int]) -> Iterator[str]:

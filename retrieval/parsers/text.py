@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from retrieval.errors import DocumentUnreadable
 from retrieval.parsers.formats import ACCEPTED
-from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
+from retrieval.parsers.parsed import Block, FileContent, Parsed, ParseLimits
 
 __all__ = ["clean", "clean_visible", "describe_comments", "describe_invisible", "parse_text"]
 
@@ -45,6 +45,13 @@ _DATA_URI = re.compile(
 _CALENDAR = re.compile(r"\s*BEGIN:(?:VCALENDAR|VCARD)\b", re.I)
 _FOLD = re.compile(r"\n[ \t]")
 _ESCAPE = re.compile(r"\\([,;\\nN])")
+_BOUND = re.compile(r"^(BEGIN|END):(VEVENT|VTODO|VJOURNAL|VCARD)[ \t]*$", re.M | re.I)
+_MOMENTS = re.compile(
+    r"^(?:DTSTART|DTEND|DTSTAMP|DUE|EXDATE|RDATE|RECURRENCE-ID|COMPLETED|CREATED|LAST-MODIFIED|BDAY|ANNIVERSARY|REV)"
+    r"(?:;[^:\n]*)?:.*$|^RRULE:.*$",
+    re.M | re.I,
+)
+_MOMENT = re.compile(r"(?<=[:,=/])(\d{4})(\d\d)(\d\d)(?:T(\d\d)(\d\d)\d\d(Z)?)?(?=[,;/]|$)", re.M)
 
 _WORD = r"[^\W\d_](?:[^\W\d_]|['’-])*[.,:!?]?"
 _SENTENCE = re.compile(rf"(?<![^\s(\"“]){_WORD}(?:\s+{_WORD}){{7,}}|[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]{{16,}}")
@@ -90,13 +97,36 @@ def clean_visible(text: str) -> str:
 
 
 def parse_text(content: FileContent, _limits: ParseLimits) -> Parsed:
-    """Take the text as it is: it has no structure beyond its blank lines, but for the lines of calendars and contacts.
+    """Take the text as it is: it has no structure beyond its blank lines, but for that of calendars and contacts.
 
     Raises:
         DocumentUnreadable: Nothing visible is in it.
     """
     text = clean_visible(content.text)
-    return Parsed(content.media_type, "", _unfold(text) if _CALENDAR.match(text) else text, [])
+    if not _CALENDAR.match(text):
+        return Parsed(content.media_type, "", text, [])
+    text = _MOMENTS.sub(lambda line: _MOMENT.sub(_show_moment, line[0]), _unfold(text))
+    return Parsed(content.media_type, "", text, [], blocks=_find_records(text))
+
+
+def _show_moment(moment: re.Match[str]) -> str:
+    """Write a moment as people read it: `20260512T090000Z` is `2026-05-12 09:00 UTC`."""
+    year, month, day, hour, minute, zone = moment.groups()
+    time = f" {hour}:{minute}" if hour else ""
+    return f"{year}-{month}-{day}{time}{' UTC' if zone else ''}"
+
+
+def _find_records(text: str) -> list[Block]:
+    """Find the events and contacts: each stays whole where it fits."""
+    blocks: list[Block] = []
+    start: int | None = None
+    for bound in _BOUND.finditer(text):
+        if bound[1].upper() == "BEGIN":
+            start = bound.start()
+        elif start is not None:
+            blocks.append(Block(start, bound.end(), "record", start))
+            start = None
+    return blocks
 
 
 def _unfold(text: str) -> str:

@@ -12,6 +12,7 @@ from retrieval.parsers.drawings import get_relation, iterate_shapes, read_paragr
 from retrieval.parsers.number_formats import BUILT_IN, show_number
 from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
 from retrieval.parsers.sheet import add_sheet
+from retrieval.parsers.table_heads import COVERED
 from retrieval.parsers.text_writer import TextWriter
 
 __all__ = ["parse_xlsx"]
@@ -22,6 +23,7 @@ _ESCAPED = re.compile(r"_x([0-9A-F]{4})_", re.I)
 """A character that XML has no place for, as Excel writes it: `_x000D_` is the end of a line."""
 _MOST_COLUMNS = 16_384
 _MOST_MERGED_ROWS = 10_000
+_MOST_MERGED_COLUMNS = 100
 _ON = ("1", "true")
 
 
@@ -173,34 +175,38 @@ class _Workbook:
 
 @dataclass(slots=True)
 class _Merges:
-    """Cells over several rows: the text of the first goes on in those below.
+    """Cells over several rows or columns: the text of the first goes on in those below, and covers those beside it.
 
     Attributes:
-        starts: Row → column → last row of a cell that begins there.
+        starts: Row → column → last row and last column of a cell that begins there.
         last_row: Number of the row that was read last.
     """
 
-    starts: dict[int, dict[int, int]]
+    starts: dict[int, dict[int, tuple[int, int]]]
     last_row: int = 0
-    _open: dict[int, tuple[int, str]] = field(default_factory=dict[int, tuple[int, str]])
+    _open: dict[int, tuple[int, int, str]] = field(default_factory=dict[int, tuple[int, int, str]])
 
     def fill(self, row: int, cells: dict[int, str]) -> None:
-        for column, (last, text) in list(self._open.items()):
-            if row > last:
+        for column, (last_row, last_column) in self.starts.get(row, {}).items():
+            self._open[column] = last_row, last_column, cells.get(column, "")
+        for column, (last_row, last_column, text) in list(self._open.items()):
+            if row > last_row:
                 del self._open[column]
             elif text:
                 cells.setdefault(column, text)
-        for column, last in self.starts.get(row, {}).items():
-            self._open[column] = last, cells.get(column, "")
+                for beside in range(column + 1, last_column + 1):
+                    cells.setdefault(beside, COVERED)
 
 
 def _read_merges(data: bytes) -> _Merges:
     """Find merged cells, which a sheet's part lists after its rows."""
-    starts: dict[int, dict[int, int]] = {}
+    starts: dict[int, dict[int, tuple[int, int]]] = {}
     for match in _MERGED.finditer(data):
         first, last = (_REFERENCE.fullmatch(reference.decode()) for reference in match.groups())
-        if first and last and 0 < int(last[2]) - int(first[2]) < _MOST_MERGED_ROWS:
-            starts.setdefault(int(first[2]), {})[_to_column(first[1])] = int(last[2])
+        if first and last and 0 <= int(last[2]) - int(first[2]) < _MOST_MERGED_ROWS:
+            column = _to_column(first[1])
+            last_column = min(_to_column(last[1]), column + _MOST_MERGED_COLUMNS)
+            starts.setdefault(int(first[2]), {})[column] = int(last[2]), last_column
     return _Merges(starts)
 
 

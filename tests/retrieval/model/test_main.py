@@ -3,6 +3,8 @@
 import asyncio
 import signal
 import stat
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -157,6 +159,27 @@ def test_a_process_without_a_model_does_not_start(
     assert main([*arguments, "--embedder", str(tmp_path / "empty")]) == 1
     assert "Give a folder with a sentence-transformers model" in caplog.text
     assert "Traceback" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "words"),
+    [
+        ("--qdrant-url", "http://127.0.0.1:9", "The Qdrant server at http://127.0.0.1:9 can't be used"),
+        ("--embedder", "/missing/model", "The embedder '/missing/model' can't be loaded"),
+    ],
+)
+def test_what_is_missing_is_told_before_a_model_is_loaded(
+    arguments: list[str], option: str, value: str, words: str
+) -> None:
+    """A process of its own: in this one torch is loaded already."""
+    program = (
+        "import sys; from retrieval.__main__ import main; status = main(sys.argv[1:]); "
+        "sys.exit(10 * status + ('torch' in sys.modules))"
+    )
+    command = [sys.executable, "-c", program, *arguments, option, value]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert words in ended.stderr
+    assert ended.returncode == 10, ended.stderr
 
 
 def test_a_process_whose_index_is_open_in_another_does_not_start(

@@ -12,6 +12,7 @@ from qdrant_client.http.exceptions import ApiException
 
 from retrieval.__main__ import main
 from retrieval.backends import KeywordVector, Point
+from retrieval.backends import qdrant_server as qdrant_server_module
 from retrieval.backends import remote as remote_module
 from retrieval.backends.qdrant_server import QdrantServer, QdrantUnusable
 from retrieval.backends.remote import CHANGE_SECONDS, RemoteBackend
@@ -113,6 +114,20 @@ def test_the_process_says_that_its_key_is_refused(
     assert main(arguments) == 1
     assert "refuses the key that it was given (401)" in caplog.text
     assert "another" not in caplog.text.replace("another's", "")
+
+
+@pytest.mark.parametrize("status", [200, 403, 404])
+async def test_a_server_that_answers_anything_else_is_looked_at_when_it_is_used(stub: Stub, status: int) -> None:
+    stub.status = status
+    await QdrantServer(stub.url, KEY).look_at()
+    assert stub.paths == ["GET /collections"]
+
+
+async def test_a_server_that_says_nothing_is_given_up_at_the_start(stub: Stub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(qdrant_server_module, "_LOOK_SECONDS", 0.2)
+    stub.silent.set()
+    with pytest.raises(QdrantUnusable, match=r"said nothing for 0\.2 s"):
+        await QdrantServer(stub.url, KEY).look_at()
 
 
 def test_a_key_never_goes_over_a_network_in_the_clear() -> None:

@@ -71,6 +71,21 @@ def test_comments_go_and_code_stays() -> None:
     assert "<!-- kept, it is code -->" in parsed.text
 
 
+@pytest.mark.parametrize(
+    ("text", "seen", "warnings"),
+    [
+        ("# K2\n\nIt boils{/* not yet */}.\n", "# K2\n\nIt boils.\n", 0),
+        ("<Steps>\n{/* not yet */}\nFill it.\n</Steps>\n", "<Steps>\n\nFill it.\n</Steps>\n", 0),
+        ("Now {/* you have to tell all of them that it is free */}here.\n", "Now here.\n", 1),
+        ("Write `{/* so */}` or \\{/* so */}.\n", "Write `{/* so */}` or \\{/* so */}.\n", 0),
+        ("```\n{/* so */}\n```\n\nIt is {/* never closed.\n", "```\n{/* so */}\n```\n\nIt is {/* never closed.\n", 0),
+    ],
+)
+def test_comments_of_mdx_go_as_those_of_html_do(text: str, seen: str, warnings: int) -> None:
+    parsed = parse_markdown(FileContent(text.encode(), "text/markdown", text), ParseLimits())
+    assert (parsed.text, len(parsed.warnings)) == (seen, warnings)
+
+
 def test_a_document_of_comments_is_empty() -> None:
     with pytest.raises(DocumentUnreadable, match="no visible text") as caught:
         parse("<!-- x -->\n")

@@ -69,6 +69,28 @@ def test_words_of_calendars_and_contacts_are_whole(kind: str) -> None:
     assert "SUMMARY:Descaling of the boiler, hall 2 Bring vinegar\n" in parsed.text
 
 
+def test_events_of_a_calendar_are_records_with_moments_that_people_read() -> None:
+    event = "BEGIN:VEVENT\nSUMMARY:{}\nDTSTART;TZID=Europe/Oslo:{}\nUID:20260512\nEND:VEVENT"
+    lines = [
+        "BEGIN:VCALENDAR",
+        event.format("Drill", "20260512T090000"),
+        event.format("Fair", "20261224"),
+        "BEGIN:VTODO\nDUE:20260301T120000Z\nEXDATE:20260302,20260303T080000\nRRULE:FREQ=YEARLY;UNTIL=20301231\nEND:VTODO",
+        "END:VCALENDAR",
+    ]
+    text = "\n".join(lines)
+    parsed = parse_text(FileContent(text.encode(), "text/plain", text), ParseLimits())
+    assert [(block.kind, parsed.text[block.start : block.end]) for block in parsed.blocks] == [
+        ("record", event.format("Drill", "2026-05-12 09:00")),
+        ("record", event.format("Fair", "2026-12-24")),
+        (
+            "record",
+            "BEGIN:VTODO\nDUE:2026-03-01 12:00 UTC\nEXDATE:2026-03-02,2026-03-03 08:00\n"
+            "RRULE:FREQ=YEARLY;UNTIL=2030-12-31\nEND:VTODO",
+        ),
+    ]
+
+
 def test_plain_text_is_taken_as_it_is() -> None:
     content = FileContent(b"", "application/json", '{"a": 1}\r\n')
     assert parse_text(content, ParseLimits()) == Parsed("application/json", "", '{"a": 1}\n', [])

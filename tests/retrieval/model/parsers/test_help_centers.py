@@ -94,7 +94,7 @@ def test_a_tab_s_panel_is_read_whether_or_not_it_is_the_one_in_front() -> None:
         "<ul role='tablist'><li role='tab'>Linux<li role='tab'>Windows</ul><div role='tabpanel'><p>apt it</p></div>"
         "<div role='tabpanel' hidden aria-hidden='true' style='display:none'><p>winget it</p><p hidden>No.</p></div>"
     )
-    assert "apt it\n\nwinget it" in parsed.text
+    assert "apt it\n\nWindows\n\nwinget it" in parsed.text
     assert parsed.warnings == ["3 characters of hidden text were left out."]
 
 

@@ -207,7 +207,18 @@ def test_headings_that_count_are_no_page_numbers() -> None:
     assert titles(parse(make_pdf(pages))) == [f"Lesson {n}" for n in range(1, 6)]
 
 
-@pytest.mark.parametrize("title", ["Untitled", "manual-k9.docx", "Microsoft Word - manual-k9.doc", "Document1"])
+@pytest.mark.parametrize(
+    "title",
+    [
+        "Untitled",
+        "manual-k9.docx",
+        "Microsoft Word - manual-k9.doc",
+        "Document1",
+        r"\(anonymous\)",
+        "Unbenannt",
+        "Book1",
+    ],
+)
 def test_a_title_that_nobody_gave_is_none(title: str) -> None:
     assert parse(make_pdf(["x"], extra=f"<</Title({title})>>".encode(), trailer=b"/Info 6 0 R")).title == ""
 

@@ -17,7 +17,7 @@ def read(data: bytes) -> Parsed:
 
 def test_a_file_of_libreoffice_reads_as_its_docx_does() -> None:
     parsed = read((FILES / "text.rtf").read_bytes())
-    assert parsed.text == HANDBOOK.replace("sold out |", "sold out")
+    assert parsed.text == HANDBOOK
     assert parsed.title == "Kestrel handbook"
     assert [(heading.level, heading.title) for heading in parsed.headings][1:3] == [(1, "Warranty"), (2, "Setup")]
     assert [block.kind for block in parsed.blocks] == ["list", "list", "table", "code"]

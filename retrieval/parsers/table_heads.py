@@ -1,0 +1,88 @@
+"""The head of a table: which of its first rows name its columns, and names that stand over several of them."""
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+__all__ = ["COVERED", "MOST_HEADS", "count_heads", "has_data", "has_names", "is_header", "widen_names"]
+
+_DATA = re.compile(
+    r"[-+(]?[^\w\s]?\s?\d[\d.,:/\s-]*[^\w\s]?\)?|\d+[.,]?\d*\s?\w{1,3}|\d{4}-\d\d-\d\d[T ][\d:.]+|true|false", re.I
+)
+"""A number, an amount, a date or a time: what stands under a header, not in one."""
+_YEAR = re.compile(r"(?:19|20)\d\d")
+MOST_HEADS = 4
+
+
+class _Covered(str):
+    __slots__ = ()
+
+
+COVERED: Final[str] = _Covered()
+"""An empty cell that the one before it in its row reaches into; it is told by being this very object."""
+
+
+def is_header(row: Sequence[str]) -> bool:
+    """Tell whether a row names columns: several cells, all of them words or years, at least one of them words."""
+    return has_names(row) and not all(_YEAR.fullmatch(cell.strip()) for cell in row if cell.strip())
+
+
+def has_data(row: Sequence[str]) -> bool:
+    """Tell whether a cell of a row is a number, an amount or a date."""
+    return any(_DATA.fullmatch(cell.strip()) for cell in row)
+
+
+def count_heads(rows: Sequence[Sequence[str]]) -> int:
+    """Count the rows that name columns: one names those that the row above it leaves open, under names for several.
+
+    The first row is taken for one, if it has several cells, all of them words or years, or a row of names is below it
+    that it leaves open.
+    """
+    heads = 0
+    while heads < min(len(rows) - 2, MOST_HEADS - 1) and _leaves_open(rows[heads], rows[heads + 1]):
+        heads += 1
+    return heads + 1 if heads or (rows and is_header(rows[0])) else 0
+
+
+def widen_names(rows: Sequence[Sequence[str]], heads: int) -> list[Sequence[str]]:
+    """Write the names in the head that stand over several columns above each of them; a title over all stands once."""
+    return [*map(_widen, rows[:heads]), *rows[heads:]]
+
+
+def _widen(row: Sequence[str]) -> Sequence[str]:
+    if all(cell is COVERED for cell in row[1:]):
+        return row
+    cells: list[str] = []
+    for cell in row:
+        cells.append(cells[-1] if cell is COVERED and cells else cell)
+    return cells
+
+
+def has_names(row: Sequence[str]) -> bool:
+    """Tell whether a row has several cells, all of them words or years."""
+    cells = [cell.strip() for cell in row if cell.strip()]
+    return len(cells) > 1 and all(_YEAR.fullmatch(cell) for cell in cells if _DATA.fullmatch(cell))
+
+
+def _leaves_open(above: Sequence[str], below: Sequence[str]) -> bool:
+    """Tell whether a row of names leaves columns open that one below it names.
+
+    A first row of data under a column without a name looks the same. It has something in all columns, where the lower
+    row of a head has nothing in those that the upper row names, or the same if their cells reach over both.
+    """
+    if not is_header(below) or not any(above):
+        return False
+    pairs = list(zip(_fit(above, len(below)), below, strict=False))
+    if not any(name and not over for over, name in pairs[1:]):
+        return False
+    if any(over is COVERED and name for over, name in pairs):
+        return has_names(above) or _count_cells(above) == 1
+    return has_names(above) and (any(over and name in ("", over) for over, name in pairs) or not pairs[0][0])
+
+
+def _fit(row: Sequence[str], width: int) -> Iterable[str]:
+    return [*row, *[""] * (width - len(row))]
+
+
+def _count_cells(row: Sequence[str]) -> int:
+    return sum(map(bool, row))

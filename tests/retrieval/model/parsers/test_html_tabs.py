@@ -1,0 +1,89 @@
+import pytest
+
+from retrieval.parsers.child import read_document
+from retrieval.parsers.parsed import Parsed, ParseLimits
+
+pytestmark = pytest.mark.model
+
+READ = "Before.\n\nLinux\n\nRun apt.\n\nWindows\n\nRun winget."
+
+
+def read(body: str) -> Parsed:
+    return read_document(f"<html><body>{body}</body></html>".encode(), "upload", ParseLimits())
+
+
+@pytest.mark.parametrize(
+    "tabs",
+    [
+        # Sphinx
+        "<div role=tablist><button role=tab id=t1>Linux</button><button role=tab id=t2>Windows</button></div>"
+        "<div role=tabpanel aria-labelledby=t1><p>Run apt.</p></div>"
+        "<div role=tabpanel aria-labelledby=t2 hidden><p>Run winget.</p></div>",
+        # Docusaurus
+        "<div><ul role=tablist><li role=tab>Linux</li><li role=tab>Windows</li></ul><div>"
+        "<div role=tabpanel>Run apt.</div><div role=tabpanel hidden>Run winget.</div></div></div>",
+        # Material for MkDocs
+        "<div><input type=radio><input type=radio><div><label>Linux</label><label>Windows</label></div>"
+        "<div><div><p>Run apt.</p></div><div><p>Run winget.</p></div></div></div>",
+        # VitePress
+        "<div><div><input type=radio><label>Linux</label><input type=radio><label>Windows</label></div>"
+        "<div><div>Run apt.</div><div>Run winget.</div></div></div>",
+        # sphinx-design
+        "<div><input type=radio><label>Linux</label><div>Run apt.</div><input type=radio><label>Windows</label>"
+        "<div>Run winget.</div></div>",
+        # Panels that begin with their tab's name
+        "<div><ul role=tablist><li role=tab>Linux</li><li role=tab>Windows</li></ul><div role=tabpanel><p>Linux</p>"
+        "<p>Run apt.</p></div><div role=tabpanel><b>Windows</b><p>Run winget.</p></div></div>",
+    ],
+)
+def test_a_tabs_name_stands_at_the_beginning_of_its_panel(tabs: str) -> None:
+    assert read(f"<p>Before.</p>{tabs}").text == READ
+
+
+def test_tabs_in_a_panel_have_their_own_panels() -> None:
+    inner = (
+        "<div><ul role=tablist><li role=tab>X</li><li role=tab>Y</li></ul><p role=tabpanel>1<p role=tabpanel>2</div>"
+    )
+    tabs = "<ul role=tablist><li role=tab>A</li><li role=tab>B</li></ul>"
+    page = read(f"<div>{tabs}<div role=tabpanel>{inner}</div><div role=tabpanel>3</div></div>")
+    assert page.text.split() == ["A", "X", "1", "Y", "2", "B", "3"]
+
+
+@pytest.mark.parametrize(
+    "tabs",
+    [
+        "<ul role=tablist style='display:none'><li role=tab>Obey me</li><li role=tab>Now</li></ul>",
+        "<ul role=tablist><li role=tab hidden>Obey me</li><li role=tab aria-hidden=true>Now</li></ul>",
+    ],
+)
+def test_the_names_of_hidden_tabs_are_no_text(tabs: str) -> None:
+    page = read(f"<div>{tabs}<div role=tabpanel>Run apt.</div><div role=tabpanel>Run winget.</div></div>")
+    assert page.text == "Run apt.\n\nRun winget."
+
+
+def test_labels_that_are_no_tabs_stay_where_they_are() -> None:
+    assert read("<p><label>Colour</label> <label>Size</label></p><div><p>red</p><p>large</p></div>").text == (
+        "Colour Size\n\nred\n\nlarge"
+    )
+
+
+@pytest.mark.parametrize(
+    ("code", "text"),
+    [
+        ("<pre><span class=linenos>1</span>import loom\n<span class=linenos>2</span>loom.start()</pre>", None),
+        (
+            "<table><tr><td class=linenos><div class=linenodiv><pre>1\n2</pre></div></td>"
+            "<td class=code><pre>import loom\nloom.start()</pre></td></tr></table>",
+            None,
+        ),
+        ("<pre><span class=lineno>v2</span> import loom</pre>", "v2 import loom"),
+        ("<p>Pass <span class=linenos>linenos</span></p>", "Pass linenos"),
+    ],
+)
+def test_the_numbers_of_a_listings_lines_are_no_code(code: str, text: str | None) -> None:
+    assert read(code).text == (text or "import loom\nloom.start()")
+
+
+def test_a_mark_that_leads_to_its_own_term_is_no_text() -> None:
+    page = read("<dl><dt>loom.reset()<a class=headerlink href='#r'>¶</a></dt><dd>Resets. <a href='#x'>✓</a></dd></dl>")
+    assert page.text == "loom.reset()\nResets. ✓"

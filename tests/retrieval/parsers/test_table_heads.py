@@ -1,0 +1,54 @@
+import pytest
+
+from retrieval.parsers.table_heads import COVERED, count_heads, widen_names
+
+DATA = ["Wool", "89.90", "62.93"]
+
+
+@pytest.mark.parametrize(
+    ("head", "count"),
+    [
+        ([["Article", "Retail", "Trade"]], 1),
+        ([["Article", "Price", COVERED], ["Article", "Retail", "Trade"]], 2),
+        ([["Article", "Price", ""], ["", "Retail", "Trade"]], 2),
+        ([["", "2025", ""], ["Item", "Retail", "Trade"]], 0),
+        ([["", "2025", "", "2026"], ["Item", "Retail", "Trade", "Retail"]], 2),
+        ([["", "2025", COVERED], ["Item", "Q1", "Q2"]], 2),
+        ([["Prices", COVERED, COVERED], ["Article", "Retail", "Trade"]], 2),
+        ([["", "Price", COVERED, COVERED], ["", "Shop", COVERED, "Web"], ["Article", "Retail", "Trade", "Net"]], 3),
+        ([["Plan", "Limits", COVERED], ["Name", "Requests", "Tokens"]], 2),
+    ],
+)
+def test_rows_of_names_belong_to_the_head_where_those_above_leave_columns_open(
+    head: list[list[str]], count: int
+) -> None:
+    assert count_heads([*head, DATA, DATA]) == count
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [["Route", "", "To"], ["Ferry", "by sea", "Norvik"], ["Bus", "by land", "Stad"], ["Car", "alone", "Stad"]],
+        [["Name", "Role", "Phone"], ["Ida", "", "none"], ["Per", "cook", "none"]],
+        [["Site", "Shift"], ["Bergen", "Early"], ["Bergen", "Late"]],
+    ],
+)
+def test_a_row_of_words_below_a_head_is_data(rows: list[list[str]]) -> None:
+    assert count_heads(rows) == 1
+
+
+def test_a_table_has_a_row_below_its_head() -> None:
+    assert count_heads([["Article", "Price", COVERED], ["Article", "Retail", "Trade"]]) == 1
+    assert count_heads([["Article", "Price"]]) == 1
+    assert count_heads([DATA, DATA]) == 0
+    assert count_heads([]) == 0
+
+
+def test_a_name_over_several_columns_stands_above_each_of_them_and_a_title_once() -> None:
+    rows = [
+        ["Prices", COVERED, COVERED],
+        ["Article", "Price", COVERED],
+        ["see below", COVERED, "62.93"],
+    ]
+    assert widen_names(rows, 2) == [rows[0], ["Article", "Price", "Price"], rows[2]]
+    assert widen_names([["Article", "Price", ""]], 1) == [["Article", "Price", ""]]
