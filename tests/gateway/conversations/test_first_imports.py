@@ -1,7 +1,7 @@
 """What a team's first files have: shapes and slips that no published format names."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -170,11 +170,11 @@ def test_roles_of_a_table_are_known_however_they_are_spelt(customer: str, agent:
 def test_the_format_of_a_long_file_is_told_by_its_first_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     lengths: list[int] = []
 
-    def read_and_count(text: str, lists: Sequence[str], problems: list[Problem]) -> Iterator[tuple[int, Record]]:
+    def yield_and_count(text: str, lists: Sequence[str], problems: list[Problem]) -> Iterator[tuple[int, Record]]:
         lengths.append(text.count("\n"))
         return yield_records(text, lists, problems)
 
-    monkeypatch.setattr(registry, "yield_records", read_and_count)
+    monkeypatch.setattr(registry, "yield_records", yield_and_count)
     assert registry.find_format(f"{ROW}\n".encode() * 5_000) == "openai"
     assert max(lengths) < 500
 
