@@ -23,10 +23,10 @@ __all__ = [
     "describe_problems",
     "explain_messages",
     "find_fault",
+    "iterate_rows",
     "read_lines",
     "read_rows",
     "split_lines",
-    "yield_rows",
 ]
 
 _Text = Annotated[str, Meta(min_length=1)]
@@ -190,7 +190,7 @@ def read_rows(data: bytes) -> tuple[list[Row], list[Problem]]:
     """Split a JSONL file into its sound rows and the problems of the others, one per row."""
     rows: list[Row] = []
     problems: list[Problem] = []
-    for row in yield_rows(data):
+    for row in iterate_rows(data):
         if isinstance(row, Problem):
             problems.append(row)
         else:
@@ -198,7 +198,7 @@ def read_rows(data: bytes) -> tuple[list[Row], list[Problem]]:
     return rows, problems
 
 
-def yield_rows(data: bytes) -> Iterator[Row | Problem]:
+def iterate_rows(data: bytes) -> Iterator[Row | Problem]:
     """Read a JSONL file row by row, of which none is held: each as it is sound, or its problem."""
     for number, content in read_lines(data, _Chat, _explain):
         if isinstance(content, Problem):

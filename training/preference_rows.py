@@ -25,8 +25,8 @@ __all__ = [
     "PreferenceRow",
     "check_preference_rows",
     "has_preferences",
+    "iterate_preference_rows",
     "read_preference_rows",
-    "yield_preference_rows",
 ]
 
 _OUTPUTS = ("preferred_output", "non_preferred_output")
@@ -94,7 +94,7 @@ def read_preference_rows(data: bytes) -> tuple[list[PreferenceRow], list[Problem
     """Split a JSONL file into its sound preferences and the problems of the other rows, one per row."""
     rows: list[PreferenceRow] = []
     problems: list[Problem] = []
-    for row in yield_preference_rows(data):
+    for row in iterate_preference_rows(data):
         if isinstance(row, Problem):
             problems.append(row)
         else:
@@ -102,7 +102,7 @@ def read_preference_rows(data: bytes) -> tuple[list[PreferenceRow], list[Problem
     return rows, problems
 
 
-def yield_preference_rows(data: bytes) -> Iterator[PreferenceRow | Problem]:
+def iterate_preference_rows(data: bytes) -> Iterator[PreferenceRow | Problem]:
     """Read a JSONL file row by row, of which none is held: each as it is sound, or its problem."""
     for number, content in read_lines(data, _Preference, _explain):
         yield content if isinstance(content, Problem) else _read(number, content)

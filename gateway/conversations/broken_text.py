@@ -5,7 +5,7 @@ import re
 __all__ = ["find_broken_text"]
 
 _WINDOWS = "€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ\u0080-\u009f"
-"""What UTF-8's second bytes 80 to 9F are in Windows' letters, and as they are."""
+"""UTF-8's second bytes 80 to 9F: as Windows' letters, and as they are."""
 
 _CANDIDATE = re.compile(
     rf"[\ufffd\x00-\x08\x0b\x0c\x0e-\x1f]|Ã[{_WINDOWS}\u00a0-\u00bf]|Â[\u0080-\u00bf]|â€[{_WINDOWS}\u00a0-\u00bf]|\u2587{{3,}}"

@@ -238,7 +238,7 @@ def _find_broken_texts(conversations: Sequence[Conversation]) -> Iterator[Findin
         some = ", ".join(f"row {row} ({text!r})" for row, text in list(examples.items())[:_NAMED_ROWS])
         message = (
             f"{format_count(len(examples), 'row has', 'rows have')} letters that were decoded wrongly, control "
-            f"characters or blackened words, learnt as they are: {some}. Export them anew as UTF-8, or mend these texts."
+            f"characters or blackened words, learnt as they are: {some}. Export them anew as UTF-8, or mend them."
         )
         yield Finding.of("broken_text", "warning", message, examples)
 

@@ -21,8 +21,8 @@ __all__ = [
     "as_time",
     "decode_text",
     "is_object",
+    "iterate_records",
     "read_records",
-    "yield_records",
 ]
 
 Record = dict[str, Any]
@@ -72,10 +72,10 @@ def read_records(text: str, lists: Sequence[str] = ()) -> tuple[list[tuple[int, 
         UnusableFile: It is a list, or one object over several lines, that can't be read: nothing tells its records.
     """
     problems: list[Problem] = []
-    return list(yield_records(text, lists, problems)), problems
+    return list(iterate_records(text, lists, problems)), problems
 
 
-def yield_records(text: str, lists: Sequence[str], problems: list[Problem]) -> Iterator[tuple[int, Record]]:
+def iterate_records(text: str, lists: Sequence[str], problems: list[Problem]) -> Iterator[tuple[int, Record]]:
     """Yield what `read_records` returns, of lines one by one, and add to the problems on the way.
 
     Raises:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import prompts
-from training.dataset import Message, Problem, Row, RowPassage, yield_rows
-from training.preference_rows import PreferenceRow, yield_preference_rows
+from training.dataset import Message, Problem, Row, RowPassage, iterate_rows
+from training.preference_rows import PreferenceRow, iterate_preference_rows
 from training.rendered_rows import RenderedFileWriter
 
 __all__ = ["RenderedFile", "RowShares", "RowsUnusable", "render_preferences", "render_rows"]
@@ -83,9 +83,9 @@ def render_rows(
     Raises:
         RowsUnusable: With every problem of every row.
     """
-    rendering = _Rendering(_choose_template(data, source, yield_rows), variables or {}, markers)
+    rendering = _Rendering(_choose_template(data, source, iterate_rows), variables or {}, markers)
     context_replies = 0
-    for row in rendering.pass_sound(yield_rows(data)):
+    for row in rendering.pass_sound(iterate_rows(data)):
         messages = rendering.render(row, row.number)
         if messages is None:
             continue
@@ -118,8 +118,8 @@ def render_preferences(
     Raises:
         RowsUnusable: With every problem of every row.
     """
-    rendering = _Rendering(_choose_template(data, source, yield_preference_rows), variables or {}, markers)
-    for row in rendering.pass_sound(yield_preference_rows(data)):
+    rendering = _Rendering(_choose_template(data, source, iterate_preference_rows), variables or {}, markers)
+    for row in rendering.pass_sound(iterate_preference_rows(data)):
         better, worse = (rendering.render(half, row.number) for half in (row.better, row.worse))
         if better is None or worse is None:
             continue

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from training.dataset import Problem, Row, RowPassage, check_rows, describe_problems, read_rows, yield_rows
+from training.dataset import Problem, Row, RowPassage, check_rows, describe_problems, iterate_rows, read_rows
 from training.repeated_names import may_repeat_names
 
 USER = {"role": "user", "content": "Where is it?"}
@@ -262,17 +262,17 @@ class TestRepeatedNames:
         assert "It says 'content' twice" in problem.message
 
     def test_looking_for_them_takes_a_part_of_the_time_that_reading_takes(self) -> None:
-        line = json.dumps(chat(USER, REPLY | {"content": 'He said "yes". ' * 60})).encode()
+        line = json.dumps(chat(USER, REPLY | {"content": 'He said "yes". ' + "So it was done. " * 60})).encode()
         reading = min(timeit.repeat(lambda: read_rows(line), number=2000, repeat=7))
         looking = min(timeit.repeat(lambda: may_repeat_names(line, 18), number=2000, repeat=7))
-        assert looking < reading / 3
+        assert looking < reading / 2  # a tenth, on an idle machine
 
 
 def test_rows_are_read_one_by_one() -> None:
     data = jsonl(*(chat(USER, REPLY | {"content": f"{number} " * 400}) for number in range(2000)))
     tracemalloc.start()
     try:
-        assert sum(isinstance(row, Row) for row in yield_rows(data)) == 2000
+        assert sum(isinstance(row, Row) for row in iterate_rows(data)) == 2000
         assert tracemalloc.get_traced_memory()[1] < len(data) / 10
     finally:
         tracemalloc.stop()

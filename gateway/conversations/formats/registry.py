@@ -33,7 +33,7 @@ from gateway.conversations.records import (
     as_text,
     decode_text,
     is_object,
-    yield_records,
+    iterate_records,
 )
 from training.dataset import Problem
 
@@ -213,9 +213,9 @@ def find_format(data: bytes) -> str:
         raise UnusableFile("The file is empty.")
     head = _cut_head(text)
     problems: list[Problem] = []
-    records = list(islice(yield_records(head, _LISTS, problems), _LOOKED_AT))
+    records = list(islice(iterate_records(head, _LISTS, problems), _LOOKED_AT))
     # A file of one record may have a list under such a name itself: `{"conversations": [turns]}`.
-    whole = list(islice(yield_records(head, (), []), 1)) if head.lstrip().startswith("{") else []
+    whole = list(islice(iterate_records(head, (), []), 1)) if head.lstrip().startswith("{") else []
     for _, record in (*records, *whole):
         if name := _recognise(record):
             return name
