@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, TypeVar, cast
+from typing import Annotated, Any, Literal, Protocol, TypeVar, cast
 
 import msgspec
 from msgspec import Meta
+
+from training.repeated_names import describe_repeated_name, find_repeated_name, may_repeat_names
 
 __all__ = [
     "DatasetReport",
@@ -21,17 +23,36 @@ __all__ = [
     "describe_problems",
     "explain_messages",
     "find_fault",
+    "iterate_rows",
     "read_lines",
     "read_rows",
+    "split_lines",
 ]
 
 _Text = Annotated[str, Meta(min_length=1)]
 Nothing = Annotated[list[None], Meta(max_length=0)] | None
 """An empty list or null, as SDKs write what isn't there."""
 
-_Line = TypeVar("_Line")
+
+class _Quoting(Protocol):
+    @property
+    def plain_quotes(self) -> int: ...
+    def count_quotes(self) -> int: ...
+
+
+_Line = TypeVar("_Line", bound=_Quoting)
 
 _LISTED_NUMBERS = 100
+
+_OTHER_PARTS = {
+    "image_url": "a picture",
+    "input_image": "a picture",
+    "image": "a picture",
+    "input_audio": "sound",
+    "file": "a file",
+    "input_file": "a file",
+}
+"""Parts of contents in chats and in Responses, by their types."""
 
 
 class TextPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -59,6 +80,11 @@ class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tool_calls: Nothing = None
     function_call: None = None
     tool_call_id: None = None
+
+    def count_quotes(self) -> int:
+        """Return the quotation marks that the turn has at least; what is null is left out."""
+        inside = 2 if isinstance(self.content, str) else 8 * len(self.content)
+        return 6 + inside + (0 if self.name is None else 4) + (0 if self.weight is None else 2)
 
     def __post_init__(self) -> None:
         if self.weight is None:
@@ -90,6 +116,10 @@ class RowContext(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     passages: list[RowPassage] | None = None
 
+    def count_quotes(self) -> int:
+        """Return the quotation marks that it has at least, with its own name."""
+        return 2 if self.passages is None else 4 + 8 * len(self.passages)
+
 
 class _Chat(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A row; its `metadata` is its owner's, as in stored completions, and nothing of it is learnt."""
@@ -100,6 +130,15 @@ class _Chat(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tools: Nothing = None
     functions: Nothing = None
     parallel_tool_calls: bool | None = None
+
+    @property
+    def plain_quotes(self) -> int:
+        """The quotation marks of a row of roles and texts alone."""
+        return 2 + 8 * len(self.messages)
+
+    def count_quotes(self) -> int:
+        turns = sum(message.count_quotes() for message in self.messages)
+        return 2 + turns + (self.braid.count_quotes() if self.braid else 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,17 +190,24 @@ def read_rows(data: bytes) -> tuple[list[Row], list[Problem]]:
     """Split a JSONL file into its sound rows and the problems of the others, one per row."""
     rows: list[Row] = []
     problems: list[Problem] = []
+    for row in iterate_rows(data):
+        if isinstance(row, Problem):
+            problems.append(row)
+        else:
+            rows.append(row)
+    return rows, problems
+
+
+def iterate_rows(data: bytes) -> Iterator[Row | Problem]:
+    """Read a JSONL file row by row, of which none is held: each as it is sound, or its problem."""
     for number, content in read_lines(data, _Chat, _explain):
         if isinstance(content, Problem):
-            problems.append(content)
+            yield content
             continue
         messages = _unlearn_greeting(content.messages)
         fault = find_fault(messages)
-        if fault:
-            problems.append(Problem(number, fault))
-        else:
-            rows.append(Row(number, messages, content.braid.passages if content.braid else None))
-    return rows, problems
+        passages = content.braid.passages if content.braid else None
+        yield Problem(number, fault) if fault else Row(number, messages, passages)
 
 
 def read_lines(
@@ -174,15 +220,31 @@ def read_lines(
         type: Of a line.
         explain: Returns the problem of a line that is JSON and not of that type.
     """
-    for number, line in enumerate(data.removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1):
-        if not line.strip():
-            continue
+    for number, line in split_lines(data):
         try:
-            yield number, msgspec.json.decode(line, type=type)
+            row = msgspec.json.decode(line, type=type)
+            repeated = None
+            if may_repeat_names(line, row.plain_quotes) and may_repeat_names(line, row.count_quotes()):
+                repeated = find_repeated_name(line)
+            yield number, row if repeated is None else Problem(number, describe_repeated_name(repeated))
         except msgspec.ValidationError as error:
             yield number, Problem(number, explain(line, error))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             yield number, Problem(number, f"It is not one JSON object per line: {error}.")
+
+
+def split_lines(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield each line that isn't blank, with its number from 1; a list of all would be the file once more."""
+    start = 3 if data.startswith(b"\xef\xbb\xbf") else 0
+    number = 0
+    while start < len(data):
+        number += 1
+        end = data.find(b"\n", start)
+        end = len(data) if end < 0 else end
+        line = data[start:end]
+        if line.strip():
+            yield number, line
+        start = end + 1
 
 
 def describe_problems(problems: Sequence[Problem], limit: int) -> str:
@@ -237,6 +299,15 @@ def explain_messages(
         return (
             "It has tools, and rows with tools can't be trained on, since each model's template writes calls in a way "
             "of its own. Leave out the keys about tools and functions, and the turns with calls and results."
+        )
+    parts = [
+        part for turn in turns if isinstance(turn.get("content"), list) for part in cast("list[Any]", turn["content"])
+    ]
+    kinds = {cast("dict[str, Any]", part).get("type") for part in parts if isinstance(part, dict)}
+    if other := next((f"{label} ({kind})" for kind, label in _OTHER_PARTS.items() if kind in kinds), None):
+        return (
+            f"It has {other}, and only text is learnt: adapters are trained on a base model's language part alone. "
+            "Leave out that part, and the row where its reply is about it."
         )
     if any(word in line for word in (b'"refusal"', b'"audio"')):
         return f"{error}. Only text in `content` is learnt: write a refusal there, and leave out sound."

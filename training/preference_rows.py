@@ -1,6 +1,6 @@
 """Preference rows in OpenAI's DPO format: a conversation with a better reply and a worse one."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -18,9 +18,16 @@ from training.dataset import (
     explain_messages,
     find_fault,
     read_lines,
+    split_lines,
 )
 
-__all__ = ["PreferenceRow", "check_preference_rows", "has_preferences", "read_preference_rows"]
+__all__ = [
+    "PreferenceRow",
+    "check_preference_rows",
+    "has_preferences",
+    "iterate_preference_rows",
+    "read_preference_rows",
+]
 
 _OUTPUTS = ("preferred_output", "non_preferred_output")
 
@@ -30,6 +37,9 @@ class _Input(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tools: Nothing = None
     parallel_tool_calls: bool | None = None
 
+    def count_quotes(self) -> int:
+        return 2 + sum(message.count_quotes() for message in self.messages)
+
 
 class _Preference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     input: _Input
@@ -37,6 +47,16 @@ class _Preference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     non_preferred_output: list[Message]
     metadata: Any = None
     braid: RowContext | None = None
+
+    @property
+    def plain_quotes(self) -> int:
+        """The quotation marks of a row of roles and texts alone."""
+        return 8 + 8 * (len(self.input.messages) + len(self.preferred_output) + len(self.non_preferred_output))
+
+    def count_quotes(self) -> int:
+        replies = (*self.preferred_output, *self.non_preferred_output)
+        context = self.braid.count_quotes() if self.braid else 0
+        return 6 + self.input.count_quotes() + sum(message.count_quotes() for message in replies) + context
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +80,7 @@ class PreferenceRow:
 
 def has_preferences(data: bytes) -> bool | None:
     """Tell whether the first row of a JSONL file is a preference, sound or not; None where all are blank."""
-    line = next((line for line in data.removeprefix(b"\xef\xbb\xbf").split(b"\n") if line.strip()), None)
+    line = next((line for _, line in split_lines(data)), None)
     return None if line is None else not decode_object(line).keys().isdisjoint(_OUTPUTS)
 
 
@@ -74,13 +94,18 @@ def read_preference_rows(data: bytes) -> tuple[list[PreferenceRow], list[Problem
     """Split a JSONL file into its sound preferences and the problems of the other rows, one per row."""
     rows: list[PreferenceRow] = []
     problems: list[Problem] = []
-    for number, content in read_lines(data, _Preference, _explain):
-        result = content if isinstance(content, Problem) else _read(number, content)
-        if isinstance(result, Problem):
-            problems.append(result)
+    for row in iterate_preference_rows(data):
+        if isinstance(row, Problem):
+            problems.append(row)
         else:
-            rows.append(result)
+            rows.append(row)
     return rows, problems
+
+
+def iterate_preference_rows(data: bytes) -> Iterator[PreferenceRow | Problem]:
+    """Read a JSONL file row by row, of which none is held: each as it is sound, or its problem."""
+    for number, content in read_lines(data, _Preference, _explain):
+        yield content if isinstance(content, Problem) else _read(number, content)
 
 
 def _read(number: int, content: _Preference) -> PreferenceRow | Problem:

@@ -7,6 +7,7 @@ SHA-256 of its bytes.
 """
 
 import hashlib
+import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,11 +21,11 @@ from training.errors import TrainingError
 from training.preference_rows import PreferenceRow, read_preference_rows
 
 __all__ = [
+    "RenderedFileWriter",
     "RenderedRows",
     "RowPrompt",
     "RowsFile",
     "add_rendered_rows",
-    "encode_rendered_preferences",
     "encode_rendered_rows",
     "read_rendered_preferences",
     "read_rendered_rows",
@@ -74,41 +75,54 @@ class RenderedRows(Generic[_Row]):
 
 
 def encode_rendered_rows(rows: Mapping[int, Sequence[Mapping[str, Any]]]) -> bytes:
-    """Return the bytes of a file; equal rows give equal bytes.
+    """Return the bytes of a file, see `RenderedFileWriter`.
 
     Args:
-        rows: The final messages (`role`, `content`, and `name` or `weight` where the row has them) of each row, by the
-            row's number: its line in the owner's file, from 1.
+        rows: The final messages of each row, by the row's number: its line in the owner's file, from 1.
     """
-    return _encode_lines({number: {"messages": messages} for number, messages in rows.items()})
+    writer = RenderedFileWriter()
+    for number in sorted(rows):
+        writer.add_row(number, rows[number])
+    return writer.close()
 
 
 def add_rendered_rows(content: bytes, rows: Sequence[Sequence[Mapping[str, Any]]]) -> bytes:
     """Return the bytes of a file with rows behind its own that stand in no owner's file."""
-    return content + _encode_lines({number: {"messages": messages} for number, messages in enumerate(rows, 1)})
+    return content + encode_rendered_rows(dict(enumerate(rows, 1)))
 
 
-def encode_rendered_preferences(
-    rows: Mapping[int, tuple[Sequence[Mapping[str, Any]], Mapping[str, Any], Mapping[str, Any]]],
-) -> bytes:
-    """Return the bytes of a file of preferences; see `encode_rendered_rows`.
+class RenderedFileWriter:
+    """Writes such a file row by row, so that of all rows only their bytes are held.
 
-    Args:
-        rows: The prompt's messages, the better reply and the worse one of each row, by its number.
+    Rows come in the order of their numbers, and the lines between them are blank.
     """
-    return _encode_lines(
-        {
-            number: {"input": {"messages": prompt}, "preferred_output": [better], "non_preferred_output": [worse]}
-            for number, (prompt, better, worse) in rows.items()
-        }
-    )
 
+    def __init__(self) -> None:
+        self._file = io.BytesIO()
+        self._lines = 0
 
-def _encode_lines(rows: Mapping[int, Mapping[str, Any]]) -> bytes:
-    lines = [b""] * max(rows, default=0)
-    for number, row in rows.items():
-        lines[number - 1] = msgspec.json.encode(row)
-    return b"".join(line + b"\n" for line in lines)
+    def add_row(self, number: int, messages: Sequence[Mapping[str, Any]]) -> None:
+        """Write the final messages (`role`, `content`, and `name` or `weight` where the row has them) of a row."""
+        self._add_line(number, {"messages": messages})
+
+    def add_preference(
+        self,
+        number: int,
+        prompt: Sequence[Mapping[str, Any]],
+        better: Mapping[str, Any],
+        worse: Mapping[str, Any],
+    ) -> None:
+        self._add_line(
+            number, {"input": {"messages": prompt}, "preferred_output": [better], "non_preferred_output": [worse]}
+        )
+
+    def close(self) -> bytes:
+        """Return the file's bytes; equal rows give equal bytes."""
+        return self._file.getvalue()
+
+    def _add_line(self, number: int, row: Mapping[str, Any]) -> None:
+        self._file.write(b"\n" * (number - 1 - self._lines) + msgspec.json.encode(row) + b"\n")
+        self._lines = number
 
 
 def read_rendered_rows(file: RowsFile, *, code: str) -> RenderedRows[Row]:

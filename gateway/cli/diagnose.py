@@ -15,6 +15,7 @@ from gateway.diagnoses.diagnosis_page import render_page
 from gateway.diagnoses.report import DiagnosisReport
 from gateway.errors import BAD_JSON
 from gateway.terminal import CommandError, Exit, print_json, print_table, say
+from training.repeated_names import describe_repeated_name, find_repeated_name
 
 __all__ = ["diagnose"]
 
@@ -90,6 +91,8 @@ def _read(file: Path) -> list[Any]:
             rows += [msgspec.json.decode(line)] if line.strip() else []
         except BAD_JSON as error:
             raise CommandError(f"{file}, line {number}, isn't JSON: {error}", Exit.USAGE) from None
+        if name := find_repeated_name(line):
+            raise CommandError(f"{file}, line {number}: {describe_repeated_name(name)}", Exit.USAGE)
     return rows
 
 

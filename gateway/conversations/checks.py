@@ -5,6 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
+from gateway.conversations.broken_text import find_broken_text
 from gateway.conversations.conversation import Conversation, Import
 from gateway.conversations.findings import CheckReport, Finding
 from gateway.conversations.languages import find_language
@@ -36,10 +37,6 @@ _COPIED_WORDS = 12
 
 _TELLING = 24
 """Characters of a customer's: with fewer, such as "Hello", many conversations begin."""
-
-_BEHIND = "[\u0080-\u00bf€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ]"
-_BROKEN = re.compile(rf"[\ufffd\x00-\x08\x0b\x0c\x0e-\x1f]|[ÃÂ]{_BEHIND}|â€{_BEHIND}|\u2587{{3,}}")
-"""UTF-8 that was read as Windows' letters (`Ã¼`, `â€™`), signs that no text has, and Zendesk's bars."""
 
 _NO_REPLY = re.compile(r"(?i)no final reply|last message is not an assistant|no question with|empty reply")
 _NAMED_ROWS = 3
@@ -235,13 +232,13 @@ def _find_languages(conversations: Sequence[Conversation]) -> Iterator[Finding]:
 def _find_broken_texts(conversations: Sequence[Conversation]) -> Iterator[Finding]:
     examples: dict[int, str] = {}
     for one in conversations:
-        if match := _BROKEN.search("\n".join((*one.replies, one.prompt, one.rejected or ""))):
-            examples[one.number] = match[0]
+        if piece := find_broken_text("\n".join((*one.replies, one.prompt, one.rejected or ""))):
+            examples[one.number] = piece
     if examples:
         some = ", ".join(f"row {row} ({text!r})" for row, text in list(examples.items())[:_NAMED_ROWS])
         message = (
-            f"{len(examples)} rows have letters that were decoded wrongly, control characters or blackened words, and "
-            f"would be learnt so: {some}. Export them anew as UTF-8, or mend these texts."
+            f"{format_count(len(examples), 'row has', 'rows have')} letters that were decoded wrongly, control "
+            f"characters or blackened words, learnt as they are: {some}. Export them anew as UTF-8, or mend them."
         )
         yield Finding.of("broken_text", "warning", message, examples)
 
@@ -256,7 +253,8 @@ def _find_empty_questions(conversations: Sequence[Conversation]) -> Iterator[Fin
         )
     ]
     if rows:
-        message = f"{len(rows)} rows have a reply to an empty message, which is learnt for no question at all."
+        words = format_count(len(rows), "row has", "rows have")
+        message = f"{words} a reply to an empty message, which is learnt for no question at all."
         yield Finding.of("empty_questions", "warning", message, rows)
 
 

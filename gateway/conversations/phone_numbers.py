@@ -13,11 +13,15 @@ from gateway.evaluation.unspaced_scripts import mark_letters
 __all__ = ["find_phones", "is_region"]
 
 _FORM = re.compile(
-    r"(?<![\w.,/+#:-])(?:\+\d{1,3}[ .-]?(?:\(0\)[ .-]?)?(?:\(\d{1,5}\)|\d{1,5})|\(0\d{1,5}\)|\(\d{3}\)|0\d{1,4})"
-    r"(?:[ ./-]{0,2}\d{1,5}){1,6}(?![\w,]*\d|\w)"
+    r"(?<![\w.,/+#:-])"
+    r"(?:\+(?:\d\d++|\d(?![ ./-]{2}|/))(?:[ .-]?\(0\))?+(?:[ .-]?\(\d{1,5}\))?+|\(0\d{1,5}\)|\(\d{3}\)|0\d++)"
+    r"(?:[ ./-]{0,2}\d++)?(?:[ ./-]{1,2}\d++){0,6}(?!\w|,[\w,]*\d)"
     r"|(?<![\w.,/+#:-])(?<!\d )(?:1[ .-])?(?:\([2-9]\d\d\)[ ]?|[2-9]\d\d[ .-])\d{3}[ .-]\d{4}(?![ .,-]?\d|\w)"
 )
-"""With its country code, with the 0 or the brackets of an area, and as North America writes it (`415-555-2671`)."""
+"""With its country code, with the 0 or the brackets of an area, and as North America writes it (`415-555-2671`).
+
+Runs of digits are taken whole: cut anywhere, one of thousands could be read in tens of thousands of ways.
+"""
 
 _ENOUGH_DIGITS = re.compile(r"(?:\d[ ()./-]{0,3}){7}")
 _FEWEST_DIGITS, _MOST_DIGITS = 8, 15  # E.164 has the second

@@ -10,6 +10,7 @@ import msgspec
 
 from gateway.conversations.conversation import UnusableFile
 from training.dataset import Problem
+from training.repeated_names import describe_repeated_name, find_repeated_name
 
 __all__ = [
     "ROW_LISTS",
@@ -20,6 +21,7 @@ __all__ = [
     "as_time",
     "decode_text",
     "is_object",
+    "iterate_records",
     "read_records",
 ]
 
@@ -70,28 +72,63 @@ def read_records(text: str, lists: Sequence[str] = ()) -> tuple[list[tuple[int, 
         UnusableFile: It is a list, or one object over several lines, that can't be read: nothing tells its records.
     """
     problems: list[Problem] = []
-    records: list[tuple[int, Record]] = []
+    return list(iterate_records(text, lists, problems)), problems
+
+
+def iterate_records(text: str, lists: Sequence[str], problems: list[Problem]) -> Iterator[tuple[int, Record]]:
+    """Yield what `read_records` returns, of lines one by one, and add to the problems on the way.
+
+    Raises:
+        UnusableFile: See there; at the first record.
+    """
     for number, value in _split(text, lists, problems):
         if isinstance(value, dict):
-            records.append((number, cast("Record", value)))
+            yield number, cast("Record", value)
         else:
             problems.append(Problem(number, _NOT_AN_OBJECT))
-    return records, problems
 
 
 def _split(text: str, lists: Sequence[str], problems: list[Problem]) -> Iterator[tuple[int, Any]]:
+    """Yield each value as it is needed: what stands in a list is decoded one by one."""
     try:
-        whole = msgspec.json.decode(text)
+        whole = msgspec.json.decode(text.encode(), type=list[msgspec.Raw] | dict[str, msgspec.Raw])
     except (msgspec.DecodeError, RecursionError) as error:
         if fault := _find_break(text, error):
             raise UnusableFile(fault) from None
         yield from _split_lines(text, problems)
         return
-    if isinstance(whole, dict):
-        fields = cast("Record", whole)
-        inner = next((fields[name] for name in lists if isinstance(fields.get(name), list)), None)
-        whole = [fields] if inner is None else [_with_siblings(one, fields, lists) for one in inner]
-    yield from enumerate(as_list(whole) if isinstance(whole, list) else [whole], 1)
+    repeated = find_repeated_name(text)
+    if isinstance(whole, list):
+        yield from _decode_each(cast("list[msgspec.Raw]", whole), {}, problems, repeated)
+        return
+    parts = {name: part for name, part in whole.items() if bytes(memoryview(part)[:1]) == b"["}
+    inner = next((parts[name] for name in lists if name in parts), None)
+    if inner is None:
+        yield from _decode_each([msgspec.Raw(text)], {}, problems, repeated)
+        return
+    beside: Record = {name: msgspec.json.decode(part) for name, part in parts.items() if name not in lists}
+    yield from _decode_each(msgspec.json.decode(inner, type=list[msgspec.Raw]), beside, problems, repeated)
+
+
+def _decode_each(
+    parts: Sequence[msgspec.Raw], beside: Record, problems: list[Problem], repeated: str | None
+) -> Iterator[tuple[int, Any]]:
+    """Decode records, each with what stands beside their list, such as the `users` of a page of tickets.
+
+    Raises:
+        UnusableFile: A name stands twice around the records, such as two lists of tickets.
+    """
+    twice = {
+        number: one for number, part in enumerate(parts, 1) if repeated and (one := find_repeated_name(bytes(part)))
+    }
+    if repeated and not twice:
+        raise UnusableFile(f"The file has no right form. {describe_repeated_name(repeated)}")
+    for number, part in enumerate(parts, 1):
+        if number in twice:
+            problems.append(Problem(number, describe_repeated_name(twice[number])))
+            continue
+        record = msgspec.json.decode(part)
+        yield number, {**beside, **cast("Record", record)} if isinstance(record, dict) else record
 
 
 def _find_break(text: str, error: Exception) -> str | None:
@@ -143,22 +180,19 @@ def _yield_lines(text: str, start: int) -> Iterator[str]:
         start = end + 1
 
 
-def _with_siblings(record: Any, around: Record, lists: Sequence[str]) -> Any:
-    """Give a record what stands beside its list, such as the `users` of a page of tickets."""
-    if not isinstance(record, dict):
-        return record
-    beside: Record = {name: value for name, value in around.items() if name not in lists and isinstance(value, list)}
-    return {**beside, **cast("Record", record)}
-
-
 def _split_lines(text: str, problems: list[Problem]) -> Iterator[tuple[int, Any]]:
-    for number, line in enumerate(text.split("\n"), 1):
+    for number, line in enumerate(_yield_lines(text, 0), 1):
         if not line.strip():
             continue
         try:
-            yield number, msgspec.json.decode(line)
+            value = msgspec.json.decode(line)
         except (msgspec.DecodeError, RecursionError) as error:
             problems.append(Problem(number, f"It is no JSON: {error}."))
+            continue
+        if name := find_repeated_name(line):
+            problems.append(Problem(number, describe_repeated_name(name)))
+        else:
+            yield number, value
 
 
 def as_text(value: Any) -> str:

@@ -10,6 +10,7 @@ from referencing import Registry
 from referencing.exceptions import Unresolvable
 
 from gateway.errors import BAD_JSON, BadRequest
+from training.repeated_names import describe_repeated_name, find_repeated_name
 
 __all__ = ["MOST_ITEMS", "DataItem", "check_item_schema", "check_items", "decode_items", "encode_items", "read_lines"]
 
@@ -55,9 +56,13 @@ def read_lines(data: bytes, name: str) -> list[DataItem]:
         if not line.strip():
             continue
         try:
-            items.append(_line.decode(line))
+            item = _line.decode(line)
         except BAD_JSON as error:
             faults.append(f"line {number}: {error}")
+            continue
+        if repeated := find_repeated_name(line):
+            faults.append(f"line {number}: {describe_repeated_name(repeated)}")
+        items.append(item)
         if len(items) > MOST_ITEMS:
             raise _refuse(f"{name} has more than {MOST_ITEMS:,} rows, the most of a run. Split it.")
     if faults:

@@ -9,6 +9,7 @@ from typing import Any, cast
 import msgspec
 
 from gateway.evaluation.labels import BadLabels, LabelledQuestion, LineFault, merge_questions, refuse_faults
+from training.repeated_names import find_repeated_name
 
 __all__ = ["decode_text", "read_rows"]
 
@@ -79,10 +80,12 @@ def _read_jsonl(text: str, faults: list[LineFault]) -> Iterator[tuple[int, Mappi
         except msgspec.DecodeError as error:
             faults.append(LineFault(line, f"it is no JSON ({error})"))
             continue
-        if isinstance(value, dict):
-            yield line, value  # pyright: ignore[reportUnknownVariableType]
-        else:
+        if not isinstance(value, dict):
             faults.append(LineFault(line, "it is no JSON object"))
+        elif name := find_repeated_name(row):
+            faults.append(LineFault(line, f"it says {name[:80]!r} twice in one object"))
+        else:
+            yield line, value  # pyright: ignore[reportUnknownVariableType]
 
 
 def _read_csv(text: str, name: str, delimiter: str, faults: list[LineFault]) -> Iterator[tuple[int, Mapping[str, Any]]]:

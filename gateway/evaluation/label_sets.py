@@ -9,6 +9,7 @@ import msgspec
 
 from gateway.evaluation.label_rows import decode_text, read_rows
 from gateway.evaluation.labels import BadLabels, LabelledQuestion, LineFault, refuse_faults
+from training.repeated_names import find_repeated_name
 
 __all__ = ["CorpusDocument", "read_corpus", "read_questions"]
 
@@ -116,9 +117,14 @@ def _read_json_lines(file: Path, faults: list[LineFault]) -> Iterator[tuple[int,
         if not row.strip():
             continue
         try:
-            yield line, msgspec.json.decode(row, type=dict[str, Any])
+            value = msgspec.json.decode(row, type=dict[str, Any])
         except msgspec.DecodeError as error:
             faults.append(LineFault(line, f"it is no JSON object ({error})"))
+            continue
+        if name := find_repeated_name(row):
+            faults.append(LineFault(line, f"it says {name[:80]!r} twice in one object"))
+        else:
+            yield line, value
 
 
 def _read_topics(file: Path) -> dict[str, tuple[str, list[str]]]:

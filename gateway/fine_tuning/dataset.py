@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from gateway.adapters.service import AdapterRow
 from gateway.artifacts import Artifacts, StoredBytes
 from gateway.conversations.checks import check_conversations
+from gateway.conversations.conversation import Conversation
 from gateway.conversations.findings import Finding
 from gateway.conversations.formats import read_conversations
 from gateway.db import Database
@@ -26,8 +28,8 @@ from training.dataset import describe_problems
 __all__ = ["TrainingFiles", "choose_row_format"]
 
 _DESCRIBED_PROBLEMS = 10
-_CHECKED_ROWS = 10_000  # of a file; they take some seconds
-_MOST_BYTES = 64 << 20  # some 50,000 rows with passages; they are held in memory while they are rendered
+_CHECKED_ROWS = 10_000  # lines of a file; they take some seconds
+_MOST_BYTES = 64 << 20  # some 50,000 rows with passages; twice these bytes are held while they are rendered
 
 
 class TrainingFiles:
@@ -137,7 +139,11 @@ def choose_row_format(method: str) -> str:
 
 
 def _check(paths: Sequence[Path], format: str) -> list[Finding]:
-    contents = [read_conversations(path.read_bytes(), format)[1] for path in paths]
-    rows = [content.conversations[:_CHECKED_ROWS] for content in contents]
-    findings = check_conversations(*rows)
+    findings = check_conversations(*(_read_first(path, format) for path in paths))
     return [finding for finding in findings if finding.check != "over_long"]  # the trainer counts their tokens
+
+
+def _read_first(path: Path, format: str) -> Sequence[Conversation]:
+    with path.open("rb") as file:
+        data = b"".join(islice(file, _CHECKED_ROWS))
+    return read_conversations(data, format)[1].conversations

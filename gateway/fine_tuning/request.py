@@ -39,8 +39,8 @@ def check_request(request: FineTuningJobCreate, base: str) -> tuple[Literal["sup
             param="method.type",
             code="unsupported_method",
         )
-    other = "supervised" if method.type == "dpo" else "dpo"
-    if getattr(method, other) is not None:
+    others = [name for name in ("supervised", "dpo", "reinforcement") if name != method.type]
+    if other := next((name for name in others if getattr(method, name) is not None), None):
         raise BadRequest(
             f"The method is {method.type!r}, and there are numbers for {other!r}. Give those of the one method.",
             param=f"method.{other}",

@@ -1,15 +1,18 @@
 """Training rows as the engine will see them: rendered with the release's own prompt, by what serving renders with."""
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import prompts
-from training.dataset import Message, Problem, Row, read_rows
-from training.preference_rows import PreferenceRow, read_preference_rows
-from training.rendered_rows import encode_rendered_preferences, encode_rendered_rows
+from training.dataset import Message, Problem, Row, RowPassage, iterate_rows
+from training.preference_rows import PreferenceRow, iterate_preference_rows
+from training.rendered_rows import RenderedFileWriter
 
 __all__ = ["RenderedFile", "RowShares", "RowsUnusable", "render_preferences", "render_rows"]
+
+_Row = TypeVar("_Row", Row, PreferenceRow)
 
 _NOTHING_LEARNT = (
     "Only the reply to the last question is learnt of a row with passages or a worded question, and it has weight 0. "
@@ -80,26 +83,20 @@ def render_rows(
     Raises:
         RowsUnusable: With every problem of every row.
     """
-    rows, problems = read_rows(data)
-    template = _choose_template(rows, source)
-    messages: dict[int, list[dict[str, Any]]] = {}
+    rendering = _Rendering(_choose_template(data, source, iterate_rows), variables or {}, markers)
     context_replies = 0
-    for row in rows:
-        try:
-            messages[row.number] = _render(row, template, variables or {}, markers)
-        except prompts.PromptError as error:
-            problems.append(Problem(row.number, error.message))
+    for row in rendering.pass_sound(iterate_rows(data)):
+        messages = rendering.render(row, row.number)
+        if messages is None:
             continue
-        learnt = sum(message["role"] == "assistant" and message.get("weight") != 0 for message in messages[row.number])
+        learnt = sum(message["role"] == "assistant" and message.get("weight") != 0 for message in messages)
         context_replies += sum(message.is_target for message in row.messages) - learnt
-        if not learnt:
-            problems.append(Problem(row.number, _NOTHING_LEARNT))
-            del messages[row.number]
-    if problems:
-        raise RowsUnusable(len(messages) + len(problems), sorted(problems, key=lambda problem: problem.row))
-    shares = _count_shares(rows, context_replies)
-    digest = template.digest if template else ""
-    return RenderedFile(len(messages), encode_rendered_rows(messages), shares, digest, _list_without_system(messages))
+        if learnt:
+            rendering.count(row.number, row.passages, messages)
+            rendering.writer.add_row(row.number, messages)
+        else:
+            rendering.problems.append(Problem(row.number, _NOTHING_LEARNT))
+    return rendering.close(context_replies)
 
 
 def render_preferences(
@@ -121,40 +118,78 @@ def render_preferences(
     Raises:
         RowsUnusable: With every problem of every row.
     """
-    rows, problems = read_preference_rows(data)
-    template = _choose_template(rows, source)
-    preferences: dict[int, tuple[list[dict[str, Any]], dict[str, Any], dict[str, Any]]] = {}
-    for row in rows:
+    rendering = _Rendering(_choose_template(data, source, iterate_preference_rows), variables or {}, markers)
+    for row in rendering.pass_sound(iterate_preference_rows(data)):
+        better, worse = (rendering.render(half, row.number) for half in (row.better, row.worse))
+        if better is None or worse is None:
+            continue
+        prompt = [_bare(message) for message in better[:-1]]
+        rendering.count(row.number, row.passages, prompt)
+        rendering.writer.add_preference(row.number, prompt, better[-1], worse[-1])
+    return rendering.close(0)
+
+
+class _Rendering:
+    """The rendering of one file, row by row: beside the file only what is made of it is held."""
+
+    def __init__(
+        self, template: prompts.Template | None, variables: Mapping[str, Any], markers: prompts.Markers
+    ) -> None:
+        self.writer = RenderedFileWriter()
+        self.problems: list[Problem] = []
+        self._template = template
+        self._variables = variables
+        self._markers = markers
+        self._rows = Counter[str]()
+        self._without_system: list[int] = []
+
+    def pass_sound(self, rows: Iterable[_Row | Problem]) -> Iterator[_Row]:
+        """Yield the sound rows, and keep the problems of the others."""
+        for row in rows:
+            if isinstance(row, Problem):
+                self.problems.append(row)
+            else:
+                yield row
+
+    def render(self, row: Row, number: int) -> list[dict[str, Any]] | None:
+        """Return a row's messages; None, and its problem is kept, where the prompt can't render it."""
         try:
-            better, worse = (_render(half, template, variables or {}, markers) for half in (row.better, row.worse))
+            return _render(row, self._template, self._variables, self._markers)
         except prompts.PromptError as error:
-            problems.append(Problem(row.number, error.message))
-        else:
-            preferences[row.number] = ([_bare(message) for message in better[:-1]], better[-1], worse[-1])
-    if problems:
-        raise RowsUnusable(len(preferences) + len(problems), sorted(problems, key=lambda problem: problem.row))
-    without_system = _list_without_system({number: prompt for number, (prompt, *_) in preferences.items()})
-    content = encode_rendered_preferences(preferences)
-    digest = template.digest if template else ""
-    return RenderedFile(len(preferences), content, _count_shares(rows, 0), digest, without_system)
+            if not self.problems or self.problems[-1].row != number:
+                self.problems.append(Problem(number, error.message))
+            return None
+
+    def count(self, number: int, passages: Sequence[RowPassage] | None, messages: Sequence[Mapping[str, Any]]) -> None:
+        """Count a row by what it says of retrieval, and note that it has no system text."""
+        self._rows["grounded" if passages else "ungrounded" if passages is None else "empty"] += 1
+        if all(message["role"] != "system" for message in messages):
+            self._without_system.append(number)
+
+    def close(self, context_replies: int) -> RenderedFile:
+        """Return the file.
+
+        Raises:
+            RowsUnusable: Some rows have problems.
+        """
+        count = self._rows.total()
+        if self.problems:
+            raise RowsUnusable(count + len(self.problems), sorted(self.problems, key=lambda problem: problem.row))
+        digest = self._template.digest if self._template else ""
+        shares = RowShares(**self._rows, context_replies=context_replies)
+        return RenderedFile(count, self.writer.close(), shares, digest, self._without_system)
 
 
-def _choose_template(rows: Sequence[Row] | Sequence[PreferenceRow], source: str | None) -> prompts.Template | None:
-    with_retrieval = any(row.passages is not None for row in rows)
-    return prompts.compile(source or prompts.DEFAULT) if source or with_retrieval else None
-
-
-def _count_shares(rows: Sequence[Row] | Sequence[PreferenceRow], context_replies: int) -> RowShares:
-    return RowShares(
-        grounded=sum(bool(row.passages) for row in rows),
-        empty=sum(row.passages == [] for row in rows),
-        ungrounded=sum(row.passages is None for row in rows),
-        context_replies=context_replies,
-    )
-
-
-def _list_without_system(rows: Mapping[int, Sequence[Mapping[str, Any]]]) -> list[int]:
-    return [number for number, turns in rows.items() if all(turn["role"] != "system" for turn in turns)]
+def _choose_template(
+    data: bytes, source: str | None, read: Callable[[bytes], Iterator[Row | PreferenceRow | Problem]]
+) -> prompts.Template | None:
+    """Return the prompt behind which rows stand: the tenant's, or the built-in one where any row has passages."""
+    if source:
+        return prompts.compile(source)
+    if b"passages" not in data and b"\\u00" not in data:
+        return None  # without a look at each row
+    rows = (row for row in read(data) if not isinstance(row, Problem))
+    return prompts.compile(prompts.DEFAULT) if any(row.passages is not None for row in rows) else None
 
 
 def _render(

@@ -56,17 +56,26 @@ class DpoHyperparameters(Hyperparameters):
 
 
 class SupervisedMethodCreate(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
     hyperparameters: Hyperparameters | None = None
 
 
 class DpoMethodCreate(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
     hyperparameters: DpoHyperparameters | None = None
 
 
 class FineTuningMethodCreate(BaseModel):
+    """A method with its numbers, which stand under its own name; `reinforcement` is taken to be refused in words."""
+
+    model_config = ConfigDict(extra="forbid")
+
     type: Literal["supervised", "dpo", "reinforcement"]
     supervised: SupervisedMethodCreate | None = None
     dpo: DpoMethodCreate | None = None
+    reinforcement: dict[str, Any] | None = None
 
 
 class RecipeOptions(NullsLeftOut):
@@ -138,7 +147,12 @@ class FineTuningBraidOptions(NullsLeftOut):
 
 
 class FineTuningJobCreate(BaseModel):
-    """A request for a job. `hyperparameters` at the top is OpenAI's old place for them."""
+    """A request for a job. `hyperparameters` at the top is OpenAI's old place for them.
+
+    A member that isn't known, such as `n_epochs` beside them, is refused: it would cost a whole training.
+    """
+
+    model_config = ConfigDict(extra="forbid")
 
     model: str
     training_file: str

@@ -1,12 +1,15 @@
 import json
 import re
+import timeit
+import tracemalloc
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from training.dataset import Problem, RowPassage, check_rows, describe_problems, read_rows
+from training.dataset import Problem, Row, RowPassage, check_rows, describe_problems, iterate_rows, read_rows
+from training.repeated_names import may_repeat_names
 
 USER = {"role": "user", "content": "Where is it?"}
 REPLY = {"role": "assistant", "content": "Here."}
@@ -195,3 +198,81 @@ PROBLEMS = [Problem(row, f"Fault {row}.") for row in range(1, 120)]
 )
 def test_problems_are_described_in_full_then_by_number_then_counted(count: int, limit: int, text: str) -> None:
     assert describe_problems(PROBLEMS[:count], limit) == text
+
+
+@pytest.mark.parametrize("part", ["image_url", "input_audio", "file"])
+def test_a_row_with_a_picture_or_sound_says_that_only_text_is_learnt(part: str) -> None:
+    content = [{"type": "text", "text": "What is it?"}, {"type": part, part: {"url": "https://kestrel.de/a.png"}}]
+    (problem,) = check_rows(jsonl(chat({"role": "user", "content": content}, REPLY))).problems
+    assert "only text is learnt" in problem.message
+
+
+class TestRepeatedNames:
+    """Of two members with one name readers take the last, and a row with them says nothing for sure."""
+
+    @pytest.mark.parametrize(
+        ("row", "name"),
+        [
+            ('{"messages": [{"role": "user", "role": "assistant", "content": "Hm?"}, REPLY]}', "role"),
+            ('{"messages": [USER, {"role": "assistant", "content": "a", "content": "b"}]}', "content"),
+            ('{"messages": [USER, {"role": "assistant", "content": ["x"], "content": "b"}]}', None),
+            ('{"messages": [USER, {"role": "assistant", "content": "a", "c\\u006fntent": "b"}]}', "content"),
+            ('{"messages": [USER, {"role": "assistant", "content": "a", "weight": 0, "weight": 1}]}', "weight"),
+            ('{"messages": [USER, {"role": "assistant", "content" : "say \\"a\\"", "content" : "b"}]}', "content"),
+            ('{"messages": [USER, {"role": "assistant", "content": "C:\\\\", "content": "D:\\\\"}]}', "content"),
+            ('{"messages": [REPLY], "messages": [USER, REPLY]}', "messages"),
+            ('{"messages": [USER, REPLY], "metadata": {"a": 1, "a": 2}}', "a"),
+            ('{"messages": [USER, REPLY], "braid": {"passages": []}, "braid": null}', "braid"),
+            (
+                '{"messages": [USER, REPLY], "braid": {"passages": [{"title": "a", "text": "b", "text": "c"}]}}',
+                "text",
+            ),
+            (
+                '{"messages": [{"role": "user", "content": [{"type": "text", "text": "a", "text": "b"}]}, REPLY]}',
+                "text",
+            ),
+        ],
+    )
+    def test_a_name_that_stands_twice_is_a_problem_of_its_row(self, row: str, name: str | None) -> None:
+        written = row.replace("USER", json.dumps(USER)).replace("REPLY", json.dumps(REPLY))
+        rows, (problem,) = read_rows(jsonl(chat(USER, REPLY), written))
+        assert [row.number for row in rows] == [1]
+        assert problem.row == 2
+        assert name is None or f"It says {name!r} twice" in problem.message
+
+    @given(
+        st.lists(
+            st.fixed_dictionaries(
+                {"content": st.text(min_size=1).map(lambda text: f"a{text}")},
+                optional={"name": st.text(), "weight": st.sampled_from([None, 0, 1])},
+            ),
+            min_size=1,
+            max_size=3,
+        ),
+        st.booleans(),
+        st.booleans(),
+    )
+    def test_no_other_row_is_one(self, replies: list[dict[str, Any]], ascii: bool, is_last: bool) -> None:
+        turns = [turn for reply in replies for turn in (USER, {"role": "assistant", **reply, "weight": 1})]
+        line = json.dumps(chat(*turns), ensure_ascii=ascii)
+        assert check_rows(line.encode()).problems == []
+        # And whatever stands in its texts, one more member is found.
+        place = line.rindex('"role"') if is_last else line.index('"role"')
+        (problem,) = check_rows(f'{line[:place]}"content": "", {line[place:]}'.encode()).problems
+        assert "It says 'content' twice" in problem.message
+
+    def test_looking_for_them_takes_a_part_of_the_time_that_reading_takes(self) -> None:
+        line = json.dumps(chat(USER, REPLY | {"content": 'He said "yes". ' + "So it was done. " * 60})).encode()
+        reading = min(timeit.repeat(lambda: read_rows(line), number=2000, repeat=7))
+        looking = min(timeit.repeat(lambda: may_repeat_names(line, 18), number=2000, repeat=7))
+        assert looking < reading / 2  # a tenth, on an idle machine
+
+
+def test_rows_are_read_one_by_one() -> None:
+    data = jsonl(*(chat(USER, REPLY | {"content": f"{number} " * 400}) for number in range(2000)))
+    tracemalloc.start()
+    try:
+        assert sum(isinstance(row, Row) for row in iterate_rows(data)) == 2000
+        assert tracemalloc.get_traced_memory()[1] < len(data) / 10
+    finally:
+        tracemalloc.stop()

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from training.preference_rows import check_preference_rows, has_preferences, read_preference_rows
-from training.rendered_rows import encode_rendered_preferences
+from training.rendered_rows import RenderedFileWriter
 
 USER = {"role": "user", "content": "Where is it?"}
 GOOD = {"role": "assistant", "content": "In the shed."}
@@ -82,9 +82,23 @@ def test_a_file_is_of_preferences_when_its_first_row_is() -> None:
 
 
 def test_rendered_preferences_are_open_ais_rows_at_their_lines() -> None:
-    data = encode_rendered_preferences({3: ([USER], GOOD, BAD), 1: ([USER], BAD, GOOD)})
+    writer = RenderedFileWriter()
+    writer.add_preference(1, [USER], BAD, GOOD)
+    writer.add_preference(3, [USER], GOOD, BAD)
+    data = writer.close()
     lines = data.split(b"\n")
     assert lines[1] == b""
     assert msgspec.json.decode(lines[2]) == preference(USER, preferred=[GOOD], rejected=[BAD])
     rows, problems = read_preference_rows(data)
     assert ([row.number for row in rows], problems) == ([1, 3], [])
+
+
+@pytest.mark.parametrize("place", ["input", "preferred_output", "messages", "role", "content"])
+def test_a_name_that_stands_twice_is_named_with_its_row(place: str) -> None:
+    sound = encode(preference(metadata={"role": "x"}))
+    twice = sound.replace(f'"{place}":'.encode(), f'"{place}":null,"{place}":'.encode(), 1)
+    twice = twice.replace(b"null", {"role": b'"user"', "content": b'"Hm?"'}.get(place, b"[]"), 1)
+    if place == "input":
+        twice = twice.replace(b'"input":[]', b'"input":{"messages":[]}', 1)
+    rows, (problem,) = read_preference_rows(encode(sound, twice))
+    assert (len(rows), problem.row, f"{place!r} twice" in problem.message) == (1, 2, True), problem

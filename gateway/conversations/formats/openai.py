@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from gateway.conversations.conversation import Conversation, Import
-from gateway.conversations.records import ROW_LISTS, Record, as_dict, as_text, read_records
+from gateway.conversations.records import ROW_LISTS, Record, as_dict, as_text, iterate_records
 from training.dataset import Problem, read_rows
 from training.preference_rows import read_preference_rows
 
@@ -17,9 +17,9 @@ _THREAD_KEYS = ("conversation_id", "thread_id", "id")
 
 def read_chats(text: str) -> Import:
     """Read rows of messages, by the same rules as an upload of them; a list is one too."""
-    records, problems = read_records(text, ROW_LISTS)
+    problems: list[Problem] = []
     conversations: list[Conversation] = []
-    for number, record in records:
+    for number, record in iterate_records(text, ROW_LISTS, problems):
         rows, faults = read_rows(msgspec.json.encode(record))
         problems += [Problem(number, fault.message) for fault in faults]
         conversations += [Conversation(number, row.messages, _find_thread(record), row.passages) for row in rows]
@@ -28,9 +28,9 @@ def read_chats(text: str) -> Import:
 
 def read_preferences(text: str) -> Import:
     """Read rows of an input, a better and a worse reply, by the same rules as an upload of them; a list is one too."""
-    records, problems = read_records(text, ROW_LISTS)
+    problems: list[Problem] = []
     conversations: list[Conversation] = []
-    for number, record in records:
+    for number, record in iterate_records(text, ROW_LISTS, problems):
         rows, faults = read_preference_rows(msgspec.json.encode(record))
         problems += [Problem(number, fault.message) for fault in faults]
         conversations += [

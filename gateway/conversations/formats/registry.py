@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, cast
 
 import msgspec
@@ -32,8 +33,9 @@ from gateway.conversations.records import (
     as_text,
     decode_text,
     is_object,
-    read_records,
+    iterate_records,
 )
+from training.dataset import Problem
 
 __all__ = ["FORMATS", "ConversationFormat", "find_format", "read_conversations"]
 
@@ -210,13 +212,14 @@ def find_format(data: bytes) -> str:
     if not text.strip():
         raise UnusableFile("The file is empty.")
     head = _cut_head(text)
-    records, problems = read_records(head, _LISTS)
+    problems: list[Problem] = []
+    records = list(islice(iterate_records(head, _LISTS, problems), _LOOKED_AT))
     # A file of one record may have a list under such a name itself: `{"conversations": [turns]}`.
-    whole = read_records(head)[0] if head.lstrip().startswith("{") else []
-    for _, record in (*records[:_LOOKED_AT], *whole[:1]):
+    whole = list(islice(iterate_records(head, (), []), 1)) if head.lstrip().startswith("{") else []
+    for _, record in (*records, *whole):
         if name := _recognise(record):
             return name
-    if any(isinstance(record.get("text"), str) for _, record in records[:_LOOKED_AT]):
+    if any(isinstance(record.get("text"), str) for _, record in records):
         raise UnusableFile(_RAW_TEXT)
     header = text.lstrip().split("\n", 1)[0]
     if not records and not header.startswith(("{", "[")) and any(mark in header for mark in ",;\t"):
@@ -225,7 +228,7 @@ def find_format(data: bytes) -> str:
         first = problems[0]
         raise UnusableFile(f"No record of the file can be read. Row {first.row}: {first.message}")
     labels = ", ".join(f"{name} ({format.label})" for name, format in FORMATS.items())
-    names = ", ".join(list(dict.fromkeys(name for _, record in records[:_LOOKED_AT] for name in record))[:_LOOKED_AT])
+    names = ", ".join(list(dict.fromkeys(name for _, record in records for name in record))[:_LOOKED_AT])
     has = f" Its records have {names}." if names else ""
     raise UnusableFile(f"The file's format isn't known.{has} Name one of these with --format: {labels}.")
 

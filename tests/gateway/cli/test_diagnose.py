@@ -51,5 +51,8 @@ async def test_what_cannot_be_read_is_told(address: list[str], tmp_path: Path) -
     (tmp_path / "bad.jsonl").write_text('{"question": 1}\n{')
     done = await run("diagnose", "desk@1", "--failures", str(tmp_path / "bad.jsonl"), *address)
     assert (done.exit_code, "line 2" in done.stderr) == (Exit.USAGE, True)
+    (tmp_path / "bad.jsonl").write_text('{"question": 1, "question": 2}')
+    done = await run("diagnose", "desk@1", "--failures", str(tmp_path / "bad.jsonl"), *address)
+    assert (done.exit_code, "'question' twice" in done.stderr) == (Exit.USAGE, True)
     done = await run("diagnose", "--gate", "desk", *address)
     assert (done.exit_code, "desk@7" in done.stderr) == (Exit.USAGE, True)

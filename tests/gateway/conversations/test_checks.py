@@ -5,6 +5,7 @@ import time
 import pytest
 
 from gateway.conversations import Conversation, encode_conversations
+from gateway.conversations.broken_text import find_broken_text
 from gateway.conversations.checks import check_conversations, check_import
 from gateway.conversations.conversation import Import
 from gateway.conversations.findings import Finding
@@ -173,6 +174,25 @@ def test_texts_that_were_decoded_wrongly_are_named(text: str) -> None:
     rows = [*sound(20), make(21, f"{text} and some more words that others have not.")]
     (finding,) = check_conversations(rows)
     assert (finding.check, finding.level, finding.rows) == ("broken_text", "warning", [21])
+
+
+@pytest.mark.parametrize("mark", [*"…‘’“”–—•™›!.", "\u00a0!", "»", "—já"])
+@pytest.mark.parametrize("word", ["AMANHÃ", "IRMÃ", "MAÇÃ", "ALEMÃ"])
+def test_a_word_in_capitals_before_a_sign_is_no_broken_text(word: str, mark: str) -> None:
+    assert find_broken_text(f"Até {word}{mark} e mais") is None
+
+
+@pytest.mark.parametrize("text", ["ĐÃ… LÂ’ CHÂ” NHÉ", "ROMÂNIA… MÂINE”", "À BIENTÔT… «\u00a0GRÂCE\u00a0»", "HÂLÂ…"])
+def test_capitals_of_other_languages_are_no_broken_text(text: str) -> None:
+    assert find_broken_text(text) is None
+
+
+@pytest.mark.parametrize(
+    "word", ["Grüße", "MÜLLER", "déjà vu", "DÉJÀ VU", "Là bas", "GRÖSSE", "não", "„Ja“", "5\u00a0€", "it’s"]
+)
+def test_words_that_are_decoded_wrongly_are_found_in_capitals_too(word: str) -> None:
+    broken = "".join(bytes([byte]).decode("cp1252", errors="ignore") or chr(byte) for byte in word.encode())
+    assert find_broken_text(f"x {broken} x") is not None
 
 
 @pytest.mark.parametrize("text", ["SÃO PAULO", "Château à Âge", "20 °C – “well”", "a\tb\r\nc", "Ça va, Größe"])

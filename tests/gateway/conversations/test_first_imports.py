@@ -1,7 +1,7 @@
 """What a team's first files have: shapes and slips that no published format names."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -9,7 +9,7 @@ import pytest
 from gateway.conversations import UnusableFile
 from gateway.conversations.conversation import Import
 from gateway.conversations.formats import read_conversations, registry
-from gateway.conversations.records import Record, read_records
+from gateway.conversations.records import Record, iterate_records
 from training.dataset import Problem
 
 CHAT = [{"role": "user", "content": "Why?"}, {"role": "assistant", "content": "So."}]
@@ -170,11 +170,11 @@ def test_roles_of_a_table_are_known_however_they_are_spelt(customer: str, agent:
 def test_the_format_of_a_long_file_is_told_by_its_first_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     lengths: list[int] = []
 
-    def read_and_count(text: str, lists: Sequence[str] = ()) -> tuple[list[tuple[int, Record]], list[Problem]]:
+    def iterate_and_count(text: str, lists: Sequence[str], problems: list[Problem]) -> Iterator[tuple[int, Record]]:
         lengths.append(text.count("\n"))
-        return read_records(text, lists)
+        return iterate_records(text, lists, problems)
 
-    monkeypatch.setattr(registry, "read_records", read_and_count)
+    monkeypatch.setattr(registry, "iterate_records", iterate_and_count)
     assert registry.find_format(f"{ROW}\n".encode() * 5_000) == "openai"
     assert max(lengths) < 500
 

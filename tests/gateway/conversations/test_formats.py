@@ -1,7 +1,9 @@
 import json
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -410,3 +412,46 @@ def test_an_empty_file_is_said_to_be_empty(data: bytes) -> None:
 def test_where_no_record_can_be_read_the_first_is_named_with_what_is_wrong(line: str) -> None:
     with pytest.raises(UnusableFile, match=r"Row \d: It is no JSON"):
         read_conversations(line.encode())
+
+
+class TestRepeatedNames:
+    """Of two members with one name readers take the last, so that a row with them says nothing for sure."""
+
+    SOUND = '{"question": "Where?", "answer": "Here."}'
+    TWICE = '{"question": "Where?", "answer": "Here.", "answer": "There."}'
+
+    @pytest.mark.parametrize("form", ["{}\n{}\n{}", "[{}, {}, {}]", '{{"data": [{}, {}, {}]}}'])
+    def test_a_record_with_one_is_a_problem_by_its_number(self, form: str) -> None:
+        data = form.format(self.SOUND, self.TWICE, self.SOUND).encode()
+        _, content = read_conversations(data)
+        assert [one.number for one in content.conversations] == [1, 3]
+        ((number, message),) = [(problem.row, problem.message) for problem in content.problems]
+        assert (number, "It says 'answer' twice" in message) == (2, True)
+
+    def test_a_file_of_one_record_with_one_says_so(self) -> None:
+        with pytest.raises(UnusableFile, match="It says 'answer' twice"):
+            read_conversations(self.TWICE.encode())
+
+    def test_two_lists_of_records_are_no_file(self) -> None:
+        with pytest.raises(UnusableFile, match="It says 'data' twice"):
+            read_conversations(f'{{"data": [{self.SOUND}], "data": [{self.SOUND}]}}'.encode())
+
+    def test_a_chat_with_one_is_a_problem_as_at_an_upload(self) -> None:
+        reply = '{"role": "assistant", "content": "b"}'
+        row = f'{{"messages": [{{"role": "user", "role": "assistant", "content": "a"}}, {reply}]}}'
+        _, content = read_conversations(row.encode(), "openai")
+        assert [problem.message for problem in content.problems] == [check_rows(row.encode()).problems[0].message]
+
+
+def test_a_file_of_lines_is_held_once_beside_what_is_read_of_it() -> None:
+    turns = [{"role": "user", "content": "Where is it? " * 20}, {"role": "assistant", "content": "Here. " * 60}]
+    line = msgspec.json.encode({"messages": turns})
+    tracemalloc.start()
+    try:
+        data = b"\n".join([line] * 5000)
+        _, content = read_conversations(data)
+        kept, most = tracemalloc.get_traced_memory()
+        assert len(content.conversations) == 5000
+        assert most - kept < 1.6 * len(data)  # its text, and a part of it
+    finally:
+        tracemalloc.stop()

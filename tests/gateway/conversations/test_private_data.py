@@ -1,3 +1,4 @@
+import time
 from itertools import pairwise
 
 import pytest
@@ -107,3 +108,25 @@ def test_places_are_apart_and_redacted_texts_have_none(text: str) -> None:
 def test_two_places_without_a_space_between_them_are_both_found() -> None:
     text = "a@b.example,192.168.0.17;DE89370400440532013000"
     assert redact(text) == "[e-mail],[ip];[iban]"
+
+
+@pytest.mark.parametrize("piece", ["0", "7", "+1", "0 ", "0-", "(0) ", "012345678901234 ", "01234567,", "0.1"])
+def test_a_long_run_of_digits_takes_time_by_its_length_alone(piece: str) -> None:
+    text = piece * (20_000 // len(piece))
+    started = time.process_time()
+    find_private_data(text)
+    assert time.process_time() - started < 5  # 20,000 zeros took minutes
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        "+49 30 1234567", "+4930 123 45 67", "+49 (0)30 1234567", "+49(0) 30/1234567", "+1 (415) 555-2671",
+        "+44.20.7946.0958", "(030) 123 45-67", "(030)1234567", "030/1234567", "0301234567", "01 23 45 67 89",
+        "0049 30 1234567",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("rest", ["", ".", ", please", " 12x", " ok"])
+def test_a_number_is_found_whole_whatever_follows(number: str, rest: str) -> None:
+    text = f"Call {number}{rest}"
+    assert [text[one.start : one.end] for one in find_private_data(text)] == [number]

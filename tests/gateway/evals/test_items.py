@@ -105,3 +105,9 @@ def test_a_schema_is_one_that_can_be_checked_in_time(schema: dict[str, Any], cod
         with pytest.raises(BadRequest) as error:
             check_item_schema(schema)
         assert (error.value.code, error.value.param) == (code, "data_source_config.item_schema")
+
+
+def test_a_line_that_says_a_name_twice_is_refused_by_its_number() -> None:
+    data = b'{"item": {"q": "a"}}\n{"item": {"q": "a", "q": "b"}}\n'
+    with pytest.raises(BadRequest, match="line 2: It says 'q' twice"):
+        read_lines(data, "rows.jsonl")

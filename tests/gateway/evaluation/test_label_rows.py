@@ -38,9 +38,16 @@ def test_csv_rows_of_one_question_are_joined_and_a_byte_order_mark_is_no_name() 
 def test_bad_rows_are_named_by_their_lines_and_all_of_them() -> None:
     rows = ['{"question": "How long?", "document": "a"}', "{", '{"document": "b"}', "[1]", '{"question": 3}', ""]
     rows += ['{"question": "x", "document": {"a": 1}}', '{"question": "x", "answer": 5}']
-    with pytest.raises(BadLabels, match=r"q\.jsonl has 6 lines that can't be used: line 2: it is no JSON") as caught:
+    rows += ['{"question": "x", "document": "a", "document": "b"}']
+    with pytest.raises(BadLabels, match=r"q\.jsonl has 7 lines that can't be used: line 2: it is no JSON") as caught:
         read_rows("\n".join(rows).encode(), "q.jsonl")
-    for reason in ("line 3: it has no question", "line 4: it is no JSON object", "line 7: its document", "line 8: its"):
+    for reason in (
+        "line 3: it has no question",
+        "line 4: it is no JSON object",
+        "line 7: its document",
+        "line 8: its",
+        "line 9: it says",
+    ):
         assert reason in str(caught.value)
 
 

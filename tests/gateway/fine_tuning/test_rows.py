@@ -1,6 +1,7 @@
 """Training rows as they go to the trainer: what serving would send, on the owner's own lines."""
 
 import json
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -169,3 +170,16 @@ def test_a_template_that_needs_variables_cannot_render_rows() -> None:
     with pytest.raises(RowsUnusable, match="1 of 1") as refused:
         render_rows(row(USER, REPLY), "You work for {{ company }}.")
     assert "company" in refused.value.problems[0].message
+
+
+@pytest.mark.parametrize("source", [None, "You are the kettle desk."])
+def test_rows_are_rendered_one_by_one(source: str | None) -> None:
+    line = row(USER, {**REPLY, "content": "It is in the shed. " * 40})
+    tracemalloc.start()
+    try:
+        file = render_rows(b"\n".join([line] * 3000), source)
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert file.count == 3000
+    assert most < 2.6 * len(file.content)  # the file, what is made of it, and a row
