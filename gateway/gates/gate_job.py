@@ -17,6 +17,7 @@ from gateway.assistants.service import find_assistant_by_id, find_release
 from gateway.errors import NotFound
 from gateway.evals.run_pair import PairedRuns, read_run_pair
 from gateway.evaluation.base_suite import load_base_suite
+from gateway.evaluation.even_sample import thin_out
 from gateway.files.garbage_collection import collect_later
 from gateway.gates.base_answers import BaseAnswers
 from gateway.gates.bounds import LEAST_ROWS
@@ -103,11 +104,11 @@ class GateHandler:
         return files
 
     def _read_inputs(self, row: GateRow, options: GateOptions, files: Sequence[LearntFile]) -> _Inputs:
-        """Read the rows, and leave out those that the adapter has learnt word by word."""
+        """Read the rows without those that the adapter has learnt word by word, and of more than asked for some."""
         if row.rows_digest is None:
             raise JobFailed("invalid_rows", "The held-out rows aren't there any more. Begin the gate again.")
         try:
-            rows = read_held_out_rows(self._parts.artifacts.locate_file(row.rows_digest).read_bytes(), options.rows)
+            rows = read_held_out_rows(self._parts.artifacts.locate_file(row.rows_digest).read_bytes())
         except RowsUnfit as error:
             raise JobFailed("invalid_rows", str(error)) from error
         learnt_rows = read_learnt_rows(self._parts.artifacts, files)
@@ -120,7 +121,7 @@ class GateHandler:
                 f"{len(learnt)} of the held-out rows are among those that the adapter has learnt, and {len(rows)} are "
                 f"left: fewer than {LEAST_ROWS} decide nothing. Name rows that it hasn't learnt.",
             )
-        return _Inputs(rows, learnt_rows.replies, learnt, learnt_rows.unknown)
+        return _Inputs(thin_out(rows, options.rows), learnt_rows.replies, learnt, learnt_rows.unknown)
 
     async def _make_report(self, claim: Claim, row: GateRow, options: GateOptions, inputs: _Inputs) -> GateReport:
         name = await self._check_releases(claim.tenant, row)

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 import msgspec
 
 from gateway.answering.question import Message
-from gateway.evaluation.even_sample import thin_out
 from training.dataset import Row, RowPassage, describe_problems, read_rows
 from training.preference_rows import has_preferences, read_preference_rows
 
@@ -48,18 +47,17 @@ class LearntReply(msgspec.Struct, frozen=True):
     reply: str
 
 
-def read_held_out_rows(data: bytes, most: int) -> list[HeldOutRow]:
-    """Read the rows that end with a reply to a user; of more than `most`, evenly spaced ones.
+def read_held_out_rows(data: bytes) -> list[HeldOutRow]:
+    """Read the rows that end with a reply to a user.
 
     Raises:
         RowsUnfit: A row can't be read.
     """
-    rows = [
+    return [
         HeldOutRow(row.number, turns, row.messages[-1].text, row.passages)
         for row in _read(data)
         if row.messages[-1].is_target and (turns := _to_messages(row, len(row.messages) - 1))[-1].role == "user"
     ]
-    return thin_out(rows, most)
 
 
 def list_learnt_replies(data: bytes) -> list[LearntReply]:

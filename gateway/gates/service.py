@@ -70,7 +70,7 @@ class GateService:
             _, release = await self._find_release(session, name, number)
             job = await self._find_job(session, release)
             file, training = await self._find_rows(session, request.file_id, job)
-        await asyncio.to_thread(_check_rows, self._artifacts.locate_file(file.digest), request.rows, file.filename)
+        await asyncio.to_thread(_check_rows, self._artifacts.locate_file(file.digest), file.filename)
         pairs = [EvalRunIds(one.run_id, one.baseline_id) for one in request.eval_runs]
         options = GateOptions(request.rows, Thresholds(margin=request.margin), request.canaries, pairs)
         async with self._database.begin() as session:
@@ -229,9 +229,9 @@ def drop_rows(row: GateRow) -> list[str]:
     return digests
 
 
-def _check_rows(path: Path, most: int, filename: str) -> None:
+def _check_rows(path: Path, filename: str) -> None:
     try:
-        rows = read_held_out_rows(path.read_bytes(), most)
+        rows = read_held_out_rows(path.read_bytes())
     except RowsUnfit as error:
         raise _refuse(f"{filename} isn't a file of rows. {error}") from error
     if len(rows) < LEAST_ROWS:

@@ -344,6 +344,8 @@ async def test_what_adapters_before_it_learnt_is_left_out_and_unknown_rows_are_n
     number = await release(client, models["good"], None)
     report = (await gate(client, number, file_id=file))["report"]
     assert (report["learnt"], report["unknown"]) == (list(range(1, 13)), [])
+    report = (await gate(client, number, file_id=file, rows=10))["report"]
+    assert (report["learnt"], report["rows"]) == (list(range(1, 13)), 10), "the sample is of what is left"
 
     await client.ok("DELETE", f"/v1/files/{first['training_file']}")
     report = (await gate(client, number, file_id=file))["report"]

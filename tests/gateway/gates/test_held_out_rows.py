@@ -14,7 +14,7 @@ def make_preference(question: str, better: str, worse: str) -> str:
 
 def test_preferences_are_rows_with_their_better_replies() -> None:
     data = "\n".join(make_preference(f"Question {n}?", f"Kind {n}.", f"Curt {n}.") for n in range(3)).encode()
-    rows = read_held_out_rows(data, 10)
+    rows = read_held_out_rows(data)
     assert [(row.number, row.question, row.reply) for row in rows] == [
         (n + 1, f"Question {n}?", f"Kind {n}.") for n in range(3)
     ]
@@ -24,15 +24,9 @@ def test_preferences_are_rows_with_their_better_replies() -> None:
     ]
 
 
-def test_of_many_rows_evenly_spaced_ones_are_taken() -> None:
-    row = {"messages": [{"role": "user", "content": "Why?"}, {"role": "assistant", "content": "So."}]}
-    data = "\n".join([json.dumps(row)] * 10).encode()
-    assert [row.number for row in read_held_out_rows(data, 4)] == [1, 3, 6, 8]
-
-
 @pytest.mark.parametrize("preference_first", [True, False])
 def test_a_file_of_both_names_the_line_at_fault(preference_first: bool) -> None:
     row = json.dumps({"messages": [{"role": "user", "content": "Why?"}, {"role": "assistant", "content": "So."}]})
     lines = [make_preference("Why?", "So.", "No."), row]
     with pytest.raises(RowsUnfit, match="Row 2: "):
-        read_held_out_rows("\n".join(lines if preference_first else lines[::-1]).encode(), 10)
+        read_held_out_rows("\n".join(lines if preference_first else lines[::-1]).encode())
