@@ -43,7 +43,8 @@ def _has_label(form: Any, label: str | int) -> bool:
         members = (field.annotation for field in form.model_fields.values())
         kinds = [kind for member in members if get_origin(member) is Literal for kind in get_args(member)]
         return label == form.__name__ or label in kinds
-    return get_args(form) != () and str(label).startswith(f"{get_origin(form).__name__}[")
+    origin = get_origin(form)
+    return origin is not None and str(label).startswith(f"{getattr(origin, '__name__', '')}[")
 
 
 def _step_into(form: Any, step: str | int) -> Any:

@@ -30,7 +30,8 @@ class Table:
         self._spans: dict[int, tuple[int, str]] = {}  # Column → rows below that its cell reaches into, and its text.
         self._first: list[Sequence[str]] = []
         self._ends: list[int] = []  # of the first rows
-        self._declared = self._titles = 0  # titles over all columns, before any other row
+        self._declared: int = 0
+        self._titles = 0  # over all columns, before any other row
         self._has_data = False
 
     def add_cell(self, text: str, element: Any) -> None:
@@ -59,7 +60,8 @@ class Table:
         may_name = not self.rows or (len(row) > 1 and any(cell is COVERED for cell in self._first[-1]))
         if self.rows in (self._declared, self._titles) and (grouped or (headers and may_name)):
             self._declared = self.rows + 1
-        self._titles += self._titles == self.rows and is_title(row)
+        if self._titles == self.rows and is_title(row):
+            self._titles += 1
         self._has_data = self._has_data or (self.rows > 0 and has_data(row))
         if len(self._first) < MOST_HEADS:
             self._first.append(row)
