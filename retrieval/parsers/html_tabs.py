@@ -58,9 +58,13 @@ def _pair_by_role(root: Any) -> Iterator[tuple[Any, Any]]:
         if tab is not None and read_role(tab) == "tab":
             paired.update((tab, panel))
             yield tab, panel
+    parts: dict[Any, list[Any]] = {}  # There may be many lists of tabs in one part, each with the same panels.
     for tabs in islice(root.iterfind(".//*[@role='tablist']"), _MOST):
+        part = tabs.getparent()
+        if part not in parts:
+            parts[part] = _list_outer_panels(part)
         names = [tab for tab in tabs.iterfind(".//*[@role='tab']") if tab not in paired]
-        panels = [panel for panel in _list_outer_panels(tabs.getparent()) if panel not in paired]
+        panels = [panel for panel in parts[part] if panel not in paired]
         if len(names) == len(panels):
             paired.update(names, panels)
             yield from zip(names, panels, strict=True)

@@ -1,3 +1,5 @@
+import time
+
 import pytest
 
 from retrieval.parsers.child import read_document
@@ -78,6 +80,17 @@ def test_labels_that_are_no_tabs_stay_where_they_are() -> None:
         ),
         ("<pre><span class=lineno>v2</span> import loom</pre>", "v2 import loom"),
         ("<p>Pass <span class=linenos>linenos</span></p>", "Pass linenos"),
+        (
+            "<table><tr><td class=gutter><pre>1\n2</pre></td>"
+            "<td class=code><pre>import loom\nloom.start()</pre></td></tr></table>",
+            None,
+        ),
+        (
+            "<table><tr><th>Line</th><th>Item</th></tr><tr><td class=line-number>10</td><td>Loom</td></tr>"
+            "<tr><td class=line-number>20</td><td>Wool</td></tr></table>",
+            "Line | Item\n10 | Loom\n20 | Wool",
+        ),
+        ("<div class='row gutter'>1200</div><p>looms sold</p>", "1200\n\nlooms sold"),
     ],
 )
 def test_the_numbers_of_a_listings_lines_are_no_code(code: str, text: str | None) -> None:
@@ -87,3 +100,10 @@ def test_the_numbers_of_a_listings_lines_are_no_code(code: str, text: str | None
 def test_a_mark_that_leads_to_its_own_term_is_no_text() -> None:
     page = read("<dl><dt>loom.reset()<a class=headerlink href='#r'>¶</a></dt><dd>Resets. <a href='#x'>✓</a></dd></dl>")
     assert page.text == "loom.reset()\nResets. ✓"
+
+
+def test_a_part_with_many_lists_of_tabs_is_looked_through_once() -> None:
+    page = "<ul role=tablist><li role=tab>A</li></ul><p role=tabpanel>1</p>" * 1600
+    start = time.process_time()
+    read(page)
+    assert time.process_time() - start < 0.6
