@@ -103,7 +103,11 @@ def test_an_error_about_an_unknown_name_can_tell_the_known_ones_in_every_body() 
         ),
         (
             "/api/sources",
-            {"name": "s", "vector_store_id": "vs", "origin": {"kind": "web", "url": "https://a.example", "branch": "b"}},
+            {
+                "name": "s",
+                "vector_store_id": "vs",
+                "origin": {"kind": "web", "url": "https://a.example", "branch": "b"},
+            },
             "origin.branch",
             "'branch' isn't known in 'origin'. Known are depth, kind, pages, url.",
         ),
