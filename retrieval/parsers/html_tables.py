@@ -24,14 +24,15 @@ class Table:
     """
 
     def __init__(self) -> None:
-        self.rows = self.start = 0
+        self.rows: int = 0
+        self.start: int = 0
         self._row: list[str] = []
         self._headers = self._grouped = True
         self._spans: dict[int, tuple[int, str]] = {}  # Column → rows below that its cell reaches into, and its text.
         self._first: list[Sequence[str]] = []
         self._ends: list[int] = []  # of the first rows
         self._declared: int = 0
-        self._titles = 0  # over all columns, before any other row
+        self._titles: int = 0  # over all columns, before any other row
         self._has_data = False
 
     def add_cell(self, text: str, element: Any) -> None:
