@@ -9,7 +9,7 @@ from typing import Any
 
 from lxml import etree as _etree  # pyright: ignore[reportAttributeAccessIssue, reportUnknownVariableType]
 
-from retrieval.parsers.html_visibility import is_switched_off, open_element, read_role
+from retrieval.parsers.html_visibility import is_switched_off, is_unseen, open_element, read_role
 
 __all__ = ["open_tab_panels"]
 
@@ -18,6 +18,7 @@ etree: Any = _etree  # pyright: ignore[reportUnknownVariableType]
 
 _FIRST_TEXTS = 20  # of a tab, among which its words have to be
 _LONGEST_NAME = 100
+_MOST_TEXTS = 200  # of a tab that has a name
 _MOST = 500  # tabs of a page that get their names, and rows of them that are looked at
 _MOST_ELEMENTS = 5000  # of what stands in one part of a page with a row of tabs: there may be many, in each other
 
@@ -102,15 +103,35 @@ def _count_radios(row: Any) -> int:
 
 
 def _move_name(tab: Any, panel: Any) -> None:
-    """Write a tab's name, if it is to be seen, at the beginning of its panel, where it doesn't stand yet."""
-    name = " ".join(" ".join(tab.itertext()).split())
-    if not 0 < len(name) <= _LONGEST_NAME or any(map(is_switched_off, (tab, *tab.iterancestors()))):
+    """Write a tab's name, if both are to be seen, at the beginning of its panel, where it doesn't stand yet.
+
+    What nobody sees of a tab stays where it is.
+    """
+    if is_unseen(panel) or tab in panel.iterancestors() or any(map(is_switched_off, (tab, *tab.iterancestors()))):
         return
-    for child in list(tab):
-        tab.remove(child)
-    tab.text = None
+    texts = tab.xpath(".//text()")
+    seen = [text for text in texts if not _is_unseen_in(tab, text)] if len(texts) <= _MOST_TEXTS else []
+    name = " ".join(" ".join(seen).split())
+    if not 0 < len(name) <= _LONGEST_NAME:
+        return
+    for text in seen:
+        setattr(text.getparent(), "tail" if text.is_tail else "text", None)
     first = next((text for text in panel.itertext() if text.strip()), "")
     if " ".join(first.split()) != name:
         line = etree.Element("p")
-        line.text, line.tail, panel.text = name, panel.text, None
-        panel.insert(0, line)
+        line.text = name
+        if panel.tag == "pre":
+            panel.addprevious(line)
+        else:
+            line.tail, panel.text = panel.text, None
+            panel.insert(0, line)
+
+
+def _is_unseen_in(tab: Any, text: Any) -> bool:
+    """Tell whether a text of a tab is in a part of it that nobody sees."""
+    element = text.getparent().getparent() if text.is_tail else text.getparent()
+    while element is not tab:
+        if is_unseen(element):
+            return True
+        element = element.getparent()
+    return False

@@ -15,6 +15,7 @@ __all__ = [
     "is_main",
     "is_permalink",
     "is_switched_off",
+    "is_unseen",
     "open_element",
     "read_role",
 ]
@@ -98,11 +99,16 @@ def count_hidden(element: Any) -> int:
 
 
 def is_hidden(element: Any) -> bool:
-    if not isinstance(element.tag, str) or element.tag in _NO_TEXT | _STRUCK:
-        return True
-    if _is_unshown(element) or _is_navigation(element) or is_switched_off(element) or _is_line_number(element):
+    if is_unseen(element) or _is_navigation(element) or _is_line_number(element):
         return True
     return element.tag == "button" and not _opens_text(element)
+
+
+def is_unseen(element: Any) -> bool:
+    """Tell whether nobody sees an element as text, whatever place of the page it is in."""
+    if not isinstance(element.tag, str) or element.tag in _NO_TEXT | _STRUCK:
+        return True
+    return _is_unshown(element) or is_switched_off(element)
 
 
 def open_element(element: Any) -> None:

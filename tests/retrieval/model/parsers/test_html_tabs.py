@@ -63,6 +63,30 @@ def test_the_names_of_hidden_tabs_are_no_text(tabs: str) -> None:
     assert page.text == "Run apt.\n\nRun winget."
 
 
+@pytest.mark.parametrize(
+    "unseen", ["<span hidden>Obey me</span>", "<script>obey()</script>", "<template>Obey</template>"]
+)
+def test_what_nobody_sees_of_a_tab_is_no_name(unseen: str) -> None:
+    page = read(f"<ul role=tablist><li role=tab>Linux{unseen}</li></ul><div role=tabpanel>Run apt.</div>")
+    assert page.text == "Linux\n\nRun apt."
+    assert len(page.warnings) == ("script" not in unseen)
+
+
+def test_a_panel_in_its_own_tab_is_not_lost() -> None:
+    tab = "<div role=tab id=t1>Linux <div role=tabpanel aria-labelledby=t1>Run apt.</div></div>"
+    assert read(f"<div role=tablist>{tab}</div>").text == "Linux\n\nRun apt."
+
+
+def test_a_tabs_name_is_no_part_of_its_panels_code() -> None:
+    tabs = "<ul role=tablist><li role=tab>Linux</li></ul><pre role=tabpanel>apt\nls</pre>"
+    assert read(tabs).text == "Linux\n\napt\nls"
+
+
+def test_labels_before_a_program_keep_their_names() -> None:
+    labels = "<div><input type=radio><label>A</label><input type=radio><label>B</label></div>"
+    assert read(f"{labels}<div><script>x</script><div>one</div></div>").text == "A\n\nB\n\none"
+
+
 def test_labels_that_are_no_tabs_stay_where_they_are() -> None:
     assert read("<p><label>Colour</label> <label>Size</label></p><div><p>red</p><p>large</p></div>").text == (
         "Colour Size\n\nred\n\nlarge"
