@@ -110,11 +110,11 @@ def _move_name(tab: Any, panel: Any) -> None:
     if is_unseen(panel) or tab in panel.iterancestors() or any(map(is_switched_off, (tab, *tab.iterancestors()))):
         return
     texts = tab.xpath(".//text()")
-    seen = [text for text in texts if not _is_unseen_in(tab, text)] if len(texts) <= _MOST_TEXTS else []
-    name = " ".join(" ".join(seen).split())
+    words = [text for text in texts if not _is_unseen_in(tab, text)] if len(texts) <= _MOST_TEXTS else []
+    name = " ".join(" ".join(words).split())
     if not 0 < len(name) <= _LONGEST_NAME:
         return
-    for text in seen:
+    for text in words:
         setattr(text.getparent(), "tail" if text.is_tail else "text", None)
     first = next((text for text in panel.itertext() if text.strip()), "")
     if " ".join(first.split()) != name:
