@@ -87,19 +87,23 @@ def _list_outer_panels(part: Any) -> list[Any]:
 def _pair_labels(root: Any) -> Iterator[tuple[Any, Any]]:
     """Yield labels of radio buttons in a row with the parts of what stands behind it, if they are as many."""
     rows = dict.fromkeys(label.getparent() for label in root.iter("label"))
+    radios: dict[Any, int] = {}  # by their parent: there may be many rows in one
     for row in islice(rows, _MOST):
         labels = [child for child in row if child.tag == "label"]
         behind = row.getnext()
         if behind is None or len(labels) < 2 or any(child.tag not in ("label", "input") for child in row):
             continue
-        if len(behind) == len(labels) and _count_radios(row) >= len(labels):
+        if len(behind) != len(labels):
+            continue
+        around = row.getparent()
+        if around not in radios:
+            radios[around] = _count_radios(around)
+        if radios[around] + _count_radios(row) >= len(labels):
             yield from zip(labels, behind, strict=True)
 
 
-def _count_radios(row: Any) -> int:
-    return sum(
-        child.tag == "input" and child.get("type") == "radio" for part in (row, row.getparent()) for child in part
-    )
+def _count_radios(part: Any) -> int:
+    return sum(child.tag == "input" and child.get("type") == "radio" for child in part)
 
 
 def _move_name(tab: Any, panel: Any) -> None:

@@ -1,8 +1,10 @@
 import time
 
 import pytest
+from lxml import html
 
 from retrieval.parsers.child import read_document
+from retrieval.parsers.html_tabs import open_tab_panels
 from retrieval.parsers.parsed import Parsed, ParseLimits
 
 pytestmark = pytest.mark.model
@@ -126,8 +128,14 @@ def test_a_mark_that_leads_to_its_own_term_is_no_text() -> None:
     assert page.text == "loom.reset()\nResets. ✓"
 
 
-def test_a_part_with_many_lists_of_tabs_is_looked_through_once() -> None:
-    page = "<ul role=tablist><li role=tab>A</li></ul><p role=tabpanel>1</p>" * 1600
+@pytest.mark.parametrize(
+    "page",
+    [
+        "<ul role=tablist><li role=tab>A</li></ul><p role=tabpanel>1</p>" * 1600,
+        "<div><label>A</label><label>B</label></div><p><b>1</b><b>2</b></p>" * 500 + "<br>" * 20_000,
+    ],
+)
+def test_a_part_with_many_rows_of_tabs_is_looked_through_once(page: str) -> None:
     start = time.process_time()
-    read(page)
+    open_tab_panels(html.document_fromstring(f"<html><body>{page}</body></html>"))
     assert time.process_time() - start < 0.6
