@@ -24,6 +24,7 @@ _NAMES = {
     "response_format": "text.format",
     "reasoning_effort": "reasoning.effort",
 }
+_FORM = "Prescribe the answer's form in 'text', as 'format'."
 _UNSUPPORTED = {
     "previous_response_id": "Responses aren't stored here. Send the items of the conversation so far in 'input'.",
     "conversation": "Conversations aren't stored here. Send the items of the conversation so far in 'input'.",
@@ -37,7 +38,14 @@ _UNSUPPORTED = {
     "stop": "A response has no stop sequences. Ask /v1/chat/completions, which takes them.",
     "n": "A response is one answer. Ask /v1/chat/completions for several.",
     "functions": "Send functions as 'tools'.",
+    "guided_json": _FORM,
+    "guided_choice": _FORM,
+    "guided_regex": _FORM,
+    "guided_grammar": _FORM,
+    "structured_outputs": _FORM,
 }
+_HARMLESS = (("n", 1), ("response_format", {"type": "text"}))
+"""Members of chat that ask for what a response is anyway."""
 
 
 class ResponseText(msgspec.Struct):
@@ -89,6 +97,11 @@ class ResponseCreate(msgspec.Struct):
     stop: Any = None
     n: Any = None
     functions: Any = None
+    guided_json: Any = None
+    guided_choice: Any = None
+    guided_regex: Any = None
+    guided_grammar: Any = None
+    structured_outputs: Any = None
 
     @property
     def with_results(self) -> bool:
@@ -113,7 +126,7 @@ def decode_request(body: bytes) -> ResponseCreate:
     """
     request = decode_body(_decoder, body)
     for name, advice in _UNSUPPORTED.items():
-        if (value := getattr(request, name)) and (name, value) != ("n", 1):
+        if (value := getattr(request, name)) and (name, value) not in _HARMLESS:
             raise BadRequest(f"{name!r} isn't taken. {advice}", param=name, code="unsupported_parameter")
     return request
 

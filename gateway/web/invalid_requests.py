@@ -60,8 +60,10 @@ def explain_invalid(error: RequestValidationError, form: object = None) -> BadRe
     if _is_of_another_kind(best):  # then no branch of a union is nearer to what was meant than the others
         kinds = dict.fromkeys(str(one["msg"]).removeprefix(_INPUT_SHOULD_BE) for where, one in rivals if where == path)
         message = f"{_INPUT_SHOULD_BE}{' or '.join(kinds)}" if len(kinds) > 1 else message
+    if best["type"] == "extra_forbidden" and best["loc"][-1] not in path[-1:]:  # a branch is called as a member of it
+        path = (*path[:-1], best["loc"][-1])
     param = ".".join(str(step) for step in path) or None
-    if best["type"] == "extra_forbidden" and (members := list_members(form, path[:-1])):
+    if best["type"] == "extra_forbidden" and (members := list_members(form, best["loc"][1:-1])):
         place = f" in '{'.'.join(map(str, path[:-1]))}'" if path[1:] else ""
         message = f"'{path[-1]}' isn't known{place}. Known are {', '.join(members)}."
         return BadRequest(message, param=param, code=str(best["type"]))

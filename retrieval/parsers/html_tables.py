@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from retrieval.parsers.html_visibility import HEADINGS, is_hidden
-from retrieval.parsers.table_heads import COVERED, MOST_HEADS, count_heads, has_data, has_names, widen_names
+from retrieval.parsers.table_heads import COVERED, MOST_HEADS, count_heads, has_data, has_names, is_title, widen_names
 
 __all__ = ["CELLS", "Table", "is_of_data", "is_short"]
 
@@ -24,19 +24,21 @@ class Table:
     """
 
     def __init__(self) -> None:
-        self.rows = self.start = 0
+        self.rows: int = 0
+        self.start: int = 0
         self._row: list[str] = []
         self._headers = self._grouped = True
         self._spans: dict[int, tuple[int, str]] = {}  # Column → rows below that its cell reaches into, and its text.
         self._first: list[Sequence[str]] = []
         self._ends: list[int] = []  # of the first rows
-        self._declared = 0
+        self._declared: int = 0
+        self._titles: int = 0  # over all columns, before any other row
         self._has_data = False
 
     def add_cell(self, text: str, element: Any) -> None:
         self._add_spanned()
         self._grouped = self._grouped and element.getparent().getparent().tag == "thead"
-        self._headers = self._headers and (element.tag == "th" or not (self.rows or text))
+        self._headers = self._headers and (element.tag == "th" or not (text or self.rows > self._titles))
         rows, columns = (_read_span(element, name) for name in ("rowspan", "colspan"))
         for number in range(columns):
             cell = COVERED if number else text.replace("|", "\\|")
@@ -57,13 +59,16 @@ class Table:
             return ""
         # Below a row of headers one of its kind names columns only where the upper one leaves that to it.
         may_name = not self.rows or (len(row) > 1 and any(cell is COVERED for cell in self._first[-1]))
-        if self._declared == self.rows and (grouped or (headers and may_name)):
-            self._declared += 1
+        if self.rows in (self._declared, self._titles) and (grouped or (headers and may_name)):
+            self._declared = self.rows + 1
+        if self._titles == self.rows and is_title(row):
+            self._titles += 1
         self._has_data = self._has_data or (self.rows > 0 and has_data(row))
         if len(self._first) < MOST_HEADS:
             self._first.append(row)
         self.rows += 1
-        if self._declared == self.rows or (self.rows == 1 and has_names(row)):
+        is_named = self._declared == self.rows or (self.rows == self._titles + 1 and has_names(row))
+        if is_named and len(self._first) == self.rows:
             row = widen_names([row], 1)[0]
         return " | ".join(row).strip()
 
@@ -77,8 +82,8 @@ class Table:
     def find_head_end(self) -> int:
         """Return where the rows below the head begin: headers by their elements, or names above rows with numbers."""
         heads = self._declared
-        if not heads and self._has_data:
-            heads = count_heads(self._first)
+        if heads <= self._titles and self._has_data:
+            heads = max(heads, count_heads(self._first))
         return self._ends[heads - 1] if 0 < heads < self.rows and heads <= len(self._ends) else self.start
 
     def _add_spanned(self) -> None:

@@ -15,6 +15,7 @@ __all__ = [
     "is_main",
     "is_permalink",
     "is_switched_off",
+    "is_unseen",
     "open_element",
     "read_role",
 ]
@@ -71,7 +72,9 @@ _STRUCK = frozenset(("del", "s", "strike"))
 documents deletions are left out as well."""
 
 _PERMALINKS = re.compile(r"\b(?:headerlink|header-?anchor|heading-?anchor|hash-link|permalink|anchorjs-link)\b", re.I)
-_LINE_NUMBERS = re.compile(r"(?<!\S)(?:line-?no(?:s|div)?|(?:hljs-ln|line)-numbers?|gutter)(?!\S)", re.I)
+_LINE_NUMBERS = re.compile(r"(?<!\S)(?:line-?no(?:s|div)?|(?:hljs-ln|line)-numbers?)(?!\S)", re.I)
+_GUTTER = re.compile(r"(?<!\S)gutter(?!\S)", re.I)
+_CODE = re.compile(r"(?<!\S)(?:code|hljs-ln-code)(?!\S)", re.I)
 _NUMBERS = re.compile(r"[\d\s]+")
 _SPACE = re.compile(r"[ \t\r\n\f]+")
 _HIDDEN_STYLE = re.compile(
@@ -96,11 +99,16 @@ def count_hidden(element: Any) -> int:
 
 
 def is_hidden(element: Any) -> bool:
-    if not isinstance(element.tag, str) or element.tag in _NO_TEXT | _STRUCK:
-        return True
-    if _is_unshown(element) or _is_navigation(element) or is_switched_off(element) or _is_line_number(element):
+    if is_unseen(element) or _is_navigation(element) or _is_line_number(element):
         return True
     return element.tag == "button" and not _opens_text(element)
+
+
+def is_unseen(element: Any) -> bool:
+    """Tell whether nobody sees an element as text, whatever place of the page it is in."""
+    if not isinstance(element.tag, str) or element.tag in _NO_TEXT | _STRUCK:
+        return True
+    return _is_unshown(element) or is_switched_off(element)
 
 
 def open_element(element: Any) -> None:
@@ -182,9 +190,19 @@ def _measure(root: Any) -> Iterator[tuple[Any, int]]:
 
 def _is_line_number(element: Any) -> bool:
     """Tell whether an element has nothing but the numbers of a listing's lines, which are no part of its code."""
-    return _LINE_NUMBERS.search(element.get("class", "")) is not None and all(
-        _NUMBERS.fullmatch(text) for text in element.itertext()
-    )
+    classes, is_cell = element.get("class", ""), element.tag in ("td", "th")
+    if _LINE_NUMBERS.search(classes) is None and not (is_cell and _GUTTER.search(classes)):
+        return False
+    is_number = all(_NUMBERS.fullmatch(text) for text in element.itertext())
+    return is_number and (not is_cell or _is_beside_code(element))
+
+
+def _is_beside_code(cell: Any) -> bool:
+    """Tell whether a cell is in front of one with code, and no number in a table of data, such as an invoice's."""
+    beside = cell.getnext()
+    if beside is None:
+        return False
+    return _CODE.search(beside.get("class", "")) is not None or beside.find(".//pre") is not None
 
 
 def _opens_text(button: Any) -> bool:

@@ -175,11 +175,14 @@ def _strip_comments(text: str) -> tuple[str, list[str]]:
 
 def _find_comments(pattern: re.Pattern[str], text: str, span: _Span) -> Iterator[_Span]:
     at, end = span
-    while (match := pattern.search(text, at, end)) is not None:
+    endless = set[str]()  # of the two kinds those that nothing closes from here on
+    while len(endless) < len(_ENDS) and (match := pattern.search(text, at, end)) is not None:
         at = match.end()
-        if match["comment"]:
-            close = text.find(_ENDS[match["comment"]], match.start() + 2, end)  # `<!-->` is a whole comment.
+        kind = match["comment"]
+        if kind and kind not in endless:
+            close = text.find(_ENDS[kind], match.start() + 2, end)  # `<!-->` is a whole comment.
             if close < 0:
-                return
+                endless.add(kind)
+                continue
             at = close + 3
             yield match.start(), at

@@ -1,5 +1,6 @@
 """The rows of a table in RTF: each row says by itself where its cells end, and which of them are merged."""
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -54,7 +55,7 @@ class RtfTable:
             self._is_head = True
         elif word in ("clvmrg", "clmrg"):
             self._merge = word
-        elif word == "cellx":
+        elif word == "cellx" and len(self._ends) < _MOST_COLUMNS:
             self._merges.append(self._merge)
             self._ends.append(value or 0)
             self._merge = ""
@@ -90,5 +91,7 @@ class RtfTable:
 
 def _find_places(row: _Row, widest: Sequence[int]) -> Sequence[int]:
     """Return the last column of each cell of a row; its own number, where cells don't all end where the widest's do."""
-    places = [at for end in row.ends for at, line in enumerate(widest) if abs(end - line) <= _NEAR]
-    return places if len(places) == len(row.cells) == len(set(places)) else range(len(row.cells))
+    places = [bisect_left(widest, end - _NEAR) for end in row.ends]
+    ends = zip(places, row.ends, strict=True)
+    is_exact = all(at < len(widest) and abs(widest[at] - end) <= _NEAR for at, end in ends)
+    return places if is_exact and len(places) == len(row.cells) == len(set(places)) else range(len(row.cells))

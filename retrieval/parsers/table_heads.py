@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-__all__ = ["COVERED", "MOST_HEADS", "count_heads", "has_data", "has_names", "is_header", "widen_names"]
+__all__ = ["COVERED", "MOST_HEADS", "count_heads", "has_data", "has_names", "is_header", "is_title", "widen_names"]
 
 _DATA = re.compile(
     r"[-+(]?[^\w\s]?\s?\d[\d.,:/\s-]*[^\w\s]?\)?|\d+[.,]?\d*\s?\w{1,3}|\d{4}-\d\d-\d\d[T ][\d:.]+|true|false", re.I
@@ -12,6 +12,7 @@ _DATA = re.compile(
 """A number, an amount, a date or a time: what stands under a header, not in one."""
 _YEAR = re.compile(r"(?:19|20)\d\d")
 MOST_HEADS = 4
+_LONGEST_NAMES = 500  # characters of a row of the head, with the names over several columns above each of them
 
 
 class _Covered(str):
@@ -36,16 +37,29 @@ def count_heads(rows: Sequence[Sequence[str]]) -> int:
     """Count the rows that name columns: one names those that the row above it leaves open, under names for several.
 
     The first row is taken for one, if it has several cells, all of them words or years, or a row of names is below it
-    that it leaves open.
+    that it leaves open. Titles over all columns may stand above, and belong to the head.
     """
-    heads = 0
+    titles = 0
+    while titles < min(len(rows) - 2, MOST_HEADS - 1) and is_title(rows[titles]):
+        titles += 1
+    heads = titles
     while heads < min(len(rows) - 2, MOST_HEADS - 1) and _leaves_open(rows[heads], rows[heads + 1]):
         heads += 1
-    return heads + 1 if heads or (rows and is_header(rows[0])) else 0
+    while heads > titles and not has_data(rows[heads + 1]) and not _is_agreed(rows[heads - 1], rows[heads]):
+        heads -= 1  # as likely, it is the first of the rows below a name over several columns
+    return heads + 1 if heads > titles or (rows and is_header(rows[titles])) else 0
+
+
+def is_title(row: Sequence[str]) -> bool:
+    """Tell whether a row is one cell over all columns."""
+    return len(row) > 1 and bool(row[0]) and all(cell is COVERED for cell in row[1:])
 
 
 def widen_names(rows: Sequence[Sequence[str]], heads: int) -> list[Sequence[str]]:
-    """Write the names in the head that stand over several columns above each of them; a title over all stands once."""
+    """Write the names in the head that stand over several columns above each of them.
+
+    A title over all columns stands once, and so do names that would make a very long row: it is repeated by each piece.
+    """
     return [*map(_widen, rows[:heads]), *rows[heads:]]
 
 
@@ -55,7 +69,7 @@ def _widen(row: Sequence[str]) -> Sequence[str]:
     cells: list[str] = []
     for cell in row:
         cells.append(cells[-1] if cell is COVERED and cells else cell)
-    return cells
+    return cells if sum(map(len, cells)) <= _LONGEST_NAMES else row
 
 
 def has_names(row: Sequence[str]) -> bool:
@@ -77,7 +91,12 @@ def _leaves_open(above: Sequence[str], below: Sequence[str]) -> bool:
         return False
     if any(over is COVERED and name for over, name in pairs):
         return has_names(above) or _count_cells(above) == 1
-    return has_names(above) and (any(over and name in ("", over) for over, name in pairs) or not pairs[0][0])
+    return has_names(above) and _is_agreed(above, below)
+
+
+def _is_agreed(above: Sequence[str], below: Sequence[str]) -> bool:
+    """Tell whether two rows of a head share a column: the upper one names it for both, or leaves the first one open."""
+    return not above[0] or any(over and name in ("", over) for over, name in zip(above, below, strict=False))
 
 
 def _fit(row: Sequence[str], width: int) -> Iterable[str]:

@@ -305,6 +305,15 @@ async def test_a_database_from_before_believes_the_time_of_its_newest_row(databa
     assert await rows(database, "SELECT id, believed FROM believed_clock") == [("workers", 7.0)]
 
 
+async def test_another_programs_table_is_no_hindrance_to_an_upgrade(database: Database) -> None:
+    await move(database, "0038")
+    async with database.begin() as session:
+        await session.execute(text("CREATE TABLE orders (created_at TIMESTAMP)"))
+        await session.execute(text("INSERT INTO orders VALUES ('2026-01-01 00:00:00')"))
+    await move(database, "head")
+    assert await rows(database, "SELECT believed FROM believed_clock") == [(1.0,)]
+
+
 async def test_a_row_of_the_future_is_no_reason_to_believe_it(database: Database) -> None:
     await insert(database, "tenants", {"id": "ten_b", "name": "b", "created_at": 2_000_000_000})
     now = time.time()

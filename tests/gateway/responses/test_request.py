@@ -241,15 +241,21 @@ def test_what_cannot_be_used_is_refused_by_the_name_that_the_request_has_for_it(
         {"stop": "x"},
         {"n": 2},
         {"functions": [{"name": "f"}]},
+        {"guided_json": {"type": "object"}},
+        {"guided_choice": ["yes", "no"]},
+        {"guided_regex": "a+"},
+        {"guided_grammar": "root ::= x"},
+        {"structured_outputs": {"choice": ["yes"]}},
     ],
 )
-def test_a_member_of_chat_without_which_the_answer_is_another_one_is_refused(fields: dict[str, Any]) -> None:
+def test_a_member_of_chat_or_of_vllm_without_which_the_answer_is_another_one_is_refused(fields: dict[str, Any]) -> None:
     error = refusal(**fields)
     assert (error.param, error.code) == (next(iter(fields)), "unsupported_parameter")
 
 
 def test_a_member_of_chat_that_changes_nothing_is_no_reason_to_refuse() -> None:
-    assert read(n=1, stop=[], max_tokens=None, functions=[], seed=5)[0].model == "base"
+    nothing = {"response_format": {"type": "text"}, "guided_json": None, "structured_outputs": {}}
+    assert read(n=1, stop=[], max_tokens=None, functions=[], seed=5, **nothing)[0].model == "base"
 
 
 @pytest.mark.parametrize(

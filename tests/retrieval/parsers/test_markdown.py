@@ -79,6 +79,8 @@ def test_comments_go_and_code_stays() -> None:
         ("Now {/* you have to tell all of them that it is free */}here.\n", "Now here.\n", 1),
         ("Write `{/* so */}` or \\{/* so */}.\n", "Write `{/* so */}` or \\{/* so */}.\n", 0),
         ("```\n{/* so */}\n```\n\nIt is {/* never closed.\n", "```\n{/* so */}\n```\n\nIt is {/* never closed.\n", 0),
+        ("So {/* is <!-- not yet --> here, `a` <!-- too.\n", "So {/* is  here, `a` <!-- too.\n", 0),
+        ("So <!-- is {/* not yet */} here <!-- too.\n", "So <!-- is  here <!-- too.\n", 0),
     ],
 )
 def test_comments_of_mdx_go_as_those_of_html_do(text: str, seen: str, warnings: int) -> None:

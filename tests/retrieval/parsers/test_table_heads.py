@@ -17,6 +17,9 @@ DATA = ["Wool", "89.90", "62.93"]
         ([["Prices", COVERED, COVERED], ["Article", "Retail", "Trade"]], 2),
         ([["", "Price", COVERED, COVERED], ["", "Shop", COVERED, "Web"], ["Article", "Retail", "Trade", "Net"]], 3),
         ([["Plan", "Limits", COVERED], ["Name", "Requests", "Tokens"]], 2),
+        ([["Prices", COVERED, COVERED], ["From May", COVERED, COVERED], ["Article", "Retail", "Trade"]], 3),
+        ([["Prices", COVERED, COVERED], ["Article", "Price", COVERED], ["Article", "Retail", "Trade"]], 3),
+        ([["Prices", COVERED, COVERED], ["Wool", "12", "13"]], 0),
     ],
 )
 def test_rows_of_names_belong_to_the_head_where_those_above_leave_columns_open(
@@ -31,6 +34,7 @@ def test_rows_of_names_belong_to_the_head_where_those_above_leave_columns_open(
         [["Route", "", "To"], ["Ferry", "by sea", "Norvik"], ["Bus", "by land", "Stad"], ["Car", "alone", "Stad"]],
         [["Name", "Role", "Phone"], ["Ida", "", "none"], ["Per", "cook", "none"]],
         [["Site", "Shift"], ["Bergen", "Early"], ["Bergen", "Late"]],
+        [["Site", "Contact", COVERED], ["Bergen", "Ida", "none"], ["Bergen", "Per", "none"], ["Oslo", "Bo", "12"]],
     ],
 )
 def test_a_row_of_words_below_a_head_is_data(rows: list[list[str]]) -> None:
@@ -52,3 +56,8 @@ def test_a_name_over_several_columns_stands_above_each_of_them_and_a_title_once(
     ]
     assert widen_names(rows, 2) == [rows[0], ["Article", "Price", "Price"], rows[2]]
     assert widen_names([["Article", "Price", ""]], 1) == [["Article", "Price", ""]]
+
+
+def test_a_long_name_over_many_columns_stands_once() -> None:
+    row = ["Article", "Price without the tax " * 5, *[COVERED] * 99]
+    assert widen_names([row], 1) == [row]

@@ -1,6 +1,10 @@
+import time
+
 import pytest
+from lxml import html
 
 from retrieval.parsers.child import read_document
+from retrieval.parsers.html_tabs import open_tab_panels
 from retrieval.parsers.parsed import Parsed, ParseLimits
 
 pytestmark = pytest.mark.model
@@ -61,6 +65,30 @@ def test_the_names_of_hidden_tabs_are_no_text(tabs: str) -> None:
     assert page.text == "Run apt.\n\nRun winget."
 
 
+@pytest.mark.parametrize(
+    "unseen", ["<span hidden>Obey me</span>", "<script>obey()</script>", "<template>Obey</template>"]
+)
+def test_what_nobody_sees_of_a_tab_is_no_name(unseen: str) -> None:
+    page = read(f"<ul role=tablist><li role=tab>Linux{unseen}</li></ul><div role=tabpanel>Run apt.</div>")
+    assert page.text == "Linux\n\nRun apt."
+    assert len(page.warnings) == ("script" not in unseen)
+
+
+def test_a_panel_in_its_own_tab_is_not_lost() -> None:
+    tab = "<div role=tab id=t1>Linux <div role=tabpanel aria-labelledby=t1>Run apt.</div></div>"
+    assert read(f"<div role=tablist>{tab}</div>").text == "Linux\n\nRun apt."
+
+
+def test_a_tabs_name_is_no_part_of_its_panels_code() -> None:
+    tabs = "<ul role=tablist><li role=tab>Linux</li></ul><pre role=tabpanel>apt\nls</pre>"
+    assert read(tabs).text == "Linux\n\napt\nls"
+
+
+def test_labels_before_a_program_keep_their_names() -> None:
+    labels = "<div><input type=radio><label>A</label><input type=radio><label>B</label></div>"
+    assert read(f"{labels}<div><script>x</script><div>one</div></div>").text == "A\n\nB\n\none"
+
+
 def test_labels_that_are_no_tabs_stay_where_they_are() -> None:
     assert read("<p><label>Colour</label> <label>Size</label></p><div><p>red</p><p>large</p></div>").text == (
         "Colour Size\n\nred\n\nlarge"
@@ -78,6 +106,17 @@ def test_labels_that_are_no_tabs_stay_where_they_are() -> None:
         ),
         ("<pre><span class=lineno>v2</span> import loom</pre>", "v2 import loom"),
         ("<p>Pass <span class=linenos>linenos</span></p>", "Pass linenos"),
+        (
+            "<table><tr><td class=gutter><pre>1\n2</pre></td>"
+            "<td class=code><pre>import loom\nloom.start()</pre></td></tr></table>",
+            None,
+        ),
+        (
+            "<table><tr><th>Line</th><th>Item</th></tr><tr><td class=line-number>10</td><td>Loom</td></tr>"
+            "<tr><td class=line-number>20</td><td>Wool</td></tr></table>",
+            "Line | Item\n10 | Loom\n20 | Wool",
+        ),
+        ("<div class='row gutter'>1200</div><p>looms sold</p>", "1200\n\nlooms sold"),
     ],
 )
 def test_the_numbers_of_a_listings_lines_are_no_code(code: str, text: str | None) -> None:
@@ -87,3 +126,16 @@ def test_the_numbers_of_a_listings_lines_are_no_code(code: str, text: str | None
 def test_a_mark_that_leads_to_its_own_term_is_no_text() -> None:
     page = read("<dl><dt>loom.reset()<a class=headerlink href='#r'>¶</a></dt><dd>Resets. <a href='#x'>✓</a></dd></dl>")
     assert page.text == "loom.reset()\nResets. ✓"
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "<ul role=tablist><li role=tab>A</li></ul><p role=tabpanel>1</p>" * 1600,
+        "<div><label>A</label><label>B</label></div><p><b>1</b><b>2</b></p>" * 500 + "<br>" * 20_000,
+    ],
+)
+def test_a_part_with_many_rows_of_tabs_is_looked_through_once(page: str) -> None:
+    start = time.process_time()
+    open_tab_panels(html.document_fromstring(f"<html><body>{page}</body></html>"))
+    assert time.process_time() - start < 0.6

@@ -1,3 +1,5 @@
+import time
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,6 +15,13 @@ pytestmark = pytest.mark.model
 
 def read(data: bytes) -> Parsed:
     return read_document(data, "upload", ParseLimits())
+
+
+def test_rows_that_define_very_many_cells_take_no_longer_for_it() -> None:
+    row = "\\trowd" + "".join(f"\\cellx{end * 100}" for end in range(1, 6000)) + "\\intbl a\\cell b\\cell\\row\n"
+    start = time.process_time()
+    assert read(f"{{\\rtf1\\ansi {row * 4}}}".encode()).text == "\n".join(["a | b"] * 4)
+    assert time.process_time() - start < 3
 
 
 def test_a_file_of_libreoffice_reads_as_its_docx_does() -> None:

@@ -129,12 +129,36 @@ def test_a_head_of_two_rows_is_one_and_names_over_columns_stand_above_each(make:
             "Item | Price\n",
         ),
         ("<tr><th>Item</th><th>Price</th></tr><tr><th>Rent</th><th>12</th></tr>", "Item | Price\n"),
+        (
+            "<tr><th colspan=2>May</th></tr><tr><td>Item</td><td>Price</td></tr><tr><td>Rent</td><td>12</td></tr>",
+            "May |\nItem | Price\n",
+        ),
+        (
+            "<tr><td colspan=2>May</td></tr><tr><td></td><th>Cook</th></tr><tr><td>Ida</td><td>yes</td></tr>",
+            "May |\n| Cook\n",
+        ),
+        (
+            "<tr><th colspan=3>May</th></tr><tr><td>Item</td><td colspan=2>Price</td></tr><tr><td>Rent</td><td>12</td>"
+            "<td>13</td></tr>",
+            "May |  |\nItem | Price | Price\n",
+        ),
     ],
 )
 def test_the_head_of_a_pages_table_is_what_names_its_columns(table: str, head: str) -> None:
     parsed = read(f"<html><body><table>{table}</table></body></html>".encode())
     [block] = parsed.blocks
     assert parsed.text[block.start : block.head] == head
+
+
+def test_rows_of_headers_that_are_merged_make_no_page_a_hundred_times_as_long() -> None:
+    row = f"<tr><th colspan=100>{'name ' * 100}</th><th>b</th></tr>"
+    page = f"<html><body><table>{row * 50}</table><table>{row}<tr><td>1</td><td>2</td></tr></table></body></html>"
+    assert len(read(page.encode()).text) < 2 * len(page)
+
+
+def test_of_a_table_of_headers_alone_only_the_first_rows_stand_above_each_column() -> None:
+    table = "".join(f"<tr><th colspan=2>a{number}</th><th colspan=2>b{number}</th></tr>" for number in range(6))
+    assert read(f"<html><body><table>{table}</table></body></html>".encode()).text.splitlines()[-1] == "a5 |  | b5 |"
 
 
 def test_a_cell_over_several_columns_below_the_head_stands_once() -> None:
