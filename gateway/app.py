@@ -62,7 +62,7 @@ from gateway.web.body_limit import BodyLimitSender, make_body_error
 from gateway.web.cors import allow_origins
 from gateway.web.error_responses import SCHEMAS as ERROR_SCHEMAS
 from gateway.web.invalid_requests import explain_invalid, explain_unreadable
-from gateway.web.lean_route import LeanRoute
+from gateway.web.lean_route import LeanRoute, ModelMismatch
 from gateway.web.nul_check import NulCheck
 from gateway.web.request_log import MONITORS, RequestTrace, trace_of
 from gateway.web.state import State
@@ -266,6 +266,8 @@ async def _braid_error(_request: Request, error: Exception) -> Response:
 
 async def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
+    if isinstance(error, ModelMismatch):
+        return _respond(explain_invalid(error, error.form))
     body = getattr(request.scope.get("route"), "body_field", None)
     return _respond(explain_invalid(error, body.field_info.annotation if body else None))
 

@@ -1,12 +1,12 @@
 """Testing criteria as clients write them, and the messages of a prompt with templates in them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, StringConstraints, TypeAdapter, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
 
 from gateway.errors import BadRequest
-from gateway.evals.templates import check_template
+from gateway.evals.templates import NAMESPACES, check_template
 from gateway.optional_members import NullsLeftOut
 
 __all__ = [
@@ -84,6 +84,10 @@ class TextSimilarityGrader(BaseModel):
     ]  # fmt: skip
     pass_threshold: Finite
 
+    @property
+    def bounds(self) -> tuple[float, float]:
+        return 0.0, 1.0
+
 
 class LabelModelGrader(BaseModel):
     """Has a model choose one of `labels`."""
@@ -95,15 +99,11 @@ class LabelModelGrader(BaseModel):
     labels: Annotated[list[Label], Field(min_length=1, max_length=100)]
     passing_labels: Annotated[list[Label], Field(max_length=100)]
 
-    @model_validator(mode="after")
-    def _passing_ones_exist(self) -> "LabelModelGrader":
-        if not set(self.passing_labels) <= set(self.labels):
-            raise ValueError("passing_labels has one that isn't in labels")
-        return self
-
 
 class GraderSampling(BaseModel):
     """Sampling of a grader's model; the misspelt name is OpenAI's."""
+
+    model_config = ConfigDict(extra="forbid")
 
     max_completions_tokens: Tokens | None = None
     reasoning_effort: ReasoningEffort | None = None
@@ -128,12 +128,6 @@ class ScoreModelGrader(BaseModel):
         low, high = self.range or (0.0, 1.0)
         return low, high
 
-    @model_validator(mode="after")
-    def _range_has_a_width(self) -> "ScoreModelGrader":
-        if self.bounds[0] >= self.bounds[1]:
-            raise ValueError("range has to go from a lower number to a higher one")
-        return self
-
 
 class PythonGrader(NullsLeftOut):
     """A program of the client's, which isn't run here."""
@@ -151,10 +145,11 @@ CRITERIA: TypeAdapter[list[Any]] = TypeAdapter(list[TestingCriterion])
 
 
 def check_criteria(criteria: list[Any]) -> None:
-    """Refuse what can't be graded here, and templates that can't be filled.
+    """Refuse what can't be graded here, what can't decide anything, and templates that can't be filled.
 
     Raises:
-        BadRequest: A criterion is a program or a metric that isn't there, or has a template that is none.
+        BadRequest: A criterion is a program or a metric that isn't there, has bounds that no score or every one keeps
+            to, or has a template that is none.
     """
     for index, criterion in enumerate(criteria):
         param = f"testing_criteria[{index}]"
@@ -178,22 +173,55 @@ def check_criteria(criteria: list[Any]) -> None:
             check_template(criterion.reference, f"{param}.reference")
         else:
             check_messages(criterion.input, f"{param}.input")
+        _check_bounds(criterion, param)
 
 
-def check_messages(messages: list[EvalMessage], param: str) -> None:
-    """Check the templates of some messages.
+def check_messages(messages: list[EvalMessage], param: str, namespaces: Sequence[str] = NAMESPACES) -> None:
+    """Check the templates of some messages; `namespaces` are those that there will be values of.
 
     Raises:
         BadRequest: One can't be filled.
     """
     for index, message in enumerate(messages):
         for text in _texts(message):
-            check_template(text, f"{param}[{index}].content")
+            check_template(text, f"{param}[{index}].content", namespaces)
 
 
 def text_of(message: EvalMessage) -> str:
     """Return a message's text, templates and all; parts are lines of it."""
     return "\n".join(_texts(message))
+
+
+def _check_bounds(criterion: Any, param: str) -> None:
+    """Refuse labels that no grade can have, and a threshold that no score reaches or that each one does.
+
+    Criteria that are kept already aren't held against this: a run grades by them as they are.
+    """
+    if isinstance(criterion, LabelModelGrader):
+        others = [label for label in criterion.passing_labels if label not in criterion.labels]
+        if others:
+            raise BadRequest(
+                f"passing_labels has {others[0][:80]!r}, which isn't in labels, so that no answer gets it.",
+                param=f"{param}.passing_labels",
+                code="invalid_criterion",
+            )
+        return
+    if not isinstance(criterion, ScoreModelGrader | TextSimilarityGrader):
+        return
+    low, high = criterion.bounds
+    if low >= high:
+        raise BadRequest(
+            "A range goes from a lower number to a higher one.", param=f"{param}.range", code="invalid_criterion"
+        )
+    threshold = criterion.pass_threshold
+    if threshold is not None and not low <= threshold <= high:
+        never = threshold > high
+        raise BadRequest(
+            f"pass_threshold is {threshold:g}, and scores are from {low:g} to {high:g}: "
+            f"{'no row' if never else 'every row'} would pass. Choose one from {low:g} to {high:g}.",
+            param=f"{param}.pass_threshold",
+            code="invalid_criterion",
+        )
 
 
 def _texts(message: EvalMessage) -> Iterator[str]:

@@ -85,6 +85,8 @@ InputMessages = Annotated[MessagesTemplate | MessagesReference, Field(discrimina
 
 
 class _Sampling(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
     max_completion_tokens: Tokens | None = None
     reasoning_effort: ReasoningEffort | None = None
     seed: Seed | None = None
@@ -98,6 +100,8 @@ class CompletionsSampling(_Sampling):
 
 
 class TextOptions(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
     format: dict[str, Any] | None = None
 
 
@@ -158,9 +162,9 @@ def check_data_source(source: JsonlDataSource | SampledDataSource) -> None:
                 param=f"data_source.{name}",
             )
     if isinstance(source.input_messages, MessagesTemplate):
-        check_messages(source.input_messages.template, "data_source.input_messages.template")
+        check_messages(source.input_messages.template, "data_source.input_messages.template", ("item",))
     elif source.input_messages is not None:
-        check_place(source.input_messages.item_reference, "data_source.input_messages.item_reference")
+        check_place(source.input_messages.item_reference, "data_source.input_messages.item_reference", ("item",))
     for index, tool in enumerate(_tools(source) or ()):
         if tool.get("type") != "function":
             raise BadRequest(

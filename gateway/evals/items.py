@@ -1,5 +1,6 @@
 """The rows of a run: read from a file or the request, and held against the eval's schema."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
@@ -8,6 +9,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError, ValidationError
 from referencing import Registry
 from referencing.exceptions import Unresolvable
+from referencing.jsonschema import DRAFT202012
 
 from gateway.errors import BAD_JSON, BadRequest
 from training.repeated_names import describe_repeated_name, find_repeated_name
@@ -76,7 +78,7 @@ def check_item_schema(schema: Mapping[str, Any]) -> None:
     """Check the schema of an eval's rows.
 
     Raises:
-        BadRequest: It is none, is too large, or has what takes time without a bound.
+        BadRequest: It is none, is too large, has what takes time without a bound, or is one that no row can keep to.
     """
     param = "data_source_config.item_schema"
     too_large = len(msgspec.json.encode(schema)) > _MOST_SCHEMA_BYTES
@@ -98,6 +100,29 @@ def check_item_schema(schema: Mapping[str, Any]) -> None:
     except (SchemaError, RecursionError) as error:
         reason = error.message if isinstance(error, SchemaError) else "it is nested too deep"
         raise BadRequest(f"It is no JSON schema: {reason[:300]}", param=param, code="invalid_schema") from None
+    types = schema.get("type", "object")
+    if types != "object" and "object" not in (types if isinstance(types, list) else ()):
+        raise BadRequest(
+            f"The schema's type is {json.dumps(types)}, and rows are objects. Give it the type 'object'.",
+            param=f"{param}.type",
+            code="invalid_schema",
+        )
+    reference = _find_lost_reference(schema)
+    if reference is not None:
+        raise BadRequest(
+            f"The schema refers to {reference[:200]!r}, which isn't in it, and nothing is fetched from elsewhere. Put "
+            "it under '$defs', and refer to it as '#/$defs/NAME'.",
+            param=param,
+            code="invalid_schema",
+        )
+    try:
+        Draft202012Validator(schema, registry=_NO_OTHERS).is_valid({})
+    except RecursionError:
+        raise BadRequest(
+            "The schema refers to itself without an end, so no row can be held against it. Leave that '$ref' out.",
+            param=param,
+            code="invalid_schema",
+        ) from None
 
 
 def check_items(items: Sequence[DataItem], schema: Mapping[str, Any]) -> None:
@@ -126,6 +151,22 @@ def _faults(validator: Draft202012Validator, row: DataItem) -> Iterator[str]:
         ) from None
     if error is not None:
         yield f"{error.json_path.replace('$', 'item', 1)}: {error.message[:200]}"
+
+
+def _find_lost_reference(schema: Mapping[str, Any]) -> str | None:
+    """Return a reference in a schema to what isn't in it; None where there is none."""
+    root = DRAFT202012.create_resource(schema)
+    below = [(root, _NO_OTHERS.resolver_with_root(root))]
+    while below:
+        resource, resolver = below.pop()
+        reference = resource.contents.get("$ref") if isinstance(resource.contents, dict) else None
+        if reference is not None:
+            try:
+                resolver.lookup(reference)
+            except (Unresolvable, ValueError, TypeError):  # the latter of a path through a text or number
+                return reference
+        below += [(one, resolver.in_subresource(one)) for one in resource.subresources()]
+    return None
 
 
 def _list_keywords(schema: Mapping[str, Any]) -> set[str] | None:

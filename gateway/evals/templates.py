@@ -4,7 +4,7 @@ Nothing in a template is run: a place is a path of names and numbers, and what i
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
 import msgspec
@@ -15,7 +15,8 @@ __all__ = ["NAMESPACES", "UnknownPlace", "check_place", "check_template", "read_
 
 NAMESPACES = ("item", "sample")
 _MOST_CHARACTERS = 1_000_000
-_PLACE = re.compile(r"\{\{(.{0,500}?)\}\}", re.DOTALL)
+_MOST_OF_A_PLACE = 500
+_PLACE = re.compile(rf"\{{\{{(.{{0,{_MOST_OF_A_PLACE}}}?)\}}\}}", re.DOTALL)
 _NAME = r"[^\W\d][\w-]*"
 _STEP = re.compile(
     rf"\.\s*(?P<name>{_NAME})\s*|\[\s*(?:(?P<number>\d{{1,9}})|'(?P<one>[^']*)'|\"(?P<two>[^\"]*)\")\s*\]\s*"
@@ -27,25 +28,40 @@ class UnknownPlace(Exception):
     """A template names something that this row or its answer doesn't have; the message is for the run's owner."""
 
 
-def check_template(text: str, param: str) -> None:
-    """Check that each place in a text can be read.
+def check_template(text: str, param: str, namespaces: Sequence[str] = NAMESPACES) -> None:
+    """Check that each place in a text can be read; `namespaces` are those that there will be values of.
 
     Raises:
-        BadRequest: One is no path, or begins with another name than `item` and `sample`.
+        BadRequest: One is no path, begins with another name, or has no end.
     """
     for match in _PLACE.finditer(text):
-        check_place(match[1], param)
+        check_place(match[1], param, namespaces)
+    _, mark, rest = _PLACE.sub(" ", text).partition("{{")
+    if mark:
+        raise BadRequest(
+            f"The place that begins with {(mark + rest)[:80]!r} has no end. Close it with '}}}}' within "
+            f"{_MOST_OF_A_PLACE} characters, as in {{{{ item.question }}}}.",
+            param=param,
+            code="invalid_template",
+        )
 
 
-def check_place(place: str, param: str) -> None:
+def check_place(place: str, param: str, namespaces: Sequence[str] = NAMESPACES) -> None:
     """Check one path, such as `item.messages`.
 
     Raises:
-        BadRequest: It is none, or begins with another name than `item` and `sample`.
+        BadRequest: It is none, or begins with a name that isn't among the `namespaces`.
     """
     steps = _parse(place)
-    if steps is not None and steps[0] in NAMESPACES:
+    if steps is not None and steps[0] in namespaces:
         return
+    if steps is not None and steps[0] in NAMESPACES:
+        raise BadRequest(
+            f"The place {place.strip()[:80]!r} can't be filled: the model is asked by this text, so there is no answer "
+            "of it yet. Name a place in the row, such as {{ item.question }}.",
+            param=param,
+            code="invalid_template",
+        )
     raise BadRequest(
         f"The place {place.strip()[:80]!r} can't be filled. Templates have paths only, from 'item' (a row of the data) "
         "or 'sample' (the model's answer), such as {{ item.question }} or {{ sample.output_text }}; nothing in them is "

@@ -54,6 +54,8 @@ def explain_invalid(error: RequestValidationError, form: object = None) -> BadRe
         if path[: len(paths[0])] == paths[0] and problem["loc"][0] == first["loc"][0]
     ]
     path, best = max(rivals, key=lambda rival: (not _is_of_another_kind(rival[1]), len(rival[0])))
+    if str(best["type"]).startswith("union_tag_"):
+        return _explain_tag(best, path)
     message = str(best["msg"]).removeprefix(_OWN_CHECK)
     if best["type"] == "string_pattern_mismatch":
         message = _FORMS.get(best["ctx"]["pattern"], message)
@@ -78,6 +80,21 @@ def explain_unreadable(error: HTTPException) -> BadRequest | None:
     if error.status_code != 400 or not isinstance(cause, ValueError | RecursionError):
         return None
     return BadRequest(f"The body isn't valid JSON: {cause}.", code="invalid_json")
+
+
+def _explain_tag(problem: Mapping[str, Any], path: tuple[str | int, ...]) -> BadRequest:
+    """Return the error of an object without the member that says which of several kinds it is, or with another's."""
+    context = problem["ctx"]
+    member = str(context["discriminator"]).strip("'")
+    place = ".".join(map(str, path))
+    param = f"{place}.{member}" if place else member
+    if problem["type"] == "union_tag_not_found":
+        name = "missing"  # pydantic's own, as for any other member
+        return BadRequest(f"Field required at {param!r}.", param=param, code=name)
+    tag, tags = str(context["tag"])[:80], str(context["expected_tags"]).replace("'", "")
+    where = f"{place!r}" if place else "the body"
+    message = f"{tag!r} isn't known as the {member!r} of {where}. Known are {tags}."
+    return BadRequest(message, param=param, code=str(problem["type"]))
 
 
 def _is_of_another_kind(problem: Mapping[str, Any]) -> bool:

@@ -2,7 +2,7 @@
 
 import json
 from codecs import BOM_UTF8
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from inspect import cleandoc
 from typing import Any, TypeVar
 
@@ -16,9 +16,17 @@ from starlette.types import Receive, Scope, Send
 from gateway.errors import PayloadTooLarge
 from gateway.tenants.authenticator import Principal
 
-__all__ = ["LeanRoute", "describe", "read_body", "read_model"]
+__all__ = ["LeanRoute", "ModelMismatch", "describe", "read_body", "read_model"]
 
 Model = TypeVar("Model", bound=BaseModel)
+
+
+class ModelMismatch(RequestValidationError):
+    """A body that was read by hand and hasn't the form of its model, which FastAPI doesn't know."""
+
+    def __init__(self, problems: Sequence[Any], body: object, form: type[BaseModel]) -> None:
+        super().__init__(problems, body=body)
+        self.form = form
 
 
 class LeanRoute(APIRoute):
@@ -91,7 +99,7 @@ async def read_model(request: Request, limit: int, model: type[Model]) -> Model:
     """Return the whole body as a model: FastAPI would decode one so large before it asked for the key.
 
     Raises:
-        RequestValidationError: It hasn't the model's form.
+        ModelMismatch: It hasn't the model's form.
         PayloadTooLarge: It is longer than `limit` bytes.
         ClientDisconnect: The client left before it was whole.
     """
@@ -101,4 +109,4 @@ async def read_model(request: Request, limit: int, model: type[Model]) -> Model:
     except ValidationError as error:
         problems = [{**one, "loc": ("body", *one["loc"])} for one in error.errors()]
         is_json = problems[0]["type"] != "json_invalid"
-        raise RequestValidationError(problems, body=json.loads(body) if is_json else None) from None
+        raise ModelMismatch(problems, json.loads(body) if is_json else None, model) from None

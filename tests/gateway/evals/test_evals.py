@@ -10,6 +10,13 @@ from tests.gateway.evals.conftest import EXACT, SCHEMA, Evals, rows, sampled
 CUSTOM: dict[str, Any] = {"type": "custom", "item_schema": SCHEMA}
 JUDGED: dict[str, Any] = {"name": "j", "model": "base", "input": [{"role": "user", "content": "{{ item.question }}"}]}
 
+LABELLED: dict[str, Any] = {**JUDGED, "type": "label_model", "labels": ["a"], "passing_labels": ["a"]}
+SCORED: dict[str, Any] = {**JUDGED, "type": "score_model"}
+ALIKE: dict[str, Any] = {
+    **{"type": "text_similarity", "name": "a", "evaluation_metric": "bleu"},
+    **{"input": "{{ sample.output_text }}", "reference": "{{ item.answer }}"},
+}
+
 
 async def test_an_eval_is_made_changed_listed_and_deleted_with_its_runs(evals: Evals) -> None:
     ids = [await evals.make(name=name, metadata={"n": name}) for name in ("one", "two", "three")]
@@ -38,8 +45,6 @@ async def test_an_eval_is_made_changed_listed_and_deleted_with_its_runs(evals: E
         ({**EXACT, "type": "text_similarity", "evaluation_metric": "meteor", "pass_threshold": 1}, "unsupported_grader",
          "rouge_l"),
         ({**EXACT, "input": "{{ os.environ }}"}, "invalid_template", "paths only"),
-        ({**JUDGED, "type": "label_model", "labels": ["a"], "passing_labels": ["b"]}, None, "passing_labels"),
-        ({**JUDGED, "type": "score_model", "range": [5, 1]}, None, "from a lower number"),
         ({**JUDGED, "type": "label_model", "labels": ["a"], "passing_labels": ["a"],
           "input": [{"role": "user", "content": [{"type": "input_image", "image_url": "x"}]}]}, None, ""),
     ],
@@ -54,11 +59,46 @@ async def test_what_cannot_be_graded_is_refused(
 
 
 @pytest.mark.parametrize(
+    ("criterion", "member", "words"),
+    [
+        ({**LABELLED, "passing_labels": ["a", "b"]}, "[0].passing_labels", "has 'b', which isn't in labels"),
+        ({**SCORED, "range": [5, 1]}, "[0].range", "from a lower number"),
+        ({**SCORED, "range": [1, 5], "pass_threshold": 7}, "[0].pass_threshold", "no row would pass"),
+        ({**SCORED, "range": [1, 5], "pass_threshold": 0.5}, "[0].pass_threshold", "every row would pass"),
+        ({**SCORED, "pass_threshold": 3}, "[0].pass_threshold", "from 0 to 1"),
+        ({**ALIKE, "pass_threshold": 80}, "[0].pass_threshold", "from 0 to 1"),
+        ({**ALIKE, "pass_threshold": -1}, "[0].pass_threshold", "from 0 to 1"),
+        ({**EXACT, "reference": "{{ item.a"}, "[0].reference", "'{{ item.a' has no end"),
+        ({**EXACT, "reference": "{{ items.a }}"}, "[0].reference", "from 'item'"),
+        ({**SCORED, "sampling_params": {"max_tokens": 5}}, ".0.sampling_params.max_tokens", "max_completions_tokens"),
+        ({"type": "multi", "name": "m", "graders": {}, "calculate_output": "a"}, ".0.type",
+         "'multi' isn't known as the 'type' of 'testing_criteria.0'. Known are string_check, text_similarity,"),
+        ({"name": "m"}, ".0.type", "Field required"),
+    ],
+)  # fmt: skip
+async def test_a_criterion_that_can_decide_nothing_is_refused_by_its_member(
+    evals: Evals, criterion: dict[str, Any], member: str, words: str
+) -> None:
+    body = {"data_source_config": CUSTOM, "testing_criteria": [criterion]}
+    refused = await evals.fault(400, "POST", "", json=body)
+    assert refused["param"] == f"testing_criteria{member}"
+    assert words in refused["message"]
+
+
+async def test_a_threshold_may_be_either_end_of_the_range(evals: Evals) -> None:
+    await evals.make({**SCORED, "range": [1, 5], "pass_threshold": 5}, {**ALIKE, "pass_threshold": 0})
+
+
+@pytest.mark.parametrize(
     ("schema", "code"),
     [
         ({"type": "thing"}, "invalid_schema"),
         ({"properties": {"a": {"pattern": "(a+)+$"}}}, "unsupported_format"),
         ({"description": "x" * 70_000}, "schema_too_large"),
+        ({"$ref": "https://example.com/rows.json"}, "invalid_schema"),
+        ({"properties": {"a": {"items": {"$ref": "#/$defs/missing"}}}}, "invalid_schema"),
+        ({"properties": {"a": {"type": "string"}, "b": {"$ref": "#/properties/a/type/x"}}}, "invalid_schema"),
+        ({"$ref": "#"}, "invalid_schema"),
     ],
 )
 async def test_a_schema_that_cannot_be_held_against_rows_is_refused(
@@ -67,6 +107,29 @@ async def test_a_schema_that_cannot_be_held_against_rows_is_refused(
     config = {"type": "custom", "item_schema": schema}
     refused = await evals.fault(400, "POST", "", json={"data_source_config": config, "testing_criteria": [EXACT]})
     assert (refused["code"], refused["param"]) == (code, "data_source_config.item_schema")
+
+
+@pytest.mark.parametrize("types", ["string", "array", ["string", "null"]])
+async def test_a_schema_of_anything_but_objects_is_refused(evals: Evals, types: Any) -> None:
+    config = {"type": "custom", "item_schema": {"type": types}}
+    refused = await evals.fault(400, "POST", "", json={"data_source_config": config, "testing_criteria": [EXACT]})
+    assert (refused["code"], refused["param"]) == ("invalid_schema", "data_source_config.item_schema.type")
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": ["object", "null"]},
+        {"properties": {"$ref": {"type": "string"}}},
+        {"properties": {"a": {"$ref": "#/$defs/text"}}, "$defs": {"text": {"type": "string"}}},
+        {"properties": {"a": {"$ref": "#text"}}, "definitions": {"text": {"$anchor": "text", "type": "string"}}},
+        {"properties": {"a": {"$ref": "urn:a:text"}}, "$defs": {"text": {"$id": "urn:a:text", "type": "string"}}},
+        {"properties": {"next": {"$ref": "#"}}},
+    ],
+)
+async def test_a_schema_may_refer_to_what_is_in_it(evals: Evals, schema: dict[str, Any]) -> None:
+    config = {"type": "custom", "item_schema": schema}
+    await evals.ok("POST", "", json={"data_source_config": config, "testing_criteria": [EXACT]})
 
 
 async def test_a_property_may_be_named_as_a_keyword(evals: Evals) -> None:
@@ -103,6 +166,23 @@ async def test_a_run_is_held_against_schema_and_bounds(evals: Evals) -> None:
     nameless = {key: value for key, value in sampled(rows("France")).items() if key != "model"}
     refused = await evals.fault(400, "POST", f"/{id}/runs", json={"data_source": nameless})
     assert refused["param"] == "data_source.model"
+    for kind, sampling, name in (
+        ("completions", {"max_tokens": 5}, "max_tokens"),
+        ("responses", {"response_format": {"type": "json_object"}}, "response_format"),
+        ("responses", {"text": {"form": {"type": "json_object"}}}, "text.form"),
+    ):
+        source = sampled(rows("France"), type=kind, sampling_params=sampling)
+        refused = await evals.fault(400, "POST", f"/{id}/runs", json={"data_source": source})
+        assert refused["param"] == f"data_source.sampling_params.{name}"
+        assert refused["message"].startswith(f"'{name.rpartition('.')[2]}' isn't known in 'data_source.sampling_params")
+    unanswered = [{"role": "user", "content": "{{ sample.output_text }}?"}]
+    for form, member in (
+        ({"type": "template", "template": unanswered}, "template[0].content"),
+        ({"type": "item_reference", "item_reference": "sample.input"}, "item_reference"),
+    ):
+        source = sampled(rows("France"), input_messages=form)
+        refused = await evals.fault(400, "POST", f"/{id}/runs", json={"data_source": source})
+        assert (refused["code"], refused["param"]) == ("invalid_template", f"data_source.input_messages.{member}")
     search = sampled(rows("France"), type="responses", sampling_params={"tools": [{"type": "file_search"}]})
     refused = await evals.fault(400, "POST", f"/{id}/runs", json={"data_source": search})
     assert (refused["code"], "assistant" in refused["message"]) == ("unsupported_tool", True)

@@ -42,6 +42,12 @@ def test_what_is_no_path_is_refused_when_it_is_written(text: str) -> None:
     assert (refused.value.code, refused.value.param) == ("invalid_template", "testing_criteria[0].input")
 
 
+@pytest.mark.parametrize("text", ["{{ item.a", "{{ item.a }} {{ item.b }", "}} {{", "{{" + " " * 501 + "item.a }}"])
+def test_a_place_without_an_end_is_refused_when_it_is_written(text: str) -> None:
+    with pytest.raises(BadRequest, match=r"has no end\. Close it with '}}' within 500"):
+        check_template(text, "input")
+
+
 @pytest.mark.parametrize("place", ["item.__class__", "item.answer", "item.tags[2]", "item.question[0]", "sample.x.y"])
 def test_a_path_reads_data_only(place: str) -> None:
     check_place(place, "input")

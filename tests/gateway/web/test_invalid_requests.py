@@ -87,6 +87,33 @@ def test_an_error_about_an_unknown_name_can_tell_the_known_ones_in_every_body() 
 
 
 @pytest.mark.parametrize(
+    ("path", "body", "param", "code", "says"),
+    [
+        (
+            "/api/sources",
+            {"name": "docs", "vector_store_id": "vs_1", "origin": {"kind": "ftp"}},
+            "origin.kind",
+            "union_tag_invalid",
+            "'ftp' isn't known as the 'kind' of 'origin'. Known are folder, ",
+        ),
+        (
+            "/api/sources",
+            {"name": "docs", "vector_store_id": "vs_1", "origin": {"path": "docs"}},
+            "origin.kind",
+            "missing",
+            "Field required at 'origin.kind'.",
+        ),
+    ],
+)
+async def test_what_is_of_no_known_kind_is_told_the_known_ones(
+    gateway: Gateway, path: str, body: dict[str, Any], param: str, code: str, says: str
+) -> None:
+    error = (await (await gateway.tenant("kestrel")).post(path, json=body)).json()["error"]
+    assert (error["param"], error["code"]) == (param, code)
+    assert says in error["message"]
+
+
+@pytest.mark.parametrize(
     ("path", "body", "param", "says"),
     [
         (
@@ -128,6 +155,18 @@ def test_an_error_about_an_unknown_name_can_tell_the_known_ones_in_every_body() 
             },
             "chunking_strategy.size",
             "'size' isn't known in 'chunking_strategy'. Known are static, type.",
+        ),
+        (  # a body that is read by hand
+            "/v1/evals/eval_1/runs",
+            {
+                "data_source": {
+                    "type": "completions",
+                    "source": {"type": "file_id", "id": "file-1"},
+                    "sampling_params": {"max_tokens": 9},
+                }
+            },
+            "data_source.sampling_params.max_tokens",
+            "'max_tokens' isn't known in 'data_source.sampling_params'. Known are max_completion_tokens,",
         ),
         ("/api/assistants", {"nme": "desk"}, None, "Field required at 'name'."),
         ("/api/assistants", {"name": "desk", "owner": "me"}, "owner", "'owner' isn't known. Known are name"),
