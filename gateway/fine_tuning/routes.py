@@ -28,6 +28,14 @@ router = APIRouter(prefix="/v1/fine_tuning/jobs", tags=["fine-tuning"], response
 _EVENTS: dict[int | str, dict[str, Any]] = {200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}}
 _EVENT_HEADERS = {"cache-control": "no-cache", "x-accel-buffering": "no"}
 _METADATA = re.compile(r"metadata\[(.+)\]")
+_METADATA_PARAMETER = {
+    "name": "metadata",
+    "in": "query",
+    "required": False,
+    "style": "deepObject",
+    "description": "Pairs that jobs have, each as `metadata[KEY]=VALUE`; `metadata=null` for jobs without any.",
+    "schema": {"type": "object", "additionalProperties": {"type": "string"}},
+}
 
 
 class EventStreamResponse(StreamingResponse):
@@ -81,7 +89,7 @@ async def create_job(request: FineTuningJobCreate, jobs: Jobs, files: Files, sta
     return await jobs.create(request, files, state.base_model, bounds, price, state.settings.max_queued_jobs)
 
 
-@router.get("")
+@router.get("", openapi_extra={"parameters": [_METADATA_PARAMETER]})
 async def list_jobs(
     jobs: SeenJobs, metadata: Metadata, after: str | None = None, limit: Limit = 20
 ) -> FineTuningJobList:

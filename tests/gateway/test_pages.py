@@ -1,6 +1,8 @@
 """Every list, page by page: forwards and backwards, in both orders, nothing twice and nothing left out."""
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -32,18 +34,19 @@ from gateway.tenants.repository import find_tenant
 from tests.gateway.conftest import Gateway, on_both_databases
 
 ITEMS = 5
-FORWARDS_ONLY = {
-    "/v1/fine_tuning/jobs",
-    "/v1/fine_tuning/jobs/{fine_tuning_job_id}/events",
-    "/v1/fine_tuning/jobs/{fine_tuning_job_id}/checkpoints",
-}
-"""Lists that have `after` and `limit` alone in OpenAI's contract; the tests of fine-tuning walk them."""
-WHOLE = {
-    "/v1/models",
-    "/v1/vector_stores/{vector_store_id}/files/{file_id}/content",
-    "/api/index_migrations",
-    "/api/styles/stale_facts",
-}
+
+
+def _read_documented(lists: str) -> set[str]:
+    """Return the paths in a row of the documentation's table of lists."""
+    text = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
+    (paths,) = re.findall(rf"^\| {lists}[^|]* \| (.+) \|$", text, re.MULTILINE)
+    return set(re.findall(r"`([^`]+)`", paths))
+
+
+NEWEST_FIRST = _read_documented("begin with the newest")
+FORWARDS_ONLY = _read_documented("have `limit` and `after` alone")
+"""As in OpenAI's contract; the tests of fine-tuning walk them."""
+WHOLE = _read_documented("come whole")
 """Lists without pages in OpenAI's contract, one of the operator's own, which is short, and a report that is made when
 somebody asks for it."""
 
@@ -204,20 +207,25 @@ async def test_every_list_has_pages_forwards_and_backwards(gateway: Gateway, sub
     ids = await _fill(gateway, client)
     lists = _describe_lists((await client.get("/openapi.json")).json())
     assert len(lists) > 12
-    assert lists.keys() > FORWARDS_ONLY | WHOLE
+    assert lists.keys() > FORWARDS_ONLY | WHOLE | NEWEST_FIRST
     for template, parameters in sorted(lists.items()):
         if template in FORWARDS_ONLY | WHOLE:
+            expected = {"limit", "after"} if template in FORWARDS_ONLY else set[str]()
+            with subtests.test(template):
+                assert {"limit", "order", "after", "before"} & parameters == expected
             continue
         with subtests.test(template):
             assert {"limit", "order", "after", "before"} <= parameters
             house = {**ids, "name": "house"} if template.startswith("/api/prompts") else ids
             asking = gateway.admin if template == "/api/tenants" else client
-            await _check_list(asking, template.format(**house))
+            await _check_list(asking, template.format(**house), "desc" if template in NEWEST_FIRST else "asc")
 
 
-async def _check_list(client: httpx2.AsyncClient, path: str) -> None:
+async def _check_list(client: httpx2.AsyncClient, path: str, default: str) -> None:
     ascending = [json.dumps(item) for item in (await client.get(path, params={"order": "asc"})).json()["data"]]
     assert len(ascending) == len(set(ascending)) >= ITEMS
+    unasked = [json.dumps(item) for item in (await client.get(path)).json()["data"]]
+    assert unasked == (ascending if default == "asc" else ascending[::-1])
     for order, expected in (("asc", ascending), ("desc", ascending[::-1])):
         for cursor in ("after", "before"):
             assert await _walk(client, path, order, cursor) == expected, (order, cursor)

@@ -292,6 +292,10 @@ async def test_jobs_are_listed_in_pages_and_by_metadata(gateway: Gateway) -> Non
 
     assert await find_jobs(**{"metadata[team]": "a"}) == [ids[2], ids[0]]
     assert await find_jobs(**{"metadata[team]": "a", "metadata[run]": "2"}) == [ids[2]]
+    assert await find_jobs(**{"metadata[team]": "a", "after": ids[2]}) == [ids[0]]
+    assert await find_jobs(**{"metadata[team]": "a", "after": ids[1]}) == [
+        ids[0]
+    ]  # a job without these is a cursor, too
     assert await find_jobs(**{"metadata[team]": "c"}) == []
     assert await find_jobs(metadata="null") == [ids[3]]
     assert (await client.get(JOBS, params={'metadata[a"b]': "c"})).status_code == 400
