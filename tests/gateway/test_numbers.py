@@ -254,7 +254,10 @@ async def test_the_character_0_in_metadata_and_attributes_is_refused(
         ("/v1/fine_tuning/jobs", {"model": "base", "training_file": ids["file_id"], "metadata": pair}),
     ):
         answer = await client.post(path, json=body)
-        assert (answer.status_code, "code 0" in answer.json()["error"]["message"]) == (400, True), answer.text
+        error = answer.json()["error"]
+        assert (answer.status_code, "code 0" in error["message"]) == (400, True), answer.text
+        member = "attributes" if "attributes" in body else "metadata"
+        assert error["param"] == (f"{member}.a" if "a" in pair else member)
 
 
 NAMES = ("POST /v1/vector_stores", "POST /api/tenants", "POST /api/keys", "POST /api/prompts", "POST /api/assistants",

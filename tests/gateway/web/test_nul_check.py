@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -37,6 +38,46 @@ def test_a_body_is_refused_if_a_text_in_it_has_the_character(text: str, cuts: li
             asyncio.run(_read(parts))
     else:
         assert asyncio.run(_read(parts)) == body
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        ({"name": "a", "metadata": {"b": "fine", "c": "a\0"}}, "metadata.c"),
+        ({"metadata": {"b\0": "fine"}}, "metadata"),
+        ({"list": [{"a": "x"}, {"a": ["", "\0"]}], "z": "\0"}, "list.1.a.1"),
+        ({"a\0": 1}, None),
+        ("\0", None),
+        (["\0"], "0"),
+        ({"a": "x" * 70_000, "b": "\0"}, None),  # too long to be searched
+        ({"a": "\0", "b": "x" * 70_000}, None),
+    ],
+)
+@pytest.mark.parametrize("size", [1_000, 7])
+def test_the_error_names_the_member_that_has_the_character(body: object, param: str | None, size: int) -> None:
+    data = json.dumps(body).encode()
+    with pytest.raises(BadRequest, match=re.escape(repr(param) if param else "in the body")) as refused:
+        asyncio.run(_read([data[start : start + size] for start in range(0, len(data), size)]))
+    assert (refused.value.param, refused.value.code) == (param, "out_of_range")
+
+
+@pytest.mark.parametrize("data", [b'{"a": "\\u0000", ', b"[" * 100_000 + b'"\\u0000"', b'{"a": \\u0000}'])
+def test_the_character_is_refused_in_what_is_no_json_too(data: bytes) -> None:
+    with pytest.raises(BadRequest, match="in the body has the character with code 0"):
+        asyncio.run(_read([data]))
+
+
+def test_a_client_that_leaves_before_its_body_is_whole_is_waited_for_no_longer() -> None:
+    messages: list[Message] = [
+        {"type": "http.request", "body": b'{"a": "\\u0000"', "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+
+    async def receive() -> Message:
+        return messages.pop(0)
+
+    with pytest.raises(BadRequest, match="in the body"):
+        asyncio.run(NulCheck(receive).receive())
 
 
 @pytest.mark.parametrize(
