@@ -144,7 +144,7 @@ def _warn_of_changed(case: _Case) -> list[str]:
     learnt = [one for one in case.changed if one.learnt or one.recited]
     if learnt:
         recited = sum(one.recited for one in learnt)
-        recitals = f" It states them in {recited} answers." if recited else ""
+        recitals = f" It states them in {format_count(recited, 'answer')}." if recited else ""
         sentences.append(
             f"Don't use the adapter {case.adapter} as it is: it has learnt {format_count(len(learnt), 'value')} that "
             "documents have "

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.assistants.repository import ReleaseRepository
 from gateway.assistants.tables import ReleaseRow
+from gateway.counts import format_count
 
 __all__ = [
     "MARGIN",
@@ -65,9 +66,9 @@ def describe_looseness(result: GateResult, failed: GateResult) -> list[str]:
     if result.neutral_margin > neutral:
         reasons.append(f"a margin of neutral text of {result.neutral_margin:g} where {neutral:g} is the widest")
     if result.rows < failed.rows:
-        reasons.append(f"{result.rows} rows where {failed.rows} are the fewest")
+        reasons.append(f"{format_count(result.rows, 'row')} instead of at least {failed.rows}")
     if result.canaries < failed.canaries:
-        reasons.append(f"{result.canaries} planted texts where {failed.canaries} are the fewest")
+        reasons.append(f"{format_count(result.canaries, 'planted text')} instead of at least {failed.canaries}")
     if missing := sorted(set(failed.evals) - set(result.evals)):
         reasons.append(f"without runs of the evals {', '.join(missing)}")
     return reasons

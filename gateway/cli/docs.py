@@ -19,6 +19,7 @@ from gateway.cli.options import AsJson, Home, Key, Url, find_connection
 from gateway.cli.watched_files import WatchedFiles
 from gateway.client import Client, ClientError
 from gateway.client.documents import WAIT_SECONDS, delete_document
+from gateway.counts import format_count
 from gateway.sources.path_filter import is_hidden
 from gateway.terminal import CommandError, Exit, print_json, print_table, print_text, say
 
@@ -144,7 +145,7 @@ def _list_visible(folder: Path) -> list[Path]:
     visible = sorted(file for file, hidden in every.items() if not hidden)
     if len(visible) < len(every):
         example = min(file for file, hidden in every.items() if hidden).relative_to(folder)
-        say(f"{len(every) - len(visible)} hidden files of {folder} are left out, such as {example}.")
+        say(f"{format_count(len(every) - len(visible), 'hidden file')} of {folder} are left out, such as {example}.")
     return visible
 
 

@@ -125,7 +125,7 @@ def _choose_half(questions: list[LabelledQuestion], *, tune: bool, report: bool)
     half: Half = "tune" if tune else "report"
     selection = [question for question in questions if question.half == half]
     if not selection:
-        raise BadLabels(f"None of the {len(questions)} questions is in the {half} half. Leave --{half}-half out.")
+        raise BadLabels(f"None of the questions ({len(questions)}) is in the {half} half. Leave --{half}-half out.")
     return selection
 
 

@@ -200,4 +200,7 @@ def _judge(report: CheckReport, *, strict: bool) -> None:
     if not report.usable:
         raise CommandError("No row can be used.")
     if errors or (strict and warnings):
-        raise CommandError(f"There are {errors} errors and {warnings} warnings. Mend the rows that they name.")
+        raise CommandError(
+            f"The check found {format_count(errors, 'error')} and {format_count(warnings, 'warning')}. "
+            "Mend the rows that they name."
+        )

@@ -7,6 +7,7 @@ import typer
 
 from gateway.cli.options import AsJson, Home, Key, Url, find_connection
 from gateway.client import Client
+from gateway.counts import format_count
 from gateway.terminal import CommandError, print_json, print_table, say
 
 __all__ = ["list_stale"]
@@ -31,7 +32,8 @@ def list_stale(
         header = ("adapter", "value", "rows", "document", "learnt", "now", "state")
         print_table(header, [_to_row(fact) for fact in facts])
     if answer["unread_documents"]:
-        say(f"{answer['unread_documents']} documents have changed too, and were too many to be read at once.")
+        words = format_count(answer["unread_documents"], "document has", "documents have")
+        say(f"{words} changed too, beyond what is read at once.")
     if facts:
         adapters = len({fact["adapter"] for fact in facts})
         raise CommandError(

@@ -226,8 +226,8 @@ def describe_facts(facts: Iterable[RowFact], unread: int = 0) -> list[Finding]:
             if place == "nowhere" and unread:
                 details["unread_documents"] = unread
                 message += (
-                    f" Some may have stood in one of {unread} documents that were deleted lately: nothing is kept of "
-                    "these to compare with."
+                    f" Some may have stood in {format_count(unread, 'document that was', 'documents that were')} "
+                    "deleted lately, of which nothing is kept to compare with."
                 )
             findings.append(Finding.of(f"facts_{place}", level, message, (one.row for one in some), **details))
     return findings

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from gateway.counts import format_count
 from gateway.evaluation.label_rows import decode_text, read_rows
 from gateway.evaluation.labels import BadLabels, LabelledQuestion, LineFault, refuse_faults
 from training.repeated_names import find_repeated_name
@@ -86,8 +87,8 @@ def _join(topics: Path, qrels: Path) -> list[LabelledQuestion]:
     grades = _read_qrels(qrels)
     if missing := [id for id in grades if id not in texts]:
         raise BadLabels(
-            f"{qrels.name} judges {len(missing)} questions that {topics.name} doesn't have, such as {missing[0]!r}. "
-            "Are they of the same collection?"
+            f"{qrels.name} judges {format_count(len(missing), 'question')} that {topics.name} doesn't have, such as "
+            f"{missing[0]!r}. Are they of the same collection?"
         )
     return [
         LabelledQuestion(

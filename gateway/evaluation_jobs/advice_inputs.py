@@ -10,6 +10,7 @@ from gateway.adapters.service import find_ready
 from gateway.conversations import UnusableFile
 from gateway.conversations.conversation import Conversation
 from gateway.conversations.formats import read_conversations
+from gateway.counts import format_count
 from gateway.errors import BadRequest, NotFound
 from gateway.prompts.service import get_prompt
 from gateway.prompts.variables import check_variables
@@ -51,8 +52,9 @@ def read_advice_rows(data: bytes, filename: str) -> list[Conversation]:
     rows = [one for one in content.conversations if _ends_with_reply(one)]
     if len(rows) < LEAST_CONVERSATIONS:
         raise BadRequest(
-            f"{filename} has {len(rows)} conversations that end with a reply to a user, and {LEAST_CONVERSATIONS} are "
-            f"the fewest that tell anything.{_describe_problems(content.problems)} 'braid styles check' shows all that "
+            f"{filename} has {format_count(len(rows), 'conversation')} with a reply to a user at the end, and "
+            f"{LEAST_CONVERSATIONS} are the fewest that tell anything.{_describe_problems(content.problems)} 'braid "
+            "styles check' shows all that "
             "is wrong in a file.",
             param="file_id",
             code="too_few_rows",

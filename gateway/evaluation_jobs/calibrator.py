@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import msgspec
 
+from gateway.counts import format_count
 from gateway.db import Database
 from gateway.errors import Unavailable
 from gateway.evaluation.answer_calibration import MatchedQuestion
@@ -79,8 +80,8 @@ class Calibrator:
                 questions.setdefault(question, LabelledQuestion(question, question, {document.key: 1}))
         if not questions:
             raise BadLabels(
-                f"The base model {self._writer.model} wrote no usable question about {len(pieces)} passages. Give "
-                "labelled questions instead."
+                f"The base model {self._writer.model} wrote no usable question about "
+                f"{format_count(len(pieces), 'passage')}. Give labelled questions instead."
             )
         return list(questions.values())
 

@@ -11,6 +11,7 @@ from typing import Protocol
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.artifacts import Artifacts
+from gateway.counts import format_count
 from gateway.db import Database, lock
 from gateway.errors import BadRequest, PayloadTooLarge, TooManyRequests
 from gateway.files.form import UploadForm
@@ -63,8 +64,9 @@ class UploadService:
             number, size = await UploadRepository(session, self._tenant).sum_pending()
             if number >= _MOST_PENDING or size + request.bytes > _MOST_PENDING_BYTES:
                 raise TooManyRequests(
-                    f"{number} uploads with {size} bytes in all are pending, and {_MOST_PENDING} with "
-                    f"{_MOST_PENDING_BYTES} are the most. Complete or cancel some; they also end after an hour.",
+                    f"{format_count(number, 'upload is', 'uploads are')} pending, with {size} bytes in all, and "
+                    f"{_MOST_PENDING} with {_MOST_PENDING_BYTES} are the most. Complete or cancel some; they also end "
+                    "after an hour.",
                     code="too_many_uploads",
                 )
             row = UploadRow(
@@ -102,8 +104,9 @@ class UploadService:
             if sum(sizes.values()) > upload.bytes or len(present) >= MAX_PARTS:
                 # The part's bytes are nobody's: a worker's sweep removes them.
                 raise BadRequest(
-                    f"With this part the upload has {sum(sizes.values())} bytes in {len(present) + 1} parts; it "
-                    f"announced {upload.bytes} bytes, and {MAX_PARTS} parts are the most. Cancel it and begin another.",
+                    f"With this part the upload has {sum(sizes.values())} bytes in "
+                    f"{format_count(len(present) + 1, 'part')}; it announced {upload.bytes} bytes, and {MAX_PARTS} "
+                    "parts are the most. Cancel it and begin another.",
                     param="data",
                     code="upload_too_large",
                 )

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from gateway.counts import format_count
 from gateway.db import delete_before
 from gateway.fine_tuning.estimate import TrainingFigures
 from gateway.fine_tuning.lifecycle import has_ended, is_running
@@ -166,8 +167,8 @@ class EventLog:
     def _add_start(self, event: Started) -> None:
         self._steps, self._started = event.steps, event
         self._append(
-            f"Training on {event.rows} rows in {event.steps} steps: {event.tokens} tokens, "
-            f"{event.reply_tokens} of them in replies",
+            f"Training on {format_count(event.rows, 'row')} in {format_count(event.steps, 'step')}: {event.tokens} "
+            f"tokens, {event.reply_tokens} of them in replies",
             data={
                 "rows": event.rows,
                 "steps": event.steps,

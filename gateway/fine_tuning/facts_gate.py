@@ -11,6 +11,7 @@ from gateway.conversations import Conversation
 from gateway.conversations.facts_lint import FactsLint, describe_document, describe_facts
 from gateway.conversations.findings import RowFact
 from gateway.conversations.formats import read_conversations
+from gateway.counts import format_count
 from gateway.db import Database
 from gateway.errors import BadRequest, NotFound, Unavailable
 from gateway.files.service import find_file
@@ -70,8 +71,9 @@ class FactsGate:
             examples = ", ".join(f"{fact.text!r} in row {fact.row} ({describe_document(fact)})" for fact in changed[:5])
             raise JobFailed(
                 "changed_facts",
-                f"{len(changed)} values in replies stood in earlier versions of documents, or in deleted ones: "
-                f"{examples}. An adapter would recite them. Correct or remove those rows, or set braid.facts.force.",
+                f"{format_count(len(changed), 'value')} in replies stood in earlier versions of documents, or in "
+                f"deleted ones: {examples}. An adapter would recite them. Correct or remove those rows, or set "
+                "braid.facts.force.",
             )
 
     async def _classify(

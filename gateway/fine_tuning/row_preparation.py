@@ -15,6 +15,7 @@ from gateway.conversations.counterfactuals import Coverage, vary_rows
 from gateway.conversations.facts_lint import FactsLint
 from gateway.conversations.formats import read_conversations
 from gateway.conversations.store_facts import StoreFacts
+from gateway.counts import format_count
 from gateway.db import Database
 from gateway.engines.served_base_model import ServedBaseModel, choose_markers
 from gateway.errors import BadRequest, NotFound, Unavailable
@@ -286,8 +287,8 @@ def _describe(figures: EvidenceFigures, share: float, grounded: _GroundedFiles) 
         events.append((message, "warn", {"index_epochs": figures.index_epochs}))
     if figures.unanswered:
         message = (
-            f"{figures.unanswered} replies state values that no passage of their row states: they teach to make some "
-            "up. braid.facts names them."
+            f"{format_count(figures.unanswered, 'reply states', 'replies state')} values that no passage of the row "
+            "states, which teaches to make some up. braid.facts names them."
         )
         events.append((message, "warn", {"unanswered": figures.unanswered}))
     if share and not figures.nothing + figures.near_misses:

@@ -15,6 +15,7 @@ from gateway.adapters.publish import refuse_undecided
 from gateway.adapters.service import read_chat_template_kwargs
 from gateway.artifacts import StoredBytes
 from gateway.conversations.findings import Finding
+from gateway.counts import format_count
 from gateway.engines.training_traits import TrainingTraits
 from gateway.errors import BadRequest
 from gateway.fine_tuning.dataset import TrainingFiles
@@ -76,7 +77,7 @@ async def estimate_cost(
     """Estimate a training of so many rows, of `size` bytes, from the last ones of the base; see `price_figures`."""
     earlier = await list_figures(session, base, method, _EARLIER)
     figures = estimate_training(recipe, rows, size, [msgspec.convert(one, TrainingFigures) for one in earlier])
-    basis = f"measured in the last {len(earlier)} trainings" if earlier else _GUESS
+    basis = f"measured in {format_count(len(earlier), 'training')}, the last of this base" if earlier else _GUESS
     return price_figures(figures, price, basis=basis)
 
 
@@ -274,8 +275,9 @@ class FineTuningService:
             add_event(self._session, self._tenant, row.id, message, level="warn", data=data)
         if shares.context_replies:
             message = (
-                f"{shares.context_replies} earlier replies are read and not learnt, since the row has neither their "
-                "passages nor the prompt that was served for them. Give each a row of its own to have it learnt."
+                f"{format_count(shares.context_replies, 'earlier reply is', 'earlier replies are')} read and not "
+                "learnt, since the row has neither their passages nor the prompt that was served for them. Give each a "
+                "row of its own to have it learnt."
             )
             data = {"context_replies": shares.context_replies}
             add_event(self._session, self._tenant, row.id, message, data=data)
@@ -350,8 +352,8 @@ def _show_hyperparameters(request: Hyperparameters, recipe: Recipe) -> dict[str,
 def _check_count(rows: int) -> None:
     if rows < MINIMUM_ROWS:
         raise BadRequest(
-            f"The training file has {rows} rows, and at least {MINIMUM_ROWS} are needed: fewer would be learnt by "
-            f"heart. Add more; from {COMFORTABLE_ROWS} on style is learnt reliably.",
+            f"The training file has {format_count(rows, 'row')}, and at least {MINIMUM_ROWS} are needed: fewer would "
+            f"be learnt by heart. Add more; from {COMFORTABLE_ROWS} on style is learnt reliably.",
             param="training_file",
             code="too_few_rows",
         )
@@ -359,10 +361,13 @@ def _check_count(rows: int) -> None:
 
 def _check_systems(rows: RenderedFile, traits: TrainingTraits | None) -> None:
     if traits and traits.needs_system and rows.without_system:
-        numbers = ", ".join(map(str, rows.without_system[:_LISTED_ROWS]))
+        numbers = "row " if len(rows.without_system) == 1 else "rows "
+        numbers += ", ".join(map(str, rows.without_system[:_LISTED_ROWS]))
+        numbers += "…" if len(rows.without_system) > _LISTED_ROWS else ""
         raise BadRequest(
-            f"{len(rows.without_system)} rows have no system text (rows {numbers}…), and the base model's chat "
-            "template prints today's date in its place, so a prompt of tomorrow would differ from what was learnt. "
+            f"{format_count(len(rows.without_system), 'row has', 'rows have')} no system text ({numbers}), and the "
+            "base model's chat template prints today's date in its place, so a prompt of tomorrow would differ from "
+            "what was learnt. "
             "Give each a system message, or make the job with a prompt.",
             param="training_file",
             code="invalid_training_file",

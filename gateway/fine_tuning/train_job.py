@@ -19,6 +19,7 @@ from gateway.adapters.service import AdapterRow
 from gateway.adapters.stored_adapter import Description, StoredAdapter
 from gateway.adapters.trainer import TrainerDied, TrainerProgram, TrainerRun
 from gateway.artifacts import Artifacts
+from gateway.counts import format_count
 from gateway.engines import EngineError, EngineRefused
 from gateway.engines.training_traits import TrainingTraits, read_training_traits
 from gateway.errors import PayloadTooLarge, blur
@@ -374,8 +375,8 @@ class _Training:
         if parity is not None:
             level = "info"
             message = (
-                f"The prompts of {parity['equal']} rows ({parity['tokens']:,} tokens) are those that an engine makes "
-                "of the same requests"
+                f"The prompts of {format_count(parity['equal'], 'row')} ({parity['tokens']:,} tokens) are those that "
+                "an engine makes of the same requests"
             )
         add_event(session, self._claim.tenant, job.id, message, level=level, data=parity or {})
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
+from gateway.counts import format_count
 from gateway.evals.run_pair import PairedRuns
 from gateway.evaluation.copied_words import CopiedRun, LearntTexts
 from gateway.evaluation.faithfulness import FaithfulnessScore, has_marks
@@ -155,7 +156,10 @@ def _judge_eval(runs: PairedRuns, thresholds: Thresholds) -> Check:
     check = decide(f"evals.{runs.eval_id}", "evals", label, scores, others, runs.baseline_model, bound)
     if not runs.unpaired:
         return check
-    note = f"{runs.unpaired} rows are in one of the two runs only, and are left out. {check.note}".rstrip()
+    rows = format_count(
+        runs.unpaired, "row is in one of the two runs only, and is", "rows are in one of the two runs only, and are"
+    )
+    note = f"{rows} left out. {check.note}".rstrip()
     return msgspec.structs.replace(check, note=note)
 
 
@@ -181,7 +185,7 @@ def _judge_memory(measurements: GateMeasurements, copied: CopiedRun) -> list[Che
                 *("memorised.canaries", "memorised", "planted texts that an answer has"),
                 bound="none",
                 passed=not leaks,
-                note=f"{len(leaks)} of {len(measurements.canaries)}, in {len(answers)} answers.",
+                note=f"{len(leaks)} of {len(measurements.canaries)}, in {format_count(len(answers), 'answer')}.",
             )
         )
     return checks

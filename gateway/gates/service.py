@@ -16,6 +16,7 @@ from gateway.assistants.gate_block import describe_gate
 from gateway.assistants.gate_verdict import MARGIN, GateResult, describe_looseness, find_verdict
 from gateway.assistants.release import ReleaseSpec
 from gateway.assistants.service import find_assistant, find_release, list_current_stages, list_serving_releases
+from gateway.counts import format_count
 from gateway.db import Database
 from gateway.errors import BadRequest, Conflict, NotFound
 from gateway.evals.run_pair import check_run_pair
@@ -236,8 +237,8 @@ def _check_rows(path: Path, filename: str) -> None:
         raise _refuse(f"{filename} isn't a file of rows. {error}") from error
     if len(rows) < LEAST_ROWS:
         raise BadRequest(
-            f"{filename} has {len(rows)} rows that end with a reply, and {LEAST_ROWS} are the fewest that decide "
-            "anything. Some 50 make the intervals narrow.",
+            f"{filename} has {format_count(len(rows), 'row')} with a reply at the end, and {LEAST_ROWS} are the "
+            "fewest that decide anything. Some 50 make the intervals narrow.",
             param="file_id",
             code="too_few_rows",
         )

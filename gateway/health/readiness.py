@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
+from gateway.counts import format_count
 from gateway.db import Database
 from gateway.engines import EnginePool, Reconciler, Replica
 from gateway.shutdown import Drain
@@ -137,8 +138,8 @@ def _describe_replica(replica: Replica, process: str) -> PartReadiness:
     if not replica.ready:
         return PartReadiness(False, f"it takes no requests now; the {process}'s log says why")
     if replica.corrupted_requests:
-        count = replica.corrupted_requests
-        return PartReadiness(False, f"it computed no numbers (NaN) for {count} requests since its start; restart it")
+        requests = format_count(replica.corrupted_requests, "request")
+        return PartReadiness(False, f"it computed no numbers (NaN) for {requests} since its start; restart it")
     return PartReadiness(True)
 
 

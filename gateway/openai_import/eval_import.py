@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from gateway.client import GatewayError
+from gateway.counts import format_count
 from gateway.openai_import.destination import Destination
 from gateway.openai_import.export_folder import ExportFolder, read_member
 from gateway.openai_import.report import ImportReport, add_source
@@ -37,7 +38,8 @@ async def import_evals(
     if runs:
         report.count("eval_runs").total = len(runs)
         report.count("eval_runs").omitted = len(runs)
-        reason = f"the {len(runs)} runs are of hosted models, and stay in the folder; their answers are compared with"
+        words = format_count(len(runs), "run is of a hosted model, and stays", "runs are of hosted models, and stay")
+        reason = f"{words} in the folder; their answers are compared with"
         report.note("eval_runs", "", "", reason)
 
 

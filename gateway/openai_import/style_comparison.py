@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gateway.client import GatewayError
+from gateway.counts import format_count
 from gateway.evaluation.estimate import estimate_mean, estimate_mean_difference
 from gateway.evaluation.even_sample import thin_out
 from gateway.evaluation.voice_classifier import compare_texts, score_voices
@@ -32,8 +33,8 @@ async def compare_models(
         selection = thin_out(outputs.get(hosted, ()), most)
         if len(selection) < LEAST_OUTPUTS:
             reason = (
-                f"the export has {len(selection)} answers of it that can be asked again, and {LEAST_OUTPUTS} are "
-                "the fewest that say anything about a style"
+                f"the export has {format_count(len(selection), 'answer')} of it to be asked again, and "
+                f"{LEAST_OUTPUTS} are the fewest that say anything about a style"
             )
             report.note("style", hosted, model, reason)
             continue

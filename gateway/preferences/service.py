@@ -12,6 +12,7 @@ from gateway.assistants.release import split_release
 from gateway.comparisons.comparison_votes import read_comparison_votes
 from gateway.comparisons.contestants import pin_model
 from gateway.comparisons.service import get_comparison
+from gateway.counts import format_count
 from gateway.db import Database
 from gateway.engines.served_base_model import ServedBaseModel, choose_markers
 from gateway.errors import BadRequest, BraidError, Conflict, NotFound
@@ -253,9 +254,10 @@ class PreferenceService:
 
 def _refuse(dataset: Dataset) -> BadRequest:
     reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(dataset.left_out.items()))
+    pairs = format_count(len(dataset.training) + len(dataset.held_out), "pair of replies has", "pairs of replies have")
     return BadRequest(
-        f"{len(dataset.training) + len(dataset.held_out)} pairs of replies have a winner that voters agree on, "
-        f"{len(dataset.held_out)} of which are held out, and at least {MINIMUM_ROWS} are needed to train on. "
-        f"Left out: {reasons or 'none'}. Collect more votes, or ask for less agreement (min_votes, min_agreement).",
+        f"{pairs} a winner that voters agree on, {len(dataset.held_out)} of these are held out, "
+        f"and at least {MINIMUM_ROWS} are needed to train on. Left out: {reasons or 'none'}. Collect more votes, or "
+        "ask for less agreement (min_votes, min_agreement).",
         code="too_few_pairs",
     )

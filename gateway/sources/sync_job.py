@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.artifacts import Artifacts, StoredBytes
+from gateway.counts import format_count
 from gateway.errors import BraidError, InsufficientStorage, blur
 from gateway.ids import new_id
 from gateway.jobs import Claim, JobCancelled, JobDelayed, JobFailed, Outcome, enqueue_once, failpoint
@@ -311,7 +312,7 @@ async def _describe_failed(items: SourceItemRepository, id: str) -> tuple[str | 
     if failed is None:
         return None, None
     (_, count) = (await items.count([id]))[id]
-    others = f" and {count - 1} others" if count > 1 else ""
+    others = f" and {format_count(count - 1, 'other')}" if count > 1 else ""
     return "items_failed", f"{failed.key!r}{others} couldn't be read: {failed.error_message}"[:_MESSAGE_LENGTH]
 
 

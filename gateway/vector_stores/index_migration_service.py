@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from gateway.counts import format_count
 from gateway.db import Database, lock
 from gateway.errors import BadRequest, Conflict, NotFound, Unavailable
 from gateway.ids import new_id
@@ -209,9 +210,10 @@ def _accept(evaluations: Sequence[IndexMigrationEvaluation], least: float | None
         return
     missing = set(stores) - {one.vector_store_id for one in evaluations}
     if missing:
+        words = format_count(len(missing), "store hasn't", "stores haven't")
         raise Conflict(
-            f"{len(missing)} stores haven't been evaluated, such as {min(missing)}. Evaluate them, or swap without a "
-            "least difference.",
+            f"{words} been evaluated, such as {min(missing)}. Evaluate all of them, or swap without a least "
+            "difference.",
             code="not_evaluated",
         )
     below = [f"{one.vector_store_id} ({one.difference:+.3f})" for one in evaluations if one.difference < least]
@@ -228,8 +230,8 @@ async def _exchange(session: AsyncSession, row: IndexMigrationRow, phase: str) -
     if not _is_ready(row, state):
         raise Conflict(
             f"{state.missing} of {state.documents} documents aren't in the other index, {state.failed} of them since "
-            f"they can't be read for it, and {state.stores_behind} stores are behind. Wait until the move is ready; "
-            "documents that can't be read have to be replaced or deleted.",
+            f"they can't be read for it, and {format_count(state.stores_behind, 'store is', 'stores are')} behind. "
+            "Wait until the move is ready; documents that can't be read have to be replaced or deleted.",
             code="not_ready",
         )
     await exchange_indexes(session)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.cli.doctor.finding import CheckResult
+from gateway.counts import format_count
 from gateway.db import open_database
 from gateway.settings import Settings
 from gateway.vector_stores.index_migration_repository import list_index_identities
@@ -49,7 +50,7 @@ def check_index(settings: Settings) -> CheckResult:
             f"The embedded index holds {info.points:,} chunks; it is made for {_EMBEDDED_CHUNKS:,}.",
             "Run a Qdrant server, then run: braid docs move --to ITS_URL (documents are read and written meanwhile)",
         )
-    return CheckResult.ok("index", f"{kind}, {info.points:,} chunks")
+    return CheckResult.ok("index", f"{kind}, {format_count(info.points, 'chunk')}")
 
 
 def check_index_folders(settings: Settings) -> CheckResult:
@@ -75,8 +76,9 @@ def check_index_folders(settings: Settings) -> CheckResult:
     listed = ", ".join(path.name for path in unused[:_NAMED]) + (", …" if len(unused) > _NAMED else "")
     return CheckResult.warning(
         "index folders",
-        f"{len(unused)} folders below {settings.home / 'index'} ({size / 1e6:,.0f} MB) belong to no store: {listed}.",
-        "Delete them, unless you want to go back to that embedder.",
+        f"{format_count(len(unused), 'folder')} of no store below {settings.home / 'index'} ({size / 1e6:,.0f} MB): "
+        f"{listed}.",
+        "Delete what is named, unless you want to go back to that embedder.",
     )
 
 

@@ -142,8 +142,9 @@ def _check_numbers(url: str) -> CheckResult | None:
         return None
     if not count:
         return None
+    requests = format_count(count, "request")
     return CheckResult.warning(
         "engine",
-        f"{url} computed no numbers (NaN) for {count} requests since its start, which may have spoilt others too.",
+        f"{url} computed no numbers (NaN) for {requests} since its start, which may have spoilt others too.",
         "Restart it. If it happens again, look in the gateway's log for the adapters that were asked then.",
     )

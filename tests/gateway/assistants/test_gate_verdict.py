@@ -25,8 +25,8 @@ def test_the_newest_counts_where_it_is_as_strict() -> None:
     [
         ({"margin": 0.03}, "a margin of 0.03 where 0.02 is the widest"),
         ({"neutral_margin": 0.3}, "where 0.2 is the widest"),
-        ({"rows": 49}, "49 rows where 50 are the fewest"),
-        ({"canaries": 1}, "1 planted texts where 2 are the fewest"),
+        ({"rows": 49}, "49 rows instead of at least 50"),
+        ({"canaries": 1}, "1 planted text instead of at least 2"),
         ({"evals": ("eval_b",)}, "without runs of the evals eval_a"),
     ],
 )

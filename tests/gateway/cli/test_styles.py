@@ -43,7 +43,7 @@ async def test_warnings_fail_only_where_they_are_told_to(tmp_path: Path) -> None
     assert (await run("styles", "check", str(tmp_path / "rows.jsonl"))).exit_code == Exit.OK
     done = await run("styles", "check", str(tmp_path / "rows.jsonl"), "--strict")
     assert done.exit_code == Exit.FAILED
-    assert "1 warnings" in done.stderr
+    assert "0 errors and 1 warning." in done.stderr
 
 
 async def test_rows_of_the_validation_file_that_are_trained_on_are_told(tmp_path: Path) -> None:

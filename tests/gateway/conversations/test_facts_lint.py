@@ -137,14 +137,17 @@ async def test_what_the_document_under_the_same_key_still_says_was_not_taken_bac
     assert await classify(index, row) == {"24 months": place}
 
 
-async def test_deleted_documents_of_which_nothing_is_kept_are_counted_where_values_stand_nowhere() -> None:
+@pytest.mark.parametrize(("unread", "words"), [(2, "2 documents that were"), (1, "1 document that was")])
+async def test_deleted_documents_of_which_nothing_is_kept_are_counted_where_values_stand_nowhere(
+    unread: int, words: str
+) -> None:
     index = PlantedIndex()
-    index.unread = 2
+    index.unread = unread
     lint = FactsLint(index)
     facts = await lint.classify(make("The warranty of the kettle is 24 months."))
     (finding,) = describe_facts(facts, lint.unread)
-    assert (finding.check, finding.details["unread_documents"]) == ("facts_nowhere", 2)
-    assert "one of 2 documents that were deleted lately: nothing is kept" in finding.message
+    assert (finding.check, finding.details["unread_documents"]) == ("facts_nowhere", unread)
+    assert f"Some may have stood in {words} deleted lately, of which nothing is kept" in finding.message
 
 
 def test_a_deleted_text_is_cut_into_pieces_under_its_opening() -> None:

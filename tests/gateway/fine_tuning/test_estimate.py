@@ -102,6 +102,6 @@ async def test_a_job_shows_what_it_will_cost_and_what_it_cost(gateway: Gateway, 
     assert f"Measured: {actual['summary']}" in messages
     again = (await start(client, seed=3, hyperparameters={"n_epochs": 2}))["braid"]
     assert again["estimate"]["tokens_per_second"] == 100
-    assert again["estimate"]["basis"].startswith("measured in the last ")
+    assert again["estimate"]["basis"] == "measured in 2 trainings, the last of this base"
     assert again["reasons"]["n_epochs"] == "2: the request says so"
     assert (await retrieve(client, job))["braid"]["actual"] == actual

@@ -94,7 +94,7 @@ async def test_too_few_rows_are_refused_with_their_number(gateway: Gateway, coun
     assert answer.status_code == 400
     error = answer.json()["error"]
     assert (error["code"], error["param"]) == ("too_few_rows", "training_file")
-    assert f"{count} rows" in error["message"]
+    assert f"has {count} row{'' if count == 1 else 's'}," in error["message"]
 
 
 async def test_few_rows_train_with_a_warning(gateway: Gateway) -> None:

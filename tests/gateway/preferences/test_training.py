@@ -224,7 +224,7 @@ async def test_feedback_becomes_rows_of_an_assistants_release(
     made = await voting.ok("POST", f"{FEEDBACK}/fine_tune", json={"release": "desk@4", "held_out": 0})
     assert made["job"]["braid"]["prompt"] == "warm@1"
     few = await voting.fault(400, "POST", f"{FEEDBACK}/dataset", json={})
-    assert (few["code"], few["message"].startswith("1 pairs")) == ("too_few_pairs", True)
+    assert (few["code"], few["message"].startswith("1 pair of replies has")) == ("too_few_pairs", True)
     gone = await voting.fault(404, "POST", f"{FEEDBACK}/dataset", json={"release": "desk@9"})
     assert gone["param"] == "release"
 
