@@ -145,7 +145,8 @@ def _list_visible(folder: Path) -> list[Path]:
     visible = sorted(file for file, hidden in every.items() if not hidden)
     if len(visible) < len(every):
         example = min(file for file, hidden in every.items() if hidden).relative_to(folder)
-        say(f"{format_count(len(every) - len(visible), 'hidden file')} of {folder} are left out, such as {example}.")
+        words = format_count(len(every) - len(visible), "hidden file is", "hidden files are")
+        say(f"{words} left out of {folder}, such as {example}.")
     return visible
 
 

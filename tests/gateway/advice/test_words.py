@@ -144,7 +144,7 @@ def test_changed_facts_are_named_by_whether_the_adapter_has_them() -> None:
     )
     assert words.next[0].endswith("without those that are stale. A training takes: 9 minutes.")
     recited = write(recommend(), changed=[replace(STALE, recited=1)], adapter="ft:1")
-    assert "It states them in 1 answers." in recited.avoid[0]
+    assert "It states them in 1 answer." in recited.avoid[0]
     silent = write(recommend(), changed=[replace(STALE, learnt=True)], adapter="ft:1")
     assert silent.avoid[0].endswith("now 3).")
 

@@ -40,7 +40,7 @@ def test_bad_lines_of_a_folder_are_named(folder: Path) -> None:
     with pytest.raises(BadLabels, match=r"test\.tsv has 2 lines that can't be used: line 2: 'q1\\td1'.*line 3"):
         read_questions(folder)
     (folder / "qrels" / "test.tsv").write_text("q9\td1\t1\n")
-    with pytest.raises(BadLabels, match=r"judges 1 questions that queries\.jsonl doesn't have, such as 'q9'"):
+    with pytest.raises(BadLabels, match=r"judges 1 question that queries\.jsonl doesn't have, such as 'q9'"):
         read_questions(folder)
     (folder / "queries.jsonl").write_text('{"_id": "q1"}\nx\n{"_id": "q1", "text": "a", "text": "b"}')
     with pytest.raises(BadLabels, match=r"queries\.jsonl has 3 lines.*line 1: it has no _id or no text.*'text' twice"):
