@@ -1,6 +1,6 @@
 """Training rows in OpenAI's fine-tuning format, checked so that each problem names its row."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Protocol, TypeVar, cast
 
@@ -27,6 +27,7 @@ __all__ = [
     "read_lines",
     "read_rows",
     "split_lines",
+    "split_off_problems",
 ]
 
 _Text = Annotated[str, Meta(min_length=1)]
@@ -41,6 +42,7 @@ class _Quoting(Protocol):
 
 
 _Line = TypeVar("_Line", bound=_Quoting)
+_Sound = TypeVar("_Sound")
 
 _LISTED_NUMBERS = 100
 
@@ -188,14 +190,19 @@ def check_rows(data: bytes) -> DatasetReport:
 
 def read_rows(data: bytes) -> tuple[list[Row], list[Problem]]:
     """Split a JSONL file into its sound rows and the problems of the others, one per row."""
-    rows: list[Row] = []
+    return split_off_problems(iterate_rows(data))
+
+
+def split_off_problems(rows: Iterable[_Sound | Problem]) -> tuple[list[_Sound], list[Problem]]:
+    """Read all rows, and list the sound ones and the problems of the others apart."""
+    sound: list[_Sound] = []
     problems: list[Problem] = []
-    for row in iterate_rows(data):
+    for row in rows:
         if isinstance(row, Problem):
             problems.append(row)
         else:
-            rows.append(row)
-    return rows, problems
+            sound.append(row)
+    return sound, problems
 
 
 def iterate_rows(data: bytes) -> Iterator[Row | Problem]:

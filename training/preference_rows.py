@@ -19,6 +19,7 @@ from training.dataset import (
     find_fault,
     read_lines,
     split_lines,
+    split_off_problems,
 )
 
 __all__ = [
@@ -92,14 +93,7 @@ def check_preference_rows(data: bytes) -> DatasetReport:
 
 def read_preference_rows(data: bytes) -> tuple[list[PreferenceRow], list[Problem]]:
     """Split a JSONL file into its sound preferences and the problems of the other rows, one per row."""
-    rows: list[PreferenceRow] = []
-    problems: list[Problem] = []
-    for row in iterate_preference_rows(data):
-        if isinstance(row, Problem):
-            problems.append(row)
-        else:
-            rows.append(row)
-    return rows, problems
+    return split_off_problems(iterate_preference_rows(data))
 
 
 def iterate_preference_rows(data: bytes) -> Iterator[PreferenceRow | Problem]:

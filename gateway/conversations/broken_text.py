@@ -29,11 +29,8 @@ def _is_right(text: str, match: re.Match[str]) -> bool:
     """Tell whether a word in capitals ends with `Ã` here, as in Portuguese and Vietnamese, with a sign behind it."""
     if match[0][0] != "Ã":
         return False
-    before, sign, after = (
-        text[max(0, match.start() - 2) : match.start()],
-        match[0][1],
-        text[match.end() : match.end() + 1],
-    )
+    before, after = text[max(0, match.start() - 2) : match.start()], text[match.end() : match.end() + 1]
+    sign = match[0][1]
     if not before[-1:].isupper() or (after.isalpha() and sign != "—"):
         return False
     return sign in _BEHIND_WORDS or (sign in _BEHIND_LONGER_WORDS and len(before) == 2 and before[0].isupper())

@@ -1,5 +1,6 @@
 import json
 import re
+import time
 import timeit
 import tracemalloc
 from typing import Any
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from training.dataset import Problem, Row, RowPassage, check_rows, describe_problems, iterate_rows, read_rows
-from training.repeated_names import may_repeat_names
+from training.repeated_names import find_repeated_name, may_repeat_names
 
 USER = {"role": "user", "content": "Where is it?"}
 REPLY = {"role": "assistant", "content": "Here."}
@@ -263,9 +264,12 @@ class TestRepeatedNames:
 
     def test_looking_for_them_takes_a_part_of_the_time_that_reading_takes(self) -> None:
         line = json.dumps(chat(USER, REPLY | {"content": 'He said "yes". ' + "So it was done. " * 60})).encode()
-        reading = min(timeit.repeat(lambda: read_rows(line), number=2000, repeat=7))
-        looking = min(timeit.repeat(lambda: may_repeat_names(line, 18), number=2000, repeat=7))
-        assert looking < reading / 2  # a tenth, on an idle machine
+        shares = [  # by turns, so that a machine that is slow for a moment is so for both
+            timeit.timeit(lambda: may_repeat_names(line, 18), number=500)
+            / timeit.timeit(lambda: read_rows(line), number=500)
+            for _ in range(30)
+        ]
+        assert min(shares) < 1 / 2  # four tenths here, and a tenth where no mark is escaped
 
 
 def test_rows_are_read_one_by_one() -> None:
@@ -276,3 +280,10 @@ def test_rows_are_read_one_by_one() -> None:
         assert tracemalloc.get_traced_memory()[1] < len(data) / 10
     finally:
         tracemalloc.stop()
+
+
+def test_the_name_that_stands_twice_is_found_at_the_cost_of_its_object() -> None:
+    begin = time.thread_time()
+    names = ",".join(f'"{number}":0' for number in range(300_000))
+    assert find_repeated_name(f'{{{names},"299999":1}}') == "299999"
+    assert time.thread_time() - begin < 10
