@@ -28,6 +28,7 @@ from gateway.web.bounded_protocol import BoundedProtocol
 from gateway.web.state import State
 from tests.fakes.passages import FakePassages
 from tests.fakes.vllm import FakeVllm
+from tests.gateway.compiled_statements import sharing_compiled_statements
 from tests.gateway.declared import check_error, read_description
 from tests.postgresql import PostgresqlServer, find_programs
 from tests.waiting import until
@@ -70,6 +71,12 @@ class Gateway:
     async def aclose(self) -> None:
         for client in self._clients:
             await client.aclose()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compiled_statements() -> Iterator[None]:
+    with sharing_compiled_statements():
+        yield
 
 
 @pytest.fixture(scope="session")
