@@ -94,6 +94,18 @@ FORMATS = (
         parser="retrieval.parsers.restructured_text:parse_restructured_text",
     ),
     DocumentFormat(
+        kind="asciidoc",
+        label="AsciiDoc",
+        media_types={".adoc": "text/asciidoc", ".asciidoc": "text/asciidoc"},
+        parser="retrieval.parsers.asciidoc:parse_asciidoc",
+    ),
+    DocumentFormat(
+        kind="org",
+        label="Org",
+        media_types={".org": "text/org"},
+        parser="retrieval.parsers.org:parse_org",
+    ),
+    DocumentFormat(
         kind="html",
         label="HTML",
         media_types={".html": "text/html", ".htm": "text/html", ".xhtml": "text/html"},
