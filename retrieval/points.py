@@ -14,7 +14,7 @@ from retrieval.document_names import find_name
 from retrieval.filters import ATTRIBUTES_FIELD, encode_attributes
 from retrieval.messages import IngestRequest
 from retrieval.parsers import Parsed
-from retrieval.sign_runs import shorten_runs, skip_runs
+from retrieval.sign_runs import measure_thinned, thin_runs
 from retrieval.visibility import OPEN
 
 __all__ = ["CHUNKER", "ContextualChunk", "contextualize", "to_point"]
@@ -74,7 +74,7 @@ def contextualize(
     """Cut a document. Chunks stay below the embedder's window, so that none is embedded only in part."""
     title = parsed.title or PurePath(request.filename).stem.replace("-", " ").replace("_", " ")
     name = find_name(title, request.filename, request.key)
-    offsets = skip_runs(offsets)
+    offsets = measure_thinned(offsets)
     room = max(window - _CONTEXT_TOKENS - _SPECIAL_TOKENS, 1)
     chunks = split_into_chunks(
         parsed,
@@ -88,7 +88,7 @@ def contextualize(
         path = (title, *piece.headings[1:]) if _says(title, piece.headings[:1]) else (title, *piece.headings)
         text = piece.whole
         headings = (f"{title} ({name})", *path[1:]) if name else path
-        indexed_text = shorten_runs(f"{_make_context(headings, offsets)}\n{text}")
+        indexed_text = thin_runs(f"{_make_context(headings, offsets)}\n{text}")
         digest = hashlib.sha256(indexed_text.encode()).hexdigest()
         heading = " > ".join(path) if piece.headings else parsed.title
         contextual.append(

@@ -12,7 +12,7 @@ from retrieval.log_lines import limit_warnings
 from retrieval.messages import IngestRequest
 from retrieval.parsers import Parsed, parse
 from retrieval.points import contextualize
-from retrieval.sign_runs import skip_runs
+from retrieval.sign_runs import measure_thinned
 
 __all__ = ["describe_chunks", "show"]
 
@@ -54,7 +54,7 @@ def describe_chunks(parsed: Parsed, request: IngestRequest, embedder: Embedder) 
 
     It is the text as passages show it, without the lines of headings that the place says.
     """
-    find_tokens = skip_runs(embedder.find_token_offsets)
+    find_tokens = measure_thinned(embedder.find_token_offsets)
     chunks = contextualize(parsed, request, embedder.find_token_offsets, window=embedder.window)
     title = f' "{parsed.title}",' if parsed.title else ""
     yield f"{request.filename}: {parsed.media_type},{title} {len(parsed.text)} characters, {len(chunks)} chunks"

@@ -9,32 +9,32 @@ from collections.abc import Sequence
 
 from retrieval.blocks import TokenOffsets
 
-__all__ = ["shorten_runs", "skip_runs"]
+__all__ = ["measure_thinned", "thin_runs"]
 
 _KEPT = 3
 _RUN = re.compile(rf"([^\w\s])\1{{{_KEPT},}}")
 
 
-def shorten_runs(text: str) -> str:
+def thin_runs(text: str) -> str:
     """Leave the first signs of each run."""
     return _RUN.sub(lambda run: run[1] * _KEPT, text)
 
 
-def skip_runs(offsets: TokenOffsets) -> TokenOffsets:
-    """Return what finds the tokens of a text but for those that `shorten_runs` takes away."""
+def measure_thinned(offsets: TokenOffsets) -> TokenOffsets:
+    """Return what finds the tokens of a text but for those that `thin_runs` takes away."""
 
     def find(text: str) -> Sequence[int]:
-        found = offsets(text)
+        tokens = offsets(text)
         runs = [(run.start() + _KEPT, run.end()) for run in _RUN.finditer(text)]
         if not runs:
-            return found
-        kept: list[int] = []
+            return tokens
+        starts: list[int] = []
         place = 0
-        for offset in found:
+        for offset in tokens:
             while place < len(runs) and runs[place][1] <= offset:
                 place += 1
             if place == len(runs) or offset < runs[place][0]:
-                kept.append(offset)
-        return kept
+                starts.append(offset)
+        return starts
 
     return find

@@ -5,7 +5,7 @@ from retrieval.parsers import Parsed
 from retrieval.parsers.markdown import parse_markdown
 from retrieval.parsers.parsed import FileContent, ParseLimits
 from retrieval.points import ContextualChunk, contextualize
-from retrieval.sign_runs import shorten_runs, skip_runs
+from retrieval.sign_runs import measure_thinned, thin_runs
 from tests.retrieval.requests import ingest_request
 from tests.retrieval.words import word_offsets
 
@@ -22,10 +22,10 @@ def make_table(width: int) -> Parsed:
 
 @given(st.text(alphabet="ab -=.\n\u2500", max_size=80))
 def test_tokens_are_those_of_the_text_whose_runs_are_short(text: str) -> None:
-    kept = skip_runs(word_offsets)(text)
-    short = shorten_runs(text)
+    kept = measure_thinned(word_offsets)(text)
+    short = thin_runs(text)
     assert [text[at] for at in kept] == [short[at] for at in word_offsets(short)]
-    assert shorten_runs(short) == short
+    assert thin_runs(short) == short
 
 
 def test_a_tables_rule_takes_no_room_of_its_rows() -> None:
