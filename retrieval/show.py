@@ -12,6 +12,7 @@ from retrieval.log_lines import limit_warnings
 from retrieval.messages import IngestRequest
 from retrieval.parsers import Parsed, parse
 from retrieval.points import contextualize
+from retrieval.sign_runs import measure_thinned
 
 __all__ = ["describe_chunks", "show"]
 
@@ -53,6 +54,7 @@ def describe_chunks(parsed: Parsed, request: IngestRequest, embedder: Embedder) 
 
     It is the text as passages show it, without the lines of headings that the place says.
     """
+    find_tokens = measure_thinned(embedder.find_token_offsets)
     chunks = contextualize(parsed, request, embedder.find_token_offsets, window=embedder.window)
     title = f' "{parsed.title}",' if parsed.title else ""
     yield f"{request.filename}: {parsed.media_type},{title} {len(parsed.text)} characters, {len(chunks)} chunks"
@@ -60,7 +62,7 @@ def describe_chunks(parsed: Parsed, request: IngestRequest, embedder: Embedder) 
     for chunk in chunks:
         place = [chunk.heading or request.filename, *([f"page {chunk.page}"] if chunk.page else [])]
         text = chunk.text[chunk.headline :]
-        tokens = len(embedder.find_token_offsets(text))
+        tokens = len(find_tokens(text))
         yield ""
         yield (
             f"--- {chunk.ordinal + 1}: {', '.join(place)} "

@@ -29,10 +29,12 @@ _BEGINNING = 4096
 _OPEN = "application/vnd.oasis.opendocument"
 _OFFICE = "application/vnd.openxmlformats-officedocument"
 
-_FLAT = r"\s*(?:<\?xml[^>]*>\s*)?(?:<!--[^>]*-->\s*)*<office:document\b"
+_COMMENTS = r"(?>(?:<!--.*?-->\s*)*)"
+"""Comments of XML, taken once: each could also end with a later one, and twenty of them in a million ways."""
+_FLAT = rf"\s*(?:<\?xml[^>]*>\s*)?{_COMMENTS}<office:document\b"
 """The beginning of OpenDocument as one XML file."""
 
-_PAGE = r"\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html|head|body)\b"
+_PAGE = rf"\s*(?:<\?xml[^>]*>\s*)?{_COMMENTS}<(?:!doctype\s+html|html|head|body)\b"
 
 MAILBOX_LINE = (
     r"From \S[^\n]* (?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) [A-Z][a-z]{2} [ \d]?\d \d\d:\d\d[^\n]* \d{4}[^\n]*\n"
@@ -84,8 +86,13 @@ FORMATS = (
         label="Markdown",
         media_types=dict.fromkeys((".md", ".markdown", ".mdown", ".mkd", ".mdx", ".qmd", ".rmd"), "text/markdown"),
         parser="retrieval.parsers.markdown:parse_markdown",
-        version=4,
-        marks=re.compile(r"^(?:#{1,6}[ \t]+\S|={3,}[ \t]*$|-{3,}[ \t]*$|```|[*+-][ \t]+\[)", re.M),
+        version=5,
+        # Headings where no two lines in a row begin with a single `#`, as comments of settings and scripts do.
+        marks=re.compile(
+            r"\A(?!#!)(?:(?s:.*?)^(?:={3,}[ \t]*$|-{3,}[ \t]*$|```|[*+-][ \t]+\[)"
+            r"|(?!(?s:.*?)^#(?:[ \t][^\n]*)?\n#(?:[ \t]|$))(?s:.*?)^#{1,6}[ \t]+\S)",
+            re.M,
+        ),
     ),
     DocumentFormat(
         kind="rst",
@@ -94,14 +101,26 @@ FORMATS = (
         parser="retrieval.parsers.restructured_text:parse_restructured_text",
     ),
     DocumentFormat(
+        kind="asciidoc",
+        label="AsciiDoc",
+        media_types={".adoc": "text/asciidoc", ".asciidoc": "text/asciidoc"},
+        parser="retrieval.parsers.asciidoc:parse_asciidoc",
+    ),
+    DocumentFormat(
+        kind="org",
+        label="Org",
+        media_types={".org": "text/org"},
+        parser="retrieval.parsers.org:parse_org",
+    ),
+    DocumentFormat(
         kind="html",
         label="HTML",
-        media_types={".html": "text/html", ".htm": "text/html", ".xhtml": "text/html"},
+        media_types={".html": "text/html", ".htm": "text/html", ".xhtml": "text/html", ".svg": "image/svg+xml"},
         parser="retrieval.parsers.html:parse_html",
-        version=9,
+        version=10,
         opening=re.compile(_PAGE, re.I | re.S),
         # The next thing is an element as well, and one is closed.
-        structure=re.compile(rf"\A{_PAGE}[^>]*>\s*(?:<!--.*?-->\s*)*<[a-z].*?</[a-z]", re.I | re.S),
+        structure=re.compile(rf"\A{_PAGE}[^>]*>\s*{_COMMENTS}<[a-z].*?</[a-z]", re.I | re.S),
         marks=re.compile(
             r"\A\s*<(?:p|div|h[1-6]|table|ul|ol|dl|section|article|main|header|nav|title|meta|link|style|span)\b[^<>]*>",
             re.I,
@@ -192,8 +211,8 @@ FORMATS = (
             ".fodp": f"{_OPEN}.presentation-flat-xml",
         },
         parser="retrieval.parsers.opendocument_flat:parse_flat_opendocument",
-        opening=re.compile(_FLAT),
-        structure=re.compile(rf"\A{_FLAT}[^>]*\soffice:mimetype=\"{re.escape(_OPEN)}"),
+        opening=re.compile(_FLAT, re.S),
+        structure=re.compile(rf"\A{_FLAT}[^>]*\soffice:mimetype=\"{re.escape(_OPEN)}", re.S),
         required="<office:document",
         parts=("odt", "ods", "odp"),
     ),
@@ -318,6 +337,12 @@ def list_parsers(*, has_ocr: bool) -> list[str]:
 _EXTENSION = re.compile(r"\.[a-z]\w*")
 """The extension of a kind of file, and not the end of a name like `Notes 2.1`."""
 
+_FILES_OF_TOOLS = frozenset(
+    "brewfile caddyfile codeowners containerfile dockerfile gemfile gnumakefile jenkinsfile justfile kconfig makefile "
+    "pipfile procfile rakefile vagrantfile".split()
+)
+"""Names without an extension that say as well of what kind a file is: one whose comments look like headings."""
+
 
 def find_binary_format(data: bytes, filename: str, *, is_text: bool) -> DocumentFormat | None:
     """Find the binary format whose signature or parts the file has.
@@ -348,7 +373,7 @@ def list_archive(data: bytes) -> str | None:
 def find_text_format(text: str, filename: str) -> DocumentFormat:
     """Find the format of a text: by its opening, else by the file's name, else by marks in it, else plain text."""
     extension = find_extension(filename)
-    is_called = _EXTENSION.fullmatch(extension) is not None
+    is_called = _EXTENSION.fullmatch(extension) is not None or filename.lower() in _FILES_OF_TOOLS
     for row in FORMATS:
         if row.opening is not None and row.opening.match(text, 0, _BEGINNING):
             if not is_called or row.has_structure(text, filename):

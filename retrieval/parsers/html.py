@@ -66,9 +66,10 @@ def parse_html(content: FileContent, _limits: ParseLimits) -> Parsed:
             _walk(part, page, landmarks)
             page.end_block()
     if not (body := page.finish()).strip():
-        raise DocumentUnreadable(
-            "empty_file", f"The page shows no text without scripts. Save it with its text. {ACCEPTED}"
+        fault = (
+            "drawing has no text" if content.media_type.startswith("image/") else "page shows no text without scripts"
         )
+        raise DocumentUnreadable("empty_file", f"The {fault}. Save it with its text. {ACCEPTED}")
     title = _make_line(root.findtext(".//head/title") or "") if root is not None else ""
     blocks = sorted(page.blocks, key=lambda block: (block.start, -block.end))
     warnings = [f"{page.hidden} characters of hidden text were left out."] if page.hidden else []

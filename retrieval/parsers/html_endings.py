@@ -6,6 +6,7 @@ the page's text is behind them.
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 from lxml import etree as _etree  # pyright: ignore[reportAttributeAccessIssue, reportUnknownVariableType]
@@ -28,9 +29,15 @@ _AFTER = (
     "next|weiter|nächste[rs]?|suivante?|siguiente|próxim[ao]|successiv[ao]|volgende|следующая|下一[页頁篇]|次へ|다음"
 )
 _KINDS = "page|article|chapter|topic|seite|artikel|kapitel|página|pagina|artículo|articolo"
-_WAY = re.compile(rf"{_ARROWS}(?:{_BEFORE}|{_AFTER})(?: (?:{_KINDS}))?{_ARROWS}(?:[:：].*)?", re.I | re.S)
+_WAY = re.compile(
+    rf"{_ARROWS}(?:(?P<before>{_BEFORE})|{_AFTER})(?: (?:{_KINDS}))?{_ARROWS}(?P<title>[:：].*)?", re.I | re.S
+)
 _WAY_NAME = re.compile(r"(?:^|[-_\s])(?:prev(?:ious)?|next)(?:$|[-_\s])", re.I)
+_INLINE = frozenset(("a", "b", "strong", "em", "i", "span", "small", "u"))
+_MOST_TEXTS = 8  # of a link, that are looked at
 _BUTTONS = frozenset(("a", "label"))
+_OF_AUTHORS = frozenset(("p", "li", "dd", "td", "blockquote"))
+"""Elements of a text. In one of them a single link like `Next: the lid` is the article's own last word."""
 _WAY_RELATIONS = frozenset(("next", "prev", "previous"))
 
 _NUMBER = r"(?:an?|\d+|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|a few|a couple of)"
@@ -83,6 +90,7 @@ class _Rest:
         self._part = part
         self._lengths: dict[Any, int] = {}
         self._small = set[Any]()
+        self._ways: set[bool] | None = None
         counts, sizes = [0], [0]
         walk = etree.iterwalk(part, events=("start", "end"))
         for event, element in walk:
@@ -168,12 +176,36 @@ class _Rest:
         inside = "".join(text for _, texts in links for text in texts)
         if not 1 <= len(links) <= 2 or sum(map(str.isalnum, text)) > sum(map(str.isalnum, inside)):
             return False
+        if len(links) == 1 and _is_of_author(*links[0]) and not self._has_both_ways():
+            return False
         return all(_leads_on(link, texts) for link, texts in links) or (
             len(links) == 2 and text[0] in _BACK and text[-1] in _FORTH
         )
 
+    def _has_both_ways(self) -> bool:
+        """Tell whether links of the page lead to the one before and to the next."""
+        if self._ways is None:
+            texts = (" ".join(islice(link.itertext(), _MOST_TEXTS)).strip() for link in self._part.iter("a"))
+            ways = (_WAY.fullmatch(text) for text in texts if len(text) <= _LONGEST)
+            self._ways = {way["before"] is None for way in ways if way is not None}
+        return len(self._ways) > 1
+
 
 def _leads_on(link: Any, texts: list[str]) -> bool:
+    return _is_marked(link) or _WAY.fullmatch(texts[0]) is not None
+
+
+def _is_marked(link: Any) -> bool:
+    """Tell whether a link says by itself, and not by its words, that it leads on."""
     relations = set(link.get("rel", "").lower().split())
     name = f"{link.get('class', '')} {link.get('aria-label', '')}"
-    return bool(relations & _WAY_RELATIONS or _WAY_NAME.search(name) or _WAY.fullmatch(texts[0]))
+    return bool(relations & _WAY_RELATIONS or _WAY_NAME.search(name))
+
+
+def _is_of_author(link: Any, texts: list[str]) -> bool:
+    """Tell whether a link that names what is next stands where an author writes, and nothing marks it."""
+    way = _WAY.fullmatch(" ".join(texts))
+    if way is None or not way["title"] or _is_marked(link):
+        return False
+    block = next((above for above in link.iterancestors() if above.tag not in _INLINE), None)
+    return block is not None and block.tag in _OF_AUTHORS

@@ -33,6 +33,8 @@ _INLINE = re.compile(r"\\[\\`<{]|(?<!`)(?P<ticks>`+)(?!`).*?(?<!`)(?P=ticks)(?!`
 _COMMENT = re.compile(r"(?P<comment><!--|\{/\*)")
 _ENDS = {"<!--": "-->", "{/*": "*/}"}
 """The ends of comments by their beginnings: of HTML, and of MDX, which is Markdown with expressions in braces."""
+_RULE_ABOVE = re.compile(r"\A(=+|-+|~+|#+)[ \t]*\n")
+"""The upper one of two lines around a title, as reStructuredText has them."""
 _MARKED = re.compile(r"[\\`*_\[\]<>&!\n]")
 
 _BLOCK_KINDS: dict[str, Literal["list", "table", "code"]] = {
@@ -112,7 +114,9 @@ def _read_title(text: str, body: int) -> str:
 
 def _find_headings(blocks: _Blocks) -> Iterator[Heading]:
     for token, following in zip(blocks.tokens, blocks.tokens[1:], strict=False):
-        if token.type == "heading_open" and token.level == 0 and (title := _read_inline(following.content)):
+        if token.type != "heading_open" or token.level:
+            continue
+        if title := _read_inline(_RULE_ABOVE.sub("", following.content, count=1)):
             yield Heading(blocks.locate(token)[0], int(token.tag[1:]), title)
 
 

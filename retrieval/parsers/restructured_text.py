@@ -2,13 +2,11 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from itertools import accumulate
 from unicodedata import east_asian_width
 
-from retrieval.parsers.document_title import find_top_heading, pick_title
-from retrieval.parsers.parsed import Block, FileContent, Heading, Parsed, ParseLimits
-from retrieval.parsers.text import clean_visible, describe_comments
+from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
+from retrieval.parsers.text import clean_visible
+from retrieval.parsers.text_page import TextPage, find_end, measure_indent
 
 __all__ = ["parse_restructured_text"]
 
@@ -42,57 +40,25 @@ def parse_restructured_text(content: FileContent, _limits: ParseLimits) -> Parse
     """
     page = _Page()
     _read(clean_visible(content.text).split("\n"), page)
-    text = "\n".join(page.lines)
-    clean_visible(text)  # it may have been comments alone
-    starts = list(accumulate((len(line) + 1 for line in page.lines), initial=0))
-    headings = [Heading(starts[line], level, title) for line, level, title in page.titles]
-    blocks = [block for one in page.blocks if (block := _make_block(text, starts, one)) is not None]
-    title = pick_title(find_top_heading(headings, text))
-    warning = describe_comments(page.comments)
-    return Parsed(content.media_type, title, text, headings, warnings=[warning] if warning else [], blocks=blocks)
+    return page.to_parsed(content.media_type)
 
 
-@dataclass(frozen=True, slots=True)
-class _Lines:
-    """A block as lines of the page, from `first` to before `last`; `head` is the first that isn't repeated."""
+class _Page(TextPage):
+    """A page whose titles have a level by their style: the place at which that came first."""
 
-    first: int
-    last: int
-    head: int
-    kind: str
+    def __init__(self) -> None:
+        super().__init__()
+        self._styles: list[tuple[str, bool]] = []
 
-
-@dataclass(slots=True)
-class _Page:
-    """A file as far as it is read: lines that stay, and by their numbers titles and blocks."""
-
-    lines: list[str] = field(default_factory=list[str])
-    titles: list[tuple[int, int, str]] = field(default_factory=list[tuple[int, int, str]])
-    blocks: list[_Lines] = field(default_factory=list[_Lines])
-    comments: list[str] = field(default_factory=list[str])
-    _styles: list[tuple[str, bool]] = field(default_factory=list[tuple[str, bool]])
-
-    def add_title(self, line: str, style: tuple[str, bool]) -> None:
-        """Add a title's line; its level is the place at which its style came first."""
+    def add_styled_title(self, line: str, style: tuple[str, bool]) -> None:
         if style not in self._styles:
             self._styles.append(style)
-        words = _read_words(line)
-        self.titles.append((len(self.lines), self._styles.index(style) + 1, words))
-        self.lines.append(words)
-
-    def ends_with_title(self) -> bool:
-        return bool(self.titles) and self.titles[-1][0] == len(self.lines) - 1
+        self.add_title(_read_words(line), self._styles.index(style) + 1)
 
     def close_directives(self, directives: list[tuple[int, int]], indent: int) -> None:
         """Make blocks of the directives that end at a line which is as deep as `indent`."""
         while directives and directives[-1][0] >= indent:
-            first = directives.pop()[1]
-            self.blocks.append(_Lines(first, len(self.lines), first, "list"))
-
-    def add_block(self, lines: Sequence[str], kind: str, head: int = 0) -> None:
-        first = len(self.lines)
-        self.blocks.append(_Lines(first, first + len(lines), first + head, kind))
-        self.lines += lines
+            self.close_block(directives.pop()[1], "list")
 
 
 def _read(lines: Sequence[str], page: _Page) -> None:
@@ -101,7 +67,7 @@ def _read(lines: Sequence[str], page: _Page) -> None:
     while at < len(lines):
         line = lines[at]
         if line.strip():
-            page.close_directives(directives, _measure_indent(line))
+            page.close_directives(directives, measure_indent(line))
         if (explicit := _EXPLICIT.match(line)) is not None:
             at = _read_explicit(lines, at, explicit, page, directives)
         elif used := _read_title(lines, at, page) or _read_table(lines, at, page):
@@ -110,9 +76,8 @@ def _read(lines: Sequence[str], page: _Page) -> None:
             page.lines.append(line)
             at += 1
             if line.rstrip().endswith("::"):
-                at = _read_literal(lines, at, _measure_indent(line), page)
+                at = _read_literal(lines, at, measure_indent(line), page)
     page.close_directives(directives, 0)
-    page.blocks.sort(key=lambda block: (block.first, -block.last))
 
 
 def _read_title(lines: Sequence[str], at: int, page: _Page) -> int:
@@ -125,11 +90,11 @@ def _read_title(lines: Sequence[str], at: int, page: _Page) -> int:
         under = _RULE.match(second)
         if under is None or first[:1].isspace() or not first.strip() or not _fits(first, second):
             return 0
-        page.add_title(first, (under[1], False))
+        page.add_styled_title(first, (under[1], False))
         return 2
     if third.rstrip() != first.rstrip() or not second.strip() or not _fits(second.strip(), first):
         return 0
-    page.add_title(second, (above[1], True))
+    page.add_styled_title(second, (above[1], True))
     return 3
 
 
@@ -165,7 +130,7 @@ def _read_literal(lines: Sequence[str], at: int, indent: int, page: _Page) -> in
     start = at
     while start < len(lines) and not lines[start].strip():
         start += 1
-    end = _find_end(lines, start, indent)
+    end = find_end(lines, start, indent)
     if end > start:
         page.lines += lines[at:start]
         page.add_block(lines[start:end], "code")
@@ -192,7 +157,7 @@ def _read_explicit(
         page.lines.append(lines[at])
         return at + 1
     is_empty = not rest and (at + 1 == len(lines) or not lines[at + 1].strip())  # ends what is indented above it
-    end = at + 1 if is_empty else _find_end(lines, at + 1, indent)
+    end = at + 1 if is_empty else find_end(lines, at + 1, indent)
     if directive is None:
         page.comments.append("\n".join([rest, *lines[at + 1 : end]]))
     else:
@@ -204,34 +169,7 @@ def _follows_text(lines: Sequence[str], at: int, indent: int, page: _Page) -> bo
     """Tell whether a line goes on with the paragraph above it: what stands there is text, also behind two dots."""
     above = lines[at - 1] if at else ""
     is_block = _EXPLICIT.match(above) or page.ends_with_title()
-    return bool(above.strip()) and _measure_indent(above) == indent and not is_block
-
-
-def _find_end(lines: Sequence[str], at: int, indent: int) -> int:
-    """Return where the lines end that are deeper than `indent`, without the blank ones behind them."""
-    end = at
-    for number in range(at, len(lines)):
-        line = lines[number]
-        if line.strip():
-            if _measure_indent(line) <= indent:
-                break
-            end = number + 1
-    return end
-
-
-def _measure_indent(line: str) -> int:
-    return len(line) - len(line.lstrip())
-
-
-def _make_block(text: str, starts: Sequence[int], lines: _Lines) -> Block | None:
-    start = starts[lines.first]
-    end = start + len(text[start : starts[lines.last]].rstrip())
-    if end == start:
-        return None
-    head = min(starts[lines.head], end)
-    if lines.kind == "code":
-        return Block(start, end, "code", head)
-    return Block(start, end, "table" if lines.kind == "table" else "list", head)
+    return bool(above.strip()) and measure_indent(above) == indent and not is_block
 
 
 def _read_words(line: str) -> str:

@@ -67,6 +67,32 @@ _STREAMS = (
 )
 """The kinds of Microsoft's compound files, by the name of a stream in them; the way out for each."""
 
+_SURE = 0.5
+"""Confidence of a name for binary data: its first bytes have at least five that say so."""
+
+_BINARIES = (
+    (
+        re.compile(rb"\x1f\x8b\x08|BZh\d|\xfd7zXZ\0|7z\xbc\xaf'\x1c|Rar!\x1a\x07|\(\xb5/\xfd|.{257}ustar", re.S),
+        "a packed file or an archive (.gz, .bz2, .xz, .zst, .tar, .7z, .rar)",
+        "Unpack it first.",
+    ),
+    (re.compile(rb"MZ|\x7fELF|[\xce\xcf]\xfa\xed\xfe|\xca\xfe\xba\xbe"), "a program", "It has no text for a reader."),
+    (
+        re.compile(rb".{4}ftyp(?:hei|hev|mif1|msf1|avif)|BM.{4}\0\0\0\0", re.S),
+        "a picture of a kind that isn't read (HEIC, AVIF, BMP)",
+        "Save it as .png or .jpg.",
+    ),
+    (
+        re.compile(rb"RIFF.{4}(?:WAVE|AVI )|ID3[\x02-\x04]|OggS|fLaC|\xff[\xfb\xf3\xf2]|.{4}ftyp|\x1aE\xdf\xa3", re.S),
+        "a sound recording or a film (.mp3, .wav, .mp4)",
+        "Upload what is said in it as text.",
+    ),
+    (re.compile(rb"SQLite format 3\0"), "a database (SQLite)", "Export its tables as .csv."),
+    (re.compile(rb"PAR1"), "a table in Parquet", "Export it as .csv or .jsonl."),
+    (re.compile(rb"ITSF"), "a compiled help file (.chm)", "Unpack it, and upload its pages (.html)."),
+)
+"""Binary kinds by how they begin; the way out for each."""
+
 _TEXT_EXTENSIONS = frozenset(extension for row in FORMATS if not row.is_binary for extension in row.media_types)
 
 
@@ -101,7 +127,7 @@ def _decode_text(data: bytes, filename: str) -> DecodedText:
     if (decoding := decode_unicode(data)) is not None:
         return decoding
     if not is_text(data):
-        raise _to_unsupported(_name_binary(data))
+        raise _refuse_binary(data)
     return _decode_as_declared(data, filename) or decode_legacy(data)
 
 
@@ -115,14 +141,24 @@ def _decode_as_declared(data: bytes, filename: str) -> DecodedText | None:
     return decode_declared(data, label) if encoding is not None and extends_ascii(encoding) else None
 
 
+def _refuse_binary(data: bytes) -> DocumentUnreadable:
+    """Refuse binary data by the best name for it, with the way out where its kind has one."""
+    for signature, name, way_out in _BINARIES:
+        if signature.match(data):
+            return _to_unsupported(name, way_out)
+    return _to_unsupported(_name_binary(data))
+
+
 def _name_binary(data: bytes) -> str:
-    """Return the best name for binary data."""
+    """Return a name for binary data that its beginning leaves no doubt of: two or three bytes fit anything."""
     unknown = "binary data of an unknown format"
     try:
         best: Any = puremagic.magic_string(data)[0]
     except (puremagic.PureError, ValueError, IndexError):
         return unknown
-    if best.extension in _TEXT_EXTENSIONS or (best.mime_type or "").startswith(("text/", "message/")):
+    if best.confidence < _SURE or best.extension in _TEXT_EXTENSIONS:
+        return unknown
+    if (best.mime_type or "").startswith(("text/", "message/")):
         return unknown
     name: str = best.name or best.mime_type or "binary data"
     return f"{name} ({best.extension})" if best.extension else name

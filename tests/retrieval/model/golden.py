@@ -28,6 +28,14 @@ DOCUMENTS: dict[str, bytes] = {
         b"Kestrel K2\n==========\n\n.. not yet\n\nPrices\n------\n\n=====  =====\nmodel  price\n=====  =====\n"
         b"K2     49\n=====  =====\n\n.. note::\n\n   Descale it::\n\n      make tea\n"
     ),
+    "guide.adoc": (
+        b"= Kestrel K2\n:price: 49\n\n// not yet\n== Prices\n\n|===\n|model |price\n\n|K2\n|{price}\n|===\n\n"
+        b"[source,sh]\n----\nmake tea\n----\n\n. Fill it.\n. Press it.\n"
+    ),
+    "guide.org": (
+        b"#+TITLE: Kestrel K2\n# not yet\n* TODO Prices :shop:\n:PROPERTIES:\n:A: b\n:END:\n| model | price |\n"
+        b"|-------+-------|\n| K2    |    49 |\n\n#+begin_src sh\nmake tea\n#+end_src\n\n- Fill it.\n- Press it.\n"
+    ),
     "page.html": (
         b"<title>K7</title><h1>K7<br>Guide</h1><p hidden>No.</p><table><tr><th>model<th>price</tr><tr><td>K7</td><td>59"
         b"</td></tr></table><h2><div>Care</div></h2><ol><li>Descale it.</ol><pre>make tea</pre>"

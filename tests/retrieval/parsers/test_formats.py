@@ -1,4 +1,5 @@
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -40,10 +41,10 @@ def test_the_sentence_of_what_is_accepted_names_each_format(row: DocumentFormat)
 
 def test_the_sentence_of_what_is_accepted_reads_well() -> None:
     assert ACCEPTED == (
-        "Accepted are Markdown, reStructuredText, HTML, PDF, Word (.docx), PowerPoint (.pptx), Excel (.xlsx), "
-        "OpenDocument (.odt, .ods, .odp), RTF, EPUB, e-mail (.eml, .mbox), pictures of text (by OCR, if tesseract is "
-        "installed), CSV and TSV, JSON, Jupyter notebooks, source code and plain text in UTF-8, UTF-16, or an older "
-        "encoding that is declared or can be recognised."
+        "Accepted are Markdown, reStructuredText, AsciiDoc, Org, HTML, PDF, Word (.docx), PowerPoint (.pptx), Excel "
+        "(.xlsx), OpenDocument (.odt, .ods, .odp), RTF, EPUB, e-mail (.eml, .mbox), pictures of text (by OCR, if "
+        "tesseract is installed), CSV and TSV, JSON, Jupyter notebooks, source code and plain text in UTF-8, UTF-16, "
+        "or an older encoding that is declared or can be recognised."
     )
 
 
@@ -75,6 +76,37 @@ def test_a_comment_in_code_is_no_heading(name: str) -> None:
 @pytest.mark.parametrize("name", ["a.md", "a.MARKDOWN", "a.mdx", "README", "Notes 2.1"])
 def test_a_name_of_markdown_or_of_nothing_leaves_headings(name: str) -> None:
     assert find_text_format("# A heading\n\ntext\n", name).kind == "markdown"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("Dockerfile", "# one comment\n\nFROM python\n"),
+        ("makefile", "# one comment\nall: tea\n"),
+        ("start", "#!/bin/sh\n# one comment\n\nmake tea\n"),
+        ("hosts", "# a comment\n# of two lines\n\n127.0.0.1 here\n"),
+        ("settings", "key = 1\n#\n# a comment\n#\nother = 2\n"),
+    ],
+)
+def test_comments_of_files_without_an_extension_are_no_headings(name: str, text: str) -> None:
+    assert find_text_format(text, name) is PLAIN_TEXT
+
+
+@pytest.mark.parametrize(
+    "text", ["# A\n## B\n", "```sh\n# a\n# b\n```\n", "Title\n=====\n# a\n# b\n", "a\n\n#### Last"]
+)
+def test_headings_of_files_without_an_extension_are_found(text: str) -> None:
+    assert find_text_format(text, "README").kind == "markdown"
+
+
+@pytest.mark.parametrize("beginning", ["", "<?xml version='1.0'?>\n"])
+def test_many_comments_in_front_take_no_time(beginning: str) -> None:
+    begun = time.process_time()
+    few, comments = (beginning + "<!-- a > b -->\n" * number for number in (60, 200))
+    assert find_text_format(f"{comments}<xsl:stylesheet>", "a.xsl") is PLAIN_TEXT
+    assert find_text_format(f"{few}<html><body>", "a").kind == "html"
+    assert find_text_format(f"{few}<html> is an element", "a.md").kind == "markdown"
+    assert time.process_time() - begun < 1
 
 
 @pytest.mark.parametrize("text", ["<p>part of a page</p>", "\n<div class='x'><h1>Prices</h1></div>", "<table><tr><td>"])

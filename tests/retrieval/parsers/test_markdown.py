@@ -267,3 +267,10 @@ def test_front_matter_without_an_end_takes_no_longer_than_text(opening: str) -> 
         parse(text)
         seconds.append(time.process_time() - began)
     assert seconds[1] < 3 * seconds[0]
+
+
+@pytest.mark.parametrize("sign", ["=", "-"])
+def test_a_line_of_signs_above_a_title_is_none_of_its_words(sign: str) -> None:
+    rule = sign * 9
+    text = f"Before.\n\n{'=' * 9}\nThe K2\n{rule}\n\nIt boils.\n\n=\n{rule}\n"
+    assert [heading.title for heading in parse(text).headings][:1] == ["The K2"]

@@ -21,6 +21,8 @@ TYPE = 'office:mimetype="application/vnd.oasis.opendocument.text"'
 SAMPLES = {
     "markdown": b"# Prices\n\nAdults pay 12 euros.\n",
     "rst": b".. note:: Adults pay 12 euros.\n",
+    "asciidoc": b"== Prices\n\nAdults pay 12 euros.\n",
+    "org": b"* Prices\nAdults pay 12 euros.\n",
     "html": b"<!doctype html><h1>Prices</h1><p>Adults pay 12 euros.",
     "pdf": make_pdf([SENTENCE]),
     "docx": make_docx(f"<w:p><w:r><w:t>{SENTENCE}</w:t></w:r></w:p>"),

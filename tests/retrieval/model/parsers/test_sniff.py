@@ -1,4 +1,6 @@
+import gzip
 import io
+import lzma
 import zipfile
 
 import pytest
@@ -89,12 +91,21 @@ def test_a_file_without_any_content_is_empty(data: bytes) -> None:
 @pytest.mark.parametrize(
     ("data", "name"),
     [
-        (b"\0\0\0\x18ftypmp42" + b"\0" * 20, "mp4"),
+        (b"\0\0\0\x18ftypmp42" + b"\0" * 20, "\\.mp4"),
         (make_archive("a.txt"), "a ZIP archive"),
         (make_archive("xl/workbook.bin"), "a binary Excel workbook"),
         (b"%!PS-Adobe-3.0\n%%Pages: 1\n", "a PostScript document"),
         (b"\x00\x01\x07 nothing known \x02", "binary data"),
         (b"\x07\x07\x07\xff nothing known \x02", "binary data of an unknown format"),
+        (b"\x05\x00\x00\x00" + b"\0\x01" * 9, "binary data of an unknown format"),
+        (b"IDPO\0\x01\0", "binary data of an unknown format"),
+        (gzip.compress(b"It costs 49 euros."), r"a packed file .* Unpack it first\."),
+        (lzma.compress(b"It costs 49 euros."), r"a packed file .* Unpack it first\."),
+        (b"\0" * 257 + b"ustar\x0000" + b"\0" * 99, "a packed file"),
+        (b"MZ\x90\0\x03\0\0\0", "a program"),
+        (b"\0\0\0\x18ftypheic" + b"\0" * 20, r"a picture .* Save it as \.png"),
+        (b"RIFF\x24\0\0\0WAVEfmt \x10\0", "a sound recording"),
+        (b"SQLite format 3\0\x10\0", r"a database .* Export its tables as \.csv"),
     ],
 )
 def test_a_refusal_names_the_format_and_the_accepted_ones(data: bytes, name: str) -> None:

@@ -1,0 +1,228 @@
+import time
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from retrieval.chunks import split_into_chunks
+from retrieval.errors import DocumentUnreadable
+from retrieval.parsers.asciidoc import parse_asciidoc
+from retrieval.parsers.formats import find_text_format
+from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
+from tests.retrieval.words import word_offsets
+
+TEXT = """\
+// Copyright: nobody reads this line of the file at all.
+= Kestrel {model}: `K2` guide
+Ann Lee <ann@kettle.example>
+v2.1, 2026-11-30
+:toc:
+:model: K2
+:price: 49 euros \\
+  with tax
+
+The {model} costs {price}, and {unknown} stays.
+
+[[prices]]
+== Prices & _returns_ ==
+
+.What it costs
+[cols="1,2",options="header"]
+|===
+|Model |Price
+
+|{model}
+|49
+
+|K7 | 59
+|===
+
+=== Care
+
+[WARNING]
+====
+It is hot.
+
+== Not a title
+
+----
+descale --all
+----
+====
+
+Run this:
+
+[source,sh]
+----
+# Not a title
+== neither
+echo {model}
+// stays
+----
+
+////
+== Draft
+A section that the authors of the guide have taken out again.
+////
+
+. Fill it.
++
+[NOTE]
+It holds a litre.
+. Press it.
+
+価格
+----
+
+...
+"""
+
+
+def parse(text: str) -> Parsed:
+    format_ = find_text_format(text, "a.adoc")
+    assert format_.kind == "asciidoc"
+    return parse_asciidoc(FileContent(text.encode(), "text/asciidoc", text), ParseLimits())
+
+
+def read_blocks(parsed: Parsed) -> list[tuple[str, str, str]]:
+    text = parsed.text
+    return [(one.kind, text[one.start : one.head], text[one.head : one.end]) for one in parsed.blocks]
+
+
+def test_titles_are_headings_with_their_words() -> None:
+    parsed = parse(TEXT)
+    found = [(heading.level, heading.title) for heading in parsed.headings]
+    assert found == [(1, "Kestrel {model}: K2 guide"), (2, "Prices & returns"), (3, "Care"), (2, "価格")]
+    assert [parsed.text[heading.start :].split("\n")[0] for heading in parsed.headings] == [title for _, title in found]
+    assert parsed.title == "Kestrel {model}: K2 guide"
+    assert "Ann Lee" in parsed.text
+    assert "v2.1" in parsed.text
+    assert ":toc:" not in parsed.text
+    assert "prices]]" not in parsed.text
+
+
+def test_attributes_stand_for_their_values_but_in_code() -> None:
+    parsed = parse(TEXT)
+    assert "The K2 costs 49 euros with tax, and {unknown} stays." in parsed.text
+    assert "echo {model}" in parsed.text
+    assert "K2 | 49" in parsed.text
+    later = ':a: one\n\n{a} \\{a} {lt}\n\n:a: two\n\n{a}\n\n:!a:\n\n{a}\n\n[subs="+attributes"]\n----\n{b}{gt}\n----'
+    assert parse(later).text.split("\n\n") == ["one {a} <", "two", "{a}", "----\n{b}>\n----"]
+    assert parse("= T\n\nYou write\n:name: value\nin the head.").text == "T\n\nYou write\n:name: value\nin the head."
+    assert len(parse(f":a: {'x' * 900}\n\n{'{a} ' * 10_000}").text) < 4_000_000
+    assert parse(":doctitle: Kettles\n\nText.").title == "Kettles"
+
+
+def test_comments_are_no_text_and_are_told_of() -> None:
+    parsed = parse(TEXT)
+    assert "nobody" not in parsed.text
+    assert "Draft" not in parsed.text
+    assert parsed.warnings == ["123 characters of text in comments were left out."]
+    assert parse("[comment]\n--\nGone.\n--\nStays.").text == "Stays."
+    assert parse("It costs 49.\n\n////\nNever closed, so it hides nothing.").text.endswith("hides nothing.")
+    with pytest.raises(DocumentUnreadable):
+        parse("// nothing else")
+
+
+def test_blocks_of_each_kind_have_what_introduces_them() -> None:
+    care = "[WARNING]\nIt is hot.\n\n== Not a title\n\n----\ndescale --all\n----"
+    assert read_blocks(parse(TEXT)) == [
+        ("table", "What it costs\nModel | Price\n", "K2 | 49\nK7 | 59"),
+        ("list", "", care),
+        ("code", "----\n", "descale --all\n----"),
+        ("code", "[source,sh]\n----\n", "# Not a title\n== neither\necho {model}\n// stays\n----"),
+        ("list", "", ". Fill it.\n[NOTE]\nIt holds a litre.\n. Press it."),
+    ]
+    assert [block.closing for block in parse(TEXT).blocks if block.kind == "code"] == ["----", "----"]
+
+
+@pytest.mark.parametrize(
+    ("table", "rows"),
+    [
+        ("|===\n|A |B\n\n|1\n|2\n|===", ["A | B\n", "1 | 2"]),
+        ('[%header,cols="2*"]\n|===\n|A\n|B\n|1\n|2\n|===', ["A | B\n", "1 | 2"]),
+        ('[cols="1,1"]\n|===\n2+|A\n|1 a|* x\n* y\n|===', ["", "A |\n1 | * x * y"]),
+        ("|===\n|A |B\n\n.2+|1 |2\n|3\n|===", ["A | B\n", "1 | 2\n1 | 3"]),
+        ("|===\n2+^.^h|Fares |C\n\n|1 |2 |3\n|===", ["Fares | Fares | C\n", "1 | 2 | 3"]),
+        ("|===\n|A \\| B |C\n\n|1 3*|2\n|===", ["A \\| B | C\n", "1 | 2\n2 | 2"]),
+        (',===\nA,B\n\n"1, 5",2\n,===', ["A | B\n", "1, 5 | 2"]),
+        ("[%header,format=dsv]\n|===\nA:B\n1:2\n|===", ["A | B\n", "1 | 2"]),
+        ("[%noheader]\n|===\n|A |B\n\n|x |y\n|===", ["", "A | B\nx | y"]),
+        ("|===\n|Model |Price\n|K2 |49\n|===", ["Model | Price\n", "K2 | 49"]),
+        ("|===\n.999+|a |b\n|===", ["", "a | b"]),
+        ("|===\ninclude::rows.adoc[]\n|a |b\n|===", None),
+        ("!===\n!===", None),
+    ],
+)
+def test_tables_are_rows_under_their_columns(table: str, rows: list[str] | None) -> None:
+    parsed = parse(f"{table}\n\nText.")
+    if rows is None:
+        assert not parsed.blocks
+        assert all(line in parsed.text for line in table.split("\n")[1:-1])
+        return
+    (block,) = parsed.blocks
+    text = parsed.text
+    assert [text[block.start : block.head], text[block.head : block.end]] == rows
+
+
+def test_conditions_and_settings_are_no_text_but_what_they_hold_is() -> None:
+    text = (
+        "ifdef::pro[]\nThe Pro costs 99.\nendif::pro[]\nifdef::pro[It is red.]\n\n[.lead%open]\ninclude::a.adoc[tag=x]"
+    )
+    assert parse(text).text == "The Pro costs 99.\nIt is red.\n\ninclude::a.adoc[tag=x]"
+    quoted = '[quote, Ann Lee, "A, book"]\nTea.\n\n[role="x"]\nText.\n\n  indented code\n\n.Caption\nMore.'
+    assert parse(quoted).text == '[quote, Ann Lee, "A, book"]\nTea.\n\nText.\n\n  indented code\n\nCaption\nMore.'
+    assert parse("a\n\n++++\n<b>49</b>\n++++").text == "a\n\n<b>49</b>"
+
+
+def test_lists_stay_whole_and_end_with_the_next_paragraph() -> None:
+    parsed = parse("Do:\n\n* One.\n\n** Two.\n\nK2::\nIt boils.\n\nAfter.\n\n. Last\n\n== Title\n\n- x")
+    assert [block[2] for block in read_blocks(parsed)] == ["* One.\n\n** Two.\n\nK2::\nIt boils.", ". Last", "- x"]
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(
+        st.sampled_from(
+            "= A;== B;text;----;....;====;--;```;////;// c;;[source];[NOTE];.Cap;* item;+;  code;{a};:a: v;endif::[]"
+            ';a::;****;++++;|===;|a |b;2+|c;,===;a,b;[";!==='.split(";")
+        ),
+        max_size=30,
+    ).map("\n".join)
+)
+def test_any_order_of_lines_is_read_with_blocks_in_order(text: str) -> None:
+    try:
+        parsed = parse(text)
+    except DocumentUnreadable:
+        return
+    starts = [(block.start, -block.end) for block in parsed.blocks]
+    assert starts == sorted(starts)
+    assert all(block.start <= block.head <= block.end <= len(parsed.text) for block in parsed.blocks)
+    for chunk in split_into_chunks(parsed, word_offsets, max_tokens=20):
+        assert chunk.text == parsed.text[chunk.start : chunk.end]
+    if "text" in text.split("\n") and "////" not in text:
+        assert "text" in parsed.text
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda n: "----\ncode\n" * n + "....\n",
+        lambda n: "".join(f"{'-' * (4 + k % 500)}\n" for k in range(n)),
+        lambda n: f"== {'link:' * n}",
+        lambda n: f"== {'*a ' * n}",
+        lambda n: '["' * n,
+        lambda n: "====\n****\n" * n,
+        lambda n: "|===\n" + "|a" * n + "\n\n|b\n|===",
+        lambda n: ":a: b \\\n" * n,
+        lambda n: f":a: {'x' * 900}\n{'{a}' * n}",
+        lambda n: "* item\n+\n" * n,
+        lambda n: ".Cap\n" * n,
+        lambda n: "a::" * n,
+    ],
+)
+def test_time_grows_with_the_length_alone(make: Callable[[int], str]) -> None:
+    begun = time.process_time()
+    parse(f"x\n\n{make(20_000)}")
+    assert time.process_time() - begun < 5
