@@ -119,7 +119,7 @@ _CODE = re.compile(
 )
 _BESIDE = re.compile(r"[ \u00a0]?")
 _JOINED = re.compile(r"[ \u00a0]?|,?[ ](?:and|und|et|y|e|en)[ ]")
-"""What may stand between `2 years` and `6 months`; `2 kg and 500 g` are two packages."""
+"""These stand between `2 years` and `6 months`; `2 kg and 500 g` are two packages."""
 _LONG = ("second", "minute", "hour", "day", "month")
 _Found = tuple[int, int, tuple[str, ...]]
 _Finder = Callable[[str, Notation], Iterator[_Found]]
