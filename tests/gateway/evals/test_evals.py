@@ -63,7 +63,7 @@ async def test_what_cannot_be_graded_is_refused(
         ({**LABELLED, "passing_labels": ["a", "b"]}, "[0].passing_labels", "has 'b', which isn't in labels"),
         ({**LABELLED, "passing_labels": []}, "[0].passing_labels", "is empty, so that no row would pass"),
         ({**SCORED, "pass_treshold": 0.5}, ".0.pass_treshold", "Known are input, model, name, pass_threshold, range,"),
-        ({**EXACT, "referenz": "a"}, ".0.referenz", "'referenz' isn't known in 'testing_criteria.0'"),
+        ({**EXACT, "expected": "a"}, ".0.expected", "'expected' isn't known in 'testing_criteria.0'"),
         ({**ALIKE, "pass_threshold": 1, "threshold": 1}, ".0.threshold", "pass_threshold"),
         ({**LABELLED, "pass_labels": ["a"]}, ".0.pass_labels", "passing_labels"),
         ({**SCORED, "range": [5, 1]}, "[0].range", "from a lower number"),
