@@ -1,6 +1,6 @@
 from typing import Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 from gateway.adapters.lifecycle import AdapterStatus
 from gateway.pages import CursorPage
@@ -10,6 +10,8 @@ __all__ = ["Adapter", "AdapterImport", "AdapterList", "AdapterResidency"]
 
 class AdapterImport(BaseModel):
     """`file_id` is a `.zip` of a PEFT folder, uploaded with the purpose `user_data`."""
+
+    model_config = ConfigDict(extra="forbid")
 
     name: str
     file_id: str

@@ -1,6 +1,6 @@
 from typing import Annotated
 
-from pydantic import BaseModel, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from gateway.pages import CursorPage
 from gateway.tenants.authenticator import Scope
@@ -23,12 +23,16 @@ Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 class TenantCreate(BaseModel):
     """`keeps_cited_text`: citations of old answers stay readable when their document is deleted."""
 
+    model_config = ConfigDict(extra="forbid")
+
     name: Name
     keeps_cited_text: bool = False
 
 
 class TenantUpdate(BaseModel):
     """The fields to change; those that are left out stay."""
+
+    model_config = ConfigDict(extra="forbid")
 
     keeps_cited_text: bool | None = None
 
@@ -55,6 +59,8 @@ class TenantList(CursorPage[Tenant]):
 
 class KeyCreate(BaseModel):
     """`tenant` is a name or id; a `manage` key makes keys for its own tenant only."""
+
+    model_config = ConfigDict(extra="forbid")
 
     tenant: str | None = None
     name: Annotated[str, StringConstraints(min_length=1, max_length=100)]

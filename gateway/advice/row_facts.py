@@ -167,5 +167,6 @@ def _is_right(fact: RowFact, answer: TextValues) -> bool:
         return is_stated
     present = TextValues.of(f"{fact.title}\n{fact.passage}")
     prefix = fact.readings[0].partition(":")[0]
-    others = {reading for reading in answer.readings if reading.startswith(f"{prefix}:")}
+    prefixes = (f"{prefix}:", "size:") if prefix == "quantity" else f"{prefix}:"
+    others = {reading for reading in answer.readings if reading.startswith(prefixes)}
     return not is_stated and bool(others & present.readings)

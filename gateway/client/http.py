@@ -22,12 +22,16 @@ class GatewayUnreachable(ClientError):
 
 
 class GatewayError(ClientError):
-    """The gateway answered with an error; `status` is HTTP's, `code` the machine-readable reason."""
+    """The gateway answered with an error; `status` is HTTP's, `code` the machine-readable reason.
 
-    def __init__(self, status: int, message: str, code: str | None = None) -> None:
+    `param` is the member of the request that is at fault, where it is one's.
+    """
+
+    def __init__(self, status: int, message: str, code: str | None = None, param: str | None = None) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
+        self.param = param
 
 
 class AmbiguousName(ClientError):
@@ -172,7 +176,7 @@ def _check(response: httpx2.Response, content: bytes) -> None:
         return
     try:
         error = msgspec.json.decode(content)["error"]
-        message, code = str(error["message"]), error.get("code")
+        message, code, param = str(error["message"]), error.get("code"), error.get("param")
     except (msgspec.MsgspecError, KeyError, TypeError):
         url = response.request.url
         raise GatewayError(
@@ -180,7 +184,7 @@ def _check(response: httpx2.Response, content: bytes) -> None:
             f"{response.request.method} {url} gave status {response.status_code} and no error in Braid's form. "
             "Is this the address of a Braid gateway?",
         ) from None
-    raise GatewayError(response.status_code, message, code)
+    raise GatewayError(response.status_code, message, code, param)
 
 
 def _parse(content: bytes) -> Any:

@@ -57,6 +57,8 @@ class ComparisonCreate(BaseModel):
     or of a run of an eval (`eval_run_id`).
     """
 
+    model_config = ConfigDict(extra="forbid")
+
     models: Annotated[list[ModelName], Field(min_length=2, max_length=2)]
     prompts: Annotated[list[ComparisonPrompt], Field(min_length=1, max_length=MOST_PROMPTS)] | None = None
     file_id: Annotated[str, StringConstraints(max_length=255)] | None = None
@@ -135,6 +137,8 @@ class ComparisonItemList(CursorPage[ComparisonItem]):
 
 class ComparisonVoteCreate(BaseModel):
     """`voter` names who votes, so that agreement can be counted; without it the key is the voter."""
+
+    model_config = ConfigDict(extra="forbid")
 
     preferred: Literal["left", "right", "tie"]
     reason: Reason | None = None

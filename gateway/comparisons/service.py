@@ -115,8 +115,8 @@ class ComparisonService:
         total, encoded = await asyncio.to_thread(_choose, await self._read_prompts(request), most)
         if not total:
             raise BadRequest(
-                f"The {source['type']} has no conversation that ends with a user's message of text, so there is "
-                "nothing to ask.",
+                f"No conversation of {source['type']!r} ends with a user's message of text, so there is nothing to "
+                "ask.",
                 param=source["type"],
                 code="no_prompts",
             )

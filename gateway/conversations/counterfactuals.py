@@ -16,6 +16,7 @@ import msgspec
 from gateway.conversations.conversation import Conversation
 from gateway.conversations.value_forms import draw_value, rewrite_value
 from gateway.evaluation.calendar_values import names_weekday
+from gateway.evaluation.sizes import list_sizes
 from gateway.evaluation.values import Kind, TextValues, Value, find_values
 from training.dataset import RowPassage
 
@@ -65,7 +66,8 @@ def vary_rows(conversations: Sequence[Conversation], seed: int) -> tuple[list[Co
 def vary_values(conversation: Conversation, seed: int) -> VariedRow:
     """Return a row with other values; equal arguments give equal rows.
 
-    Values that are written in words, or in a form that can't be written anew for sure, stay in all places. Where a
+    Values that are written in words, or in a form that can't be written anew for sure, stay in all places; so do those
+    that a row has in several units (`2 m`, and `200 cm` in its reply), and those of several (`1 h 30 min`). Where a
     weekday is named, dates move by whole weeks.
     """
     texts = _list_texts(conversation)
@@ -137,15 +139,21 @@ def _replace(conversation: Conversation, reading: str, other: str | None) -> Con
 def _rewrite(text: str, reading: str, other: str) -> str | None:
     """Return a text with another value in all places of one; None where that isn't sure."""
     values = find_values(text)
-    if any(other in value.readings for value in values):
+    if any(_means(value, other) for value in values):
         return None  # two values would become one
-    same = [value for value in values if reading in value.readings]
+    same = [value for value in values if _means(value, reading)]
     for value in reversed(same):
-        spelling = rewrite_value(value, reading, other) if value.readings[0] == reading else None
+        is_sure = value.readings[0] == reading and not value.is_part
+        spelling = rewrite_value(value, reading, other) if is_sure else None
         if spelling is None:
             return None
         text = f"{text[: value.start]}{spelling}{text[value.end :]}"
     return text if not same or _has_others(text, values, reading, other) else None
+
+
+def _means(value: Value, reading: str) -> bool:
+    """Tell whether a value is that of a reading, be it in another unit."""
+    return reading in value.readings or not value.sizes.isdisjoint(list_sizes((reading,), ""))
 
 
 def _has_others(text: str, before: Sequence[Value], reading: str, other: str) -> bool:

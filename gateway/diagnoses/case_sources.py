@@ -54,19 +54,19 @@ async def read_request(
         NotFound: The tenant has no such answer.
     """
     answers = AnswerService(session, tenant, documents)
-    failed = [await _read_case(answers, f"failures:{at}", one) for at, one in enumerate(failures)]
-    right = [await _read_case(answers, f"passes:{at}", one) for at, one in enumerate(passes)]
+    failed = [await _read_case(answers, "failures", at, one) for at, one in enumerate(failures)]
+    right = [await _read_case(answers, "passes", at, one) for at, one in enumerate(passes)]
     model = next((one.answered_by for one in failed if one.answered_by), "")
     return SourceCases("request", model, failed, right)
 
 
-async def _read_case(answers: AnswerService, id: str, case: DiagnosisCase) -> Case:
+async def _read_case(answers: AnswerService, name: str, at: int, case: DiagnosisCase) -> Case:
     if case.messages is None:
         messages = [Message("user", case.question)]
     else:
         messages = _to_messages([one.model_dump() for one in case.messages])
     read = Case(
-        id=id,
+        id=f"{name}:{at}",
         messages=messages,
         answer=case.answer,
         reference=case.reference,
@@ -76,7 +76,7 @@ async def _read_case(answers: AnswerService, id: str, case: DiagnosisCase) -> Ca
     )
     if case.answer_id is None:
         return read
-    record = await answers.get(case.answer_id)
+    record = await answers.get(case.answer_id, param=f"{name}[{at}].answer_id")
     return msgspec.structs.replace(
         read, answered_by=record.release or "", index_epochs=record.index_epochs, filters=record.filters
     )

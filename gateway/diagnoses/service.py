@@ -87,6 +87,13 @@ class DiagnosisService:
         """
         sources = await self._read_sources(request)
         model = request.model or next((one.model for one in sources if one.model), "")
+        if not model:
+            raise BadRequest(
+                "Neither 'model' nor a source says whose failures these are. Name the assistant in 'model', or a "
+                "release of it; GET /api/assistants lists yours.",
+                param="model",
+                code="missing",
+            )
         async with self._database.read() as session:
             assistant, number = await self._find_release(session, model)
             if request.votes is not None:

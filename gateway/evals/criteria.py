@@ -64,6 +64,8 @@ Messages = Annotated[list[EvalMessage], Field(min_length=1, max_length=_MOST_MES
 class StringCheckGrader(BaseModel):
     """Compares two texts: `like` asks whether the reference stands in the input, `ilike` the same in any case."""
 
+    model_config = ConfigDict(extra="forbid")
+
     type: Literal["string_check"]
     name: Name
     input: Template
@@ -73,6 +75,8 @@ class StringCheckGrader(BaseModel):
 
 class TextSimilarityGrader(BaseModel):
     """Scores from 0 to 1; one of at least `pass_threshold` passes."""
+
+    model_config = ConfigDict(extra="forbid")
 
     type: Literal["text_similarity"]
     name: Name
@@ -91,6 +95,8 @@ class TextSimilarityGrader(BaseModel):
 
 class LabelModelGrader(BaseModel):
     """Has a model choose one of `labels`."""
+
+    model_config = ConfigDict(extra="forbid")
 
     type: Literal["label_model"]
     name: Name
@@ -114,6 +120,8 @@ class GraderSampling(BaseModel):
 
 class ScoreModelGrader(BaseModel):
     """Has a model give a score within `range`; one of at least `pass_threshold`, else of half the range, passes."""
+
+    model_config = ConfigDict(extra="forbid")
 
     type: Literal["score_model"]
     name: Name
@@ -198,6 +206,12 @@ def _check_bounds(criterion: Any, param: str) -> None:
     Criteria that are kept already aren't held against this: a run grades by them as they are.
     """
     if isinstance(criterion, LabelModelGrader):
+        if not criterion.passing_labels:
+            raise BadRequest(
+                "passing_labels is empty, so that no row would pass. Name those of labels that are right.",
+                param=f"{param}.passing_labels",
+                code="invalid_criterion",
+            )
         others = [label for label in criterion.passing_labels if label not in criterion.labels]
         if others:
             raise BadRequest(

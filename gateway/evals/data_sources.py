@@ -49,11 +49,15 @@ class EvalItem(BaseModel):
 
 
 class FileContentSource(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
     type: Literal["file_content"]
     content: Annotated[list[EvalItem], Field(min_length=1, max_length=MOST_INLINE)]
 
 
 class FileIdSource(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
     type: Literal["file_id"]
     id: Annotated[str, Field(max_length=255)]
 
@@ -70,12 +74,16 @@ Source = Annotated[FileContentSource | FileIdSource | StoredSource, Field(discri
 
 
 class MessagesTemplate(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
     type: Literal["template"]
     template: Annotated[list[EvalMessage], Field(min_length=1, max_length=64)]
 
 
 class MessagesReference(BaseModel):
     """A place in each row that has its messages."""
+
+    model_config = ConfigDict(extra="forbid")
 
     type: Literal["item_reference"]
     item_reference: Annotated[str, Field(max_length=500)]
@@ -112,12 +120,16 @@ class ResponsesSampling(_Sampling):
 class JsonlDataSource(BaseModel):
     """Rows that have their answers, or need none."""
 
+    model_config = ConfigDict(extra="forbid")
+
     type: Literal["jsonl"]
     source: Source
 
 
 class CompletionsDataSource(BaseModel):
     """Rows that a model is asked, as chat asks it."""
+
+    model_config = ConfigDict(extra="forbid")
 
     type: Literal["completions"]
     source: Source
@@ -128,6 +140,8 @@ class CompletionsDataSource(BaseModel):
 
 class ResponsesDataSource(BaseModel):
     """The same in the words of OpenAI's Responses."""
+
+    model_config = ConfigDict(extra="forbid")
 
     type: Literal["responses"]
     source: Source

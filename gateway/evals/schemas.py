@@ -40,6 +40,8 @@ Name = Annotated[str, StringConstraints(max_length=255)]
 
 
 class CustomDataSourceConfig(NullsLeftOut):
+    model_config = ConfigDict(extra="forbid")
+
     type: Literal["custom"]
     item_schema: dict[str, Any]
     include_sample_schema: bool = False
@@ -54,6 +56,8 @@ class StoredDataSourceConfig(BaseModel):
 
 
 class EvalCreate(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
     data_source_config: Annotated[CustomDataSourceConfig | StoredDataSourceConfig, Field(discriminator="type")]
     testing_criteria: Annotated[list[TestingCriterion], Field(min_length=1, max_length=MOST_CRITERIA)]
     name: Name | None = None
@@ -61,6 +65,8 @@ class EvalCreate(BaseModel):
 
 
 class EvalUpdate(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
     name: Name | None = None
     metadata: Metadata | None = None
 
@@ -86,6 +92,8 @@ class EvalDeleted(BaseModel):
 
 
 class EvalRunCreate(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
     data_source: RunDataSource
     name: Name | None = None
     metadata: Metadata | None = None

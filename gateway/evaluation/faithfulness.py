@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from gateway.evaluation.stated_values import change_value, list_unsupported, list_values, replace_value
-from gateway.evaluation.values import TextValues
+from gateway.evaluation.values import TextValues, Value
 
 __all__ = [
     "Counterfactual",
@@ -64,7 +64,8 @@ class Counterfactual(msgspec.Struct, frozen=True):
 def make_counterfactual(reply: str, passages: Sequence[str], prompt: str) -> Counterfactual | None:
     """Change, in passages, the values that a reply took from them; None where it took none.
 
-    Values that stand in the rest of the prompt stay as they are: the question may name them.
+    Values that stand in the rest of the prompt stay as they are: the question may name them. So do those that a passage
+    would still state, in another unit: it would contradict itself.
     """
     changes: dict[str, str] = {}
     question = TextValues.of(prompt)
@@ -73,7 +74,8 @@ def make_counterfactual(reply: str, passages: Sequence[str], prompt: str) -> Cou
         other = change_value(value.text)
         if other == value.text or question.states(value) or any(_states(one, other) for one in present):
             continue
-        if any(replace_value(text, value.text, other) != text for text in passages):
+        changed = [text for old in passages if (text := replace_value(old, value.text, other)) != old]
+        if changed and not any(_has_size(text, value) for text in changed):
             changes[value.text] = other
     if not changes:
         return None
@@ -129,6 +131,10 @@ def _states(evidence: TextValues, text: str) -> bool:
     """Tell whether a value, as it is written, is in a text; one that is none by itself has to stand there so."""
     values = list_values(text)
     return all(evidence.states(value) for value in values) if values else text in evidence.text
+
+
+def _has_size(text: str, value: Value) -> bool:
+    return bool(value.sizes) and not value.sizes.isdisjoint(TextValues.of(text).readings)
 
 
 def _replace_all(text: str, changes: Mapping[str, str]) -> str:

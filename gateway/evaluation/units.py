@@ -47,29 +47,42 @@ _MORE_UNITS = {
     "week": "wochen?|semaines?|semanas?|settimana|settimane|weken|周(?!年)|星期|[週礼禮][間拜]?|주간?|สัปดาห์",
     "day": "tage?n?|werktage?n?|arbeitstage?n?|kalendertage?n?|jours?|días?|dias?|giorno|giorni|dagen|天"
     "|日[间間]?(?![本元])|일간?|วัน",
-    "hour": "stunden?|heures?|horas?|ore|uur|[个個]?小[时時]|時間|시간|ชั่วโมง",
-    "minute": "分[钟鐘間]?|분간?|นาที",
-    "second": "秒[钟鐘間]?|초|วินาที",
+    "hour": r"stunden?|stdn?\.?|heures?|horas?|ore|uur|[个個]?小[时時]|時間|시간|ชั่วโมง",
+    "minute": "minuten|minutos?|minuti|minuto|minuut|分[钟鐘間]?|분간?|นาที",
+    "second": "sekunden?|secondes?|segundos?|secondi|secondo|秒[钟鐘間]?|초|วินาที",
+    "byte": "bytes?",
+    "kilobyte": "kb|kilobytes?",
     "gigabyte": "gb|gigabytes?",
     "megabyte": "mb|megabytes?",
     "terabyte": "tb|terabytes?",
-    "metre": "米(?![国國ド])|公尺|メートル|미터",
+    "kibibyte": "kib|kibibytes?",
+    "mebibyte": "mib|mebibytes?",
+    "gibibyte": "gib|gibibytes?",
+    "tebibyte": "tib|tebibytes?",
+    "metre": "mètres?|metros?|metri|metro|米(?![国國ド])|公尺|メートル|미터",
     "millimetre": "mm|millimetres?|millimeters?|毫米|ミリ(?:メートル)?|밀리미터",
-    "centimetre": "cm|centimetres?|centimeters?|厘米|公分|センチ(?:メートル)?|센티미터",
+    "centimetre": "cm|centimetres?|centimeters?|zentimeter|厘米|公分|センチ(?:メートル)?|센티미터",
+    "decimetre": "dm|decimetres?|decimeters?|dezimeter",
     "kilometre": "km|kilometres?|kilometers?|公里|千米|キロメートル|킬로미터",
-    "gram": "g|grams?|grammes?|克|グラム|그램",
-    "kilogram": "公斤|千克|キロ(?:グラム)?|킬로그램",
+    "microgram": "µg|μg|mcg|micrograms?|mikrogramm",
+    "milligram": "mg|milligrams?|milligrammes?|milligramm|毫克|ミリグラム|밀리그램",
+    "gram": "g|grams?|grammes?|gramm|克|グラム|그램",
+    "tonne": "t|tonnes?|tonnen|公?吨|公?噸|トン|톤",
+    "kilogram": "kilogramm|公斤|千克|キロ(?:グラム)?|킬로그램",
     "litre": "公?升|リットル|리터|ลิตร",
+    "decilitre": "dl|decilitres?|deciliters?|deziliter",
+    "centilitre": "cl|centilitres?|centiliters?|zentiliter",
     "millilitre": "ml|millilitres?|milliliters?|毫升|ミリリットル|밀리리터",
     "watt": "w|watts?|瓦特?|ワット|와트|วัตต์",
     "kilowatt": "kw|kilowatts?|千瓦",
     "volt": "v|volts?|伏特?|ボルト|볼트",
     "celsius": "°c|℃|degrees? celsius|grad|[摄攝]氏度",
     "seat": "seats?|users?|people|persons?|personen|人(?![民气気])|名|명|คน",
+    "permille": "‰|promille|per mille|per mil|pour mille|por mil|permil",
     "percent": "percent|prozent|pour cent|por ciento|por cento|per cento|procent|pct|パーセント|퍼센트|เปอร์เซ็นต์",
 }
-_SMALL_LETTERS = ("g", "h", "m")
-"""Units that are no capitals, as which they say something else: `5G`, `10M`."""
+_SMALL_LETTERS = ("g", "h", "m", "t")
+"""Units that are no capitals, as which they say something else: `5G`, `10M`, `6T`."""
 
 
 def _guard(spelling: str) -> str:

@@ -7,7 +7,7 @@ packaged model for them.
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from gateway.evaluation.calendar_values import (
@@ -28,6 +28,7 @@ from gateway.evaluation.number_values import (
     read_number,
     read_quantity,
 )
+from gateway.evaluation.sizes import list_sizes, read_span
 from gateway.evaluation.units import find_currency, find_unit
 from gateway.evaluation.unspaced_scripts import MARKED, mark_letters
 
@@ -44,7 +45,8 @@ class Value:
 
     Attributes:
         text: As it stands there, from `start` to before `end` (characters).
-        readings: Its one spelling; two where it can be read in two ways, as 02/03/2026 can.
+        readings: Its one spelling; two where it can be read in two ways, as 02/03/2026 can. A part of `1 h 30 min` also
+            has that of the whole, as `span:90 minute`.
     """
 
     kind: Kind
@@ -52,6 +54,16 @@ class Value:
     start: int
     end: int
     readings: tuple[str, ...]
+
+    @property
+    def sizes(self) -> frozenset[str]:
+        """Its sizes in base units, by which it is the same in other units too: `size:length 2` of `200 cm`."""
+        return list_sizes(self.readings, self.text) if self.kind == "quantity" else frozenset()
+
+    @property
+    def is_part(self) -> bool:
+        """Whether it is one together with a neighbour, as in `1 h 30 min`."""
+        return self.readings[-1].startswith("span:")
 
 
 _NO_FACTS = re.compile(
@@ -105,6 +117,10 @@ _CODE = re.compile(
     r"|[a-z]{1,6}\d{3,}[a-z0-9]{0,8}(?![\w-])"  # as people write `HX562C`
     r"|(?=\w*_)(?=\w*[A-Z])[A-Z0-9]+(?:_[A-Z0-9]+)+(?!\w))"
 )
+_BESIDE = re.compile(r"[ \u00a0]?")
+_JOINED = re.compile(r"[ \u00a0]?|,?[ ](?:and|und|et|y|e|en)[ ]")
+"""These stand between `2 years` and `6 months`; `2 kg and 500 g` are two packages."""
+_LONG = ("second", "minute", "hour", "day", "month")
 _Found = tuple[int, int, tuple[str, ...]]
 _Finder = Callable[[str, Notation], Iterator[_Found]]
 
@@ -121,7 +137,7 @@ def find_values(text: str) -> list[Value]:
         masked = _mask(masked, places) if places else masked
         if kind == "date":
             masked = _ORDINALS.sub(_blank, masked)
-    return sorted(values, key=lambda value: value.start)
+    return _join_parts(sorted(values, key=lambda value: value.start), marked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +145,7 @@ class TextValues:
     """A text that values are looked for in; make it by `of`.
 
     Attributes:
-        readings: What it states: of a date with its year also the one without.
+        readings: What it states: of a date with its year also the one without, and of quantities their sizes.
     """
 
     readings: frozenset[str]
@@ -138,12 +154,19 @@ class TextValues:
     @classmethod
     def of(cls, text: str) -> "TextValues":
         """Read the values of a text."""
-        readings = {reading for value in find_values(text) for reading in value.readings}
-        return cls(frozenset(readings | {less for one in readings for less in imply_date(one)}), text)
+        values = find_values(text)
+        readings = {reading for value in values for reading in value.readings}
+        sizes = {size for value in values for size in value.sizes}
+        return cls(frozenset(readings | sizes | {less for one in readings for less in imply_date(one)}), text)
 
     def states(self, value: Value) -> bool:
-        """Tell whether a value is in it; units and currencies may stand apart from numbers, as in a table's header."""
-        return any(reading in self.readings or self._states_apart(reading) for reading in value.readings)
+        """Tell whether a value is in it, be it in another unit of a fixed size.
+
+        Units and currencies may stand apart from numbers, as in a table's header; then they are the value's own.
+        """
+        return not self.readings.isdisjoint((*value.readings, *value.sizes)) or any(
+            self._states_apart(reading) for reading in value.readings
+        )
 
     def _states_apart(self, reading: str) -> bool:
         kind, _, rest = reading.partition(":")
@@ -163,6 +186,28 @@ class TextValues:
 
     def _amounts(self) -> Iterator[str]:
         return (one for one in self.readings if one.startswith(("quantity:", "money:")))
+
+
+def _join_parts(values: list[Value], text: str) -> list[Value]:
+    """Return values in their order, where those that are one together have its reading too."""
+    joined: list[Value] = []
+    place = 0
+    while place < len(values):
+        last = place + 1
+        span = ""
+        while last < len(values) and values[last].kind == values[last - 1].kind == "quantity":
+            between = text[values[last - 1].end : values[last].start]
+            longer = read_span([one.readings[0] for one in values[place : last + 1]])
+            if not longer or not (_JOINED if _is_long(longer) else _BESIDE).fullmatch(between):
+                break
+            span, last = longer, last + 1
+        joined += [replace(one, readings=(*one.readings, span)) if span else one for one in values[place:last]]
+        place = last
+    return joined
+
+
+def _is_long(span: str) -> bool:
+    return span.endswith(_LONG)
 
 
 def _mask(text: str, places: Iterable[_Found]) -> str:

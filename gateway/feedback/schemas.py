@@ -1,6 +1,6 @@
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from gateway.pages import CursorPage
 
@@ -39,6 +39,8 @@ class FeedbackCreate(BaseModel):
     `messages` is the conversation that was answered, `reply` the answer's text and `other_reply` that of the answer
     `preferred_over`: without them the vote counts, but nothing can be trained from it.
     """
+
+    model_config = ConfigDict(extra="forbid")
 
     answer_id: Annotated[str, StringConstraints(min_length=1, max_length=255)]
     rating: Rating | None = None

@@ -1,6 +1,6 @@
 from typing import Annotated
 
-from pydantic import BaseModel, StringConstraints
+from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from gateway.pages import CursorPage
 from prompts import MAX_SOURCE
@@ -9,6 +9,8 @@ __all__ = ["Prompt", "PromptCreate", "PromptList", "PromptVersion"]
 
 
 class PromptCreate(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
     name: Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}$")]
     template: Annotated[str, StringConstraints(min_length=1, max_length=MAX_SOURCE)]
 

@@ -186,6 +186,8 @@ async def test_what_cannot_be_compared_is_refused(
     assert error["param"] == param
     if code:
         assert error["code"] == code
+    if code == "no_prompts":
+        assert error["message"].startswith("No conversation of 'prompts' ends with a user's message")
 
 
 async def test_a_file_that_has_no_rows_is_named(voting: Voting) -> None:

@@ -145,3 +145,48 @@ def test_values_among_chinese_letters_are_varied() -> None:
     result = vary_values(row, 3)
     assert (result.varied, result.supported) == (3, 3)
     assert mask(result.conversation.replies[0]) == mask(row.replies[0])
+
+
+@pytest.mark.parametrize(
+    ("evidence", "reply"),
+    [
+        ("It is 2 m long.", "It is 200 cm."),
+        ("It is 2 m long.", "It is 2 m, or 200 cm."),
+        ("It is 2 m (200 cm) long.", "It is 2 m."),
+        ("Es dauert 90 Minuten.", "Es dauert 1,5 Stunden."),
+        ("It takes 90 minutes, a step 30 min.", "It takes 1 h 30 min."),
+        ("It takes 1 h 30 min.", "It takes 1 h 30 min."),
+    ],
+)
+def test_a_value_in_several_units_stays_and_others_are_varied(evidence: str, reply: str) -> None:
+    passages = [RowPassage("", f"{evidence} It has 24 W.")]
+    turns = [Message("user", "Tell me."), Message("assistant", f"{reply} It has 24 W.")]
+    row = Conversation(1, turns, passages=passages)
+    for seed in range(5):
+        varied = vary_values(row, seed)
+        assert varied.varied == 1
+        new = varied.conversation
+        assert new.passages
+        assert new.messages[1].text.startswith(reply)
+        assert new.passages[0].text.startswith(evidence)
+        assert new.messages[1].text[-5:] == new.passages[0].text[-5:] != " 24 W."
+
+
+AMOUNTS = st.tuples(st.integers(2, 99), st.sampled_from(["m", "cm", "mm", "kg", "g", "h", "min", "days", "GB", "MB"]))
+
+
+@settings(max_examples=60)
+@given(st.lists(AMOUNTS, min_size=1, max_size=5), st.lists(AMOUNTS, min_size=1, max_size=5), st.integers(0, 99))
+def test_a_reply_states_of_its_passages_what_it_stated_before_in_any_unit(
+    stated: list[tuple[int, str]], replied: list[tuple[int, str]], seed: int
+) -> None:
+    def write(amounts: list[tuple[int, str]]) -> str:
+        return "; ".join(f"{number} {unit}" for number, unit in [*amounts, (amounts[0][0] * 1000, amounts[0][1])])
+
+    def judge(one: Conversation) -> list[bool]:
+        evidence = TextValues.of(one.prompt)
+        return [evidence.states(value) for reply in one.replies for value in find_values(reply)]
+
+    messages = [Message("user", "Tell me."), Message("assistant", write([*stated[:1], *replied]))]
+    row = Conversation(1, messages, passages=[RowPassage("", write(stated))])
+    assert judge(vary_values(row, seed).conversation) == judge(row)

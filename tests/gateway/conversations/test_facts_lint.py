@@ -65,6 +65,27 @@ async def test_a_value_that_only_another_products_document_has_is_nowhere() -> N
     assert await classify(index, row) == {"36 months": "nowhere"}
 
 
+@pytest.mark.parametrize(
+    ("version", "reply", "places"),
+    [
+        ("The cable of the kettle is 2 m.", "The cable of the kettle is 200 cm.", {"200 cm": "index"}),
+        ("The kettle weighs 1.5 kg.", "The kettle weighs 1500 g.", {"1500 g": "index"}),
+        ("The kettle weighs 1.5 kg.", "The kettle weighs 150 g.", {"150 g": "nowhere"}),
+        ("The kettle is on for 90 minutes.", "The kettle is on for 1 h 30 min.", {"1 h": "index", "30 min": "index"}),
+    ],
+)
+async def test_a_value_that_a_document_has_in_another_unit_is_in_it(
+    version: str, reply: str, places: dict[str, str]
+) -> None:
+    index = PlantedIndex()
+    index.versions = {"kettle": [version], "lamp": ["The lamp is 15 cm high."]}
+    row = make(reply, "What is it of the kettle?")
+    assert await classify(index, row) == places
+    changed = "changed" if "index" in places.values() else "nowhere"
+    index.versions["kettle"].append("The kettle is new.")
+    assert await classify(index, row) == dict.fromkeys(places, changed)
+
+
 async def test_a_changed_value_names_the_version_that_had_it() -> None:
     index = PlantedIndex()
     index.versions = {"kettle": [f"The warranty of the kettle is {months} months." for months in (12, 24, 36)]}

@@ -190,7 +190,11 @@ async def test_what_cannot_be_diagnosed_is_refused(client: Client, gateway: Gate
     for model in ("base", "desk@1", "nobody"):
         fault = await client.fault(404, "POST", DIAGNOSES, json={"model": model, **failures})
         assert fault["code"] == "model_not_found", model
-    await client.fault(404, "POST", DIAGNOSES, json=failures)
+    for body in (failures, {"votes": 5}):
+        nobodys = await client.fault(400, "POST", DIAGNOSES, json=body)
+        assert (nobodys["param"], nobodys["message"].startswith("Neither 'model' nor")) == ("model", True)
+    lost = {"failures": [case("fan"), case("fan") | {"answer_id": "nope"}]}
+    assert (await client.fault(404, "POST", DIAGNOSES, json=lost))["param"] == "failures[1].answer_id"
     number = await release(client, "desk")
     both = {"question": "x", "messages": [{"role": "user", "content": "x"}]}
     reply = {"messages": [{"role": "assistant", "content": "x"}]}

@@ -14,7 +14,7 @@ from tests.gateway.jobs.working import until_idle
 from tests.gateway.tuning import settings
 from tests.gateway.worker import TIMINGS
 
-__all__ = ["EVALS", "EXACT", "SCHEMA", "Evals", "reply", "rows", "sampled", "settings"]
+__all__ = ["ALIKE", "EVALS", "EXACT", "SCHEMA", "Evals", "reply", "rows", "sampled", "settings"]
 
 EVALS = "/v1/evals"
 SCHEMA = {"type": "object", "properties": {"question": {"type": "string"}}, "required": ["question"]}
@@ -25,6 +25,7 @@ EXACT: dict[str, Any] = {
     "reference": "{{ item.answer }}",
     "operation": "eq",
 }
+ALIKE: dict[str, Any] = {name: one for name, one in EXACT.items() if name != "operation"} | {"type": "text_similarity"}
 CAPITALS = {"France": "Paris", "Norway": "Oslo", "Italy": "Rome"}
 
 

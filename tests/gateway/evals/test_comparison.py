@@ -6,7 +6,7 @@ from gateway.evals.comparison import compare_runs
 from gateway.evals.repository import RowResult
 from gateway.evals.tables import EvalRunRow
 from tests.fakes.vllm import FakeVllm
-from tests.gateway.evals.conftest import EXACT, Evals, rows, sampled
+from tests.gateway.evals.conftest import ALIKE, EXACT, Evals, rows, sampled
 
 COUNTRIES = ("France", "Norway", "Italy", "Mars") * 5
 
@@ -17,7 +17,7 @@ async def compare(evals: Evals, run: str, baseline: str) -> tuple[int, dict[str,
 
 
 async def test_a_worse_model_is_told_from_a_better_one(evals: Evals, engine: FakeVllm) -> None:
-    alike = {**EXACT, "name": "alike", "type": "text_similarity", "evaluation_metric": "fuzzy_match"}
+    alike = {**ALIKE, "name": "alike", "evaluation_metric": "fuzzy_match"}
     id = await evals.make(EXACT, {**alike, "pass_threshold": 0.0})
     good = await evals.run(id, sampled(rows(*COUNTRIES)))
     engine.reply = lambda chat: "I don't know."

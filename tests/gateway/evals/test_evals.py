@@ -42,8 +42,7 @@ async def test_an_eval_is_made_changed_listed_and_deleted_with_its_runs(evals: E
     [
         ({"type": "python", "name": "p", "source": "def grade(sample, item): return 1"}, "unsupported_grader",
          "Use string_check"),
-        ({**EXACT, "type": "text_similarity", "evaluation_metric": "meteor", "pass_threshold": 1}, "unsupported_grader",
-         "rouge_l"),
+        ({**ALIKE, "evaluation_metric": "meteor", "pass_threshold": 1}, "unsupported_grader", "rouge_l"),
         ({**EXACT, "input": "{{ os.environ }}"}, "invalid_template", "paths only"),
         ({**JUDGED, "type": "label_model", "labels": ["a"], "passing_labels": ["a"],
           "input": [{"role": "user", "content": [{"type": "input_image", "image_url": "x"}]}]}, None, ""),
@@ -62,6 +61,11 @@ async def test_what_cannot_be_graded_is_refused(
     ("criterion", "member", "words"),
     [
         ({**LABELLED, "passing_labels": ["a", "b"]}, "[0].passing_labels", "has 'b', which isn't in labels"),
+        ({**LABELLED, "passing_labels": []}, "[0].passing_labels", "is empty, so that no row would pass"),
+        ({**SCORED, "pass_treshold": 0.5}, ".0.pass_treshold", "Known are input, model, name, pass_threshold, range,"),
+        ({**EXACT, "expected": "a"}, ".0.expected", "'expected' isn't known in 'testing_criteria.0'"),
+        ({**ALIKE, "pass_threshold": 1, "threshold": 1}, ".0.threshold", "pass_threshold"),
+        ({**LABELLED, "pass_labels": ["a"]}, ".0.pass_labels", "passing_labels"),
         ({**SCORED, "range": [5, 1]}, "[0].range", "from a lower number"),
         ({**SCORED, "range": [1, 5], "pass_threshold": 7}, "[0].pass_threshold", "no row would pass"),
         ({**SCORED, "range": [1, 5], "pass_threshold": 0.5}, "[0].pass_threshold", "every row would pass"),
@@ -83,6 +87,37 @@ async def test_a_criterion_that_can_decide_nothing_is_refused_by_its_member(
     refused = await evals.fault(400, "POST", "", json=body)
     assert refused["param"] == f"testing_criteria{member}"
     assert words in refused["message"]
+
+
+async def test_a_member_that_is_not_known_is_refused_by_its_name_wherever_it_stands(evals: Evals) -> None:
+    body: dict[str, Any] = {"data_source_config": CUSTOM, "testing_criteria": [EXACT]}
+    id = await evals.make()
+    run = sampled(rows("France"))
+    for path, sent, param in (
+        ("", body | {"criteria": []}, "criteria"),
+        ("", body | {"data_source_config": CUSTOM | {"sample_schema": True}}, "data_source_config.sample_schema"),
+        (f"/{id}", {"names": "x"}, "names"),
+        (f"/{id}/runs", {"data_source": run, "model": "base"}, "model"),
+        (f"/{id}/runs", {"data_source": run | {"temperature": 0}}, "data_source.temperature"),
+        (f"/{id}/runs", {"data_source": run | {"source": rows("France") | {"rows": 1}}}, "data_source.source.rows"),
+    ):
+        refused = await evals.fault(400, "POST", path, json=sent)
+        assert (refused["code"], refused["param"]) == ("extra_forbidden", param)
+        assert "Known are" in refused["message"]
+
+
+async def test_criteria_are_taken_again_as_they_are_listed(evals: Evals) -> None:
+    sampling = {"seed": 1, "max_completions_tokens": 5}
+    criteria = [
+        EXACT,
+        {**ALIKE, "pass_threshold": 0.5},
+        LABELLED,
+        {**SCORED, "range": None, "pass_threshold": None, "sampling_params": sampling},
+        {**SCORED, "input": [{"type": "message", "role": "user", "content": {"type": "input_text", "text": "a"}}]},
+    ]
+    listed = await evals.ok("GET", f"/{await evals.make(*criteria)}")
+    again = await evals.ok("GET", f"/{await evals.make(*listed['testing_criteria'])}")
+    assert again["testing_criteria"] == listed["testing_criteria"]
 
 
 async def test_a_threshold_may_be_either_end_of_the_range(evals: Evals) -> None:

@@ -53,6 +53,10 @@ def check(operation: str, text: str, reference: str) -> dict[str, Any]:
     return {"type": "string_check", "name": "c", "input": text, "reference": reference, "operation": operation}
 
 
+def resemble(text: str, reference: str, metric: str) -> dict[str, Any]:
+    return {"type": "text_similarity", "name": "c", "input": text, "reference": reference, "evaluation_metric": metric}
+
+
 @pytest.mark.parametrize(
     ("operation", "text", "reference", "passes"),
     [
@@ -82,7 +86,7 @@ async def test_a_string_check_does_what_its_operation_says(
 )
 async def test_a_cosine_of_blank_texts_asks_no_embedder(text: str, reference: str, score: float) -> None:
     judge = Judge()
-    similar = check("", text, reference) | {"type": "text_similarity", "evaluation_metric": "cosine"}
+    similar = resemble(text, reference, "cosine")
     grade = await judge.grade(similar | {"pass_threshold": 0.5})
     assert (grade.score, grade.passed) == (pytest.approx(score), score == 1.0)
     assert judge.texts == ([["same", "same"]] if text == "same" else [])
@@ -90,13 +94,13 @@ async def test_a_cosine_of_blank_texts_asks_no_embedder(text: str, reference: st
 
 @pytest.mark.parametrize(("threshold", "passes"), [(1.0, True), (1.01, False)])
 async def test_a_similarity_at_its_threshold_passes(threshold: float, passes: bool) -> None:
-    similar = check("", "a b", "b a") | {"type": "text_similarity", "evaluation_metric": "rouge_1"}
+    similar = resemble("a b", "b a", "rouge_1")
     assert (await Judge().grade(similar | {"pass_threshold": threshold})).passed is passes
 
 
 @pytest.mark.parametrize("sides", [("{{ item.long }}", "x"), ("x", "{{ item.long }}")])
 async def test_texts_too_long_to_compare_are_an_error_of_their_item(sides: tuple[str, str]) -> None:
-    similar = check("", *sides) | {"type": "text_similarity", "evaluation_metric": "fuzzy_match", "pass_threshold": 0}
+    similar = resemble(*sides, "fuzzy_match") | {"pass_threshold": 0}
     grade = await Judge().grade(similar)
     assert (grade.failed, grade.passed, grade.score) == (True, False, 0.0)
     assert isinstance(grade.sample, dict)

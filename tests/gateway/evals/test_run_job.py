@@ -16,7 +16,7 @@ from tests.fakes import faults
 from tests.fakes.retriever import FakeRetriever
 from tests.fakes.vllm import CHAT, FakeVllm
 from tests.gateway.conftest import Gateway, on_both_databases
-from tests.gateway.evals.conftest import EXACT, Evals, rows, sampled
+from tests.gateway.evals.conftest import ALIKE, Evals, rows, sampled
 from tests.gateway.worker import die_at, working
 from tests.waiting import until
 
@@ -84,7 +84,7 @@ async def test_answers_are_recorded_and_counted_as_chat_is(evals: Evals, gateway
 
 
 async def test_texts_are_compared_by_the_embedder(evals: Evals, index: FakeRetriever) -> None:
-    cosine = {**EXACT, "type": "text_similarity", "evaluation_metric": "cosine", "pass_threshold": 0.99}
+    cosine = {**ALIKE, "evaluation_metric": "cosine", "pass_threshold": 0.99}
     run = await evals.run(await evals.make(cosine), sampled(rows("France", "Norway", "Mars")))
     items = await evals.items(run)
     assert [item["results"][0]["score"] for item in items[:2]] == [pytest.approx(1), pytest.approx(1)]

@@ -16,12 +16,12 @@ EXACT = {"type": "string_check", "name": "exact", "input": "a", "reference": "a"
 JUDGE = {"type": "label_model", "name": "kind", "model": "gpt-4o", "input": [], "labels": ["a"]}
 
 
-def record(*criteria: dict[str, Any], **more: Any) -> dict[str, Any]:
+def record(*criteria: Any, **more: Any) -> dict[str, Any]:
     return {"name": "Parcels", "data_source_config": CONFIG, "testing_criteria": list(criteria), **more}
 
 
 async def run_import(
-    one: dict[str, Any], *, there: Any = (), refusal: GatewayError | None = None, dry_run: bool = False, runs: int = 0
+    one: dict[str, Any], *, there: Any = (), refusal: Any = None, dry_run: bool = False, runs: int = 0
 ) -> tuple[dict[str, Any] | None, ImportReport]:
     """Return the body of the request that makes the eval; None where there was none."""
     export = ExportFolder({"eval": {"eval_1": one}, "eval.run": {str(n): {} for n in range(runs)}}, {}, {}, {})
@@ -118,6 +118,40 @@ async def test_an_eval_that_is_there_a_dry_run_and_a_refusal_make_nothing() -> N
     assert report.omissions[0].reason == "It has no rows."
     with pytest.raises(GatewayError):
         await run_import(record(EXACT), refusal=GatewayError(401, "Who is there?"))
+
+
+OURS = {**JUDGE, "model": "base"}
+REFUSALS: tuple[tuple[str, str, dict[str, Any], list[dict[str, Any]], str], ...] = (
+    ("testing_criteria.1.image_tag", "extra_forbidden", {"image_tag": "x"}, [EXACT, OURS], "'image_tag' of"),
+    (
+        *("testing_criteria.1.sampling_params.n", "extra_forbidden", {"sampling_params": {"n": 1, "seed": 2}}),
+        *([EXACT, {**OURS, "sampling_params": {"seed": 2}}], "'sampling_params.n' of"),
+    ),
+    ("testing_criteria[0].reference", "invalid_template", {}, [OURS], "the criterion 'exact'"),
+    ("testing_criteria.0.operation", "literal_error", {}, [OURS], "the criterion 'exact'"),
+)
+
+
+@pytest.mark.parametrize(("param", "code", "given", "rest", "words"), REFUSALS)
+async def test_what_is_refused_of_a_criterion_is_told_and_the_rest_is_taken(
+    param: str, code: str, given: dict[str, Any], rest: list[dict[str, Any]], words: str
+) -> None:
+    error = GatewayError(400, "It isn't known.", code, param)
+    body, report = await run_import(record(EXACT, JUDGE | given), refusal=(error, {"id": "eval_here"}))
+    assert body is not None
+    assert body["testing_criteria"] == rest
+    assert report.counts["evals"] == KindCount(total=1, imported=1)
+    (note,) = report.omissions
+    assert (note.partly, note.reason.startswith(words), "It isn't known." in note.reason) == (True, True, True)
+
+
+async def test_an_eval_of_which_no_criterion_is_left_is_left_out() -> None:
+    error = GatewayError(400, "It has no end.", "invalid_template", "testing_criteria[0].input")
+    _, report = await run_import(record(EXACT), refusal=error)
+    assert report.counts["evals"] == KindCount(total=1, omitted=1)
+    assert [one.partly for one in report.omissions] == [True, False]
+    _, report = await run_import(record("exact", None, EXACT))
+    assert report.counts["evals"] == KindCount(total=1, imported=1)
 
 
 @pytest.mark.parametrize(("runs", "words"), [(0, ""), (1, "1 run is of a hosted"), (3, "3 runs are of hosted")])

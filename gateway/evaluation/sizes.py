@@ -1,0 +1,113 @@
+"""The sizes of quantities, by which `2 m` and `200 cm` are known as one, beside the spellings that tell them apart.
+
+Units of one dimension with a fixed factor alone: months have no number of days, so that they and years stand by
+themselves, a gigabyte is a thousand megabytes and a gibibyte 1,024 mebibytes, and money is never converted.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+
+__all__ = ["list_sizes", "read_span"]
+
+_DIMENSIONS: Mapping[str, Mapping[str, Fraction]] = {
+    "length": {
+        "millimetre": Fraction(1, 1000),
+        "centimetre": Fraction(1, 100),
+        "decimetre": Fraction(1, 10),
+        "metre": Fraction(1),
+        "kilometre": Fraction(1000),
+    },
+    "mass": {
+        "microgram": Fraction(1, 10**6),
+        "milligram": Fraction(1, 1000),
+        "gram": Fraction(1),
+        "kilogram": Fraction(1000),
+        "tonne": Fraction(10**6),
+    },
+    "volume": {
+        "millilitre": Fraction(1, 1000),
+        "centilitre": Fraction(1, 100),
+        "decilitre": Fraction(1, 10),
+        "litre": Fraction(1),
+    },
+    "time": {
+        "second": Fraction(1),
+        "minute": Fraction(60),
+        "hour": Fraction(3600),
+        "day": Fraction(86_400),
+        "week": Fraction(604_800),
+    },
+    "months": {"month": Fraction(1), "year": Fraction(12)},
+    "data": {
+        "byte": Fraction(1),
+        "kilobyte": Fraction(10**3),
+        "megabyte": Fraction(10**6),
+        "gigabyte": Fraction(10**9),
+        "terabyte": Fraction(10**12),
+    },
+    "binary": {
+        "kibibyte": Fraction(2**10),
+        "mebibyte": Fraction(2**20),
+        "gibibyte": Fraction(2**30),
+        "tebibyte": Fraction(2**40),
+    },
+    "share": {"permille": Fraction(1, 1000), "percent": Fraction(1, 100)},
+    "power": {"watt": Fraction(1), "kilowatt": Fraction(1000)},
+}
+_FACTORS = {unit: (name, factor) for name, units in _DIMENSIONS.items() for unit, factor in units.items()}
+
+_QUANTITY = re.compile(r"(?:quantity|span):(\d+(?:\.\d+)?)(?:-(\d+(?:\.\d+)?))? (\w+)")
+_WORKING_DAY = re.compile(r"(?i)business|working|werktag|arbeitstag")
+"""Such days are none of 24 hours."""
+
+
+def list_sizes(readings: Sequence[str], text: str) -> frozenset[str]:
+    """Return a value's sizes in base units, as `size:length 2`; none where its unit is of no dimension.
+
+    Of a part of `1 h 30 min` that of the whole. `text` is the value as it stands.
+    """
+    spans = [one for one in readings if one.startswith("span:")]
+    return frozenset(size for one in spans or readings if (size := _read_size(one, text)))
+
+
+def read_span(parts: Sequence[str]) -> str:
+    """Return the reading of quantities that are one together: `span:90 minute` of one hour and thirty minutes.
+
+    It is "" where they aren't: each unit has to be smaller than the one before, and each number but the first too small
+    to be written in that.
+    """
+    total, before, unit = Fraction(0), ("", Fraction(0)), ""
+    for part in parts:
+        match = _QUANTITY.fullmatch(part)
+        if match is None or match[2] or match[3] not in _FACTORS:
+            return ""
+        unit = match[3]
+        dimension, factor = _FACTORS[unit]
+        amount = Fraction(match[1]) * factor
+        if before[0] and (dimension != before[0] or not 0 < amount < before[1]):
+            return ""
+        total, before = total + amount, (dimension, factor)
+    number = total / before[1]
+    return f"span:{_write(number)} {unit}"
+
+
+def _read_size(reading: str, text: str) -> str:
+    match = _QUANTITY.fullmatch(reading)
+    if match is None or match[3] not in _FACTORS or (match[3] == "day" and _WORKING_DAY.search(text)):
+        return ""
+    dimension, factor = _FACTORS[match[3]]
+    numbers = [_to_fraction(number) * factor for number in match.groups()[:2] if number]
+    return f"size:{dimension} {'-'.join(map(str, numbers))}"
+
+
+def _to_fraction(number: str) -> Fraction:
+    """Return what a number means; one of four places, as `1⅓` is spelt, is the thirds or eighths next to it."""
+    exact = Fraction(number)
+    near = exact.limit_denominator(8)
+    is_cut = len(number.partition(".")[2]) == 4 and abs(near - exact) < Fraction(1, 15_000)
+    return near if is_cut else exact
+
+
+def _write(number: Fraction) -> str:
+    return f"{float(number):.6f}".rstrip("0").rstrip(".")
