@@ -90,13 +90,15 @@ class ParseLimits(Struct, frozen=True):
     """The limits of a parser child: bytes of address space, seconds, bytes in, characters out, pages.
 
     Attributes:
+        wall_seconds: More than twice those of the processor, since a machine may be busy with other work; a caller
+            takes a retriever that says nothing for `INGEST_SILENCE_SECONDS` for one that hangs.
         unpacked_bytes: What all the parts that are read of a packed document may have together, unpacked.
         parts: The most parts of a packed document.
     """
 
     memory: int = 1024**3
     cpu_seconds: int = 60
-    wall_seconds: float = 90.0
+    wall_seconds: float = 150.0
     input_bytes: int = 64 * 1024**2
     characters: int = 20_000_000
     pages: int = 5_000

@@ -7,6 +7,7 @@ from typing import Any
 import psutil
 import pytest
 
+from retrieval.client import INGEST_SILENCE_SECONDS
 from retrieval.errors import DocumentUnreadable, RetrieverFailed
 from retrieval.parsers import ParseLimits, parse, process
 from tests.waiting import until
@@ -35,6 +36,11 @@ async def test_a_document_is_parsed_in_a_child(tmp_path: Path) -> None:
         "Kestrel K2",
         "# Kestrel K2\n\n31 months\n",
     )
+
+
+def test_a_busy_machine_has_time_and_a_caller_waits_for_it() -> None:
+    limits = ParseLimits()
+    assert 2 * limits.cpu_seconds < limits.wall_seconds < INGEST_SILENCE_SECONDS - 20
 
 
 async def test_a_refusal_comes_back_with_its_code(tmp_path: Path) -> None:
