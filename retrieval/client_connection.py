@@ -27,6 +27,7 @@ from retrieval.errors import (
 )
 from retrieval.frames import CANCEL, Call, Failure, FrameInvalid, Reply, encode_frame, read_frame
 from retrieval.messages import IngestProgress
+from retrieval.patience import Patience
 
 __all__ = ["ClientConnection"]
 
@@ -136,7 +137,7 @@ class ClientConnection:
 
 async def _next_reply(queue: asyncio.Queue[Reply | None], method: str, silence: float) -> Reply:
     try:
-        async with asyncio.timeout(silence):
+        async with Patience(silence):
             reply = await queue.get()
     except TimeoutError as error:
         raise RetrieverSilent(

@@ -1,6 +1,5 @@
 """Passages extended by the chunks around them in their documents, within a budget of characters."""
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,6 +12,7 @@ from gateway.task_group import await_each
 from gateway.vector_stores.search import StoreStates
 from retrieval.client import Retriever, RetrieverError
 from retrieval.messages import ContentRequest, Passage, TextPiece
+from retrieval.patience import Patience
 
 __all__ = ["extend_passages"]
 
@@ -43,7 +43,7 @@ async def extend_passages(
     reach = left if spec.expand == "section" else _REACH
     try:
         requests = [_make_request(tenant, stores, one.passage, reach) for one in hits]
-        async with asyncio.timeout(_PATIENCE_SECONDS):
+        async with Patience(_PATIENCE_SECONDS):
             pieces = await await_each(retriever.read_content, requests)
     except (RetrieverError, TimeoutError) as error:
         _log.warning("neighbours_not_read", tenant=tenant, reason=str(error) or "the retriever is slow")

@@ -206,20 +206,24 @@ def decode_request(body: bytes, *, grammars: bool = False) -> ChatCompletionCrea
     request.response_format = check_format(request.response_format, grammars=grammars)
     if request.functions or request.function_call is not None:
         renew_functions(request)
-    try:
-        _check_tools(request, grammars=grammars)
-    except BadRequest as error:
-        if request.calls_functions:
-            raise name_functions(error) from None
-        raise
+    if request.tools is None and request.tool_choice is None:
+        request.parallel_tool_calls = None
+    else:
+        _take_tools(request, grammars=grammars)
     if request.stop is not None:  # an empty sequence stops nothing, and engines refuse it
         request.stop = [stop for stop in ([request.stop] if isinstance(request.stop, str) else request.stop) if stop]
     return request
 
 
-def _check_tools(request: ChatCompletionCreate, *, grammars: bool) -> None:
-    allowed, request.tool_choice = find_allowed(request.tools, request.tool_choice)
-    tools = check_tools(request.tools, request.tool_choice, grammars=grammars)
+def _take_tools(request: ChatCompletionCreate, *, grammars: bool) -> None:
+    """Leave the known members of those tools that `tool_choice` allows."""
+    try:
+        allowed, request.tool_choice = find_allowed(request.tools, request.tool_choice)
+        tools = check_tools(request.tools, request.tool_choice, grammars=grammars)
+    except BadRequest as error:
+        if request.calls_functions:
+            raise name_functions(error) from None
+        raise
     request.tools = tools and [tools[place] for place in allowed]
     if request.tools is None:
         request.tool_choice = request.parallel_tool_calls = None

@@ -109,7 +109,7 @@ class ChatAnswer(Response):
             functions=self._chat.calls_functions,
         )
         await sender.begin(trace)
-        generation.pass_on(lambda data: bool(piece := encoder.encode_text(data)) and sender.send_at_once(piece))
+        generation.pass_on(lambda data: (piece := encoder.encode_text(data)) != b"" and sender.send_at_once(piece))
         async for events in generation:
             body = encoder.encode(events)
             if body:

@@ -1,6 +1,5 @@
 """vLLM over HTTP: one replica, no retries."""
 
-import asyncio
 import hashlib
 import hmac
 import itertools
@@ -18,6 +17,7 @@ from gateway.engines.refusal import cut_excerpt, read_refusal
 from gateway.engines.stream import Stream
 from gateway.errors import BAD_JSON
 from gateway.ids import find_cause
+from retrieval.patience import Patience
 
 __all__ = ["Engine", "ModelListing", "Timeouts", "VllmEngine", "make_cache_salt", "read_corrupted"]
 
@@ -243,7 +243,7 @@ class VllmEngine:
         times = self._timeouts
         total = times.load if load else times.control
         try:
-            async with asyncio.timeout(total):
+            async with Patience(total):
                 answer = await self._origin.request(
                     method,
                     path,

@@ -12,6 +12,7 @@ import httptools
 from gateway.engines.errors import EngineUnreachable
 from gateway.engines.stream import Stream
 from gateway.settings import check_url
+from retrieval.patience import Patience
 
 __all__ = ["Connections", "Origin"]
 
@@ -175,7 +176,7 @@ class Origin:
     async def _connect(self, patience: float) -> "Connection":
         loop = asyncio.get_running_loop()
         try:
-            async with asyncio.timeout(patience):
+            async with Patience(patience):
                 _, connection = await loop.create_connection(
                     lambda: Connection(self), self._host, self._port, ssl=self._tls
                 )

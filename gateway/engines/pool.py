@@ -98,8 +98,7 @@ class EnginePool:
             if adapter is None or adapter in replica.resident:
                 candidates.append(replica)
         if candidates:
-            # Of equally busy ones the one that has rested longest, so that a quiet pool uses all of its replicas.
-            choice = min(candidates, key=lambda one: (one.is_failing or one.is_silent, one.load, one.last_turn))
+            choice = candidates[0] if len(candidates) == 1 else min(candidates, key=_rank)
             choice.last_turn = self._turn
             return Lease(choice, adapter)
         if ready and adapter is not None:
@@ -177,3 +176,8 @@ class EnginePool:
         if self._base_model is None:
             self._base_model = listing.base_model
         return listing.base_model == self._base_model
+
+
+def _rank(replica: Replica) -> tuple[bool, int, int]:
+    # Of equally busy ones the one that has rested longest, so that a quiet pool uses all of its replicas.
+    return replica.is_failing or replica.is_silent, replica.load, replica.last_turn

@@ -21,6 +21,7 @@ from gateway.engines.errors import AdapterNotLoaded, AdapterUnservable, EngineEr
 from gateway.engines.pool import EnginePool
 from gateway.engines.probe import DesiredAdapter, ProbeResult, measure
 from gateway.engines.replica import Replica
+from retrieval.patience import Patience
 
 __all__ = ["LoadFailure", "Reconciler"]
 
@@ -187,7 +188,7 @@ class Reconciler:
             self._looks_begun += 1
             sighted = {replica: self._ours(replica) for replica in self._pool.replicas}
             try:
-                async with asyncio.timeout(_LONGEST_PAUSE):
+                async with Patience(_LONGEST_PAUSE):
                     adapters = await self._ask()
             except Exception:
                 # Without an answer nothing is known, so nothing is unloaded: the last answer stays in force.

@@ -123,7 +123,8 @@ class Stream:
         if self._transport is None:
             return
         self._started = True
-        if self.listener is not None and self._is_awaited and self.listener(part):
+        waiter = self._waiter
+        if self.listener is not None and waiter is not None and not waiter.done() and self.listener(part):
             self._since = self._loop.time()
             return
         self._parts.append(part)
@@ -165,18 +166,14 @@ class Stream:
                 now -= late
             else:
                 self._since = self._anew = now
-        silence = now - self._since if self._is_awaited else 0.0
+        is_awaited = self._waiter is not None and not self._waiter.done()
+        silence = now - self._since if is_awaited else 0.0
         patience = self._gap if self._started else self._first_byte
         if silence >= patience:
             words = f"silent for {self._gap:g} s in mid-answer" if self._started else f"no answer within {patience:g} s"
             self.fail(words, EngineTimeout)
             return patience
         return min(self._gap, patience - silence)
-
-    @property
-    def _is_awaited(self) -> bool:
-        """Whether a reader waits, who has nothing left to read."""
-        return self._waiter is not None and not self._waiter.done()
 
     def _release(self) -> asyncio.Transport | None:
         transport, self._transport = self._transport, None

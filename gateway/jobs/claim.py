@@ -90,8 +90,10 @@ class Claim:
         while True:
             await asyncio.sleep(min(_BEAT_SECONDS, self._lease_seconds / 3))
             started = time.monotonic()
+            # Also where it has ended: this process may have stood still, and nobody else need have the job since.
+            patience = max(until - started, self._lease_seconds / 3)
             try:
-                async with asyncio.timeout(max(until - started, 0.0)), self.begin() as session:
+                async with asyncio.timeout(patience), self.begin() as session:
                     cancel = await is_cancel_requested(session, self.id)
             except (SQLAlchemyError, TimeoutError):
                 if time.monotonic() >= until:

@@ -1,6 +1,5 @@
 """Questions rewritten by the served engine, so that they can be searched for without the conversation around them."""
 
-import asyncio
 import re
 import time
 from collections.abc import Sequence
@@ -13,6 +12,7 @@ from gateway.engines import EngineError, EnginePool
 from gateway.engines.base_reply import ask_base
 from gateway.engines.base_traits import BaseTraits
 from gateway.metrics import Metrics
+from retrieval.patience import Patience
 
 __all__ = ["QuestionRewriter", "Rewriting", "clean_rewriting", "make_instruction"]
 
@@ -84,7 +84,7 @@ class QuestionRewriter:
             return Rewriting(question, "too_long", 0.0)
         text = question
         try:
-            async with asyncio.timeout(self._seconds):
+            async with Patience(self._seconds):
                 answer = await self._ask(tenant, question, history)
         except TimeoutError:
             outcome = "timed_out"

@@ -1,6 +1,5 @@
 """Search in a tenant's stores at one state of their content; answers are made with it, and OpenAI's search call is."""
 
-import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -33,6 +32,7 @@ from gateway.vector_stores.tables import StoreRow
 from retrieval.answer_probability import JUDGED_PASSAGES
 from retrieval.client import Retriever
 from retrieval.messages import Passage, SearchQuery, Weights
+from retrieval.patience import Patience
 
 __all__ = ["SearchService", "StoreExpired", "StoreStates", "expires_at", "read_states", "search", "touch"]
 
@@ -193,7 +193,7 @@ async def search(
     )
     queries = [msgspec.structs.replace(query, text=_cut(text)) for text in texts]
     try:
-        async with asyncio.timeout(_SECONDS):
+        async with Patience(_SECONDS):
             results = await await_each(lambda query: _find(database, retriever, query, stores.more_deleted), queries)
     except TimeoutError as error:
         raise explain_silence(stores.index_epochs, f"The search took more than {_SECONDS:g} s.") from error

@@ -233,6 +233,16 @@ class BoundedProtocol(JoinedProtocol):
         self._head_bytes = 0
         super().on_message_complete()
 
+    def timeout_keep_alive_handler(self) -> None:
+        """Close an idle connection, but not as the first thing after a standstill: its next request may wait unread."""
+        now = self.loop.time()
+        stood_still = now - self._checked > _CHECK_SECONDS + _LATE_SECONDS
+        if stood_still or now - self._heard < self.timeout_keep_alive - _LATE_SECONDS:  # which a late check moved
+            again = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
+            self.timeout_keep_alive_task = again
+        else:
+            super().timeout_keep_alive_handler()
+
     def pause_writing(self) -> None:
         self._unread_since = self.loop.time()
         super().pause_writing()

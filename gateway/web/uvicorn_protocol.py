@@ -55,7 +55,7 @@ class JoinedProtocol(HttpToolsProtocol):
         cycle = self._running
         if cycle is None or cycle.disconnected or cycle.response_complete or self.flow.write_paused:
             return False
-        if not cycle.chunked_encoding or cycle.scope["method"] == "HEAD":  # it is None before the answer has begun
+        if not cycle.chunked_encoding:  # as it is before the answer has begun, and for HEAD
             return False
         self.transport.write(b"%x\r\n%b\r\n" % (len(piece), piece))
         return True

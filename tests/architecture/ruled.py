@@ -69,7 +69,7 @@ OTHERS_NAMES = {
     ("retrieval/log_lines.py", "the name is logging's"): "formatMessage",
     ("gateway/settings.py", "pydantic's"): "settings_customise_sources",
     ("gateway/web/api_browser.py", "Starlette's"): "file_response",
-    ("gateway/web/bounded_protocol.py", "asyncio's"): _BY_ASYNCIO,
+    ("gateway/web/bounded_protocol.py", "asyncio's, and uvicorn's"): f"{_BY_ASYNCIO} timeout_keep_alive_handler",
     ("gateway/web/cors.py", "Starlette's"): "preflight_response",
     ("gateway/web/uvicorn_protocol.py", "asyncio's"): _BY_ASYNCIO,
     ("prompts/_sandbox.py", "Jinja's"): "getattr getitem",

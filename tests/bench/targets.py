@@ -71,7 +71,7 @@ def floor(name: str, kind: str, upstream: str) -> Target:
 
 def braid(name: str, checkout: Path, home: Path, upstream: str) -> Target:
     """Return the gateway as it stands in a checkout, on a database of its own."""
-    port = find_port()
+    port = find_port(3)  # the last of them is the admin port's
     # A release is tied to the base's weights; this is what `braid up` leaves of them.
     (home / "run").mkdir(parents=True)
     (home / "run" / "base.json").write_text(json.dumps({"name": MODEL, "path": "", "digest": "sha256:bench"}))

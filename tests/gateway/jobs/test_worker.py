@@ -405,6 +405,20 @@ async def test_the_heartbeat_keeps_a_job_for_longer_than_its_lease(database: Dat
     assert (row.status, row.attempts, row.fence) == ("succeeded", 1, 1)
 
 
+async def test_a_worker_that_stood_still_for_longer_than_its_lease_goes_on_with_its_job(database: Database) -> None:
+    async def run(claim: Claim) -> None:
+        await asyncio.sleep(0.1)  # the heartbeat sleeps
+        time.sleep(3.5)  # noqa: ASYNC251  # as where the process is paused
+        before = (await status_of(database, claim.id)).lease_until or 0.0
+        async with asyncio.timeout(60):
+            while (await status_of(database, claim.id)).lease_until == before:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+
+    async with scripted_worker(database, {"k": Scripted(run)}, lease_seconds=3):
+        row = await wait_for(database, TENANT, await add(database), 60)
+    assert (row.status, row.attempts, row.fence) == ("succeeded", 1, 1)
+
+
 @asynccontextmanager
 async def without_jobs(database: Database) -> AsyncIterator[None]:
     """Let every query on the job table fail, as while a database is away."""

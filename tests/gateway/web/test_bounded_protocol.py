@@ -1,6 +1,7 @@
 import asyncio
 import json
 import sys
+import time
 from collections import Counter
 from dataclasses import replace
 from typing import Any
@@ -132,6 +133,23 @@ async def test_a_connection_that_was_used_is_closed_when_it_has_been_idle() -> N
     assert await reply(wire) == (200, "0")
     await asyncio.sleep(0.1)
     assert not wire.closed
+    await until(lambda: wire.closed)
+
+
+@pytest.mark.parametrize("is_noticed", [False, True], ids=["before the check", "behind it"])
+async def test_an_idle_connection_outlives_a_standstill_in_which_a_request_came(is_noticed: bool) -> None:
+    """The time of both timers is over when the process goes on, and what came in it hasn't been read yet."""
+    protocol, wire = connect(bounds=replace(BOUNDS, idle_seconds=1.5))
+    protocol.data_received(b"GET / HTTP/1.1\r\nhost: here\r\n\r\n")
+    assert await reply(wire) == (200, "0")
+    time.sleep(3)  # noqa: ASYNC251
+    if is_noticed:
+        protocol._check()  # pyright: ignore[reportPrivateUsage]
+    protocol.timeout_keep_alive_handler()
+    assert not wire.closed
+    wire.pieces.clear()
+    protocol.data_received(b"GET / HTTP/1.1\r\nhost: here\r\n\r\n")
+    assert await reply(wire) == (200, "0")
     await until(lambda: wire.closed)
 
 
