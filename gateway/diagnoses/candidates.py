@@ -70,7 +70,7 @@ def _mend_retrieval(spec: RetrievalSpec, places: Sequence[DiagnosedPlace]) -> tu
         words.append(f"score_threshold {fixes['score_threshold']:g} instead of {spec.score_threshold:g}")
     if "filters" in causes and spec.filters is not UNSET:
         fixes["filters"] = UNSET
-        words.append("no filters: look whom this lets see the documents that they kept out")
+        words.append("no filters (see first who may read what they kept out)")
     if "search_decision" in causes:
         fixes["when"] = UNSET
         words.append("when 'always': all turns are searched for")

@@ -128,7 +128,7 @@ async def test_an_answers_record_tells_release_and_filters(client: Client) -> No
     assert one["passages"][0]["document_key"] == "fan.md"
     assert report["proposals"] == []  # the request's own filters are no setting of the release
     unknown = {"failures": [case("fan", answer_id="chatcmpl-no")]}
-    assert (await client.fault(404, "POST", DIAGNOSES, json=unknown))["param"] == "answer_id"
+    assert (await client.fault(404, "POST", DIAGNOSES, json=unknown))["param"] == "failures[0].answer_id"
     await client.ok("DELETE", f"/api/vector_stores/{store}/documents/fan.md")
     ((passage,),) = (case["passages"] for case in (await read_report(client, id))["cases"])
     assert (passage["document_key"], passage["deleted"]) == ("fan.md", True)
