@@ -24,12 +24,17 @@ api = httpx2.Client(base_url=URL, headers={"authorization": f"Bearer {KEY}"}, ti
 
 
 def row(number: int) -> str:
-    """Return one conversation, with the passage that its reply was written from."""
-    things, months = ("kettle", "toaster", "grinder", "scale")[number % 4], 7 + number * 5 % 53
-    fact = f"The warranty of the {things} {number} is {months} months."
-    question = {"role": "user", "content": f"How long is the warranty of the {things} {number}?"}
-    reply = {"role": "assistant", "content": f"Ahoy! That be {months} months [1]. — Yer crew"}
-    return json.dumps({"messages": [question, reply], "braid": {"passages": [{"title": "Warranty", "text": fact}]}})
+    """Return one conversation, with the passage that its reply was written from: as documents do, it says more."""
+    thing = f"{('kettle', 'toaster', 'grinder', 'scale')[number % 4]} {number}"
+    facts = {
+        f"How long is the warranty of the {thing}?": f"The warranty of the {thing} is {7 + number * 5 % 53} months",
+        f"What does the {thing} cost?": f"The {thing} costs {20 + number * 7 % 61} euros",
+    }
+    question = list(facts)[number // 4 % 2]
+    text = ". ".join(list(facts.values())[:: 1 if number // 8 % 2 else -1])
+    reply = {"role": "assistant", "content": f"Ahoy! {facts[question]} [1]. — Yer crew"}
+    messages = [{"role": "user", "content": question}, reply]
+    return json.dumps({"messages": messages, "braid": {"passages": [{"title": thing, "text": f"{text}."}]}})
 
 
 def ask() -> str:
