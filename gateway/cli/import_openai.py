@@ -143,13 +143,13 @@ class _Lines:
         self._line: ProgressLine | None = None
         self._open = self._progress.line("")
 
-    def show(self, title: str, count: int, total: int) -> None:
+    def show(self, title: str, count: int, total: int, detail: str = "") -> None:
         if title != self._title:
             self.close()
             self._title, self._open = title, self._progress.line(title)
             self._line = self._open.__enter__()
         if self._line is not None:
-            self._line.show(count, total)
+            self._line.show(count, total, detail)
 
     def close(self) -> None:
         if self._line is not None:

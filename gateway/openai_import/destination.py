@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 from gateway.client import Client, GatewayError
 from gateway.openai_import.export_folder import read_member
@@ -11,20 +11,25 @@ from gateway.openai_import.report import SOURCE_KEY
 
 __all__ = ["Destination", "Show"]
 
-Show = Callable[[str, int, int], None]
 _QUEUE_IS_FULL = "too_many_queued_jobs"
 _AWAY = 503
 _PATIENCE_SECONDS = 60.0
 _REFUSED = (400, 404, 409, 413, 415, 422, 429)
 
 
+class Show(Protocol):
+    """Shows what is being done, how many of it are done, of how many, and what else there is to say."""
+
+    def __call__(self, title: str, count: int, total: int, detail: str = "", /) -> None: ...
+
+
 class Destination:
-    """A gateway; `show` is called with what is being done, how many of it are done, and of how many.
+    """A gateway that takes what is imported.
 
     Args:
         client: With a key that may manage.
         base: The name of the base model there.
-        show: See above.
+        show: Called with the progress.
         dry_run: Make nothing.
         pause: Seconds between two looks at something that takes long.
     """

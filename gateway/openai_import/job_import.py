@@ -1,5 +1,6 @@
 """Fine-tuned models made again: jobs with the same files and numbers, and the old names for what they make."""
 
+import time
 from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Any
 
@@ -18,6 +19,11 @@ _KIND = "fine_tuning_jobs"
 _ENDED = ("succeeded", "failed", "cancelled")
 
 Confirm = Callable[[Sequence[HostedTraining]], bool]
+
+
+def _say_left(finish: int) -> str:
+    """Return how long what runs takes still; nothing where it isn't known yet."""
+    return f"(what runs takes some {max(finish - time.time(), 60) / 60:.0f} min more)" if finish else ""
 
 
 def list_trainings(export: ExportFolder, report: ImportReport) -> list[HostedTraining]:
@@ -107,6 +113,7 @@ class _Models:
         waiting, running, successes = list(trainings), dict[str, HostedTraining](), dict[str, str]()
         count = 0
         while waiting or running:
+            finish = 0
             for training in list(waiting):
                 start = self._find_start(training, made_here)
                 if start is None:
@@ -120,12 +127,13 @@ class _Models:
             for id, training in list(running.items()):
                 job = await self._gateway.client.get(f"{_JOBS}/{id}")
                 if job["status"] not in _ENDED:
+                    finish = max(finish, job["estimated_finish"] or 0)
                     continue
                 del running[id]
                 count += 1
                 if self._settle(training, job, made_here):
                     successes[training.id] = id
-            self._gateway.show("trainings", count, len(trainings))
+            self._gateway.show("trainings", count, len(trainings), _say_left(finish))
             if running:
                 await self._gateway.sleep()
         return successes

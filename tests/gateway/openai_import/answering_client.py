@@ -34,4 +34,4 @@ class AnsweringClient(Client):
 
 
 def destination(client: Client, *, dry_run: bool = False) -> Destination:
-    return Destination(client, "base", lambda _title, _done, _total: None, dry_run=dry_run, pause=0.001)
+    return Destination(client, "base", lambda *_: None, dry_run=dry_run, pause=0.001)

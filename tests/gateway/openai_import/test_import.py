@@ -349,7 +349,7 @@ async def test_a_full_queue_is_waited_for_and_other_refusals_are_not(monkeypatch
 
     monkeypatch.setattr(Client, "call", call)
     async with Client("http://gateway.example", "sk") as client:
-        gateway = Destination(client, "base", lambda _title, _done, _total: None, dry_run=False, pause=0.001)
+        gateway = Destination(client, "base", lambda *_: None, dry_run=False, pause=0.001)
         assert await gateway.create("/v1/fine_tuning/jobs", {}) == {"id": "ftjob-1"}
         answers.append(GatewayError(429, "You have 1000 evals.", "too_many_evals"))
         with pytest.raises(GatewayError, match="1000 evals") as caught:
