@@ -85,6 +85,12 @@ def parse(text: str) -> Parsed:
     return parse_asciidoc(FileContent(text.encode(), "text/asciidoc", text), ParseLimits())
 
 
+def make_bounds(depth: int) -> tuple[str, str]:
+    """Return the lines that open blocks within each other, and those that close them."""
+    lines = [f"{sign * width}\n" for width in range(4, 4 + depth) for sign in "=*_"]
+    return "".join(lines), "".join(reversed(lines))
+
+
 def read_blocks(parsed: Parsed) -> list[tuple[str, str, str]]:
     text = parsed.text
     return [(one.kind, text[one.start : one.head], text[one.head : one.end]) for one in parsed.blocks]
@@ -261,9 +267,7 @@ def test_any_order_of_lines_is_read_with_blocks_in_order(text: str) -> None:
         lambda n: "|===\n" + "|a" * n + "\n\n|b\n|===",
         lambda n: ":a: b \\\n" * n,
         lambda n: f":a: b \\\n{'word' * 20} \\\n" * n,
-        lambda n: (
-            "\n".join(f"{s * (k + 4)}" for k in [*range(400), *range(399, -1, -1)] for s in "=*_") + "\nx" * n * 20
-        ),
+        lambda n: ("x\n" * n * 20).join(make_bounds(400)),
         lambda n: f":a: {'x' * 900}\n{'{a}' * n}",
         lambda n: "* item\n+\n" * n,
         lambda n: ".Cap\n" * n,
