@@ -19,7 +19,7 @@ from retrieval.visibility import OPEN
 
 __all__ = ["CHUNKER", "ContextualChunk", "contextualize", "to_point"]
 
-CHUNKER = "chunks-8"
+CHUNKER = "chunks-9"
 """Name of what `contextualize` and `to_point` make of parsed text. Raise its number with any change that gives
 documents other chunks, or these other payloads: stores that were indexed before are then known to be out of date
 (`braid docs reindex`). Parsers have versions of their own (`retrieval.parsers.formats`)."""

@@ -1,4 +1,4 @@
-"""Runs of one sign, as lines are drawn with: `--------`, `========`, `........`.
+"""Runs of one sign, as lines are drawn with: `--------`, `========`, `________`.
 
 Tokenizers of words have a token per sign, so that the rule of a table with wide columns took all the room of a chunk,
 and again above each piece of the table. A few of the signs say as much to an embedder.
@@ -12,7 +12,7 @@ from retrieval.blocks import TokenOffsets
 __all__ = ["measure_thinned", "thin_runs"]
 
 _KEPT = 3
-_RUN = re.compile(rf"([^\w\s])\1{{{_KEPT},}}")
+_RUN = re.compile(rf"([^\w\s]|_)\1{{{_KEPT},}}")
 
 
 def thin_runs(text: str) -> str:

@@ -2,7 +2,7 @@
 
 import re
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from unicodedata import east_asian_width
 
 from retrieval.parsers.asciidoc_attributes import Attributes
@@ -22,12 +22,12 @@ _TABLE = re.compile(r"(?P<sign>[|,:!])={3,}[ \t]*")
 _OUTER = re.compile(r"(?:={4,}|\*{4,}|_{4,}|--)[ \t]*")
 """Lines around examples, sidebars, quotes and open blocks, which may have other blocks in them."""
 _COMMENT = re.compile(r"//(?!/)(.*)")
-_CONDITION = re.compile(r"(?:ifdef|ifndef|ifeval|endif)::[^\[\]]*\[(.*)\][ \t]*")
-_SETTINGS = re.compile(r"\[(?:\[[^\[\]]*\]|(?:[^\[\]\"]|\"[^\"]*\")*)\]")
+_CONDITION = re.compile(r"(?:(?P<text>ifn?def)|ifeval|endif)::[^\[\]]*\[(.*)\][ \t]*")
+_SETTINGS = re.compile(r"\[(?:\[[^\[\]]*\]|(?=[^\W\d_]|[\]{,.#\"'%])(?:[^\[\]\"]|\"[^\"]*\")*)\]")
 _CODE = re.compile(r"\[(?:source|listing|literal)\b|\[,[ \t]*\w|\[%[\w%]+,[ \t]*\w")
-_SPOKEN = re.compile(r"\[(?:NOTE|TIP|IMPORTANT|WARNING|CAUTION|(?:quote|verse),.*\w)", re.I)
+_SPOKEN = re.compile(r"\[(?:NOTE|TIP|IMPORTANT|WARNING|CAUTION|(?:quote|verse)\b[^,\]]*,.*\w)", re.I)
 """Settings of a block that a reader sees something of: what kind of a note it is, who is quoted."""
-_COMMENTED = re.compile(r"\[comment\b")
+_COMMENTED = re.compile(r"\[comment[ \t]*[\],.#%]")
 _CAPTION = re.compile(r"\.(?![\s.])(.+)")
 _ITEM = re.compile(r"[ \t]*(?:-|\*{1,5}|\.{1,5}|\d{1,3}\.|[A-Za-z]\.|<[.\d]+>)[ \t]+\S|(?!//)\S.*?:{2,4}(?:[ \t]|\Z)")
 _MARKS = re.compile(
@@ -61,7 +61,9 @@ class _Reader:
                 self._places.setdefault(line, []).append(number)
         self._at = 0
         self._outer: list[tuple[str, int]] = []  # the line that ends each open block, and its first line on the page
+        self._open: dict[str, int] = {}  # the places of those lines in `_outer`
         self._list: int | None = None  # the first line of the open list on the page
+        self._is_head = False  # whether all lines so far are of the head: the title, who wrote it, the revision
         self._begins = True  # whether no paragraph is open
         self._joins = False  # whether a `+` above holds what follows to its list
         self._settings: list[str] = []
@@ -80,6 +82,7 @@ class _Reader:
         if self.page.lines and self.page.lines[-1]:
             self.page.lines.append("")
         self._begins = True
+        self._is_head = False
         self._at += 1
 
     def _add_line(self, line: str) -> None:
@@ -99,17 +102,16 @@ class _Reader:
         if (comment := _COMMENT.match(line)) is not None:
             self.page.comments.append(comment[1])
         elif (condition := _CONDITION.fullmatch(line)) is not None:
-            if condition[1] and line.startswith("ifdef"):
-                self.page.lines.append(self.attributes.fill_in(condition[1]))
+            if condition["text"] and condition[2]:
+                self.page.lines.append(self.attributes.fill_in(condition[2]))
         elif line == "+" and self._list is not None:
             self._joins = True
-        elif (self._begins or not self.page.lines or self._is_head()) and (
-            used := self.attributes.read(self._lines, self._at)
-        ):
+        elif (self._begins or self._is_head) and (used := self.attributes.read(self._lines, self._at)):
             self._at += used
             return True
-        elif self._begins and _SETTINGS.fullmatch(line):
+        elif _SETTINGS.fullmatch(line) and (self._begins or self._is_above_block()):
             self._settings.append(line)
+            self._begins = True
             if _SPOKEN.match(line):
                 self._close_list_unless_joined()
                 self.page.lines.append(line)
@@ -119,16 +121,23 @@ class _Reader:
         self._at += 1
         return True
 
-    def _is_head(self) -> bool:
-        """Tell whether all lines so far are of the head: the title, who wrote it, the revision."""
-        return self.page.lines[0] != "" and "" not in self.page.lines[:5] and len(self.page.lines) < 5
+    def _is_above_block(self) -> bool:
+        """Tell whether a block follows a line, with no more than other settings and its caption between them."""
+        for line in self._lines[self._at + 1 : self._at + 5]:
+            if line in self._places:
+                return True
+            if not (_SETTINGS.fullmatch(line) or _CAPTION.fullmatch(line)):
+                return False
+        return False
 
     def _read_block(self, line: str) -> bool:
         """Read what is between two lines of signs, or such a line of an outer block."""
-        if line in (bounds := [end for end, _ in self._outer]):
-            self._end_outer(bounds.index(line))
+        if line not in self._places:
+            return False
+        if line in self._open:
+            self._end_outer(self._open[line])
             return True
-        end = self._find_close(line)
+        end = self._find_close(line, self._at)
         if _VERBATIM.fullmatch(line) and end:
             self._close_list_unless_joined()
             self._read_verbatim(line, end)
@@ -141,6 +150,7 @@ class _Reader:
                 self.page.comments.append("\n".join(self._lines[self._at + 1 : end]))
                 self._at = end
             else:
+                self._open[line] = len(self._outer)
                 self._outer.append((line, len(self.page.lines) - self._captions))
             self._forget()
             self._joins = False
@@ -153,15 +163,17 @@ class _Reader:
     def _end_outer(self, place: int) -> None:
         self._close_list()
         while len(self._outer) > place:
-            self.page.close_block(self._outer.pop()[1], "list")
+            line, first = self._outer.pop()
+            del self._open[line]
+            self.page.close_block(first, "list")
         self._begins = True
         self._at += 1
 
-    def _find_close(self, line: str) -> int:
-        """Return the line that closes what one of signs opens, or 0: what is never closed hides nothing."""
+    def _find_close(self, line: str, at: int) -> int:
+        """Return the line that closes what one of signs at a line opens, or 0: what is never closed hides nothing."""
         fence = _VERBATIM.fullmatch(line)
         places = self._places.get("```" if fence is not None and fence["fence"] else line, [])
-        behind = bisect_right(places, self._at)
+        behind = bisect_right(places, at)
         return places[behind] if behind < len(places) else 0
 
     def _read_verbatim(self, line: str, end: int) -> None:
@@ -211,14 +223,25 @@ class _Reader:
             self._captions += 1
             self._at += 1
             return True
+        if any(map(_COMMENTED.match, self._settings)):
+            end = self._find_end(self._places)
+            self.page.comments.append("\n".join(self._lines[self._at : end]))
+            self._forget()
+            self._at = end
+            return True
         is_code = any(map(_CODE.match, self._settings)) and not _ITEM.match(line)
         if is_code or (line[0].isspace() and self._list is None and not _ITEM.match(line)):
-            end = next((n for n in range(self._at, len(self._lines)) if not self._lines[n]), len(self._lines))
+            end = self._find_end()
             self._add_code(self._lines[self._at : end], 0)
             self._forget()
             self._at = end
             return True
         return False
+
+    def _find_end(self, bounds: Container[str] = ()) -> int:
+        """Return where a paragraph ends: at a blank line, or at a bound."""
+        lines = self._lines
+        return next((n for n in range(self._at, len(lines)) if not lines[n] or lines[n] in bounds), len(lines))
 
     def _has_next(self) -> bool:
         return self._at + 1 < len(self._lines) and self._lines[self._at + 1] != ""
@@ -228,7 +251,8 @@ class _Reader:
         if (title := _TITLE.fullmatch(line)) is not None:
             signs, words = title[1], title[2].removesuffix(title[1]).rstrip()
             self._add_title(words, len(signs))
-            return 2 if self._is_underlined(words) else 1
+            is_closed = self._is_underlined(words) and not self._find_close(self._lines[self._at + 1], self._at + 1)
+            return 2 if is_closed else 1
         is_text = not line[0].isspace() and not line.endswith(":") and not _CAPTION.match(line)
         if is_text and self._is_underlined(line):
             self._add_title(line, _RULES[self._lines[self._at + 1][0]])
@@ -245,10 +269,8 @@ class _Reader:
         self._close_list()
         self._forget()
         self._joins = False
-        words = _MARKS.sub(
-            lambda match: match[match.lastindex] if match.lastindex else "", self.attributes.fill_in(line)
-        )
-        words = " ".join(words.split())
+        words = " ".join(_MARKS.sub(_find_words, self.attributes.fill_in(line)).split())
+        self._is_head = not self.page.lines
         if words:
             self.page.add_title(words, level)
 
@@ -265,3 +287,11 @@ class _Reader:
         """Leave behind what was said of the block that has been read."""
         self._settings = []
         self._captions = 0
+
+
+def _find_words(mark: re.Match[str]) -> str:
+    """Return the words of what is marked in a title: of a link without any, where it leads."""
+    words = mark[mark.lastindex] if mark.lastindex else ""
+    if words or not mark.lastindex:
+        return words
+    return mark[0].partition("[")[0].removeprefix("link:").removeprefix("xref:")

@@ -7,7 +7,6 @@ __all__ = ["Attributes"]
 
 _ENTRY = re.compile(r":(!?)(\w[\w-]*)(!?):(?:[ \t]+(.*))?")
 _PLACE = re.compile(r"(\\?)\{(\w[\w-]*)\}")
-_LONGEST = 1_000
 _MOST = 2_000_000
 """Characters that values may add to a text, together: each may stand in it a million times."""
 
@@ -34,11 +33,13 @@ class Attributes:
             return 0
         before, name, behind, value = entry.groups("")
         used = 1
-        while value.endswith(" \\") and at + used < len(lines):
-            value = f"{value[:-2].removesuffix(' +')} {lines[at + used].strip()}"
+        parts = [value]
+        while parts[-1].endswith(" \\") and at + used < len(lines):
+            parts[-1] = parts[-1][:-2].removesuffix(" +")
+            parts.append(f" {lines[at + used].strip()}")
             used += 1
-        value = self.fill_in(value.strip())
-        if before or behind or len(value) > _LONGEST:
+        value = self.fill_in("".join(parts).strip())
+        if before or behind:
             self._values.pop(name.lower(), None)
         else:
             self._values[name.lower()] = value
@@ -55,5 +56,7 @@ class Attributes:
         value = self._values.get(place[2].lower())
         if place[1] or value is None:
             return place[0].removeprefix("\\") if value is not None else place[0]
+        if self._added + len(value) > _MOST:
+            return place[0]
         self._added += len(value)
-        return value if self._added <= _MOST else place[0]
+        return value

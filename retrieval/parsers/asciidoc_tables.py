@@ -20,6 +20,12 @@ _RULES = re.compile(r"[-.=_*+]{4,}|--|!={3,}|```.*")
 _SEPARATORS = {"csv": ",", "tsv": "\t", "dsv": ":"}
 _SIGNS = {",": "csv", ":": "dsv"}
 _WIDEST = 100
+_FREE, _GROWTH = 20_000, 10
+"""Characters that cells which are repeated may add to a table: so many, and so many times its own.
+
+Each takes `_BETWEEN` more, so that there aren't any number of short ones.
+"""
+_BETWEEN = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +50,14 @@ def read_asciidoc_table(lines: Sequence[str], sign: str, attributes: str) -> tup
         separator = _SEPARATORS.get(kind, sign)
     options = {word for match in _OPTIONS.finditer(attributes) for word in re.split(r"[,%]", match[1])}
     width = _count_columns(values.get("cols", ""))
-    if kind in _SEPARATORS:
+    if kind == "dsv":
+        rows = [_read_escaped(line, separator) for line in lines if line]
+    elif kind in _SEPARATORS:
         rows = _read_delimited(lines, separator)
     else:
         cells = _read_cells("\n".join(lines), separator)
         width = width or sum(one.columns for one in _read_cells(next(filter(str.strip, lines), ""), separator))
-        rows = _place(cells, width) if 0 < width <= _WIDEST else []
+        rows = _place(cells, width, sum(map(len, lines))) if 0 < width <= _WIDEST else []
     is_declared = "header" in options or ("noheader" not in options and _is_apart(lines))
     heads = 1 if is_declared else count_heads(rows) if any(map(has_data, rows[1:])) else 0
     row_lines = list(map(make_row, widen_names(rows, heads)))
@@ -58,9 +66,15 @@ def read_asciidoc_table(lines: Sequence[str], sign: str, attributes: str) -> tup
 
 def _read_delimited(lines: Sequence[str], separator: str) -> list[list[str]]:
     try:
-        return [list[str](row) for row in csv.reader(lines, delimiter=separator) if row]
+        return [list[str](row) for row in csv.reader((f"{line}\n" for line in lines), delimiter=separator) if row]
     except csv.Error:  # a field that is too long for one
         return []
+
+
+def _read_escaped(line: str, separator: str) -> list[str]:
+    """Split a line at each separator without a backslash before it."""
+    cells = re.split(rf"(?<!\\){re.escape(separator)}", line)
+    return [cell.replace(f"\\{separator}", separator) for cell in cells]
 
 
 def _is_apart(lines: Sequence[str]) -> bool:
@@ -83,42 +97,62 @@ def _read_cells(text: str, separator: str) -> list[_Cell]:
     if not bounds or text[: bounds[0].start()].strip():
         return []  # what stands before the first cell is in none
     ends = [*(bound.start() for bound in bounds[1:]), len(text)]
+    room = _FREE + _GROWTH * len(text)
     cells: list[_Cell] = []
     for bound, end in zip(bounds, ends, strict=True):
         lines = (line.strip() for line in text[bound.end() : end].split("\n"))
         words = " ".join(line for line in lines if line != "+" and not _RULES.fullmatch(line))
         words = words.replace(f"\\{separator}", separator)
         one = _Cell(words.strip(), int(bound["columns"] or 1), int(bound["rows"] or 1))
-        cells += [one] * int(bound["times"] or 1)
+        size = len(one.text) + _BETWEEN
+        more = max(min(int(bound["times"] or 1) - 1, room // size), 0)
+        room -= more * size
+        cells += [one] * (more + 1)
     return cells
 
 
-def _place(cells: Sequence[_Cell], width: int) -> list[list[str]]:
+def _place(cells: Sequence[_Cell], width: int, size: int) -> list[list[str]]:
     """Lay cells out in rows: a cell that reaches into others leaves those beside it empty, and is in those below it."""
-    rows: list[list[str]] = []
-    row: list[str] = []
-    reaching: dict[int, tuple[int, str]] = {}  # column → rows below that its cell reaches into, and its text
+    grid = _Grid(width, _FREE + _GROWTH * size)
     for one in cells:
         for number in range(min(max(one.columns, 1), width)):
-            row = _fill(row, rows, reaching, width)
-            text = COVERED if number else one.text
-            if one.rows > 1:
-                reaching[len(row)] = (one.rows - 1, text)
-            row.append(text)
-    while row and len(row) < width and len(row) in reaching:
-        row.append(reaching[len(row)][1])
-    return [*rows, row] if any(row) else rows
+            grid.add(COVERED if number else one.text, one.rows)
+    return grid.finish()
 
 
-def _fill(row: list[str], rows: list[list[str]], reaching: dict[int, tuple[int, str]], width: int) -> list[str]:
-    """Add what reaches into a row from above where the next cell would stand; begin a row where that one is full."""
-    while len(row) == width or len(row) in reaching:
-        if len(row) == width:
-            rows.append(row)
-            row = []
-            continue
-        below, text = reaching.pop(len(row))
+class _Grid:
+    """Rows of `width` cells, and what reaches into those to come; that adds no more than `room` characters."""
+
+    def __init__(self, width: int, room: int) -> None:
+        self._width = width
+        self._room = room
+        self._rows: list[list[str]] = []
+        self._row: list[str] = []
+        self._reaching: dict[int, tuple[int, str]] = {}  # column → rows below that its cell reaches into, and its text
+
+    def add(self, text: str, rows: int) -> None:
+        """Put a cell into the next place that nothing reaches into."""
+        while len(self._row) == self._width or self._repeat():
+            if len(self._row) == self._width:
+                self._rows.append(self._row)
+                self._row = []
+        if rows > 1:
+            self._reaching[len(self._row)] = (rows - 1, text)
+        self._row.append(text)
+
+    def finish(self) -> list[list[str]]:
+        while self._row and len(self._row) < self._width and self._repeat():
+            pass
+        return [*self._rows, self._row] if any(self._row) else self._rows
+
+    def _repeat(self) -> bool:
+        """Put what reaches into the next place there, if anything does."""
+        below, text = self._reaching.pop(len(self._row), (0, ""))
+        size = len(text) + _BETWEEN
+        if not below or size > self._room:
+            return False
+        self._room -= size
         if below > 1:
-            reaching[len(row)] = (below - 1, text)
-        row.append(text)
-    return row
+            self._reaching[len(self._row)] = (below - 1, text)
+        self._row.append(text)
+        return True

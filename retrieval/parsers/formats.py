@@ -105,19 +105,21 @@ FORMATS = (
         label="AsciiDoc",
         media_types={".adoc": "text/asciidoc", ".asciidoc": "text/asciidoc"},
         parser="retrieval.parsers.asciidoc:parse_asciidoc",
+        version=2,
     ),
     DocumentFormat(
         kind="org",
         label="Org",
         media_types={".org": "text/org"},
         parser="retrieval.parsers.org:parse_org",
+        version=2,
     ),
     DocumentFormat(
         kind="html",
         label="HTML",
         media_types={".html": "text/html", ".htm": "text/html", ".xhtml": "text/html", ".svg": "image/svg+xml"},
         parser="retrieval.parsers.html:parse_html",
-        version=10,
+        version=11,
         opening=re.compile(_PAGE, re.I | re.S),
         # The next thing is an element as well, and one is closed.
         structure=re.compile(rf"\A{_PAGE}[^>]*>\s*{_COMMENTS}<[a-z].*?</[a-z]", re.I | re.S),

@@ -70,7 +70,8 @@ def parse_html(content: FileContent, _limits: ParseLimits) -> Parsed:
             "drawing has no text" if content.media_type.startswith("image/") else "page shows no text without scripts"
         )
         raise DocumentUnreadable("empty_file", f"The {fault}. Save it with its text. {ACCEPTED}")
-    title = _make_line(root.findtext(".//head/title") or "") if root is not None else ""
+    place = "body/svg/title" if content.media_type.startswith("image/") else ".//head/title"
+    title = _make_line(root.findtext(place) or "") if root is not None else ""
     blocks = sorted(page.blocks, key=lambda block: (block.start, -block.end))
     warnings = [f"{page.hidden} characters of hidden text were left out."] if page.hidden else []
     if comments_warning := describe_comments(comments):
@@ -273,6 +274,14 @@ def _clean_decoded(text: str) -> str:
     return clean(write_scripts(text).translate(_REFERENCES))
 
 
+def _find_words_before(element: Any, page: _Page) -> str:
+    """Return what stands before an element's own text: what a picture in a cell shows, a blank in a drawing's text."""
+    if element.tag == "img" and page.table is not None:
+        return f" {element.get('alt', '')} "
+    is_placed = element.tag == "tspan" and (element.get("x") or element.get("y"))  # the next line, or column
+    return " " if is_placed else ""
+
+
 def _enter(element: Any, page: _Page) -> None:
     tag = element.tag
     if tag in HEADINGS:
@@ -284,8 +293,8 @@ def _enter(element: Any, page: _Page) -> None:
         page.end_line()
     elif tag in _BLOCKS or (tag in CELLS and (page.table is None or page.nested)):
         page.end_block()
-    elif tag == "img" and page.table is not None:
-        page.add_inline(f" {element.get('alt', '')} ")
+    else:
+        page.add_inline(_find_words_before(element, page))
     if page.table is not None and not page.nested and tag in _OF_TABLES:
         page.add_stray()
         if tag == "tr":

@@ -1,9 +1,10 @@
-"""Org: the text stays as written, without comments, drawers, keywords and what its author doesn't export."""
+"""Org: the text stays as written, without comments, properties, keywords and what its author doesn't export."""
 
 import re
 from bisect import bisect_right
 from collections.abc import Sequence
 
+from retrieval.parsers.org_macros import Macros
 from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
 from retrieval.parsers.text import clean_visible
 from retrieval.parsers.text_page import TextPage, measure_indent
@@ -27,7 +28,9 @@ _SHOWN = frozenset(("subtitle", "author", "date", "email", "caption", "include",
 _BEGIN = re.compile(r"[ \t]*#\+begin_(?P<kind>\w+)(?:[ \t].*)?", re.I)
 _VERBATIM = frozenset(("src", "example", "export"))
 _COMMENT = re.compile(r"[ \t]*#(?:[ \t]+(.*)|\Z)")
-_DRAWER = re.compile(r"[ \t]*:(?!end:)[\w-]+:", re.I)
+_DRAWER = re.compile(r"[ \t]*:(?!end:)([\w-]+):", re.I)
+_HIDDEN = frozenset(("properties", "logbook", "clockbook"))
+"""Drawers that Org doesn't export; what authors keep in others is text."""
 _DRAWER_END = re.compile(r"[ \t]*:end:", re.I)
 _TABLE = re.compile(r"[ \t]*\|")
 _RULE = re.compile(r"[ \t]*\|-")
@@ -42,7 +45,7 @@ _MARKS = re.compile(
 
 
 def parse_org(content: FileContent, _limits: ParseLimits) -> Parsed:
-    """Find headings, code, tables and lists; leave out comments, drawers, and subtrees that are commented out.
+    """Find headings, code, tables and lists; leave out comments, properties, and subtrees that are commented out.
 
     Raises:
         DocumentUnreadable: Nothing visible is in it.
@@ -58,12 +61,14 @@ class _Reader:
     def __init__(self, lines: Sequence[str]) -> None:
         self.page = TextPage()
         self._lines = [line.rstrip() for line in lines]
+        self._macros = Macros(self._lines)
         self._ends: dict[str, list[int]] = {}
         self._at = 0
         self._states = set(_STATE_NAMES)
         self._above = 0  # 1 where the file has a title, which all headings are below
         self._outer: list[tuple[str, int]] = []  # the line that ends each open block, and its first line on the page
         self._list: int | None = None  # the first line of the open list on the page
+        self._drawer_ends = set[int]()  # the lines that end the drawers whose text is read
         self._caption: int | None = None  # the line of a caption that stands right above
         self._heads = [number for number, line in enumerate(self._lines) if _TITLE.fullmatch(line)]
         for number, line in reversed(list(enumerate(self._lines))):
@@ -75,7 +80,7 @@ class _Reader:
             line = self._lines[self._at]
             title = _TITLE.fullmatch(line)
             if title is not None:
-                self._read_heading(len(title[1]), title[2])
+                self._read_heading(len(title[1]), self._macros.fill_in(title[2]))
             elif not (self._skip(line) or self._read_block(line)):
                 self._add_line(line)
         self._close_list()
@@ -99,20 +104,26 @@ class _Reader:
 
     def _find_next(self, level: int) -> int:
         """Return where the subtree of a heading of a level ends."""
-        for number in self._heads[bisect_right(self._heads, self._at) :]:
-            title = _TITLE.match(self._lines[number])
+        for place in range(bisect_right(self._heads, self._at), len(self._heads)):
+            title = _TITLE.match(self._lines[self._heads[place]])
             if title is not None and len(title[1]) <= level:
-                return number
+                return self._heads[place]
         return len(self._lines)
 
     def _skip(self, line: str) -> bool:
         """Read a line of which nothing is on the page but what a keyword shows: a keyword, a comment, a drawer."""
         if (keyword := _KEYWORD.fullmatch(line)) is not None and not _BEGIN.fullmatch(line):
-            self._read_keyword(keyword["name"].partition("[")[0].lower(), keyword["value"], line)
+            name = keyword["name"].partition("[")[0].lower()
+            self._read_keyword(name, self._macros.fill_in(keyword["value"]), line)
         elif (comment := _COMMENT.fullmatch(line)) is not None:
             self.page.comments.append(comment[1] or "")
-        elif _DRAWER.fullmatch(line) and (end := self._find_close(":end:")):
-            self._at = end
+        elif self._at in self._drawer_ends:
+            pass
+        elif (drawer := _DRAWER.fullmatch(line)) is not None and (end := self._find_close(":end:")):
+            if drawer[1].lower() in _HIDDEN:
+                self._at = end
+            else:
+                self._drawer_ends.add(end)
         else:
             return False
         self._at += 1
@@ -156,6 +167,7 @@ class _Reader:
         lines = self._lines[self._at : end]
         head = 0
         if pattern is _TABLE:
+            lines = list(map(self._macros.fill_in, lines))
             rules = [number for number, row in enumerate(lines) if _RULE.match(row)]
             head = next((number + 1 for number in rules if number and number + 1 < len(lines)), 0)
         self._add_block(lines, "table" if pattern is _TABLE else "code", head)
@@ -209,7 +221,7 @@ class _Reader:
                 self._list = len(self.page.lines)
         else:
             self._close_list_before(line)
-        self.page.lines.append(line)
+        self.page.lines.append(self._macros.fill_in(line))
         self._at += 1
 
     def _close_list_before(self, line: str) -> None:

@@ -20,7 +20,7 @@ def make_table(width: int) -> Parsed:
     return parse_markdown(FileContent(text.encode(), "text/markdown", text), ParseLimits())
 
 
-@given(st.text(alphabet="ab -=.\n\u2500", max_size=80))
+@given(st.text(alphabet="ab -=._\n\u2500", max_size=80))
 def test_tokens_are_those_of_the_text_whose_runs_are_short(text: str) -> None:
     kept = measure_thinned(word_offsets)(text)
     short = thin_runs(text)
@@ -35,6 +35,10 @@ def test_a_tables_rule_takes_no_room_of_its_rows() -> None:
     assert all("----" not in chunk.indexed_text for chunk in wide)
     text = make_table(200).text
     assert all(chunk.text[chunk.lead :] == text[chunk.start : chunk.end] for chunk in wide)
+
+
+def test_a_line_to_write_on_counts_as_one_of_signs() -> None:
+    assert thin_runs(f"Name: {'_' * 40} and snake_case, __all__") == "Name: ___ and snake_case, __all__"
 
 
 def test_lines_of_signs_are_no_chunks_of_their_own() -> None:

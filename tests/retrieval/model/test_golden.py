@@ -15,7 +15,7 @@ from tests.retrieval.words import word_offsets
 
 pytestmark = pytest.mark.model
 
-CHUNKS = {"chunks-8": "708a9603d71370c5"}
+CHUNKS = {"chunks-9": "39e51a42024a95db"}
 """Digest of the chunks of one text by the chunker's name."""
 
 
@@ -51,7 +51,7 @@ def make_parsed() -> Parsed:
     writer.add_record("kettles[0]", [f"name: K{n}" for n in range(40)])
     writer.add_heading("Warranty", 2)
     writer.add_paragraph("It lasts 19 months. " * 60)
-    writer.add_paragraph(f"{'-' * 60}\nA drawn line.")
+    writer.add_paragraph(f"{'-' * 60}\nA drawn line.\n{'_' * 60}")
     writer.add_paragraph("A long line without an end " * 50 + "QUJD" * 200)
     return writer.finish("text/plain", "Guide")
 

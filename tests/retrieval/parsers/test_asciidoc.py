@@ -85,6 +85,12 @@ def parse(text: str) -> Parsed:
     return parse_asciidoc(FileContent(text.encode(), "text/asciidoc", text), ParseLimits())
 
 
+def make_bounds(depth: int) -> tuple[str, str]:
+    """Return the lines that open blocks within each other, and those that close them."""
+    lines = [f"{sign * width}\n" for width in range(4, 4 + depth) for sign in "=*_"]
+    return "".join(lines), "".join(reversed(lines))
+
+
 def read_blocks(parsed: Parsed) -> list[tuple[str, str, str]]:
     text = parsed.text
     return [(one.kind, text[one.start : one.head], text[one.head : one.end]) for one in parsed.blocks]
@@ -111,6 +117,9 @@ def test_attributes_stand_for_their_values_but_in_code() -> None:
     assert parse(later).text.split("\n\n") == ["one {a} <", "two", "{a}", "----\n{b}>\n----"]
     assert parse("= T\n\nYou write\n:name: value\nin the head.").text == "T\n\nYou write\n:name: value\nin the head."
     assert len(parse(f":a: {'x' * 900}\n\n{'{a} ' * 10_000}").text) < 4_000_000
+    assert len(parse(f":a: {'x' * 5_000}\n\n{{a}}").text) == 5_000
+    assert parse("= T\nAnn Lee\n:a: v\n\n{a}").text == "T\nAnn Lee\n\nv"
+    assert parse("You write\n:name: value\nin the head.").text == "You write\n:name: value\nin the head."
     assert parse(":doctitle: Kettles\n\nText.").title == "Kettles"
 
 
@@ -120,6 +129,11 @@ def test_comments_are_no_text_and_are_told_of() -> None:
     assert "Draft" not in parsed.text
     assert parsed.warnings == ["123 characters of text in comments were left out."]
     assert parse("[comment]\n--\nGone.\n--\nStays.").text == "Stays."
+    assert (
+        parse("[comment]\nGone.\nToo.\n\nStays.\n\n[comment]\nGone as well.\n----\ncode\n----").text
+        == "Stays.\n\n----\ncode\n----"
+    )
+    assert parse("[comment-box]\n--\nStays.\n--").text == "Stays."
     assert parse("It costs 49.\n\n////\nNever closed, so it hides nothing.").text.endswith("hides nothing.")
     with pytest.raises(DocumentUnreadable):
         parse("// nothing else")
@@ -153,6 +167,10 @@ def test_blocks_of_each_kind_have_what_introduces_them() -> None:
         ("|===\n.999+|a |b\n|===", ["", "a | b"]),
         ("|===\ninclude::rows.adoc[]\n|a |b\n|===", None),
         ("!===\n!===", None),
+        ('Text:\n[cols="2*",options=header]\n.Prices\n|===\n|A\n|B\n|1\n|2\n|===', ["Prices\nA | B\n", "1 | 2"]),
+        ('[format=csv]\n|===\nA,B\n\n"x\ny",2\n|===', ["A | B\n", "x y | 2"]),
+        ("[format=dsv]\n|===\nA:B\n\nx\\:y:C\\D\n|===", ["A | B\n", "x:y | C\\D"]),
+        ("|===\n0*|a |b\n|===", ["", "a | b"]),
     ],
 )
 def test_tables_are_rows_under_their_columns(table: str, rows: list[str] | None) -> None:
@@ -166,6 +184,34 @@ def test_tables_are_rows_under_their_columns(table: str, rows: list[str] | None)
     assert [text[block.start : block.head], text[block.head : block.end]] == rows
 
 
+@pytest.mark.parametrize(
+    "cells",
+    [
+        f"999*|{'x' * 90}\n" * 400,
+        f".999+|{'x' * 90}\n" * 400,
+        ".999+|a 2.999+|b\n" * 2_000,
+    ],
+)
+def test_cells_that_are_repeated_add_little(cells: str) -> None:
+    begun = time.process_time()
+    parsed = parse(f"[cols=2*]\n|===\n{cells}|Last\n|===")
+    assert len(parsed.text) < 20_000 + 12 * len(cells)
+    assert "Last" in parsed.text
+    assert time.process_time() - begun < 5
+
+
+def test_titles_right_above_a_block_leave_it_its_bounds() -> None:
+    parsed = parse("= K2\n\n== Usage\n----\nmake tea\n----\n\n== Note\n====\nHot.\n====\n\n== End\n----\nText.")
+    assert [heading.title for heading in parsed.headings] == ["K2", "Usage", "Note", "End"]
+    assert read_blocks(parsed) == [("code", "----\n", "make tea\n----"), ("list", "", "Hot.")]
+    assert parsed.text.endswith("End\nText.")
+
+
+def test_links_without_words_are_called_by_where_they_lead() -> None:
+    text = "== See https://k.example/a[] and xref:warranty[], link:b[our _best_]\n\nText."
+    assert [one.title for one in parse(text).headings] == ["See https://k.example/a and warranty, our _best_"]
+
+
 def test_conditions_and_settings_are_no_text_but_what_they_hold_is() -> None:
     text = (
         "ifdef::pro[]\nThe Pro costs 99.\nendif::pro[]\nifdef::pro[It is red.]\n\n[.lead%open]\ninclude::a.adoc[tag=x]"
@@ -173,6 +219,10 @@ def test_conditions_and_settings_are_no_text_but_what_they_hold_is() -> None:
     assert parse(text).text == "The Pro costs 99.\nIt is red.\n\ninclude::a.adoc[tag=x]"
     quoted = '[quote, Ann Lee, "A, book"]\nTea.\n\n[role="x"]\nText.\n\n  indented code\n\n.Caption\nMore.'
     assert parse(quoted).text == '[quote, Ann Lee, "A, book"]\nTea.\n\nText.\n\n  indented code\n\nCaption\nMore.'
+    assert (
+        parse("ifndef::pro[It costs 49.]\nifeval::[{a} == 1]\n\n[1999]\nText.").text == "It costs 49.\n\n[1999]\nText."
+    )
+    assert parse("[quote.big, Ann Lee]\nTea.").text == "[quote.big, Ann Lee]\nTea."
     assert parse("a\n\n++++\n<b>49</b>\n++++").text == "a\n\n<b>49</b>"
 
 
@@ -216,6 +266,8 @@ def test_any_order_of_lines_is_read_with_blocks_in_order(text: str) -> None:
         lambda n: "====\n****\n" * n,
         lambda n: "|===\n" + "|a" * n + "\n\n|b\n|===",
         lambda n: ":a: b \\\n" * n,
+        lambda n: f":a: b \\\n{'word' * 20} \\\n" * n,
+        lambda n: ("x\n" * n * 20).join(make_bounds(400)),
         lambda n: f":a: {'x' * 900}\n{'{a}' * n}",
         lambda n: "* item\n+\n" * n,
         lambda n: ".Cap\n" * n,

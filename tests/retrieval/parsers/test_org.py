@@ -106,6 +106,7 @@ def test_comments_drawers_and_keywords_are_no_text_but_what_readers_see_is() -> 
         assert kept in parsed.text
     assert parsed.warnings == ["138 characters of text in comments were left out."]
     assert parse('#+INCLUDE: "a.org"\n:OPEN:\nIt costs 49.').text == '#+INCLUDE: "a.org"\n:OPEN:\nIt costs 49.'
+    assert parse(":NOTES:\nIt costs 49.\n:END:\n:LOGBOOK:\nGone.\n:END:\nMore.").text == "It costs 49.\nMore."
     assert parse("#+begin_comment\nGone.\n#+end_comment\nStays.").text == "Stays."
     assert parse("#+begin_comment\nNever closed.\n* A").text == "#+begin_comment\nNever closed.\nA"
     with pytest.raises(DocumentUnreadable):
@@ -121,6 +122,16 @@ def test_blocks_of_each_kind_have_what_introduces_them() -> None:
         ("code", "", ": done\n: twice"),
         ("list", "", "- Fill it.\n\n  With water.\n- Press it."),
     ]
+
+
+def test_macros_stand_for_their_texts_but_in_code() -> None:
+    text = (
+        "#+TITLE: {{{name}}}\n* {{{name}}} costs\n| {{{name}}} |\n{{{price(49,euros\\, net)}}} {{{other}}} {{{now}}}\n"
+        ": {{{name}}}\n#+MACRO: name K2\n#+macro: price $1 $2$3!\n#+MACRO: now (eval (now))"
+    )
+    parsed = parse(text)
+    assert parsed.text == "K2\nK2 costs\n| K2 |\n49 euros, net! {{{other}}} {{{now}}}\n: {{{name}}}"
+    assert [heading.title for heading in parsed.headings] == ["K2", "K2 costs"]
 
 
 @settings(max_examples=200, deadline=None)
@@ -155,6 +166,9 @@ def test_any_order_of_lines_is_read_with_blocks_in_order(text: str) -> None:
         lambda n: "#+begin_src\n" * n + "* A\n#+end_src",
         lambda n: ":D:\n" * n + ":END:",
         lambda n: "".join(f"{'*' * (n - k if n < 400 else 1 + k % 9)} COMMENT a\n" for k in range(n)),
+        lambda n: "* COMMENT a\n" * n * 10,
+        lambda n: f"#+MACRO: a {'x' * 900}\n{'{{{a}}}' * n}",
+        lambda n: f" {{{{{{a({'a,' * n}",
         lambda n: f"* {' _a' * n}",
         lambda n: f"* {'[[a' * n}",
         lambda n: f"* a{' ' * n}b{' :a' * n}",

@@ -23,6 +23,13 @@ def test_a_drawing_is_read_by_its_words() -> None:
     assert parsed.media_type == "image/svg+xml"
 
 
+def test_lines_of_a_drawings_text_are_words_of_their_own() -> None:
+    lines = "<text><tspan x='0' dy='1em'>Fill the</tspan><tspan x='0' dy='1em'>K<tspan dy='2'>2</tspan></tspan></text>"
+    parsed = read(f"{BEGIN}<title>How to fill it</title>{lines}</svg>", "steps.svg")
+    assert parsed.text == "Fill the K2"
+    assert parsed.title == "How to fill it"
+
+
 def test_a_drawing_without_words_is_refused_as_one() -> None:
     with pytest.raises(DocumentUnreadable, match=r"The drawing has no text\. Save it") as caught:
         read(f"{BEGIN}{PATH}</svg>", "icon.svg")
