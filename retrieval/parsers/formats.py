@@ -138,8 +138,8 @@ FORMATS = (
         # At the beginning, or after junk in the first 1024 bytes: a printer's commands, what is no text, or text if
         # the file ends as a PDF does. A text that speaks of `%PDF-1.7` is a text.
         signature=re.compile(
-            rb"(?:[\x00-\x20\x7f-\xff]{0,1019}|\x1b.{0,1018}?|.{0,1019}?\n(?=.*\nstartxref\s{1,4}\d+\s{1,4}%%EOF\s*\Z))"
-            rb"%PDF-\d",
+            rb"(?:[\x00-\x20\x7f-\xff]{0,1019}|\x1b.{0,1018}?)%PDF-\d|"
+            rb".{0,1019}?\n%PDF-\d(?=.*\nstartxref\s{1,4}\d+\s{1,4}%%EOF\s*\Z)",
             re.S,
         ),
         structure=re.compile(r"\nstartxref\s{1,4}\d+\s{1,4}%%EOF\s*\Z"),

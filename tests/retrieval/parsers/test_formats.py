@@ -139,6 +139,13 @@ def test_a_text_about_pdf_is_a_text(data: bytes) -> None:
     assert find_binary_format(data, "a.txt", is_text=True) is None
 
 
+def test_the_end_of_a_text_is_looked_at_for_none_of_its_lines() -> None:
+    data = b"x\n" * 1_500_000
+    begun = time.process_time()
+    assert find_binary_format(data, "a.txt", is_text=True) is None
+    assert time.process_time() - begun < 1
+
+
 @each_format
 def test_what_could_be_a_text_is_of_a_binary_format_by_its_own_name_or_its_structure(row: DocumentFormat) -> None:
     begin = {
