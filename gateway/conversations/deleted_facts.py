@@ -57,7 +57,7 @@ class DeletedPieces:
 
     def __init__(self, pieces: Mapping[DeletedText, Sequence[Piece]]) -> None:
         self._texts = [
-            (frozenset[str]().union(*(one.evidence.readings for one in some)), source.text, some)
+            (TextValues(frozenset[str]().union(*(one.evidence.readings for one in some)), source.text), some)
             for source, some in pieces.items()
         ]
 
@@ -69,8 +69,8 @@ class DeletedPieces:
     def list_stating(self, value: Value) -> list[Piece]:
         """List the first piece of each text that states a value."""
         results: list[Piece] = []
-        for readings, text, pieces in self._texts:
-            if TextValues(readings, text).states(value):
+        for evidence, pieces in self._texts:
+            if evidence.states(value):
                 results += [one for one in pieces if one.evidence.states(value)][:1]
         return results
 

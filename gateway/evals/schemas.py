@@ -56,12 +56,15 @@ class StoredDataSourceConfig(BaseModel):
 
 
 class EvalCreate(BaseModel):
+    """`share_with_openai` is a member of OpenAI's earlier clients; nothing is shared here."""
+
     model_config = ConfigDict(extra="forbid")
 
     data_source_config: Annotated[CustomDataSourceConfig | StoredDataSourceConfig, Field(discriminator="type")]
     testing_criteria: Annotated[list[TestingCriterion], Field(min_length=1, max_length=MOST_CRITERIA)]
     name: Name | None = None
     metadata: Metadata | None = None
+    share_with_openai: Literal[False] | None = None
 
 
 class EvalUpdate(BaseModel):

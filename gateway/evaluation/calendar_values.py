@@ -47,27 +47,33 @@ _WEEKDAY = re.compile(
 _DAY = r"\d{1,2}"
 _YEAR = r"(?:19|20)\d\d"
 
+# What a value begins with is looked at first, before what may not stand before it: most places of a text are passed
+# over so, in half of the time.
+_AT_MONTH = "(?=[adefgjlmnos])"
 _TO_DAY = mark_letters(rf"(?P<number>\d{{1,2}})[ ]?[月월][ ]?(?P<day>{_DAY})[ ]?[日号號일](?![间間])")
 
 DATE_PATTERNS = (
-    re.compile(rf"(?<![\w.,/-])(?P<year>{_YEAR})[ ]?{mark_letters('[年년]')}[ ]?{_TO_DAY}"),
-    re.compile(rf"(?<![\w.,/-]){_TO_DAY}"),
-    re.compile(mark_letters(rf"(?<![\w.,/-])(?P<year>{_YEAR})[ ]?[年년][ ]?(?P<number>\d{{1,2}})[ ]?[月월]")),
-    re.compile(rf"(?<![\w.,/-])(?P<year>{_YEAR})/(?P<number>\d{{1,2}})/(?P<day>{_DAY})(?![\w/])"),
-    re.compile(rf"(?<![\w.,/-])(?P<year>{_YEAR})\.[ ](?P<number>\d{{1,2}})\.[ ](?P<day>{_DAY})\.?(?![\w.])"),
-    re.compile(rf"(?<![\w.,/-])(?P<year>{_YEAR})-(?P<number>\d\d)-(?P<day>\d\d)(?:(?=T\d\d:\d\d)|(?![\w-]))"),
-    re.compile(rf"(?<![\w.,/-])(?P<day>{_DAY})\.[ ]?(?P<number>\d{{1,2}})\.[ ]?(?P<year>{_YEAR})?(?![\w])"),
-    re.compile(rf"(?<![\w.,/-])(?P<one>{_DAY})(?P<sign>[/-])(?P<two>{_DAY})(?P=sign)(?P<year>{_YEAR})(?![\w/-])"),
+    re.compile(rf"(?=[0-9])(?<![\w.,/-])(?P<year>{_YEAR})[ ]?{mark_letters('[年년]')}[ ]?{_TO_DAY}"),
+    re.compile(rf"(?=[0-9])(?<![\w.,/-]){_TO_DAY}"),
+    re.compile(mark_letters(rf"(?=[0-9])(?<![\w.,/-])(?P<year>{_YEAR})[ ]?[年년][ ]?(?P<number>\d{{1,2}})[ ]?[月월]")),
+    re.compile(rf"(?=[0-9])(?<![\w.,/-])(?P<year>{_YEAR})/(?P<number>\d{{1,2}})/(?P<day>{_DAY})(?![\w/])"),
+    re.compile(rf"(?=[0-9])(?<![\w.,/-])(?P<year>{_YEAR})\.[ ](?P<number>\d{{1,2}})\.[ ](?P<day>{_DAY})\.?(?![\w.])"),
+    re.compile(rf"(?=[0-9])(?<![\w.,/-])(?P<year>{_YEAR})-(?P<number>\d\d)-(?P<day>\d\d)(?:(?=T\d\d:\d\d)|(?![\w-]))"),
+    re.compile(rf"(?=[0-9])(?<![\w.,/-])(?P<day>{_DAY})\.[ ]?(?P<number>\d{{1,2}})\.[ ]?(?P<year>{_YEAR})?(?![\w])"),
     re.compile(
-        rf"(?i)(?<![\w.,/])(?P<day>{_DAY})(?:st|nd|rd|th|er|[.º])?[ ](?:of[ ]|de[ ])?(?P<month>{MONTH})(?![a-zà-ü])"
+        rf"(?=[0-9])(?<![\w.,/-])(?P<one>{_DAY})(?P<sign>[/-])(?P<two>{_DAY})(?P=sign)(?P<year>{_YEAR})(?![\w/-])"
+    ),
+    re.compile(
+        rf"(?i)(?=[0-9])(?<![\w.,/])(?P<day>{_DAY})(?:st|nd|rd|th|er|[.º])?[ ](?:of[ ]|de[ ])?"
+        rf"(?P<month>{MONTH})(?![a-zà-ü])"
         rf"(?:,?[ ](?:de[ ])?(?P<year>{_YEAR}))?(?!\d)"
     ),
     re.compile(
-        rf"(?i)(?<![\w.])(?P<month>{MONTH})[ ](?:the[ ])?(?P<day>{_DAY})(?:st|nd|rd|th)?"
+        rf"(?i){_AT_MONTH}(?<![\w.])(?P<month>{MONTH})[ ](?:the[ ])?(?P<day>{_DAY})(?:st|nd|rd|th)?"
         rf"(?:,?[ ](?P<year>{_YEAR}))?(?![\d:.]*\d|\w)"
     ),
-    re.compile(rf"(?i)(?<![\w.,/-])(?P<day>{_DAY})-(?P<month>{MONTH})-(?P<year>{_YEAR})(?![\w-])"),
-    re.compile(rf"(?i)(?<![\w.])(?P<month>{MONTH})[ ](?:de[ ])?(?P<year>{_YEAR})(?!\w)"),
+    re.compile(rf"(?i)(?=[0-9])(?<![\w.,/-])(?P<day>{_DAY})-(?P<month>{MONTH})-(?P<year>{_YEAR})(?![\w-])"),
+    re.compile(rf"(?i){_AT_MONTH}(?<![\w.])(?P<month>{MONTH})[ ](?:de[ ])?(?P<year>{_YEAR})(?!\w)"),
 )
 """The day first where a number may be either: then both readings count."""
 
@@ -83,16 +89,18 @@ TIME_PATTERNS = (
     re.compile(r"(?<=~)T(?P<hour>\d\d):(?P<minute>[0-5]\d)(?::[0-5]\d(?:[.,]\d+)?)?(?:Z|[+-]\d\d:?\d\d)?(?!\w)"),
     re.compile(rf"(?:{_HALVES}[ ]?)?(?<![\w.:])(?P<hour>\d{{1,2}})[ ]?(?:{mark_letters(_CLOCK)})"),
     re.compile(rf"{_HALVES}[ ]?(?P<hour>\d{{1,2}}):(?P<minute>[0-5]\d)(?!\w|:\d)"),
-    re.compile(r"(?i)(?<![\w.:])(?P<hour>\d{1,2})(?:[:.](?P<minute>[0-5]\d))?[ ]?(?P<half>[ap])\.?m\b\.?"),
+    re.compile(r"(?i)(?=[0-9])(?<![\w.:])(?P<hour>\d{1,2})(?:[:.](?P<minute>[0-5]\d))?[ ]?(?P<half>[ap])\.?m\b\.?"),
     re.compile(
-        r"(?i)(?<![\w.,:])(?P<hour>\d{1,2})(?:[:.](?P<minute>[0-5]\d))?"
+        r"(?i)(?=[0-9])(?<![\w.,:])(?P<hour>\d{1,2})(?:[:.](?P<minute>[0-5]\d))?"
         r"(?=[ ]?(?:-|–|bis)[ ]?\d{1,2}(?:[:.][0-5]\d)?[ ]?uhr\b)"
     ),
-    re.compile(r"(?i)(?<![\w.:])(?P<hour>\d{1,2})[:.](?P<minute>[0-5]\d)[ ]?(?:uhr|h|o'clock)(?!\w)"),
-    re.compile(r"(?i)(?<![\w.,:])(?P<hour>\d{1,2})[ ]?h[ ]?(?P<minute>[0-5]\d)(?!\w|[.,:]\d|[ ]?min)"),
-    re.compile(r"(?<![\w.:])(?P<hour>\d{1,2}):(?P<minute>[0-5]\d)(?!\w|:\d)"),
-    re.compile(r"(?i)(?<![\w.:])(?P<hour>\d{1,2})[ ]?uhr[ ](?P<minute>[0-5]\d)(?!\w|[.,:]\d|[ ]?(?:€|euro|min))"),
-    re.compile(r"(?i)(?<![\w.:])(?P<hour>\d{1,2})[ ]?(?:uhr|o'clock)(?!\w)"),
+    re.compile(r"(?i)(?=[0-9])(?<![\w.:])(?P<hour>\d{1,2})[:.](?P<minute>[0-5]\d)[ ]?(?:uhr|h|o'clock)(?!\w)"),
+    re.compile(r"(?i)(?=[0-9])(?<![\w.,:])(?P<hour>\d{1,2})[ ]?h[ ]?(?P<minute>[0-5]\d)(?!\w|[.,:]\d|[ ]?min)"),
+    re.compile(r"(?=[0-9])(?<![\w.:])(?P<hour>\d{1,2}):(?P<minute>[0-5]\d)(?!\w|:\d)"),
+    re.compile(
+        r"(?i)(?=[0-9])(?<![\w.:])(?P<hour>\d{1,2})[ ]?uhr[ ](?P<minute>[0-5]\d)(?!\w|[.,:]\d|[ ]?(?:€|euro|min))"
+    ),
+    re.compile(r"(?i)(?=[0-9])(?<![\w.:])(?P<hour>\d{1,2})[ ]?(?:uhr|o'clock)(?!\w)"),
 )
 
 

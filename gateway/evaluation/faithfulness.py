@@ -65,7 +65,7 @@ def make_counterfactual(reply: str, passages: Sequence[str], prompt: str) -> Cou
     """Change, in passages, the values that a reply took from them; None where it took none.
 
     Values that stand in the rest of the prompt stay as they are: the question may name them. So do those that a passage
-    would still state, in another unit: it would contradict itself.
+    would still state, in another unit or spelling: they would contradict each other.
     """
     changes: dict[str, str] = {}
     question = TextValues.of(prompt)
@@ -74,8 +74,8 @@ def make_counterfactual(reply: str, passages: Sequence[str], prompt: str) -> Cou
         other = change_value(value.text)
         if other == value.text or question.states(value) or any(_states(one, other) for one in present):
             continue
-        changed = [text for old in passages if (text := replace_value(old, value.text, other)) != old]
-        if changed and not any(_has_size(text, value) for text in changed):
+        changed = [replace_value(text, value.text, other) for text in passages]
+        if changed != list(passages) and not any(_has_size(text, value) for text in changed):
             changes[value.text] = other
     if not changes:
         return None

@@ -5,6 +5,7 @@ from fractions import Fraction
 
 from gateway.evaluation.number_notation import FRACTION_SIGNS, MIXED, NUMBER, Notation, clean_number
 from gateway.evaluation.number_words import CHARACTERS, NUMBER_WORDS, read_characters, read_words
+from gateway.evaluation.sizes import counts_working_days
 from gateway.evaluation.units import CURRENCY, UNIT, WORD_UNIT, list_currencies, read_unit
 from gateway.evaluation.unspaced_scripts import mark_letters
 
@@ -28,14 +29,21 @@ _OF = r"(?:[ ](?:de|di|of)\b|[ ]d['’](?=\w))?"
 _SCALE_WORD = rf"[ \u00a0]?(?P<scale>{_WORDS[9]}|{_WORDS[6]}|{_WORDS[3]})(?!\w)"
 _SCALE = rf"(?:{_SCALE_WORD}{_OF}|(?P<letter>[km])\b|(?P<myriad>{_MYRIAD}|{mark_letters('[千천]')}))?"
 _ROUGHLY = "".join(rf"(?<!\b{word} )" for word in ("under", "over", "about", "around", "nearly", "almost", "roughly"))
+_AT_NUMBER = f"(?=[0-9{FRACTION_SIGNS}])"
+_BEFORE_NUMBER = f"(?=[^0-9{FRACTION_SIGNS}]{{1,26}}[0-9{FRACTION_SIGNS}])"
+"""A quick look: the longest currency is `british pounds sterling`."""
 
 MONEY_PATTERNS = (
-    re.compile(rf"(?i)(?<![\w£€$¥₩฿₹])(?P<currency>{CURRENCY})[ \u00a0]?(?P<number>{NUMBER}){_SCALE}(?![\w]|[.,]\d)"),
     re.compile(
-        rf"(?i)(?<![\w.,:/])(?P<number>{NUMBER})(?:,(?:--?|–))?{_SCALE}[ \u00a0-]?(?P<currency>{CURRENCY})(?![\w])"
+        rf"(?i)(?<![\w£€$¥₩฿₹]){_BEFORE_NUMBER}(?P<currency>{CURRENCY})[ \u00a0]?"
+        rf"(?P<number>{NUMBER}){_SCALE}(?![\w]|[.,]\d)"
     ),
-    re.compile(rf"(?i)(?<![\w-])(?=[aefnostz]){_ROUGHLY}(?P<words>{NUMBER_WORDS})[ -](?P<currency>{CURRENCY})(?![\w])"),
-    re.compile(r"(?i)(?<![\w.,:/])(?P<number>\d+)(?P<pence>p|[ ]pence|[ ]?ct|[ ]cents?)(?!\w)"),
+    re.compile(
+        rf"(?i){_AT_NUMBER}(?<![\w.,:/])(?P<number>{NUMBER})(?:,(?:--?|–))?{_SCALE}"
+        rf"[ \u00a0-]?(?P<currency>{CURRENCY})(?![\w])"
+    ),
+    re.compile(rf"(?i)(?=[aefnostz])(?<![\w-]){_ROUGHLY}(?P<words>{NUMBER_WORDS})[ -](?P<currency>{CURRENCY})(?![\w])"),
+    re.compile(r"(?i)(?=[0-9])(?<![\w.,:/])(?P<number>\d+)(?P<pence>p|[ ]pence|[ ]?ct|[ ]cents?)(?!\w)"),
 )
 
 _ADJECTIVES = r"(?:(?:business|working|calendar|full|whole|consecutive|werktage?|volle?)[ ])?"
@@ -52,7 +60,7 @@ QUANTITY_PATTERNS = (
         rf"[ \u00a0-]?{_ADJECTIVES}(?P<unit>{UNIT})(?!\w)"
     ),
     re.compile(
-        rf"(?i)(?<![\w.,:/⁄£€$]){_BELOW_NOUGHT}(?=[\d{FRACTION_SIGNS}aefnostz])"
+        rf"(?i)(?=[0-9{FRACTION_SIGNS}aefmnostz−-])(?<![\w.,:/⁄£€$]){_BELOW_NOUGHT}(?=[\d{FRACTION_SIGNS}aefnostz])"
         rf"(?!{mark_letters('(?:19|20)[0-9][0-9]年')})(?:(?P<number>{MIXED}|{NUMBER})(?P<myriad>{_MYRIAD})?"
         rf"|(?P<words>{NUMBER_WORDS}))"
         rf"(?:{_TO}(?P<last>\d+|{NUMBER_WORDS}))?"
@@ -63,7 +71,8 @@ QUANTITY_PATTERNS = (
 
 NUMBER_PATTERNS = (
     re.compile(
-        rf"(?i)(?<![\w.,#/⁄:])(?P<sign>[-−]|(?<!\d )minus[ ])?(?P<number>{MIXED}|{NUMBER})"
+        rf"(?i)(?=[0-9{FRACTION_SIGNS}m−-])"
+        rf"(?<![\w.,#/⁄:])(?P<sign>[-−]|(?<!\d )minus[ ])?(?P<number>{MIXED}|{NUMBER})"
         rf"(?:{_SCALE_WORD}|(?P<myriad>{_MYRIAD}))?(?![\w/⁄:]|[.,]\d)"
     ),
 )
@@ -97,7 +106,8 @@ def read_money(match: re.Match[str], notation: Notation) -> tuple[str, ...]:
 def read_quantity(match: re.Match[str], notation: Notation) -> tuple[str, ...]:
     """Return `quantity:24 month`; of a range `quantity:3-5 day`, which only the same range supports.
 
-    Only temperatures are below nought (`-18 °C`). Years are months too, and weeks days. `9h` is a time as well.
+    Only temperatures are below nought (`-18 °C`). Years are months too, and weeks days, but for working ones. `9h` is a
+    time as well.
     """
     fields = match.groupdict()
     unit = read_unit(fields["unit"])
@@ -112,13 +122,14 @@ def read_quantity(match: re.Match[str], notation: Notation) -> tuple[str, ...]:
         firsts = [_scale(one, fields.get("myriad")) for one in notation.read(fields["number"])]
     if fields.get("sign"):
         firsts = [f"-{one}" for one in firsts]
+    working = counts_working_days(match[0])
     readings: list[str] = []
     for first in firsts:
         numbers = [first, *([last if last.isdigit() else str(read_words(last))] if last else [])]
         readings.append(f"quantity:{'-'.join(numbers)} {unit}")
         part, times = _PARTS.get(unit, ("", 0))
         counts = [Fraction(number) * times for number in numbers]
-        if part and all(count.denominator == 1 for count in counts):  # `1½ years` are `18 months`
+        if part and not working and all(count.denominator == 1 for count in counts):  # `1½ years` are `18 months`
             readings.append(f"quantity:{'-'.join(map(str, counts))} {part}")
     if re.fullmatch(r"(?:1?\d|2[0-3])[ ]?h", match[0]):
         readings.append(f"time:{firsts[0]:0>2}:00")  # `de 9h à 17h30`

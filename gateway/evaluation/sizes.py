@@ -7,8 +7,9 @@ themselves, a gigabyte is a thousand megabytes and a gibibyte 1,024 mebibytes, a
 import re
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from functools import lru_cache
 
-__all__ = ["list_sizes", "read_span"]
+__all__ = ["counts_working_days", "list_sizes", "read_span"]
 
 _DIMENSIONS: Mapping[str, Mapping[str, Fraction]] = {
     "length": {
@@ -59,16 +60,21 @@ _FACTORS = {unit: (name, factor) for name, units in _DIMENSIONS.items() for unit
 
 _QUANTITY = re.compile(r"(?:quantity|span):(\d+(?:\.\d+)?)(?:-(\d+(?:\.\d+)?))? (\w+)")
 _WORKING_DAY = re.compile(r"(?i)business|working|werktag|arbeitstag")
-"""Such days are none of 24 hours."""
 
 
-def list_sizes(readings: Sequence[str], text: str) -> frozenset[str]:
+def counts_working_days(text: str) -> bool:
+    """Tell whether a value's days or weeks are working days, which are none of 24 hours."""
+    return _WORKING_DAY.search(text) is not None
+
+
+@lru_cache(maxsize=4096)
+def list_sizes(readings: tuple[str, ...], text: str) -> frozenset[str]:
     """Return a value's sizes in base units, as `size:length 2`; none where its unit is of no dimension.
 
     Of a part of `1 h 30 min` that of the whole. `text` is the value as it stands.
     """
     spans = [one for one in readings if one.startswith("span:")]
-    return frozenset(size for one in spans or readings if (size := _read_size(one, text)))
+    return frozenset(size for one in spans or readings for size in _read_sizes(one, text))
 
 
 def read_span(parts: Sequence[str]) -> str:
@@ -92,22 +98,26 @@ def read_span(parts: Sequence[str]) -> str:
     return f"span:{_write(number)} {unit}"
 
 
-def _read_size(reading: str, text: str) -> str:
+def _read_sizes(reading: str, text: str) -> set[str]:
     match = _QUANTITY.fullmatch(reading)
-    if match is None or match[3] not in _FACTORS or (match[3] == "day" and _WORKING_DAY.search(text)):
-        return ""
+    if match is None or match[3] not in _FACTORS or (match[3] in ("day", "week") and counts_working_days(text)):
+        return set()
     dimension, factor = _FACTORS[match[3]]
-    numbers = [_to_fraction(number) * factor for number in match.groups()[:2] if number]
-    return f"size:{dimension} {'-'.join(map(str, numbers))}"
+    meanings = [_list_meanings(number) for number in match.groups()[:2] if number]
+    return {
+        f"size:{dimension} {'-'.join(str(one * factor) for one in numbers)}" for numbers in zip(*meanings, strict=True)
+    }
 
 
-def _to_fraction(number: str) -> Fraction:
-    """Return what a number means; one of four places, as `1⅓` is spelt, is the thirds or eighths next to it."""
+def _list_meanings(number: str) -> tuple[Fraction, Fraction]:
+    """Return what a number means; one of four places, as `1⅓` is spelt, is also the thirds or eighths next to it."""
     exact = Fraction(number)
     near = exact.limit_denominator(8)
     is_cut = len(number.partition(".")[2]) == 4 and abs(near - exact) < Fraction(1, 15_000)
-    return near if is_cut else exact
+    return exact, near if is_cut else exact
 
 
 def _write(number: Fraction) -> str:
+    if number.denominator == 1:
+        return str(number.numerator)
     return f"{float(number):.6f}".rstrip("0").rstrip(".")

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 from gateway.evaluation.facts import UNITS
 from gateway.evaluation.unspaced_scripts import mark_letters
@@ -81,12 +82,12 @@ _MORE_UNITS = {
     "permille": "‰|promille|per mille|per mil|pour mille|por mil|permil",
     "percent": "percent|prozent|pour cent|por ciento|por cento|per cento|procent|pct|パーセント|퍼센트|เปอร์เซ็นต์",
 }
-_SMALL_LETTERS = ("g", "h", "m", "t")
-"""Units that are no capitals, as which they say something else: `5G`, `10M`, `6T`."""
+_SMALL_LETTERS = {"g": "g", "h": "h", "m": "m", "dm": "dm", "t": "t(?!-[a-z])"}
+"""Units that are no capitals, as which they say something else: `5G`, `10M`, `10 DM`. `5 t-shirts` are no tonnes."""
 
 
 def _guard(spelling: str) -> str:
-    return f"(?-i:{spelling})" if spelling in _SMALL_LETTERS else spelling
+    return f"(?-i:{_SMALL_LETTERS[spelling]})" if spelling in _SMALL_LETTERS else spelling
 
 
 def _list_units() -> Mapping[str, tuple[str, ...]]:
@@ -102,6 +103,7 @@ def _join(spellings: Iterable[str]) -> str:
     return "|".join(sorted(set(spellings), key=len, reverse=True))
 
 
+_LETTER = r"[^\W\d_]"
 _UNITS = _list_units()
 _CURRENCY_SPELLINGS = {code: mark_letters(some) for code, some in _CURRENCIES.items()}
 UNIT = _join(one for some in _UNITS.values() for one in some)
@@ -135,5 +137,8 @@ def find_currency(code: str, text: str) -> bool:
     return _find(_CURRENCY_SPELLINGS[code], text)
 
 
+@lru_cache(maxsize=64)
 def _find(spellings: str, text: str) -> bool:
-    return re.search(rf"(?i)(?<![a-z])(?:{spellings})(?![a-z])", mark_letters(text)) is not None
+    """Tell whether a text has one that is no part of a word, as `t` of `don't` and `h` of `früh` are."""
+    whole = rf"(?i)(?<!{_LETTER})(?<!{_LETTER}['’])(?:{spellings})(?!['’]?{_LETTER})"
+    return re.search(whole, mark_letters(text)) is not None

@@ -8,6 +8,7 @@ packaged model for them.
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Literal
 
 from gateway.evaluation.calendar_values import (
@@ -19,7 +20,7 @@ from gateway.evaluation.calendar_values import (
     read_short_date,
     read_time,
 )
-from gateway.evaluation.number_notation import Notation
+from gateway.evaluation.number_notation import FRACTION_SIGNS, Notation
 from gateway.evaluation.number_values import (
     MONEY_PATTERNS,
     NUMBER_PATTERNS,
@@ -28,7 +29,8 @@ from gateway.evaluation.number_values import (
     read_number,
     read_quantity,
 )
-from gateway.evaluation.sizes import list_sizes, read_span
+from gateway.evaluation.number_words import CHARACTERS
+from gateway.evaluation.sizes import counts_working_days, list_sizes, read_span
 from gateway.evaluation.units import find_currency, find_unit
 from gateway.evaluation.unspaced_scripts import MARKED, mark_letters
 
@@ -71,20 +73,22 @@ _NO_FACTS = re.compile(
     + mark_letters(r"|(?:步[骤驟]|ステップ|手順|ขั้นตอนที่)[ ]?\d{1,2}|第[ ]?\d{1,3}|\d{1,3}(?:番目|번째|단계|째)")
     + rf"|^[ \t]*(?:[-*•][ \t]*)?\(?\d{{1,2}}(?:[):]|\.(?![ ](?:{MONTH})(?![a-zà-ü])))(?=\s)"  # with one
     r"|\[\d+(?:[ ]?[,;–-][ ]?\d+)*\]"  # a citation
-    r"|\b(?:steps?|parts?|chapters?|sections?|points?|items?|options?|figures?|pages?|questions?|lines?|rows?|no\.|schritte?"
+    r"|\b(?=[a-zé.]{2,9}[ ]#?[0-9])(?:"
+    r"(?:steps?|parts?|chapters?|sections?|points?|items?|options?|figures?|pages?|questions?|lines?|rows?|no\.|schritte?"
     r"|punkte?|étapes?|pasos?)[ ]#?\d{1,3}(?:(?:[ ]?(?:,|and|und|et|y|to|of|–|-)[ ]?)\d{1,3})*"
     r"(?![\d.,]*\d|[ ]?%)\b"
-    r"|\b(?:sections?|chapters?|figures?)[ ]\d{1,2}(?:\.\d{1,2}){1,3}(?![\d.,]*\d|[ ]?%)\b"
-    r"|(?<![\w.,'’])24[/ ]7(?:[/ ]?365)?\b(?![.,]?\d)|\b9[ ]?(?:to|-|–)[ ]?5\b|\b50[/-]50\b"
-    r"|\b360[ °-]*(?:degrees?)?(?=[ ]*(?:view|support))|\bpress[ ]\d\b|\bhi[ ]\d\b"
+    r"|(?:sections?|chapters?|figures?)[ ]\d{1,2}(?:\.\d{1,2}){1,3}(?![\d.,]*\d|[ ]?%)\b"
+    r"|press[ ]\d\b|hi[ ]\d\b|top[ ]\d{1,3}\b|(?:number|no\.)[ ]1\b)"
+    r"|(?=[0-9])(?:(?<![\w.,'’])24[/ ]7(?:[/ ]?365)?\b(?![.,]?\d)|\b9[ ]?(?:to|-|–)[ ]?5\b|\b50[/-]50\b"
+    r"|\b360[ °-]*(?:degrees?)?(?=[ ]*(?:view|support))"
     r"|\b(?:100|110)[ ]?(?:%|percent|per cent)[ ](?:sure|certain|right|committed|behind|agree|understand|happy)"
-    r"|\btop[ ]\d{1,3}\b|(?<!\w)#1\b|\b(?:number|no\.)[ ]1\b"
-    r"|\b\d[ -](?:in)[ -]\d\b"
+    r"|\b\d[ -](?:in)[ -]\d\b)"
+    r"|(?<!\w)#1\b"
 )
 _ORDINALS = re.compile(
-    r"(?i)(?<![\d#])\d{1,3}(?:(?:st|nd|rd|th|er|ère|ème)\b|\.?[ºª])"
+    r"(?i)(?=[0-9])(?:(?<![\d#])\d{1,3}(?:(?:st|nd|rd|th|er|ère|ème)\b|\.?[ºª])"
     r"|(?:(?<=\b(?:im|zu) )|(?<=\b(?:de[rmn]|die|das|zu[rm]) )|(?<=\bbeim ))\d{1,2}\.(?=[ ][^\W\d_])"
-    + mark_letters(r"|(?<!\d)\d{1,2}[月월](?!\d)")
+    + mark_letters(r"|(?<!\d)\d{1,2}[月월](?!\d))")
 )
 """And months alone. Looked for once dates are found, which have them too."""
 
@@ -98,11 +102,11 @@ _URL = re.compile(
 _EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]+@(?:[\w-]+\.)+[a-zA-Z]{2,}")
 _PRE = r"(?:-(?:alpha|beta|rc|pre|dev)[.-]?\d*)?"
 _VERSION = re.compile(
-    r"(?i)\bv\d+(?:\.\d+)*(?:[a-z]|-\w+(?:\.\d+)*)?\b"
+    r"(?i)(?=[v\d])(?:\bv\d+(?:\.\d+)*(?:[a-z]|-\w+(?:\.\d+)*)?\b"
     rf"|(?:(?<=\bversion )|(?<=\bfirmware )|(?<=\bbuild ))\d+(?:\.\d+)*(?:[a-z]\b|{_PRE}\b)"
     r"|(?<=\brelease )\d+(?:\.\d+)+\b"
     r"|(?<![\w.,])(?!\d{1,3}(?:\.\d{3})+(?![\w.]|,\d{3}))"  # not 1.000.000
-    rf"\d+\.\d+\.\d+(?:\.\d+)*{_PRE}(?!\w|[.,]\d)"
+    rf"\d+\.\d+\.\d+(?:\.\d+)*{_PRE}(?!\w|[.,]\d))"
 )
 _PHONE = re.compile(
     r"(?<![\w.,/+#-])(?<!\d )(?:(?=[+(]?(?:[ /()-]{0,3}\d){6})"
@@ -121,23 +125,41 @@ _BESIDE = re.compile(r"[ \u00a0]?")
 _JOINED = re.compile(r"[ \u00a0]?|,?[ ](?:and|und|et|y|e|en)[ ]")
 """These stand between `2 years` and `6 months`; `2 kg and 500 g` are two packages."""
 _LONG = ("second", "minute", "hour", "day", "month")
+_NUMERIC = re.compile(rf"[0-9{FRACTION_SIGNS}]")
+_WITHOUT_NUMBERS: tuple[Kind, ...] = ("url", "e-mail", "money", "quantity", "code")
+"""Of these kinds a value may be without a digit: `two years`, `ORDER_ID`."""
+_ENDLESS = re.compile(r"[0-9](?:[0-9]{39,}|[0-9]{0,2}(?:[.,'’ \u00a0\u2009\u202f][0-9]{3}){13,})")
+_ENDLESS_CHARACTERS = re.compile(f"{CHARACTERS.removesuffix('+')}{{40,}}")
+"""Models that repeat themselves write such numbers; they are nobody's facts, and too long to be reckoned with."""
+_MOST_REMEMBERED = 8_192
+"""Characters; longer texts are read anew."""
 _Found = tuple[int, int, tuple[str, ...]]
 _Finder = Callable[[str, Notation], Iterator[_Found]]
 
 
 def find_values(text: str) -> list[Value]:
     """Return a text's values in their order; none lies in another one."""
+    return list(_find_again(text) if len(text) <= _MOST_REMEMBERED else _find(text))
+
+
+def _find(text: str) -> tuple[Value, ...]:
     marked = mark_letters(text)
+    has_number = _NUMERIC.search(marked) is not None
     notation = Notation(marked)
-    masked = _NO_FACTS.sub(_blank, marked)
+    masked = marked if text.isascii() else _ENDLESS_CHARACTERS.sub(_blank, marked)
+    masked = _NO_FACTS.sub(_blank, _ENDLESS.sub(_blank, masked)) if has_number else masked
     values: list[Value] = []
-    for kind in KINDS:
+    for kind in KINDS if has_number else _WITHOUT_NUMBERS:
         places = sorted(_FINDERS[kind](masked, notation))
         values += [Value(kind, text[start:end], start, end, readings) for start, end, readings in places]
         masked = _mask(masked, places) if places else masked
         if kind == "date":
             masked = _ORDINALS.sub(_blank, masked)
-    return _join_parts(sorted(values, key=lambda value: value.start), marked)
+    return tuple(_join_parts(sorted(values, key=lambda value: value.start), marked))
+
+
+_find_again = lru_cache(maxsize=512)(_find)
+"""Of texts that were read lately: checks ask for a reply's and a passage's values many times."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +167,8 @@ class TextValues:
     """A text that values are looked for in; make it by `of`.
 
     Attributes:
-        readings: What it states: of a date with its year also the one without, and of quantities their sizes.
+        readings: What it states: of a date with its year also the one without, of quantities their sizes, and of them
+            and money the bare number.
     """
 
     readings: frozenset[str]
@@ -157,7 +180,8 @@ class TextValues:
         values = find_values(text)
         readings = {reading for value in values for reading in value.readings}
         sizes = {size for value in values for size in value.sizes}
-        return cls(frozenset(readings | sizes | {less for one in readings for less in imply_date(one)}), text)
+        implied = {less for one in readings for less in (*imply_date(one), *_imply_amount(one))}
+        return cls(frozenset(readings | sizes | implied), text)
 
     def states(self, value: Value) -> bool:
         """Tell whether a value is in it, be it in another unit of a fixed size.
@@ -173,9 +197,7 @@ class TextValues:
         if kind == "code":  # `#40021` in a row, and `order 40021` in a document
             return rest.isdigit() and f"number:{rest}" in self.readings
         if kind == "number":
-            return f"code:{rest}" in self.readings or any(
-                rest in (one[9:].split(" ")[0], one[6:].split(" ")[-1]) for one in self._amounts()
-            )
+            return not self.readings.isdisjoint((f"code:{rest}", f"amount:{rest}"))
         if kind == "quantity":
             number, _, unit = rest.partition(" ")
             return f"number:{number}" in self.readings and find_unit(unit, self.text)
@@ -184,8 +206,12 @@ class TextValues:
             return f"number:{number}" in self.readings and find_currency(code, self.text)
         return False
 
-    def _amounts(self) -> Iterator[str]:
-        return (one for one in self.readings if one.startswith(("quantity:", "money:")))
+
+def _imply_amount(reading: str) -> tuple[str, ...]:
+    """Return the bare number of a quantity or of money, as `amount:200`; nothing of what is neither."""
+    kind, _, rest = reading.partition(":")
+    words = rest.split(" ")
+    return (f"amount:{words[-1 if kind == 'money' else 0]}",) if kind in ("quantity", "money") else ()
 
 
 def _join_parts(values: list[Value], text: str) -> list[Value]:
@@ -195,15 +221,25 @@ def _join_parts(values: list[Value], text: str) -> list[Value]:
     while place < len(values):
         last = place + 1
         span = ""
-        while last < len(values) and values[last].kind == values[last - 1].kind == "quantity":
+        while last < len(values) and _may_join(values[last - 1]) and _may_join(values[last]):
             between = text[values[last - 1].end : values[last].start]
             longer = read_span([one.readings[0] for one in values[place : last + 1]])
             if not longer or not (_JOINED if _is_long(longer) else _BESIDE).fullmatch(between):
                 break
             span, last = longer, last + 1
-        joined += [replace(one, readings=(*one.readings, span)) if span else one for one in values[place:last]]
+        joined += [replace(one, readings=(*_list_own(one), span)) if span else one for one in values[place:last]]
         place = last
     return joined
+
+
+def _may_join(value: Value) -> bool:
+    return value.kind == "quantity" and not counts_working_days(value.text)
+
+
+def _list_own(value: Value) -> list[str]:
+    """Return a part's readings in its own unit: of `2 years and 6 months` the former are no 24 months by themselves."""
+    unit = value.readings[0].rpartition(" ")[2]
+    return [one for one in value.readings if one.endswith(f" {unit}")]
 
 
 def _is_long(span: str) -> bool:

@@ -6,7 +6,7 @@ from gateway.adapters.service import list_names
 from gateway.artifacts import Artifacts
 from gateway.db import Database
 from gateway.errors import NotFound
-from gateway.evaluation.values import KINDS, Kind, TextValues, Value
+from gateway.evaluation.values import KINDS, Kind, TextValues, Value, find_values
 from gateway.fine_tuning.fact_schemas import StaleFact, StaleFacts, State
 from gateway.fine_tuning.repository import FineTuningJobRepository, LearntFactRepository
 from gateway.fine_tuning.tables import LearntFactRow
@@ -14,7 +14,7 @@ from gateway.vector_stores.search import read_states
 from gateway.vector_stores.version_texts import DocumentTexts, LiveDocument, list_present
 from retrieval.client import Retriever
 
-__all__ = ["StaleFactsService"]
+__all__ = ["StaleFactsService", "states_fact"]
 
 _MOST_DOCUMENTS = 200
 """The most documents whose present texts are read for one request."""
@@ -74,9 +74,18 @@ def _judge(
     if fact.document_id not in present:
         return "deleted"
     text = evidence.get(fact.document_id)
+    return None if text is None or states_fact(text, fact) else "changed"
+
+
+def states_fact(evidence: TextValues, fact: LearntFactRow) -> bool:
+    """Tell whether a text states a fact, as it was read when it was learnt, or as its text is read today.
+
+    What was a code once, such as `512KB`, may be a quantity since then.
+    """
     kinds: dict[str, Kind] = {kind: kind for kind in KINDS}
-    value = Value(kinds[fact.kind], fact.text, 0, len(fact.text), tuple(fact.readings))
-    return None if text is None or text.states(value) else "changed"
+    learnt = Value(kinds[fact.kind], fact.text, 0, len(fact.text), tuple(fact.readings))
+    anew = [value for value in find_values(fact.text) if value.text == fact.text]
+    return any(evidence.states(value) for value in (learnt, *anew))
 
 
 def _to_schema(model: str, fact: LearntFactRow, state: State, document: LiveDocument | None) -> StaleFact:

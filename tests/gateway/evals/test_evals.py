@@ -106,6 +106,14 @@ async def test_a_member_that_is_not_known_is_refused_by_its_name_wherever_it_sta
         assert "Known are" in refused["message"]
 
 
+async def test_what_earlier_clients_of_openai_send_is_taken_where_it_is_kept_to(evals: Evals) -> None:
+    body: dict[str, Any] = {"data_source_config": CUSTOM, "testing_criteria": [EXACT]}
+    for shared in (False, None):
+        await evals.ok("POST", "", json=body | {"share_with_openai": shared})
+    refused = await evals.fault(400, "POST", "", json=body | {"share_with_openai": True})
+    assert refused["param"] == "share_with_openai"
+
+
 async def test_criteria_are_taken_again_as_they_are_listed(evals: Evals) -> None:
     sampling = {"seed": 1, "max_completions_tokens": 5}
     criteria = [

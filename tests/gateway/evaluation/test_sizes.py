@@ -102,6 +102,21 @@ def test_values_of_other_sizes_are_others(
         ("It is 200 m.", "200 cm", False),
         ("It is 2 m, order 200.", "200 cm", True),
         ("Order 200 of 2 kg.", "200 cm", False),
+        ("It weighs 166.7 g.", "0.1667 kg", True),
+        ("It takes 10 minutes.", "0.1667 hours", True),
+        ("It is 1285.7 m.", "1.2857 km", True),
+        ("Within 2 working weeks.", "14 days", False),
+        ("Within 2 business days and 3 hours.", "51 hours", False),
+        ("It is 2 years and 6 months old.", "24 months", False),
+        ("It takes 1 week and 2 days.", "7 days", False),
+        ("Es dauert 8 h 30 min.", "8:00", False),
+        ("Es kostet 10 DM.", "1 m", False),
+        ("You can't have more than 5.", "5 t", False),
+        ("I'm at 5 of 6.", "5 m", False),
+        ("Um 8 in der früh.", "8 h", False),
+        ("Il y a 5 bouteilles d'eau et l'huile.", "5 l", False),
+        ("Length (m): 5", "5 m", True),
+        ("Gewicht in 't': 5", "5 t", True),
     ],
 )
 def test_evidence_states_a_value_in_another_unit(evidence: str, reply: str, stated: bool) -> None:
@@ -133,6 +148,22 @@ def test_a_value_of_several_units_is_their_sum(parts: str, whole: str, others: l
 @pytest.mark.parametrize("text", ["2 kg and 500 g", "1 hour. 30 minutes", "30 min 1 h", "1 h 90 min", "2 h 1-5 min"])
 def test_values_that_only_stand_beside_each_other_are_no_sum(text: str) -> None:
     assert not any(value.is_part for value in find_values(text))
+
+
+@pytest.mark.parametrize("text", ["2 business days and 3 hours", "3 Werktage, 2 Stunden", "2 working weeks and 3 days"])
+def test_working_days_are_no_part_of_a_sum(text: str) -> None:
+    assert not any(value.is_part for value in find_values(text))
+
+
+def test_shirts_are_counted_and_not_weighed() -> None:
+    for text in ("5 t-shirts", "5 T-shirts", "5 T-Shirts"):
+        assert [value.readings for value in find_values(f"We send {text}.")] == [("number:5",)]
+    assert find_values("ein 5 t-Lkw")[0].readings == ("quantity:5 tonne",)
+
+
+def test_a_value_that_another_passage_has_in_its_own_words_is_not_changed() -> None:
+    assert make_counterfactual("It is 2 m.", ["It is 2 m long.", "The cable: 200 cm."], "") is None
+    assert make_counterfactual("It is 2 m.", ["It is 2 m long.", "The cable: 2 metres."], "") is None
 
 
 def test_a_value_that_a_passage_has_in_two_units_is_not_changed_in_one() -> None:
