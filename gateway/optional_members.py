@@ -1,7 +1,7 @@
 """Bodies in which null stands for a member that isn't given."""
 
 from functools import cache
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 from pydantic import BaseModel, model_validator
 
@@ -30,9 +30,12 @@ class NullsLeftOut(BaseModel):
 
 @cache
 def _list_optional(model: type[BaseModel]) -> frozenset[str]:
-    """Return the names of the members with a default other than null, as a request has them."""
+    """Return the names of the members with a default, but for those in which null says something.
+
+    That is where a type takes null beside another default: a source's interval of null is none, and not an hour.
+    """
     return frozenset(
         field.alias or name
         for name, field in model.model_fields.items()
-        if not field.is_required() and field.default is not None
+        if not field.is_required() and type(None) not in get_args(field.annotation)
     )

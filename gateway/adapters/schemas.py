@@ -3,12 +3,13 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from gateway.adapters.lifecycle import AdapterStatus
+from gateway.optional_members import NullsLeftOut
 from gateway.pages import CursorPage
 
 __all__ = ["Adapter", "AdapterImport", "AdapterList", "AdapterResidency"]
 
 
-class AdapterImport(BaseModel):
+class AdapterImport(NullsLeftOut):
     """`file_id` is a `.zip` of a PEFT folder, uploaded with the purpose `user_data`."""
 
     model_config = ConfigDict(extra="forbid")

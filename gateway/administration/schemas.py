@@ -2,6 +2,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from gateway.optional_members import NullsLeftOut
 from gateway.pages import CursorPage
 from gateway.tenants.authenticator import Scope
 
@@ -20,7 +21,7 @@ __all__ = [
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 
 
-class TenantCreate(BaseModel):
+class TenantCreate(NullsLeftOut):
     """`keeps_cited_text`: citations of old answers stay readable when their document is deleted."""
 
     model_config = ConfigDict(extra="forbid")
@@ -29,7 +30,7 @@ class TenantCreate(BaseModel):
     keeps_cited_text: bool = False
 
 
-class TenantUpdate(BaseModel):
+class TenantUpdate(NullsLeftOut):
     """The fields to change; those that are left out stay."""
 
     model_config = ConfigDict(extra="forbid")
@@ -57,7 +58,7 @@ class TenantList(CursorPage[Tenant]):
     """Tenants, oldest first."""
 
 
-class KeyCreate(BaseModel):
+class KeyCreate(NullsLeftOut):
     """`tenant` is a name or id; a `manage` key makes keys for its own tenant only."""
 
     model_config = ConfigDict(extra="forbid")

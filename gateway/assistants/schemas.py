@@ -11,6 +11,7 @@ from pydantic import (
     model_validator,
 )
 
+from gateway.optional_members import NullsLeftOut
 from gateway.pages import CursorPage
 from gateway.prompts.variables import Variables
 from retrieval.answer_probability import JUDGED_PASSAGES, LEAST_PROBABILITY
@@ -42,7 +43,7 @@ __all__ = [
 Text512 = Annotated[str, StringConstraints(strict=True, max_length=512)]
 
 
-class _Strict(BaseModel):
+class _Strict(NullsLeftOut):
     model_config = ConfigDict(extra="forbid")
 
 

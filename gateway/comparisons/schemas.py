@@ -5,6 +5,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from gateway.comparisons.sides import Place, Side
 from gateway.evals.criteria import ModelName, Temperature, Tokens, TopP
 from gateway.feedback.schemas import Reason, Reply, TextMessage, TextMessages, Voter
+from gateway.optional_members import NullsLeftOut
 from gateway.pages import CursorPage
 from gateway.vector_stores.schemas import Metadata
 
@@ -31,7 +32,7 @@ __all__ = [
 MOST_PROMPTS = 1_000
 
 
-class ComparisonPrompt(BaseModel):
+class ComparisonPrompt(NullsLeftOut):
     """A conversation that ends with a question."""
 
     model_config = ConfigDict(extra="forbid")
@@ -39,7 +40,7 @@ class ComparisonPrompt(BaseModel):
     messages: TextMessages
 
 
-class ComparisonSampling(BaseModel):
+class ComparisonSampling(NullsLeftOut):
     """Of both sides, in place of the releases' own. Seeds are drawn from the comparison's, another one per answer."""
 
     model_config = ConfigDict(extra="forbid")
@@ -49,7 +50,7 @@ class ComparisonSampling(BaseModel):
     max_completion_tokens: Tokens | None = None
 
 
-class ComparisonCreate(BaseModel):
+class ComparisonCreate(NullsLeftOut):
     """`models` are the sides a and b: releases (`name@number`), assistants, adapters, or the base model.
 
     An assistant stands for its release with the largest share of the traffic. Both may be the same: then one model's
@@ -135,7 +136,7 @@ class ComparisonItemList(CursorPage[ComparisonItem]):
     pass
 
 
-class ComparisonVoteCreate(BaseModel):
+class ComparisonVoteCreate(NullsLeftOut):
     """`voter` names who votes, so that agreement can be counted; without it the key is the voter."""
 
     model_config = ConfigDict(extra="forbid")

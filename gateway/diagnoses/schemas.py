@@ -2,6 +2,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StringConstraints, model_validator
 
+from gateway.optional_members import NullsLeftOut
 from gateway.pages import CursorPage
 
 __all__ = [
@@ -26,7 +27,7 @@ Name = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=25
 Expected = Annotated[str, StringConstraints(strict=True, strip_whitespace=True, min_length=1, max_length=512)]
 
 
-class _Strict(BaseModel):
+class _Strict(NullsLeftOut):
     model_config = ConfigDict(extra="forbid")
 
 

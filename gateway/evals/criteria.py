@@ -61,7 +61,7 @@ class EvalMessage(BaseModel):
 Messages = Annotated[list[EvalMessage], Field(min_length=1, max_length=_MOST_MESSAGES)]
 
 
-class StringCheckGrader(BaseModel):
+class StringCheckGrader(NullsLeftOut):
     """Compares two texts: `like` asks whether the reference stands in the input, `ilike` the same in any case."""
 
     model_config = ConfigDict(extra="forbid")
@@ -73,7 +73,7 @@ class StringCheckGrader(BaseModel):
     operation: Literal["eq", "ne", "like", "ilike"]
 
 
-class TextSimilarityGrader(BaseModel):
+class TextSimilarityGrader(NullsLeftOut):
     """Scores from 0 to 1; one of at least `pass_threshold` passes."""
 
     model_config = ConfigDict(extra="forbid")
@@ -93,7 +93,7 @@ class TextSimilarityGrader(BaseModel):
         return 0.0, 1.0
 
 
-class LabelModelGrader(BaseModel):
+class LabelModelGrader(NullsLeftOut):
     """Has a model choose one of `labels`."""
 
     model_config = ConfigDict(extra="forbid")
@@ -106,7 +106,7 @@ class LabelModelGrader(BaseModel):
     passing_labels: Annotated[list[Label], Field(max_length=100)]
 
 
-class GraderSampling(BaseModel):
+class GraderSampling(NullsLeftOut):
     """Sampling of a grader's model; the misspelt name is OpenAI's."""
 
     model_config = ConfigDict(extra="forbid")
@@ -118,7 +118,7 @@ class GraderSampling(BaseModel):
     top_p: TopP | None = None
 
 
-class ScoreModelGrader(BaseModel):
+class ScoreModelGrader(NullsLeftOut):
     """Has a model give a score within `range`; one of at least `pass_threshold`, else of half the range, passes."""
 
     model_config = ConfigDict(extra="forbid")

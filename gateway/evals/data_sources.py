@@ -18,6 +18,7 @@ from gateway.evals.criteria import (
     text_of,
 )
 from gateway.evals.templates import UnknownPlace, check_place, read_place, render
+from gateway.optional_members import NullsLeftOut
 
 __all__ = [
     "DEFAULT_SEED",
@@ -48,14 +49,14 @@ class EvalItem(BaseModel):
     sample: dict[str, Any] | None = None
 
 
-class FileContentSource(BaseModel):
+class FileContentSource(NullsLeftOut):
     model_config = ConfigDict(extra="forbid")
 
     type: Literal["file_content"]
     content: Annotated[list[EvalItem], Field(min_length=1, max_length=MOST_INLINE)]
 
 
-class FileIdSource(BaseModel):
+class FileIdSource(NullsLeftOut):
     model_config = ConfigDict(extra="forbid")
 
     type: Literal["file_id"]
@@ -73,14 +74,14 @@ class StoredSource(BaseModel):
 Source = Annotated[FileContentSource | FileIdSource | StoredSource, Field(discriminator="type")]
 
 
-class MessagesTemplate(BaseModel):
+class MessagesTemplate(NullsLeftOut):
     model_config = ConfigDict(extra="forbid")
 
     type: Literal["template"]
     template: Annotated[list[EvalMessage], Field(min_length=1, max_length=64)]
 
 
-class MessagesReference(BaseModel):
+class MessagesReference(NullsLeftOut):
     """A place in each row that has its messages."""
 
     model_config = ConfigDict(extra="forbid")
@@ -92,7 +93,7 @@ class MessagesReference(BaseModel):
 InputMessages = Annotated[MessagesTemplate | MessagesReference, Field(discriminator="type")]
 
 
-class _Sampling(BaseModel):
+class _Sampling(NullsLeftOut):
     model_config = ConfigDict(extra="forbid")
 
     max_completion_tokens: Tokens | None = None
@@ -107,7 +108,7 @@ class CompletionsSampling(_Sampling):
     response_format: dict[str, Any] | None = None
 
 
-class TextOptions(BaseModel):
+class TextOptions(NullsLeftOut):
     model_config = ConfigDict(extra="forbid")
 
     format: dict[str, Any] | None = None
@@ -117,7 +118,7 @@ class ResponsesSampling(_Sampling):
     text: TextOptions | None = None
 
 
-class JsonlDataSource(BaseModel):
+class JsonlDataSource(NullsLeftOut):
     """Rows that have their answers, or need none."""
 
     model_config = ConfigDict(extra="forbid")
@@ -126,7 +127,7 @@ class JsonlDataSource(BaseModel):
     source: Source
 
 
-class CompletionsDataSource(BaseModel):
+class CompletionsDataSource(NullsLeftOut):
     """Rows that a model is asked, as chat asks it."""
 
     model_config = ConfigDict(extra="forbid")
@@ -138,7 +139,7 @@ class CompletionsDataSource(BaseModel):
     sampling_params: CompletionsSampling | None = None
 
 
-class ResponsesDataSource(BaseModel):
+class ResponsesDataSource(NullsLeftOut):
     """The same in the words of OpenAI's Responses."""
 
     model_config = ConfigDict(extra="forbid")

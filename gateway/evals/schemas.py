@@ -55,7 +55,7 @@ class StoredDataSourceConfig(BaseModel):
     type: Literal["logs", "stored_completions"]
 
 
-class EvalCreate(BaseModel):
+class EvalCreate(NullsLeftOut):
     """`share_with_openai` is a member of OpenAI's earlier clients; nothing is shared here."""
 
     model_config = ConfigDict(extra="forbid")
@@ -67,7 +67,7 @@ class EvalCreate(BaseModel):
     share_with_openai: Literal[False] | None = None
 
 
-class EvalUpdate(BaseModel):
+class EvalUpdate(NullsLeftOut):
     model_config = ConfigDict(extra="forbid")
 
     name: Name | None = None
@@ -94,7 +94,7 @@ class EvalDeleted(BaseModel):
     eval_id: str
 
 
-class EvalRunCreate(BaseModel):
+class EvalRunCreate(NullsLeftOut):
     model_config = ConfigDict(extra="forbid")
 
     data_source: RunDataSource

@@ -2,6 +2,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from gateway.optional_members import NullsLeftOut
 from gateway.pages import CursorPage
 from gateway.prompts.variables import Variables
 from gateway.vector_stores.schemas import HybridSearch
@@ -23,7 +24,7 @@ Text = Annotated[str, StringConstraints(min_length=1, max_length=32_768, strip_w
 Name = Annotated[str, StringConstraints(min_length=1, max_length=512)]
 
 
-class _Strict(BaseModel):
+class _Strict(NullsLeftOut):
     model_config = ConfigDict(extra="forbid")
 
 

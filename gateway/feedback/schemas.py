@@ -2,6 +2,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from gateway.optional_members import NullsLeftOut
 from gateway.pages import CursorPage
 
 __all__ = [
@@ -33,7 +34,7 @@ class TextMessage(BaseModel):
 TextMessages = Annotated[list[TextMessage], Field(min_length=1, max_length=64)]
 
 
-class FeedbackCreate(BaseModel):
+class FeedbackCreate(NullsLeftOut):
     """A voter's feedback on an answer: a rating, another answer that it is better than, or the reply as it should be.
 
     `messages` is the conversation that was answered, `reply` the answer's text and `other_reply` that of the answer

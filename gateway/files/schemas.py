@@ -2,6 +2,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from gateway.optional_members import NullsLeftOut
 from gateway.pages import CursorPage
 
 __all__ = ["PURPOSES", "FileDeleted", "FileExpiresAfter", "FileObject", "FileObjectList", "Purpose"]
@@ -11,7 +12,7 @@ Purpose = Literal["assistants", "batch", "fine-tune", "vision", "user_data", "ev
 PURPOSES: tuple[str, ...] = get_args(Purpose)
 
 
-class FileExpiresAfter(BaseModel):
+class FileExpiresAfter(NullsLeftOut):
     """The time after which a file is deleted by itself."""
 
     model_config = ConfigDict(extra="forbid")

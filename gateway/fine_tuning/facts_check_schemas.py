@@ -2,13 +2,15 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from gateway.optional_members import NullsLeftOut
+
 __all__ = ["FactsCheck", "FactsCheckCreate", "FactsCheckMessage", "FactsCheckPassage", "FactsCheckRow", "RowFactObject"]
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=262_144)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=512)]
 
 
-class _Strict(BaseModel):
+class _Strict(NullsLeftOut):
     model_config = ConfigDict(extra="forbid")
 
 

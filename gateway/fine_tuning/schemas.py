@@ -55,19 +55,19 @@ class DpoHyperparameters(Hyperparameters):
     beta: Auto | Annotated[float, Field(strict=True, gt=0, le=2, allow_inf_nan=False)] = "auto"
 
 
-class SupervisedMethodCreate(BaseModel):
+class SupervisedMethodCreate(NullsLeftOut):
     model_config = ConfigDict(extra="forbid")
 
     hyperparameters: Hyperparameters | None = None
 
 
-class DpoMethodCreate(BaseModel):
+class DpoMethodCreate(NullsLeftOut):
     model_config = ConfigDict(extra="forbid")
 
     hyperparameters: DpoHyperparameters | None = None
 
 
-class FineTuningMethodCreate(BaseModel):
+class FineTuningMethodCreate(NullsLeftOut):
     """A method with its numbers, which stand under its own name; `reinforcement` is taken to be refused in words."""
 
     model_config = ConfigDict(extra="forbid")
@@ -146,7 +146,7 @@ class FineTuningBraidOptions(NullsLeftOut):
     rehearsal: Annotated[int, Field(strict=True, ge=0, le=160)] | None = None
 
 
-class FineTuningJobCreate(BaseModel):
+class FineTuningJobCreate(NullsLeftOut):
     """A request for a job. `hyperparameters` at the top is OpenAI's old place for them.
 
     A member that isn't known, such as `n_epochs` beside them, is refused: it would cost a whole training.

@@ -2,10 +2,12 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from gateway.optional_members import NullsLeftOut
+
 __all__ = ["ClosedBook", "ClosedBookCreate", "Recall", "RecitedValue"]
 
 
-class ClosedBookCreate(BaseModel):
+class ClosedBookCreate(NullsLeftOut):
     """`questions` of the training rows whose replies hold values are asked, chosen by `seed`, for at most `seconds`."""
 
     model_config = ConfigDict(extra="forbid")

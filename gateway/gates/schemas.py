@@ -4,13 +4,14 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from gateway.assistants.gate_verdict import MARGIN
 from gateway.assistants.schemas import GateOutcome
+from gateway.optional_members import NullsLeftOut
 
 __all__ = ["Gate", "GateCreate", "GateError", "GateEvalRuns"]
 
 Canary = Annotated[str, StringConstraints(strict=True, min_length=8, max_length=200)]
 
 
-class GateEvalRuns(BaseModel):
+class GateEvalRuns(NullsLeftOut):
     """A run of an eval that asked the release, and one of the same eval that asked what it is compared with."""
 
     model_config = ConfigDict(extra="forbid")
@@ -19,7 +20,7 @@ class GateEvalRuns(BaseModel):
     baseline_id: Annotated[str, StringConstraints(min_length=1, max_length=255)]
 
 
-class GateCreate(BaseModel):
+class GateCreate(NullsLeftOut):
     """Held-out rows, in the format of training files; without a file those that the adapter's job validated by.
 
     Of more rows than `rows` evenly spaced ones are asked. `margin` is how much lower than the baseline faithfulness and

@@ -5,6 +5,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from gateway.comparisons.sides import Side
 from gateway.evals.criteria import ModelName
 from gateway.fine_tuning.schemas import DpoHyperparameters, FactsOptions, FineTuningJob, RecipeOptions
+from gateway.optional_members import NullsLeftOut
 from gateway.vector_stores.schemas import Metadata
 
 __all__ = [
@@ -19,7 +20,7 @@ __all__ = [
 ]
 
 
-class PreferenceDatasetCreate(BaseModel):
+class PreferenceDatasetCreate(NullsLeftOut):
     """The agreement that makes a pair of two replies, and the share of pairs that isn't trained on.
 
     A pair takes `min_votes` votes, `min_agreement` of them for the same reply; with `corrections`, replies that voters
@@ -51,7 +52,7 @@ class FeedbackDatasetCreate(PreferenceDatasetCreate):
     release: ModelName | None = None
 
 
-class TrainingOptions(BaseModel):
+class TrainingOptions(NullsLeftOut):
     """The rest of a fine-tuning job; `model` is trained on from, by default the release's adapter, or the base."""
 
     model_config = ConfigDict(extra="forbid")

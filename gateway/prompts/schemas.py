@@ -2,13 +2,14 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
+from gateway.optional_members import NullsLeftOut
 from gateway.pages import CursorPage
 from prompts import MAX_SOURCE
 
 __all__ = ["Prompt", "PromptCreate", "PromptList", "PromptVersion"]
 
 
-class PromptCreate(BaseModel):
+class PromptCreate(NullsLeftOut):
     model_config = ConfigDict(extra="forbid")
 
     name: Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}$")]

@@ -2,6 +2,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from gateway.optional_members import NullsLeftOut
 from gateway.vector_stores.schemas import Attributes, ChunkingStrategy, FileCounts, Status, VectorStoreFileCreate
 
 __all__ = ["VectorStoreFileBatch", "VectorStoreFileBatchCreate"]
@@ -9,7 +10,7 @@ __all__ = ["VectorStoreFileBatch", "VectorStoreFileBatchCreate"]
 _MOST_FILES = 2_000
 
 
-class VectorStoreFileBatchCreate(BaseModel):
+class VectorStoreFileBatchCreate(NullsLeftOut):
     """Files to add at once: `file_ids` with what holds for all of them, or `files` with what holds for each."""
 
     model_config = ConfigDict(extra="forbid")

@@ -2,6 +2,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from gateway.optional_members import NullsLeftOut
+
 __all__ = [
     "IndexMigration",
     "IndexMigrationCreate",
@@ -18,7 +20,7 @@ Text = Annotated[str, StringConstraints(min_length=1, max_length=32_768, strip_w
 Name = Annotated[str, StringConstraints(min_length=1, max_length=512)]
 
 
-class _Strict(BaseModel):
+class _Strict(NullsLeftOut):
     model_config = ConfigDict(extra="forbid")
 
 

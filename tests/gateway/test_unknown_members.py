@@ -1,9 +1,16 @@
-"""A member that a route doesn't know is refused by its name: passed over, it would be done without, in silence."""
+"""A member that a route doesn't know is refused by its name: passed over, it would be done without, in silence.
 
+One that it knows and that is null is as one that isn't there.
+"""
+
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
+from pydantic_settings import BaseSettings
 
+from gateway.optional_members import NullsLeftOut
 from tests.gateway.conftest import Gateway
 from tests.gateway.declared import describe_api
 
@@ -51,3 +58,34 @@ async def test_a_misspelt_member_is_told_those_that_there_are(
     error = answer.json()["error"]
     assert (answer.status_code, error["code"], error["param"]) == (400, "extra_forbidden", list(body)[-1])
     assert known in error["message"].partition("Known are ")[2]
+
+
+def _list_subclasses(form: type[BaseModel]) -> Iterator[type[BaseModel]]:
+    for one in form.__subclasses__():
+        yield one
+        yield from _list_subclasses(one)
+
+
+def test_null_is_the_default_in_each_form_that_knows_its_members() -> None:
+    strict = {
+        one
+        for one in _list_subclasses(BaseModel)
+        if one.__module__.startswith("gateway.")
+        and one.model_config.get("extra") == "forbid"
+        and not issubclass(one, BaseSettings)
+    }
+    assert len(strict) > 50
+    assert [one for one in strict if not issubclass(one, NullsLeftOut)] == []
+
+
+async def test_what_a_client_leaves_null_is_as_if_it_had_not_been_sent(gateway: Gateway) -> None:
+    client = await gateway.tenant("acme")
+    tenant = await gateway.admin.post("/api/tenants", json={"name": "other", "keeps_cited_text": None})
+    assert tenant.json()["keeps_cited_text"] is False
+    assert (await client.post("/api/assistants", json={"name": "desk"})).status_code == 201
+    spec = {"adapter": None, "prompt": None, "variables": None, "retrieval": None, "sampling": None}
+    releases = [await client.post("/api/assistants/desk/releases", json=body) for body in (spec, {})]
+    assert [one.status_code for one in releases] == [201, 201]
+    assert len({one.json()["fingerprint"] for one in releases}) == 1
+    needed = (await client.post("/api/keys", json={"name": "k", "scopes": None})).json()["error"]
+    assert needed["param"] == "scopes"
