@@ -11,7 +11,7 @@ from urllib.parse import unquote
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from sqlalchemy.exc import DataError, IntegrityError, InterfaceError, OperationalError
+from sqlalchemy.exc import DataError, IntegrityError, InterfaceError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
@@ -26,7 +26,7 @@ from gateway.chat.routes import SCHEMAS as CHAT_SCHEMAS
 from gateway.chat.routes import router as chat
 from gateway.comparisons.routes import SCHEMAS as COMPARISON_SCHEMAS
 from gateway.comparisons.routes import router as comparisons
-from gateway.db import explain_full_disk, is_disk_full
+from gateway.db import explain_full_disk, is_disk_full, is_unavailable
 from gateway.diagnoses.routes import SCHEMAS as DIAGNOSIS_SCHEMAS
 from gateway.diagnoses.routes import router as diagnoses
 from gateway.embeddings.routes import router as embeddings
@@ -311,7 +311,9 @@ async def _out_of_range(_request: Request, error: Exception) -> Response:
     )
 
 
-async def _database_down(_request: Request, error: Exception) -> Response:
+async def _database_down(request: Request, error: Exception) -> Response:
+    if not is_unavailable(error):  # drivers have one class for servers that only read and for faults of ours
+        return await _unexpected(request, error)
     _log.error("database_unavailable", reason=str(error))
     if is_disk_full(error):
         return _respond(explain_full_disk())
@@ -339,6 +341,7 @@ _HANDLERS: Mapping[type[Exception], Callable[[Request, Exception], Awaitable[Res
     UnicodeEncodeError: _out_of_range,
     OperationalError: _database_down,
     InterfaceError: _database_down,
+    InternalError: _database_down,
     PoolTimeout: _database_down,
     Exception: _unexpected,
 }

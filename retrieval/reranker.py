@@ -15,6 +15,7 @@ import msgspec
 
 from retrieval.embedder import choose_device
 from retrieval.messages import Passage
+from retrieval.patience import Patience
 from retrieval.priority_executor import Priority, PriorityExecutor
 
 __all__ = [
@@ -129,7 +130,7 @@ async def rerank(reranker: Reranker, question: str, passages: list[Passage]) -> 
     if not passages:
         return passages
     try:
-        async with asyncio.timeout(_SECONDS):
+        async with Patience(_SECONDS):
             scores = await reranker.score(question, [passage.text for passage in passages])
     except (RerankFailed, TimeoutError) as error:
         _log.warning("not reranked: %s", error if str(error) else f"no answer within {_SECONDS:g} s")

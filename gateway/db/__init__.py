@@ -1,7 +1,15 @@
 """The database: engine and unit of work, the declarative base, the tenant-scoped repository base."""
 
 from gateway.db.base import Base, Owned
-from gateway.db.database import Database, explain_full_disk, find_sqlite_file, is_disk_full, lock, open_database
+from gateway.db.database import (
+    Database,
+    explain_full_disk,
+    find_sqlite_file,
+    is_disk_full,
+    is_unavailable,
+    lock,
+    open_database,
+)
 from gateway.db.recent import Recent
 from gateway.db.repository import (
     Page,
@@ -26,6 +34,7 @@ __all__ = [
     "explain_full_disk",
     "find_sqlite_file",
     "is_disk_full",
+    "is_unavailable",
     "lock",
     "open_database",
     "read_page",

@@ -13,7 +13,8 @@ from typing import Any, cast
 import msgspec
 from sqlalchemy import Connection, event, text
 from sqlalchemy.engine import ExceptionContext, make_url
-from sqlalchemy.exc import DataError, SQLAlchemyError
+from sqlalchemy.exc import DataError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
 from gateway.db.sqlite_connection import SqliteConnection
@@ -24,6 +25,7 @@ __all__ = [
     "explain_full_disk",
     "find_sqlite_file",
     "is_disk_full",
+    "is_unavailable",
     "lock",
     "lock_connection",
     "open_database",
@@ -87,6 +89,11 @@ def is_disk_full(error: BaseException) -> bool:
     if code is not None and code & 0xFF == sqlite3.SQLITE_READONLY:  # with the reason in its higher bits
         return True
     return code in _SQLITE_FULL or getattr(cause, "sqlstate", None) in _TAKES_NOTHING
+
+
+def is_unavailable(error: BaseException) -> bool:
+    """Tell whether the database couldn't be used, now or as it is, whatever was asked of it."""
+    return isinstance(error, OperationalError | InterfaceError | PoolTimeout) or is_disk_full(error)
 
 
 def explain_full_disk() -> InsufficientStorage:

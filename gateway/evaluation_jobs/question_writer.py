@@ -1,11 +1,10 @@
 """Questions that the served base model writes about passages, where nobody labelled any."""
 
-import asyncio
-
 from gateway.engines import EnginePool
 from gateway.engines.base_reply import ask_base
 from gateway.engines.base_traits import BaseTraits
 from gateway.evaluation.written_questions import ask_for_question, clean_question
+from retrieval.patience import Patience
 
 __all__ = ["QuestionWriter"]
 
@@ -39,6 +38,6 @@ class QuestionWriter:
         await self._traits.settle()
         markers = self._traits.markers
         content = ask_for_question(markers.neutralise(title), markers.neutralise(text))
-        async with asyncio.timeout(_SECONDS):
+        async with Patience(_SECONDS):
             reply = await ask_base(self._pool, tenant, content, most_tokens=_MOST_TOKENS)
         return clean_question(reply.text)

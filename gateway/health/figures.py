@@ -1,6 +1,5 @@
 """The figures of a process, as Prometheus reads them, with those that only the database or the retriever knows."""
 
-import asyncio
 import time
 from collections.abc import Callable
 
@@ -13,6 +12,7 @@ from gateway.engines import EnginePool, Reconciler
 from gateway.jobs import count_live
 from gateway.metrics import Metrics, Samples
 from retrieval.client import Retriever
+from retrieval.patience import Patience
 
 __all__ = ["Figures"]
 
@@ -62,7 +62,7 @@ class Figures:
 
     async def _read_retriever(self) -> Samples:
         try:
-            async with asyncio.timeout(_PATIENCE_SECONDS):
+            async with Patience(_PATIENCE_SECONDS):
                 queues = await self._retriever.read_queues()
         except (TimeoutError, OSError):
             return {}

@@ -17,6 +17,7 @@ from gateway.engines import EnginePool, Reconciler, Replica
 from gateway.shutdown import Drain
 from gateway.task_group import await_each
 from retrieval.client import IndexUnavailable, Retriever, RetrieverError
+from retrieval.patience import Patience
 
 __all__ = ["PartReadiness", "Readiness", "RemoteParts", "check_readiness", "check_worker"]
 
@@ -145,7 +146,7 @@ def _describe_replica(replica: Replica, process: str) -> PartReadiness:
 
 async def _check_database(database: Database) -> PartReadiness:
     try:
-        async with asyncio.timeout(_PATIENCE_SECONDS), database.read() as session:
+        async with Patience(_PATIENCE_SECONDS), database.read() as session:
             await session.execute(text("SELECT 1"))
     except (SQLAlchemyError, TimeoutError, OSError) as error:
         return PartReadiness(False, f"the database doesn't answer ({type(error).__name__})", essential=True)

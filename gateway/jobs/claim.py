@@ -15,11 +15,13 @@ from gateway.jobs.lease_watch import LeaseWatch
 from gateway.jobs.repository import change_claimed, is_cancel_requested, list_claimable, list_leases, take
 from gateway.jobs.tables import DELAYED, JobRow
 from gateway.jobs.wait import notify_end
+from retrieval.patience import Patience
 
 __all__ = ["Claim", "LeaseLost", "claim_next", "watch_leases"]
 
 _CANDIDATES = 16
 _BEAT_SECONDS = 1.0  # also how soon a handler learns that its job was cancelled
+_LATE_SECONDS = 1.0
 
 
 class LeaseLost(Exception):
@@ -87,19 +89,23 @@ class Claim:
             LeaseLost: Another worker has the job, or the database didn't answer before the lease ended.
         """
         until = time.monotonic() + self._lease_seconds
+        pause = min(_BEAT_SECONDS, self._lease_seconds / 3)
         while True:
-            await asyncio.sleep(min(_BEAT_SECONDS, self._lease_seconds / 3))
+            due = time.monotonic() + pause
+            await asyncio.sleep(pause)
             started = time.monotonic()
-            # Also where it has ended: this process may have stood still, and nobody else need have the job since.
-            patience = max(until - started, self._lease_seconds / 3)
+            if started - due > _LATE_SECONDS:
+                # This process stood still, and nobody else need have the job since, which its fence tells.
+                until = max(until, started + self._lease_seconds / 3)
             try:
-                async with asyncio.timeout(patience), self.begin() as session:
+                async with Patience(max(until - started, 0.0)), self.begin() as session:
                     cancel = await is_cancel_requested(session, self.id)
             except (SQLAlchemyError, TimeoutError):
                 if time.monotonic() >= until:
                     raise LeaseLost(f"the lease of job {self.id} could not be renewed in time") from None
                 continue
-            until = started + self._lease_seconds
+            # It was renewed at some time since, and may be over again where this process has stood still in between.
+            until = max(started + self._lease_seconds, time.monotonic() + pause + self._lease_seconds / 3)
             if cancel:
                 self.cancelled.set()
 

@@ -3,14 +3,16 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain, repeat
 from typing import Any
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 from structlog.contextvars import bind_contextvars
 
-from gateway.db import Database
+from gateway.db import Database, is_unavailable
 from gateway.jobs.claim import Claim, LeaseLost, claim_next, watch_leases
 from gateway.jobs.failpoints import failpoint
 from gateway.jobs.handler import Handler, Outcome, run_handler
@@ -22,6 +24,7 @@ __all__ = ["Worker", "WorkerTimings"]
 
 _log = structlog.get_logger()
 _GIVE_BACK_PAUSES = (0.2, 1.0)
+_END_PAUSES = (0.2, 0.5, 1.0, 2.0, 5.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,15 +191,43 @@ class Worker:
         return outcome
 
     async def _end(self, claim: Claim, outcome: Outcome) -> None:
+        """Write the end of a run, as often as it takes while the database can't be used: the work is done.
+
+        Raises:
+            LeaseLost: Another worker has the job by now, or its end was written though the database didn't say so.
+            Exception: Of what was written, which would fail again.
+        """
         if self._on_end is not None:
             self._on_end(claim.kind, outcome.status)
+        if outcome.status == "queued":
+            _log.warning("job_tried_again", job=claim.id, kind=claim.kind, reason=outcome.message)
+        causes: set[type[BaseException]] = set()
+        for pause in chain(_END_PAUSES, repeat(_END_PAUSES[-1])):
+            try:
+                await self._write_end(claim, outcome)
+            except SQLAlchemyError as error:
+                if not is_unavailable(error):
+                    raise
+                cause: BaseException = getattr(error, "orig", None) or error
+                if type(cause) not in causes:
+                    causes.add(type(cause))
+                    _log.warning("job_end_waits", job=claim.id, kind=claim.kind, reason=str(cause).partition("\n")[0])
+            else:
+                break
+            with suppress(SQLAlchemyError):
+                async with claim.begin():
+                    pass  # renews the lease, where that can be written
+            await asyncio.sleep(min(pause, self._timings.lease_seconds / 3))
+        if causes:
+            _log.info("job_end_written", job=claim.id, kind=claim.kind)
+
+    async def _write_end(self, claim: Claim, outcome: Outcome) -> None:
         error: dict[str, Any] | None = None
         if outcome.code is not None:
             error = {"code": outcome.code, "message": outcome.message}
         if error is not None and outcome.code == DELAYED:
             error |= {"pause": outcome.pause, "words": outcome.words}
         if outcome.status == "queued":
-            _log.warning("job_tried_again", job=claim.id, kind=claim.kind, reason=outcome.message)
             await claim.release(pause=outcome.pause, error=error, counted=outcome.counted)
             return
         async with claim.end(outcome.status, error) as session:

@@ -1,4 +1,3 @@
-import asyncio
 from contextlib import suppress
 from typing import Annotated
 
@@ -9,6 +8,7 @@ from gateway.models.service import ModelService
 from gateway.web.dependencies import ChatKey, CurrentState, ManageKey, ReadSession, WriteSession
 from gateway.web.error_responses import declare_errors
 from gateway.web.state import State
+from retrieval.patience import Patience
 
 __all__ = ["router"]
 
@@ -20,7 +20,7 @@ router = APIRouter(prefix="/v1/models", tags=["models"], responses=declare_error
 async def _find_embedder(state: State) -> str:
     """Return the embedder's name, "" where the retriever doesn't say it at once: the other models aren't its own."""
     with suppress(TimeoutError):
-        async with asyncio.timeout(_PATIENCE_SECONDS):
+        async with Patience(_PATIENCE_SECONDS):
             retriever = await state.describe_retriever()
             return retriever.model if retriever else ""
     return ""

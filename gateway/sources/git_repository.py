@@ -15,6 +15,7 @@ from gateway.sources.path_filter import PathFilter
 from gateway.sources.public_addresses import PublicAddresses
 from gateway.sources.reader import ItemUnreadable, Listing, SourceUnreadable
 from gateway.sources.repository_credentials import RepositoryCredential
+from retrieval.patience import Patience
 
 __all__ = ["RepositoryReader", "check_repository", "open_repository"]
 
@@ -190,7 +191,7 @@ class _Git:
         """
         log = self._work / "git.log"
         try:
-            async with asyncio.timeout(_SECONDS), self._open(arguments, log) as program:
+            async with Patience(_SECONDS), self._open(arguments, log) as program:
                 watch = asyncio.create_task(self._watch_size())
                 reading = asyncio.create_task(program.read_output(_LIST_BYTES + 1))
                 try:

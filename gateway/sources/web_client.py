@@ -14,6 +14,7 @@ import httpcore2
 
 from gateway.sources.public_addresses import PinnedNetwork, PublicAddresses
 from gateway.sources.reader import ItemUnreadable, SourceBusy
+from retrieval.patience import Patience
 
 __all__ = [
     "AGENT",
@@ -162,7 +163,7 @@ class WebClient:
         """
         hops: list[Hop] = []
         try:
-            async with asyncio.timeout(_SECONDS):
+            async with Patience(_SECONDS):
                 for _ in range(_REDIRECTS + 1):
                     answer = await self._ask(url, headers or {})
                     if (wait := _find_wait(answer)) is not None and wait <= _LONGEST_WAIT_SECONDS:

@@ -1,6 +1,5 @@
 """Documents under the tenant's own keys: a key's new bytes are its next version, which answers when it is whole."""
 
-import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import AbstractContextManager, aclosing
@@ -26,6 +25,7 @@ from gateway.vector_stores.tables import DocumentRow, DocumentVersionRow
 from gateway.vector_stores.versions import Content, delete_document, put_version
 from retrieval.client import Retriever, RetrieverError
 from retrieval.messages import RetrieverInfo
+from retrieval.patience import Patience
 
 __all__ = ["DocumentService", "name_file"]
 
@@ -130,7 +130,7 @@ class DocumentService:
     async def _describe_index(self, index: str | None) -> RetrieverInfo | None:
         """Return what has this index; None where the retriever doesn't say it at once, since no put waits for that."""
         try:
-            async with asyncio.timeout(_PATIENCE_SECONDS):
+            async with Patience(_PATIENCE_SECONDS):
                 return await self._retriever.describe(index)
         except (RetrieverError, TimeoutError):
             return None

@@ -185,6 +185,7 @@ class BoundedProtocol(JoinedProtocol):
         if self._watch is not None:
             self._watch.cancel()
         self._count_as(None)
+        self._unset_keepalive_if_required()  # uvicorn leaves it where the client reset the connection
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:

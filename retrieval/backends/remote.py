@@ -1,6 +1,5 @@
 """A Qdrant server or cluster by URL."""
 
-import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from json import JSONDecodeError
@@ -26,6 +25,7 @@ from retrieval.backends.shortage import Shortage
 from retrieval.errors import IndexFull, IndexSilent, IndexUnavailable, RetrieverError, RetrieverFailed
 from retrieval.filter_expressions import All, AnyOf, Between, Condition, Match, Not, list_parts
 from retrieval.filters import ATTRIBUTES_FIELD
+from retrieval.patience import Patience
 from retrieval.visibility import Visibility
 
 __all__ = ["CHANGE_SECONDS", "RemoteBackend"]
@@ -112,7 +112,7 @@ class RemoteBackend:
 
     @asynccontextmanager
     async def limit_reads(self) -> AsyncGenerator[None]:
-        async with _explain_errors(), asyncio.timeout(_READ_SECONDS):
+        async with _explain_errors(), Patience(_READ_SECONDS):
             yield
 
     async def upsert(self, points: Sequence[Point]) -> None:

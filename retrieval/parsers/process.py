@@ -14,6 +14,7 @@ import msgspec
 from retrieval.errors import DocumentUnreadable, RetrieverFailed
 from retrieval.parsers.forked_children import CHILD_ENVIRONMENT
 from retrieval.parsers.parsed import Parsed, ParseLimits, Unreadable
+from retrieval.patience import Patience
 
 __all__ = ["ParseLimits", "ParserChild", "StartChild", "parse"]
 
@@ -94,7 +95,7 @@ async def _run(path: Path, filename: str, limits: ParseLimits, start: StartChild
         starting = asyncio.ensure_future(start(document, filename.replace("\0", ""), limits))
         try:
             child = await asyncio.shield(starting)
-            async with asyncio.timeout(limits.wall_seconds + _GRACE_SECONDS):
+            async with Patience(limits.wall_seconds + _GRACE_SECONDS):
                 output, errors = await child.communicate()
             return child.returncode, output, errors
         except TimeoutError:

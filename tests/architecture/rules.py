@@ -189,6 +189,17 @@ def _is_gather(function: ast.expr) -> bool:
             return False
 
 
+def plain_timeouts(module: Module) -> set[str]:
+    """Functions that bound a wait by `asyncio.timeout`, which is over after a standstill whatever has come in it."""
+    return {
+        f"{module.path}:{function.name}"
+        for function in module.nodes(ast.FunctionDef, ast.AsyncFunctionDef)
+        for node in ast.walk(function)
+        if isinstance(node, ast.Call) and _is_named(node.func, "timeout") and node.args
+        if not (isinstance(node.args[0], ast.Constant) and node.args[0].value is None)
+    }
+
+
 def stdlib_logging(module: Module) -> set[str]:
     """Modules of the gateway that log by anything but structlog, which writes events that a program can read."""
     if not module.path.startswith("gateway/"):

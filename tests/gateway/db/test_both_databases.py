@@ -121,4 +121,5 @@ async def test_when_all_connections_are_in_use_a_request_is_told_to_come_again(s
             answer = await client.get("/v1/vector_stores")
             assert answer.status_code == 503, answer.text
             assert answer.json()["error"]["code"] == "database_unavailable"
+            assert int(answer.headers["retry-after"]) >= 1
         assert (await client.get("/v1/vector_stores")).status_code == 200

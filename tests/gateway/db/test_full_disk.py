@@ -8,7 +8,7 @@ from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 
 from gateway.db import is_disk_full
-from tests.gateway.conftest import Gateway
+from tests.gateway.conftest import POSTGRESQL, Gateway
 from tests.gateway.full_disk import full
 
 ASK = {"model": "base", "messages": [{"role": "user", "content": "Hi"}]}
@@ -61,3 +61,16 @@ def test_a_full_disk_is_known_by_the_code_of_either_database(members: dict[str, 
         setattr(cause, name, value)
     assert is_disk_full(OperationalError("INSERT", None, cause)) is is_full
     assert not is_disk_full(ValueError("no"))
+
+
+@pytest.mark.parametrize("database_url", [POSTGRESQL], indirect=True)
+async def test_a_server_that_has_become_read_only_is_told_like_a_full_disk(gateway: Gateway) -> None:
+    client = await gateway.tenant("kestrel")
+
+    def forbid(connection: Any, _record: object, _proxy: object) -> None:
+        connection.execute("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY")
+        connection.commit()
+
+    event.listen(gateway.state.database.engine.sync_engine, "checkout", forbid)
+    refused = await client.post("/api/prompts", json=PROMPT)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (507, "disk_full")

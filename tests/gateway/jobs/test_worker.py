@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 
 import pytest
+import structlog
 from sqlalchemy import event
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -417,6 +418,137 @@ async def test_a_worker_that_stood_still_for_longer_than_its_lease_goes_on_with_
     async with scripted_worker(database, {"k": Scripted(run)}, lease_seconds=3):
         row = await wait_for(database, TENANT, await add(database), 60)
     assert (row.status, row.attempts, row.fence) == ("succeeded", 1, 1)
+
+
+@contextmanager
+def before_renewals(database: Database, act: Callable[[], None]) -> Generator[None]:
+    """Do something in the midst of each renewal of a lease, on the event loop's thread."""
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        if "jobs.cancel_requested" in statement and "jobs.kind" not in statement:
+            act()
+
+    event.listen(database.engine.sync_engine, "before_cursor_execute", note)
+    try:
+        yield
+    finally:
+        event.remove(database.engine.sync_engine, "before_cursor_execute", note)
+
+
+async def test_a_worker_that_stood_still_while_it_renewed_goes_on_with_its_job(database: Database) -> None:
+    stood = asyncio.Event()
+
+    def stand_still() -> None:
+        if not stood.is_set():
+            stood.set()
+            time.sleep(4)
+
+    async def run(claim: Claim) -> None:
+        await stood.wait()
+        await asyncio.sleep(1.5)
+
+    with before_renewals(database, stand_still):
+        async with scripted_worker(database, {"k": Scripted(run)}, lease_seconds=3):
+            row = await wait_for(database, TENANT, await add(database), 60)
+    assert (row.status, row.attempts, row.fence) == ("succeeded", 1, 1)
+
+
+async def test_a_database_that_does_not_answer_at_once_after_a_standstill_costs_no_job(database: Database) -> None:
+    """Its connections may have ended meanwhile, and another process have its lock."""
+    refusals, renewed = 2, asyncio.Event()
+
+    def refuse() -> None:
+        nonlocal refusals
+        refusals -= 1
+        if refusals >= 0:
+            raise OperationalError("SELECT", None, Exception("away"))
+        renewed.set()
+
+    async def run(claim: Claim) -> None:
+        await asyncio.sleep(0.1)
+        time.sleep(8)  # noqa: ASYNC251
+        await renewed.wait()
+
+    with before_renewals(database, refuse):
+        async with scripted_worker(database, {"k": Scripted(run)}, lease_seconds=7):
+            row = await wait_for(database, TENANT, await add(database), 60)
+    assert (row.status, row.attempts, row.fence) == ("succeeded", 1, 1)
+
+
+@pytest.mark.parametrize("outcome", ["succeeded", "failed", "queued"])
+async def test_the_end_of_a_job_waits_for_a_database_that_is_away(database: Database, outcome: str) -> None:
+    """The work is done: it isn't done once more, since its end couldn't be written."""
+    runs, ready, away = 0, asyncio.Event(), asyncio.Event()
+
+    async def run(claim: Claim) -> None:
+        nonlocal runs
+        runs += 1
+        if runs > 1:
+            return
+        ready.set()
+        await away.wait()
+        if outcome == "failed":
+            raise JobFailed("broken", "It is broken.")
+        if outcome == "queued":
+            raise JobDelayed("A part is away.", seconds=0.01)
+
+    with structlog.testing.capture_logs() as logs:
+        async with scripted_worker(database, {"k": Scripted(run)}):
+            job = await add(database)
+            await ready.wait()
+            async with without_jobs(database):
+                away.set()
+                await until(lambda: any(log["event"] == "job_end_waits" for log in logs))
+                await asyncio.sleep(1.5)
+            row = await wait_for(database, TENANT, job, 60)
+    again = outcome == "queued"
+    assert (row.status, row.attempts, row.fence) == ("succeeded" if again else outcome, 1, 1 + again)
+    ends = [log for log in logs if log["event"].startswith("job_end")]
+    assert [log["event"] for log in ends] == ["job_end_waits", "job_end_written"]
+    assert "\n" not in ends[0]["reason"]
+    assert "exc_info" not in ends[0]
+
+
+async def test_an_end_that_waits_keeps_its_lease_and_ends_with_it(database: Database) -> None:
+    """Where the database takes everything but the end, others don't get the job; where they have it, it is theirs."""
+
+    class Refused(Scripted):
+        async def record_end(self, session: AsyncSession, claim: Claim, outcome: Outcome) -> None:
+            self.outcomes.append(outcome)
+            raise OperationalError("UPDATE", None, Exception("no"))
+
+    async def run(claim: Claim) -> None:
+        raise JobFailed("broken", "It is broken.")
+
+    handler = Refused(run)
+    with structlog.testing.capture_logs() as logs:
+        async with scripted_worker(database, {"k": handler}, lease_seconds=3):
+            job = await add(database)
+            await until(lambda: handler.outcomes)
+            before = (await status_of(database, job)).lease_until or 0.0
+            await until(lambda: len(handler.outcomes) > 3)
+            assert ((await status_of(database, job)).lease_until or 0.0) > before
+            async with database.begin() as session:
+                assert await change(session, JobRow.id == job, fence=7, worker="another")
+            await until(lambda: any(log["event"] == "job_lease_lost" for log in logs))
+    assert (await status_of(database, job)).worker == "another"
+
+
+async def test_a_worker_that_stops_waits_for_no_end(database: Database) -> None:
+    class Refused(Scripted):
+        async def record_end(self, session: AsyncSession, claim: Claim, outcome: Outcome) -> None:
+            self.outcomes.append(outcome)
+            raise OperationalError("UPDATE", None, Exception("no"))
+
+    async def run(claim: Claim) -> None:
+        raise JobFailed("broken", "It is broken.")
+
+    handler = Refused(run)
+    async with scripted_worker(database, {"k": handler}):
+        job = await add(database)
+        await until(lambda: handler.outcomes)
+    row = await status_of(database, job)
+    assert (row.status, row.attempts, row.worker) == ("queued", 0, None)
 
 
 @asynccontextmanager

@@ -1,7 +1,9 @@
 import asyncio
+import gc
 import json
 import sys
 import time
+import weakref
 from collections import Counter
 from dataclasses import replace
 from typing import Any
@@ -151,6 +153,17 @@ async def test_an_idle_connection_outlives_a_standstill_in_which_a_request_came(
     protocol.data_received(b"GET / HTTP/1.1\r\nhost: here\r\n\r\n")
     assert await reply(wire) == (200, "0")
     await until(lambda: wire.closed)
+
+
+async def test_a_connection_that_its_client_reset_leaves_nothing_behind() -> None:
+    protocol, wire = connect(bounds=replace(BOUNDS, idle_seconds=1.2))
+    protocol.data_received(b"GET / HTTP/1.1\r\nhost: here\r\n\r\n")
+    assert await reply(wire) == (200, "0")
+    wire.abort()
+    protocol.connection_lost(ConnectionResetError())
+    left = weakref.ref(protocol)
+    del protocol, wire
+    await until(lambda: not gc.collect() and left() is None)
 
 
 async def test_clients_and_proxies_close_an_idle_connection_before_the_server_does() -> None:
