@@ -5,12 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from retrieval.chunks import split_into_chunks
 from retrieval.errors import DocumentUnreadable
 from retrieval.parsers.formats import find_text_format
 from retrieval.parsers.org import parse_org
 from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
-from tests.retrieval.words import word_offsets
+from tests.retrieval.block_order import check_blocks
 
 TEXT = """\
 # -*- mode: org -*-
@@ -149,11 +148,7 @@ def test_any_order_of_lines_is_read_with_blocks_in_order(text: str) -> None:
         parsed = parse(text)
     except DocumentUnreadable:
         return
-    starts = [(block.start, -block.end) for block in parsed.blocks]
-    assert starts == sorted(starts)
-    assert all(block.start <= block.head <= block.end <= len(parsed.text) for block in parsed.blocks)
-    for chunk in split_into_chunks(parsed, word_offsets, max_tokens=20):
-        assert chunk.text == parsed.text[chunk.start : chunk.end]
+    check_blocks(parsed)
     if "text" in text.split("\n") and not any(sign in text for sign in ("comment", ":noexport:", ":END:")):
         assert "text" in parsed.text
 
