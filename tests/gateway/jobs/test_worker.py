@@ -509,18 +509,21 @@ async def test_the_end_of_a_job_waits_for_a_database_that_is_away(database: Data
     assert "exc_info" not in ends[0]
 
 
+class WithoutEnd(Scripted):
+    """A handler whose end the database refuses, each time."""
+
+    async def record_end(self, session: AsyncSession, claim: Claim, outcome: Outcome) -> None:
+        self.outcomes.append(outcome)
+        raise OperationalError("UPDATE", None, Exception("no"))
+
+
+async def fail(_claim: Claim) -> None:
+    raise JobFailed("broken", "It is broken.")
+
+
 async def test_an_end_that_waits_keeps_its_lease_and_ends_with_it(database: Database) -> None:
     """Where the database takes everything but the end, others don't get the job; where they have it, it is theirs."""
-
-    class Refused(Scripted):
-        async def record_end(self, session: AsyncSession, claim: Claim, outcome: Outcome) -> None:
-            self.outcomes.append(outcome)
-            raise OperationalError("UPDATE", None, Exception("no"))
-
-    async def run(claim: Claim) -> None:
-        raise JobFailed("broken", "It is broken.")
-
-    handler = Refused(run)
+    handler = WithoutEnd(fail)
     with structlog.testing.capture_logs() as logs:
         async with scripted_worker(database, {"k": handler}, lease_seconds=3):
             job = await add(database)
@@ -535,15 +538,7 @@ async def test_an_end_that_waits_keeps_its_lease_and_ends_with_it(database: Data
 
 
 async def test_a_worker_that_stops_waits_for_no_end(database: Database) -> None:
-    class Refused(Scripted):
-        async def record_end(self, session: AsyncSession, claim: Claim, outcome: Outcome) -> None:
-            self.outcomes.append(outcome)
-            raise OperationalError("UPDATE", None, Exception("no"))
-
-    async def run(claim: Claim) -> None:
-        raise JobFailed("broken", "It is broken.")
-
-    handler = Refused(run)
+    handler = WithoutEnd(fail)
     async with scripted_worker(database, {"k": handler}):
         job = await add(database)
         await until(lambda: handler.outcomes)
