@@ -12,6 +12,8 @@ __all__ = ["EventSender", "send_whole"]
 # A proxy gives up an answer of which it hears nothing: nginx after 60 s.
 _SILENCE_SECONDS = 15.0
 _COMMENT = b": the model is at work\n\n"
+# Many clients part lines as `str.splitlines` does, at these too, and each event's JSON has to be one line for them.
+_SEPARATORS = tuple((sign.encode(), b"\\u%04x" % ord(sign)) for sign in "\u0085\u2028\u2029")
 _STREAM_HEADERS = [(b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")]
 
 
@@ -55,11 +57,11 @@ class EventSender:
     async def send(self, events: bytes) -> None:
         """Send one or more whole events."""
         self._sent_at = self._loop.time()
-        await self._send({"type": "http.response.body", "body": events, "more_body": True})
+        await self._send({"type": "http.response.body", "body": _keep_to_lines(events), "more_body": True})
 
     def send_at_once(self, events: bytes) -> bool:
         """Send whole events without waiting for anything; False, and nothing was sent, where that can't be done."""
-        if self._write is None or not self.begun or not self._write(events):
+        if self._write is None or not self.begun or not self._write(_keep_to_lines(events)):
             return False
         self._sent_at = self._loop.time()
         return True
@@ -68,7 +70,7 @@ class EventSender:
         """End the response, if it has begun, with its last events; nothing may be sent after that."""
         self.stop()
         if self.begun:
-            await self._send({"type": "http.response.body", "body": events})
+            await self._send({"type": "http.response.body", "body": _keep_to_lines(events)})
 
     def stop(self) -> None:
         """Send no more comments."""
@@ -98,6 +100,14 @@ async def send_whole(send: Send, trace: AnswerTrace, body: bytes) -> None:
     headers.append((b"content-length", str(len(body)).encode()))
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": body})
+
+
+def _keep_to_lines(events: bytes) -> bytes:
+    """Return events with escapes for the separators of lines that Unicode has beside the protocol's."""
+    for sign, escape in _SEPARATORS:
+        if sign in events:
+            events = events.replace(sign, escape)
+    return events
 
 
 def _answer_headers(trace: AnswerTrace, content_type: bytes) -> list[tuple[bytes, bytes]]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import MutableMapping
 from typing import Any
 
 import pytest
@@ -153,3 +154,26 @@ async def test_a_whole_answer_has_its_length_and_its_release() -> None:
         b"content-length": b"11",
     }
     assert body == {"type": "http.response.body", "body": '{"a": "é"}'.encode()}
+
+
+async def test_an_event_is_one_line_also_for_clients_that_part_lines_at_separators_of_unicode() -> None:
+    text, sent = "a\u0085b\u2028c\u2029d’é", list[bytes]()
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        sent.append(message["body"])
+
+    def write(events: bytes) -> bool:
+        sent.append(events)
+        return True
+
+    sender, event = EventSender(send, write), b"data: " + json.dumps(text, ensure_ascii=False).encode() + b"\n\n"
+    sender.begun = True
+    await sender.send(event)
+    assert sender.send_at_once(event)
+    await sender.end(event)
+
+    assert len(sent) == 3
+    for events in sent:
+        line, rest = events.decode().splitlines()
+        assert json.loads(line.removeprefix("data: ")) == text
+        assert rest == ""
