@@ -116,7 +116,8 @@ class EventStreams:
 
 
 def _encode(row: EventRow) -> bytes:
-    return f"id: {row.id}\ndata: {to_event(row).model_dump_json()}\n\n".encode()
+    # In ASCII each event is one line also for clients that part lines at the separators which Unicode has besides.
+    return f"id: {row.id}\ndata: {to_event(row).model_dump_json(ensure_ascii=True)}\n\n".encode()
 
 
 def _before(id: str, cursor: str) -> str:

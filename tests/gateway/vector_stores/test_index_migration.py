@@ -174,7 +174,7 @@ async def test_a_second_index_that_was_away_is_brought_back_into_step(
     assert (await move.do("swap", 409))["code"] == "not_ready"
     await second.start()
     await settle(gateway, kestrel)
-    await move.do("swap")
+    await move.reach("swap")
     expected = ["The warranty of the k2 is 20 months.", TEXTS["k7.md"]]
     assert sorted(await kestrel.search(store, "warranty")) == sorted(expected)
 
@@ -192,7 +192,7 @@ async def test_a_document_never_waits_for_the_server_of_the_second_index(
     assert (await kestrel.get(store, "k2.md"))["status"] == "completed"
     del second.before[call]
     await settle(gateway, kestrel)
-    assert (await move.get())["ready"]
+    await move.reach("swap")
 
 
 async def test_a_document_that_the_target_cannot_read_stops_the_swap_until_it_is_replaced(
