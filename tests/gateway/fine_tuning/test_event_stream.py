@@ -99,6 +99,15 @@ async def test_a_stream_is_only_for_its_tenant(gateway: Gateway) -> None:
         assert (answer.status_code, answer.json()["error"]["param"]) == (400, "after")
 
 
+async def test_an_event_is_one_line_also_for_clients_that_know_separators_of_unicode(gateway: Gateway) -> None:
+    client = await gateway.tenant("kestrel")
+    job = (await start(client))["id"]
+    async with gateway.state.database.begin() as session:
+        add_event(session, (await read_row(gateway, job)).tenant_id, job, "One\u2028two\u0085three")
+    assert (await client.post(f"{JOBS}/{job}/cancel")).status_code == 200
+    assert "One\u2028two\u0085three" in [event["message"] for _, event in (await read(client, job))[:-1]]
+
+
 async def test_streams_are_bounded_break_the_silence_and_end_with_the_process(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
