@@ -11,6 +11,7 @@ import msgspec
 
 from gateway.errors import BadRequest
 from gateway.openai_format.schema_formats import drop_said_patterns, is_pattern_said
+from gateway.openai_format.schema_references import find_endless_reference
 from gateway.openai_format.schema_repeats import DATA, NAMED, REPEATS, count_repeats
 
 __all__ = [
@@ -173,6 +174,7 @@ def check_schema(schema: dict[str, Any], param: str, *, regular: bool, compiled:
         BadRequest: It is too large or too deep, or has what can't be compiled in bounded time.
     """
     _check_size(schema, param)
+    parts: list[dict[str, Any]] = []
     level: list[tuple[Any, bool]] = [(schema, False)]
     for _ in range(MAX_SCHEMA_DEPTH):
         below: list[tuple[Any, bool]] = []
@@ -182,6 +184,7 @@ def check_schema(schema: dict[str, Any], param: str, *, regular: bool, compiled:
             elif isinstance(node, dict):
                 members = cast("dict[str, Any]", node)
                 if not names:
+                    parts.append(members)
                     _check_keywords(members, param, regular=regular, compiled=compiled)
                 below += [
                     (inner, not names and key in NAMED) for key, inner in members.items() if key not in DATA or names
@@ -199,6 +202,12 @@ def check_schema(schema: dict[str, Any], param: str, *, regular: bool, compiled:
             "multiply. Give smaller ones, or leave some out.",
             param=param,
             code="schema_too_large",
+        )
+    if compiled and (reference := find_endless_reference(schema, parts)) is not None:
+        raise BadRequest(
+            f"A schema is itself again by its reference {reference[:50]!r}. Only its items and properties may be.",
+            param=param,
+            code="unsupported_format",
         )
     return drop_said_patterns(schema) if compiled and not regular else schema
 
@@ -223,7 +232,11 @@ def _check_keywords(members: Mapping[str, Any], param: str, *, regular: bool, co
         )
     for name in REPEATS & members.keys():
         number = members[name]
-        if isinstance(number, int | float) and number > MAX_REPEATS:
+        if not isinstance(number, int | float):
+            continue
+        if number < 0:
+            raise BadRequest(f"A schema has {name!r} below 0.", param=param, code="unsupported_format")
+        if number > MAX_REPEATS:
             raise BadRequest(
                 f"A schema has {name!r} above {MAX_REPEATS}. Give a smaller one, or leave it out.",
                 param=param,

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, cast
 
+from gateway.openai_format.schema_references import find_part
+
 __all__ = ["DATA", "NAMED", "REPEATS", "count_repeats"]
 
 REPEATS = frozenset({"minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties"})
@@ -49,24 +51,10 @@ class _Counter:
                 for name, one in members.items()
                 if name not in DATA and name not in _DEFINITIONS
             )
-            inner += self.count(self._find(members.get("$ref")), level + 1)
+            inner += self.count(find_part(self._root, members.get("$ref")), level + 1)
             times = [one for name in REPEATS & members.keys() if isinstance(one := members[name], int | float)]
             self._counts[id(members)] = self._limit(int(max([1, *times])) * (1 + inner))
         return self._counts[id(members)]
-
-    def _find(self, reference: object) -> object:
-        """Return the part that a reference names; None where there is none."""
-        if not isinstance(reference, str) or not reference.startswith("#"):
-            return None
-        node: object = self._root
-        for name in filter(None, reference[1:].split("/")):
-            if isinstance(node, list):
-                parts = cast("list[object]", node)
-                node = parts[int(name)] if name.isdecimal() and len(name) < 6 and int(name) < len(parts) else None
-            else:
-                members = cast("dict[str, object]", node) if isinstance(node, dict) else {}
-                node = members.get(name.replace("~1", "/").replace("~0", "~"))
-        return node
 
     def _limit(self, count: int) -> int:
         return min(count, self._most + 1)
