@@ -3,13 +3,12 @@
 import re
 from bisect import bisect_right
 from collections.abc import Container, Sequence
-from unicodedata import east_asian_width
 
 from retrieval.parsers.asciidoc_attributes import Attributes
 from retrieval.parsers.asciidoc_tables import read_asciidoc_table
 from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
 from retrieval.parsers.text import clean_visible
-from retrieval.parsers.text_page import TextPage
+from retrieval.parsers.text_page import TextPage, measure_columns
 
 __all__ = ["parse_asciidoc"]
 
@@ -62,7 +61,6 @@ class _Reader:
         self._at = 0
         self._outer: list[tuple[str, int]] = []  # the line that ends each open block, and its first line on the page
         self._open: dict[str, int] = {}  # the places of those lines in `_outer`
-        self._list: int | None = None  # the first line of the open list on the page
         self._is_head = False  # whether all lines so far are of the head: the title, who wrote it, the revision
         self._begins = True  # whether no paragraph is open
         self._joins = False  # whether a `+` above holds what follows to its list
@@ -76,7 +74,7 @@ class _Reader:
                 self._add_blank()
             elif not (self._skip(line) or self._read_block(line) or (self._begins and self._read_beginning(line))):
                 self._add_line(line)
-        self._close_list()
+        self.page.close_list()
 
     def _add_blank(self) -> None:
         if self.page.lines and self.page.lines[-1]:
@@ -88,10 +86,10 @@ class _Reader:
     def _add_line(self, line: str) -> None:
         text = self.attributes.fill_in(line)
         if _ITEM.match(line):
-            if self._list is None:
-                self._list = len(self.page.lines) - self._captions
+            if self.page.open_list is None:
+                self.page.open_list = len(self.page.lines) - self._captions
         elif self._begins and not self._joins and not line[0].isspace():
-            self._close_list()
+            self.page.close_list()
         self.page.lines.append(text)
         self._begins = self._joins = False
         self._forget()
@@ -104,7 +102,7 @@ class _Reader:
         elif (condition := _CONDITION.fullmatch(line)) is not None:
             if condition["text"] and condition[2]:
                 self.page.lines.append(self.attributes.fill_in(condition[2]))
-        elif line == "+" and self._list is not None:
+        elif line == "+" and self.page.open_list is not None:
             self._joins = True
         elif (self._begins or self._is_head) and (used := self.attributes.read(self._lines, self._at)):
             self._at += used
@@ -161,7 +159,7 @@ class _Reader:
         return True
 
     def _end_outer(self, place: int) -> None:
-        self._close_list()
+        self.page.close_list()
         while len(self._outer) > place:
             line, first = self._outer.pop()
             del self._open[line]
@@ -230,7 +228,7 @@ class _Reader:
             self._at = end
             return True
         is_code = any(map(_CODE.match, self._settings)) and not _ITEM.match(line)
-        if is_code or (line[0].isspace() and self._list is None and not _ITEM.match(line)):
+        if is_code or (line[0].isspace() and self.page.open_list is None and not _ITEM.match(line)):
             end = self._find_end()
             self._add_code(self._lines[self._at : end], 0)
             self._forget()
@@ -262,11 +260,14 @@ class _Reader:
     def _is_underlined(self, line: str) -> bool:
         """Tell whether the next line is one of signs and as long as this one, which has a word."""
         under = self._lines[self._at + 1] if self._has_next() else ""
-        width = sum(2 if east_asian_width(one) in "WF" else 1 for one in line)
-        return bool(_RULE.fullmatch(under)) and abs(len(under) - width) <= 1 and any(map(str.isalnum, line))
+        return (
+            bool(_RULE.fullmatch(under))
+            and abs(len(under) - measure_columns(line)) <= 1
+            and any(map(str.isalnum, line))
+        )
 
     def _add_title(self, line: str, level: int) -> None:
-        self._close_list()
+        self.page.close_list()
         self._forget()
         self._joins = False
         words = " ".join(_MARKS.sub(_find_words, self.attributes.fill_in(line)).split())
@@ -276,12 +277,7 @@ class _Reader:
 
     def _close_list_unless_joined(self) -> None:
         if not self._joins:
-            self._close_list()
-
-    def _close_list(self) -> None:
-        if self._list is not None:
-            self.page.close_block(self._list, "list")
-            self._list = None
+            self.page.close_list()
 
     def _forget(self) -> None:
         """Leave behind what was said of the block that has been read."""

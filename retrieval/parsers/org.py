@@ -67,7 +67,6 @@ class _Reader:
         self._states = set(_STATE_NAMES)
         self._above = 0  # 1 where the file has a title, which all headings are below
         self._outer: list[tuple[str, int]] = []  # the line that ends each open block, and its first line on the page
-        self._list: int | None = None  # the first line of the open list on the page
         self._drawer_ends = set[int]()  # the lines that end the drawers whose text is read
         self._caption: int | None = None  # the line of a caption that stands right above
         self._heads = [number for number, line in enumerate(self._lines) if _TITLE.fullmatch(line)]
@@ -83,10 +82,10 @@ class _Reader:
                 self._read_heading(len(title[1]), self._macros.fill_in(title[2]))
             elif not (self._skip(line) or self._read_block(line)):
                 self._add_line(line)
-        self._close_list()
+        self.page.close_list()
 
     def _read_heading(self, level: int, words: str) -> None:
-        self._close_list()
+        self.page.close_list()
         self._outer = []
         first, _, rest = " ".join(words.split()).partition(" ")
         words = _PRIORITY.sub("", rest if first in self._states else f"{first} {rest}".rstrip(), count=1)
@@ -150,7 +149,7 @@ class _Reader:
     def _read_block(self, line: str) -> bool:
         """Read a block between two lines, or one by what its lines begin with: a table, or code."""
         if self._outer and line.strip().lower() == self._outer[-1][0]:
-            self._close_list()
+            self.page.close_list()
             self.page.close_block(self._outer.pop()[1], "list")
             self._at += 1
             return True
@@ -217,8 +216,8 @@ class _Reader:
         if not line:
             self._caption = None
         elif _ITEM.match(line):
-            if self._list is None:
-                self._list = len(self.page.lines)
+            if self.page.open_list is None:
+                self.page.open_list = len(self.page.lines)
         else:
             self._close_list_before(line)
         self.page.lines.append(self._macros.fill_in(line))
@@ -227,12 +226,7 @@ class _Reader:
     def _close_list_before(self, line: str) -> None:
         """Close the open list, unless a line is indented, as what belongs to an item is."""
         if not measure_indent(line):
-            self._close_list()
-
-    def _close_list(self) -> None:
-        if self._list is not None:
-            self.page.close_block(self._list, "list")
-            self._list = None
+            self.page.close_list()
 
 
 def _read_words(line: str) -> str:

@@ -2,11 +2,10 @@
 
 import re
 from collections.abc import Sequence
-from unicodedata import east_asian_width
 
 from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
 from retrieval.parsers.text import clean_visible
-from retrieval.parsers.text_page import TextPage, find_end, measure_indent
+from retrieval.parsers.text_page import TextPage, find_end, measure_columns, measure_indent
 
 __all__ = ["parse_restructured_text"]
 
@@ -99,9 +98,9 @@ def _read_title(lines: Sequence[str], at: int, page: _Page) -> int:
 
 
 def _fits(title: str, rule: str) -> bool:
-    """Tell whether a line of signs is long enough for a title: in columns, of which Chinese letters take two."""
+    """Tell whether a line of signs is long enough for a title."""
     signs = len(rule.rstrip())
-    return signs >= _SHORTEST_RULE or signs >= sum(2 if east_asian_width(one) in "WF" else 1 for one in title.rstrip())
+    return signs >= _SHORTEST_RULE or signs >= measure_columns(title.rstrip())
 
 
 def _read_table(lines: Sequence[str], at: int, page: _Page) -> int:

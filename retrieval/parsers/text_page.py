@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Literal
+from unicodedata import east_asian_width
 
 from retrieval.parsers.document_title import find_top_heading, pick_title
 from retrieval.parsers.parsed import Block, Heading, Parsed
 from retrieval.parsers.text import clean_visible, describe_comments
 
-__all__ = ["BlockKind", "TextPage", "find_end", "measure_indent"]
+__all__ = ["BlockKind", "TextPage", "find_end", "measure_columns", "measure_indent"]
 
 BlockKind = Literal["list", "table", "code"]
 
@@ -30,11 +31,13 @@ class TextPage:
 
     Attributes:
         comments: What was left out, to be told of.
+        open_list: The first line of the list that goes on, None outside of lists.
     """
 
     def __init__(self) -> None:
         self.lines: list[str] = []
         self.comments: list[str] = []
+        self.open_list: int | None = None
         self._titles: list[tuple[int, int, str]] = []
         self._blocks: list[_LineBlock] = []
 
@@ -45,15 +48,20 @@ class TextPage:
     def ends_with_title(self) -> bool:
         return bool(self._titles) and self._titles[-1][0] == len(self.lines) - 1
 
-    def add_block(self, lines: Sequence[str], kind: BlockKind, head: int = 0, closing: str = "") -> None:
+    def add_block(self, lines: Sequence[str], kind: BlockKind, head: int = 0) -> None:
         """Add lines that belong together, of which the first `head` are repeated above each piece."""
         first = len(self.lines)
         self.lines += lines
-        self.close_block(first, kind, first + head, closing)
+        self.close_block(first, kind, first + head)
 
     def close_block(self, first: int, kind: BlockKind, head: int = 0, closing: str = "") -> None:
         """Make a block of the lines from `first` on; `head` is the number of the first that isn't repeated."""
         self._blocks.append(_LineBlock(first, len(self.lines), max(first, head), kind, closing))
+
+    def close_list(self) -> None:
+        if self.open_list is not None:
+            self.close_block(self.open_list, "list")
+            self.open_list = None
 
     def to_parsed(self, media_type: str, *titles: str) -> Parsed:
         """Return the document; its title is the first that somebody gave, or the heading that all of it is under.
@@ -86,6 +94,11 @@ def find_end(lines: Sequence[str], at: int, indent: int) -> int:
 
 def measure_indent(line: str) -> int:
     return len(line) - len(line.lstrip())
+
+
+def measure_columns(line: str) -> int:
+    """Return the width of a line as editors show it: Chinese letters take two columns."""
+    return sum(2 if east_asian_width(one) in "WF" else 1 for one in line)
 
 
 def _make_block(text: str, starts: Sequence[int], lines: _LineBlock) -> Block | None:

@@ -23,7 +23,6 @@ class Received:
     started: float = field(default_factory=time.monotonic)
     finished: float | None = None
     aborted: float | None = None
-    events_sent: int = 0
     gone: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property

@@ -364,7 +364,6 @@ class FakeVllm:
                     await asyncio.sleep(fault.seconds)
             else:
                 wire.chunk(event)
-            wire.received.events_sent += 1
             await asyncio.sleep(self.gap)
         wire.end_chunks()
 

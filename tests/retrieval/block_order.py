@@ -1,10 +1,10 @@
-"""What holds for the blocks and chunks of any text that a parser took, whatever its lines."""
+"""Blocks of a text that a parser took: what they are, and what holds for them and its chunks whatever its lines."""
 
 from retrieval.chunks import split_into_chunks
 from retrieval.parsers.parsed import Parsed
 from tests.retrieval.words import word_offsets
 
-__all__ = ["check_blocks"]
+__all__ = ["check_blocks", "read_blocks"]
 
 
 def check_blocks(parsed: Parsed) -> None:
@@ -14,3 +14,9 @@ def check_blocks(parsed: Parsed) -> None:
     assert all(block.start <= block.head <= block.end <= len(parsed.text) for block in parsed.blocks)
     for chunk in split_into_chunks(parsed, word_offsets, max_tokens=20):
         assert chunk.text == parsed.text[chunk.start : chunk.end]
+
+
+def read_blocks(parsed: Parsed) -> list[tuple[str, str, str]]:
+    """Return each block's kind, its head and the rest."""
+    text = parsed.text
+    return [(one.kind, text[one.start : one.head], text[one.head : one.end]) for one in parsed.blocks]

@@ -9,7 +9,7 @@ from retrieval.errors import DocumentUnreadable
 from retrieval.parsers.asciidoc import parse_asciidoc
 from retrieval.parsers.formats import find_text_format
 from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
-from tests.retrieval.block_order import check_blocks
+from tests.retrieval.block_order import check_blocks, read_blocks
 
 TEXT = """\
 // Copyright: nobody reads this line of the file at all.
@@ -88,11 +88,6 @@ def make_bounds(depth: int) -> tuple[str, str]:
     """Return the lines that open blocks within each other, and those that close them."""
     lines = [f"{sign * width}\n" for width in range(4, 4 + depth) for sign in "=*_"]
     return "".join(lines), "".join(reversed(lines))
-
-
-def read_blocks(parsed: Parsed) -> list[tuple[str, str, str]]:
-    text = parsed.text
-    return [(one.kind, text[one.start : one.head], text[one.head : one.end]) for one in parsed.blocks]
 
 
 def test_titles_are_headings_with_their_words() -> None:

@@ -9,7 +9,7 @@ from retrieval.errors import DocumentUnreadable
 from retrieval.parsers.formats import find_text_format
 from retrieval.parsers.org import parse_org
 from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
-from tests.retrieval.block_order import check_blocks
+from tests.retrieval.block_order import check_blocks, read_blocks
 
 TEXT = """\
 # -*- mode: org -*-
@@ -67,11 +67,6 @@ def parse(text: str) -> Parsed:
     format_ = find_text_format(text, "a.org")
     assert format_.kind == "org"
     return parse_org(FileContent(text.encode(), "text/org", text), ParseLimits())
-
-
-def read_blocks(parsed: Parsed) -> list[tuple[str, str, str]]:
-    text = parsed.text
-    return [(one.kind, text[one.start : one.head], text[one.head : one.end]) for one in parsed.blocks]
 
 
 def test_headings_have_their_words_and_are_below_the_files_title() -> None:

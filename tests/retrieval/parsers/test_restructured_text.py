@@ -13,6 +13,7 @@ from retrieval.parsers.formats import find_text_format
 from retrieval.parsers.parsed import Block, FileContent, Parsed, ParseLimits
 from retrieval.parsers.restructured_text import parse_restructured_text
 from tests.processor_time import measure
+from tests.retrieval.block_order import read_blocks
 from tests.retrieval.words import word_offsets
 
 TEXT = """\
@@ -57,11 +58,6 @@ def parse(text: str) -> Parsed:
     format_ = find_text_format(text, "a.rst")
     assert format_.kind == "rst"
     return parse_restructured_text(FileContent(text.encode(), "text/x-rst", text), ParseLimits())
-
-
-def read_blocks(parsed: Parsed) -> list[tuple[str, str, str]]:
-    text = parsed.text
-    return [(one.kind, text[one.start : one.head], text[one.head : one.end]) for one in parsed.blocks]
 
 
 def test_titles_are_headings_by_the_order_of_their_styles() -> None:
