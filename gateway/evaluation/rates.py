@@ -50,8 +50,8 @@ _OFTEN = {
     "day": "daily|täglich|giornaliero|diario",
     "hour": "hourly|stündlich",
     "week": "weekly|wöchentlich",
-    "month": r"monthly|monatlich(?:e[rnms]?)?|mtl\.|mensuels?|mensuel(?:le)?s?|mensuales?|mensuali?|mensile|miesięcznie",
-    "year": r"yearly|annually|annual|jährlich(?:e[rnms]?)?|p\.[ ]?a\.|annuels?|annuel(?:le)?s?|anuales?|annuale",
+    "month": r"monthly|monatlich(?:e[rnms]?)?|mtl\.|mensuel(?:le)?s?|mensuales?|mensual|mensile|miesięcznie",
+    "year": r"yearly|annually|annual|jährlich(?:e[rnms]?)?|p\.[ ]?a\.|annuel(?:le)?s?|anual|anuales|annuale",
 }
 _OFTEN_PATTERNS = {name: re.compile(some, re.IGNORECASE) for name, some in _OFTEN.items()}
 _ADVERB = "|".join(_OFTEN.values())

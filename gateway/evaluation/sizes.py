@@ -1,7 +1,7 @@
 """The sizes of quantities, by which `2 m` and `200 cm` are known as one, beside the spellings that tell them apart.
 
-Units of one dimension with a fixed factor alone, and degrees: months have no number of days, so that they and years stand by
-themselves, a gigabyte is a thousand megabytes and a gibibyte 1,024 mebibytes, and money is never converted.
+Units of one dimension with a fixed factor alone, and degrees: months have no number of days, so that they and years
+stand by themselves, a gigabyte is a thousand megabytes and a gibibyte 1,024 mebibytes, and money is never converted.
 """
 
 import re

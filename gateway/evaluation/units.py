@@ -113,8 +113,8 @@ _SMALL_LETTERS = {"g": "g", "h": "h", "m": "m", "dm": "dm", "t": "t(?!-[a-z])"} 
     **{f"{one}b": f"{one}b" for one in "KMGT"},
     **{f"{one}bps": f"{one}bps|{one.upper()}bps" for one in "kmg"},
 }
-"""Units by the case of their letters, in which others say something else: `5G`, `10M`, `10 DM`. `5 t-shirts` are no tonnes.
-`Mb` is megabits, or megabytes by those who don't know better, and so a unit by itself."""
+"""Units by the case of their letters, in which others say something else: `5G`, `10M`, `10 DM`. `5 t-shirts` are no
+tonnes. `Mb` is megabits, or megabytes by those who don't know better, and so a unit by itself."""
 
 
 def _guard(spelling: str) -> str:

@@ -30,7 +30,7 @@ from gateway.evaluation.number_values import (
     read_quantity,
 )
 from gateway.evaluation.number_words import CHARACTERS
-from gateway.evaluation.rates import list_apart, to_rate, read_rate, split_reading
+from gateway.evaluation.rates import list_apart, read_rate, split_reading, to_rate
 from gateway.evaluation.sizes import counts_working_days, list_sizes, read_span
 from gateway.evaluation.units import find_currency, find_unit
 from gateway.evaluation.unspaced_scripts import MARKED, mark_letters
