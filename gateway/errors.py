@@ -1,7 +1,7 @@
 """Every error a client can get, as classes, and what bad JSON raises; one place writes OpenAI's error envelope."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -21,6 +21,7 @@ __all__ = [
     "Unavailable",
     "UnsupportedEncoding",
     "blur",
+    "write_path",
 ]
 
 BAD_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -172,3 +173,8 @@ class InsufficientStorage(BraidError):
     status = 507
     code = "disk_full"
     is_lasting = True
+
+
+def write_path(steps: Sequence[str | int]) -> str:
+    """Return the place of a member as `param` has it: `testing_criteria[0].input`, as OpenAI's errors name it."""
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps).removeprefix(".")

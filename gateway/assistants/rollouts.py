@@ -160,7 +160,7 @@ class RolloutService:
         for index, stage in enumerate(stages):
             row = await self._releases.find_by_number(assistant.id, stage.release)
             if row is None:
-                raise BadRequest(f"{assistant.name}@{stage.release} doesn't exist.", param=f"stages.{index}.release")
+                raise BadRequest(f"{assistant.name}@{stage.release} doesn't exist.", param=f"stages[{index}].release")
             spec = msgspec.convert(row.spec, ReleaseSpec)
             if spec.adapter is not None:
                 adapters.append(spec.adapter)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
+from pydantic import ConfigDict, Field, StringConstraints, TypeAdapter
 
 from gateway.errors import BadRequest
 from gateway.evals.templates import NAMESPACES, check_template
@@ -45,17 +45,29 @@ Seed = Annotated[int, Field(ge=-(2**63), le=2**63 - 1)]
 ReasoningEffort = Annotated[str, StringConstraints(max_length=32)]
 
 
-class EvalText(BaseModel):
+class EvalText(NullsLeftOut):
+    """A part of a message; a break in a cache of prompts changes no answer."""
+
+    model_config = ConfigDict(extra="forbid")
+
     type: Literal["input_text", "output_text"]
     text: Template
+    prompt_cache_breakpoint: Annotated[dict[str, Any] | None, Field(exclude=True)] = None
 
 
-class EvalMessage(BaseModel):
-    """One message, with templates in its text; images and sound can't be answered here."""
+class EvalMessage(NullsLeftOut):
+    """One message, with templates in its text; images and sound can't be answered here.
+
+    `status` and `phase` are those of an item that OpenAI returned, and change no answer.
+    """
+
+    model_config = ConfigDict(extra="forbid")
 
     role: Literal["user", "assistant", "system", "developer"]
     content: Template | EvalText | Annotated[list[Template | EvalText], Field(max_length=_MOST_MESSAGES)]
     type: Literal["message"] | None = None
+    status: Annotated[str | None, Field(exclude=True)] = None
+    phase: Annotated[str | None, Field(exclude=True)] = None
 
 
 Messages = Annotated[list[EvalMessage], Field(min_length=1, max_length=_MOST_MESSAGES)]

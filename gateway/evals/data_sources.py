@@ -42,8 +42,10 @@ _ROLES = ("system", "developer", "user", "assistant", "tool")
 _SAMPLED = ("temperature", "top_p", "seed", "reasoning_effort", "max_completion_tokens", "response_format", "tools")
 
 
-class EvalItem(BaseModel):
-    """A row: the `item` that templates name, and an answer to it, where it has one already."""
+class EvalItem(NullsLeftOut):
+    """A row: the `item` that templates name, and an answer to it, where it has one already; both of any form."""
+
+    model_config = ConfigDict(extra="forbid")
 
     item: dict[str, Any]
     sample: dict[str, Any] | None = None

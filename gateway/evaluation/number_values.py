@@ -18,16 +18,16 @@ _WORDS = {
     9: r"billion|milliarden?|milliards?|miliard[oiy]?|miliardów|mil millones|bilhão|bilhões|miljard|mrd\.?|mld\.?"
     r"|млрд\.?|миллиард(?:а|ов)?",
 }
-"""Zeros by the words for them; `Billion` is read as in English, and `bn` isn't a word."""
+"""Zeros by the words for them; `Billion` is read as in English."""
 _SCALES = {
-    **{"k": 3, "m": 6},
+    **{"k": 3, "m": 6, "bn": 9},
     **{mark_letters(sign): zeros for sign, zeros in {"千": 3, "천": 3, "万": 4, "萬": 4, "만": 4}.items()},
     **{mark_letters(sign): 8 for sign in "亿億억"},
 }
 _MYRIAD = f"[{mark_letters('万萬만亿億억')}]"
 _OF = r"(?:[ ](?:de|di|of)\b|[ ]d['’](?=\w))?"
 _SCALE_WORD = rf"[ \u00a0]?(?P<scale>{_WORDS[9]}|{_WORDS[6]}|{_WORDS[3]})(?!\w)"
-_SCALE = rf"(?:{_SCALE_WORD}{_OF}|(?P<letter>[km])\b|(?P<myriad>{_MYRIAD}|{mark_letters('[千천]')}))?"
+_SCALE = rf"(?:{_SCALE_WORD}{_OF}|(?P<letter>bn|[km])\b|(?P<myriad>{_MYRIAD}|{mark_letters('[千천]')}))?"
 _ROUGHLY = "".join(rf"(?<!\b{word} )" for word in ("under", "over", "about", "around", "nearly", "almost", "roughly"))
 _AT_NUMBER = f"(?=[0-9{FRACTION_SIGNS}])"
 _BEFORE_NUMBER = f"(?=[^0-9{FRACTION_SIGNS}]{{1,26}}[0-9{FRACTION_SIGNS}])"
@@ -50,9 +50,12 @@ _ADJECTIVES = r"(?:(?:business|working|calendar|full|whole|consecutive|werktage?
 _PARTS = {"year": ("month", 12), "week": ("day", 7)}
 
 _TO = rf"[ ]?(?:-|–|〜|to|bis|à|a|{mark_letters('[～至到]')})[ ]?"
-_CELSIUS = rf"(?:{MIXED}|{NUMBER})(?:{_TO}\d+)?[ \u00a0]?(?:°c|℃|grad|degrees? celsius)"
-_BELOW_NOUGHT = rf"(?P<sign>(?<![\w)–-])(?:[-−]|minus[ ])(?={_CELSIUS}))?"
+_DEGREES = rf"(?:{MIXED}|{NUMBER})(?:{_TO}\d+)?[ \u00a0]?(?:°[cf]|[℃℉]|grad|degrees? (?:celsius|fahrenheit))"
+_BELOW_NOUGHT = rf"(?P<sign>(?<![\w)–-])(?:[-−]|minus[ ])(?={_DEGREES}))?"
 """Of temperatures; a dash before others begins the item of a list."""
+
+_MANY = rf"(?:{_SCALE_WORD}{_OF}(?=[ \u00a0-])|(?P<letter>k|(?-i:M))(?=[ \u00a0])|(?P<myriad>{_MYRIAD}))?"
+"""`5 million km`, `1.2k users`; without a space behind it a letter may be one of the unit's."""
 
 QUANTITY_PATTERNS = (
     re.compile(
@@ -61,7 +64,7 @@ QUANTITY_PATTERNS = (
     ),
     re.compile(
         rf"(?i)(?=[0-9{FRACTION_SIGNS}aefmnostz−-])(?<![\w.,:/⁄£€$]){_BELOW_NOUGHT}(?=[\d{FRACTION_SIGNS}aefnostz])"
-        rf"(?!{mark_letters('(?:19|20)[0-9][0-9]年')})(?:(?P<number>{MIXED}|{NUMBER})(?P<myriad>{_MYRIAD})?"
+        rf"(?!{mark_letters('(?:19|20)[0-9][0-9]年')})(?:(?P<number>{MIXED}|{NUMBER}){_MANY}"
         rf"|(?P<words>{NUMBER_WORDS}))"
         rf"(?:{_TO}(?P<last>\d+|{NUMBER_WORDS}))?"
         rf"[ \u00a0-]?{_ADJECTIVES}(?P<unit>{UNIT})(?![\w])"
@@ -119,7 +122,8 @@ def read_quantity(match: re.Match[str], notation: Notation) -> tuple[str, ...]:
     elif words:
         firsts = [str(read_words(words))]
     else:
-        firsts = [_scale(one, fields.get("myriad")) for one in notation.read(fields["number"])]
+        scale = fields.get("scale") or fields.get("letter") or fields.get("myriad")
+        firsts = [_scale(one, scale) for one in notation.read(fields["number"])]
     if fields.get("sign"):
         firsts = [f"-{one}" for one in firsts]
     working = counts_working_days(match[0])

@@ -1,7 +1,7 @@
 """The sizes of quantities, by which `2 m` and `200 cm` are known as one, beside the spellings that tell them apart.
 
-Units of one dimension with a fixed factor alone: months have no number of days, so that they and years stand by
-themselves, a gigabyte is a thousand megabytes and a gibibyte 1,024 mebibytes, and money is never converted.
+Units of one dimension with a fixed factor alone, and degrees: months have no number of days, so that they and years
+stand by themselves, a gigabyte is a thousand megabytes and a gibibyte 1,024 mebibytes, and money is never converted.
 """
 
 import re
@@ -18,19 +18,27 @@ _DIMENSIONS: Mapping[str, Mapping[str, Fraction]] = {
         "decimetre": Fraction(1, 10),
         "metre": Fraction(1),
         "kilometre": Fraction(1000),
+        "inch": Fraction(254, 10_000),
+        "foot": Fraction(3048, 10_000),
+        "yard": Fraction(9144, 10_000),
+        "mile": Fraction(1_609_344, 1000),
     },
+    "area": {"square_metre": Fraction(1)},
     "mass": {
         "microgram": Fraction(1, 10**6),
         "milligram": Fraction(1, 1000),
         "gram": Fraction(1),
         "kilogram": Fraction(1000),
         "tonne": Fraction(10**6),
+        "ounce": Fraction(45_359_237, 1_600_000),
+        "pound": Fraction(45_359_237, 100_000),
     },
     "volume": {
         "millilitre": Fraction(1, 1000),
         "centilitre": Fraction(1, 100),
         "decilitre": Fraction(1, 10),
         "litre": Fraction(1),
+        "cubic_metre": Fraction(1000),
     },
     "time": {
         "second": Fraction(1),
@@ -47,6 +55,12 @@ _DIMENSIONS: Mapping[str, Mapping[str, Fraction]] = {
         "gigabyte": Fraction(10**9),
         "terabyte": Fraction(10**12),
     },
+    "bits": {
+        "bit": Fraction(1),
+        "kilobit": Fraction(10**3),
+        "megabit": Fraction(10**6),
+        "gigabit": Fraction(10**9),
+    },
     "binary": {
         "kibibyte": Fraction(2**10),
         "mebibyte": Fraction(2**20),
@@ -55,10 +69,14 @@ _DIMENSIONS: Mapping[str, Mapping[str, Fraction]] = {
     },
     "share": {"permille": Fraction(1, 1000), "percent": Fraction(1, 100)},
     "power": {"watt": Fraction(1), "kilowatt": Fraction(1000)},
+    "energy": {"watthour": Fraction(1), "kilowatthour": Fraction(1000)},
+    "temperature": {"celsius": Fraction(1), "fahrenheit": Fraction(5, 9)},
 }
 _FACTORS = {unit: (name, factor) for name, units in _DIMENSIONS.items() for unit, factor in units.items()}
+_NOUGHTS = {"celsius": Fraction(27_315, 100), "fahrenheit": Fraction(45_967, 100)}
+"""Degrees from absolute nought to the scale's own."""
 
-_QUANTITY = re.compile(r"(?:quantity|span):(\d+(?:\.\d+)?)(?:-(\d+(?:\.\d+)?))? (\w+)")
+_QUANTITY = re.compile(r"(?:quantity|span):(-?\d+(?:\.\d+)?)(?:-(\d+(?:\.\d+)?))? (\w+)(?:/(?:(100)_)?(\w+))?")
 _WORKING_DAY = re.compile(r"(?i)business|working|werktag|arbeitstag")
 
 
@@ -86,7 +104,7 @@ def read_span(parts: Sequence[str]) -> str:
     total, before, unit = Fraction(0), ("", Fraction(0)), ""
     for part in parts:
         match = _QUANTITY.fullmatch(part)
-        if match is None or match[2] or match[3] not in _FACTORS:
+        if match is None or match[2] or match[5] or match[3] not in _FACTORS:
             return ""
         unit = match[3]
         dimension, factor = _FACTORS[unit]
@@ -100,12 +118,23 @@ def read_span(parts: Sequence[str]) -> str:
 
 def _read_sizes(reading: str, text: str) -> set[str]:
     match = _QUANTITY.fullmatch(reading)
-    if match is None or match[3] not in _FACTORS or (match[3] in ("day", "week") and counts_working_days(text)):
+    if (
+        match is None
+        or match[3] not in _FACTORS
+        or (not {match[3], match[5]}.isdisjoint(("day", "week")) and counts_working_days(text))
+    ):
         return set()
     dimension, factor = _FACTORS[match[3]]
+    if below := match[5]:
+        if below not in _FACTORS:
+            return set()
+        dimension = f"{dimension}/{_FACTORS[below][0]}"
+        factor /= _FACTORS[below][1] * int(match[4] or 1)
+    nought = Fraction(0) if below else _NOUGHTS.get(match[3], Fraction(0))
     meanings = [_list_meanings(number) for number in match.groups()[:2] if number]
     return {
-        f"size:{dimension} {'-'.join(str(one * factor) for one in numbers)}" for numbers in zip(*meanings, strict=True)
+        f"size:{dimension} {'-'.join(str((one + nought) * factor) for one in numbers)}"
+        for numbers in zip(*meanings, strict=True)
     }
 
 

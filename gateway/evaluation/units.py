@@ -56,6 +56,19 @@ _MORE_UNITS = {
     "gigabyte": "gb|gigabytes?",
     "megabyte": "mb|megabytes?",
     "terabyte": "tb|terabytes?",
+    "Kb": "Kb",
+    "Mb": "Mb",
+    "Gb": "Gb",
+    "Tb": "Tb",
+    "bit": "bits?",
+    "kilobit": "kbits?|kilobits?",
+    "megabit": "mbits?|megabits?",
+    "gigabit": "gbits?|gigabits?",
+    "kilobit/second": "kbps",
+    "megabit/second": "mbps",
+    "gigabit/second": "gbps",
+    "mile/hour": "mph|miles per hour",
+    "kilometre/hour": "kmh|kph",
     "kibibyte": "kib|kibibytes?",
     "mebibyte": "mib|mebibytes?",
     "gibibyte": "gib|gibibytes?",
@@ -65,6 +78,16 @@ _MORE_UNITS = {
     "centimetre": "cm|centimetres?|centimeters?|zentimeter|厘米|公分|センチ(?:メートル)?|센티미터",
     "decimetre": "dm|decimetres?|decimeters?|dezimeter",
     "kilometre": "km|kilometres?|kilometers?|公里|千米|キロメートル|킬로미터",
+    "inch": "inch(?:es)?|zoll",
+    "foot": "ft|feet|foot",
+    "yard": "yards?|yd",
+    "mile": "miles?|meilen?",
+    "square_metre": "m²|m2|qm|sqm|square metres?|square meters?|quadratmeter",
+    "cubic_metre": "m³|m3|cbm|cubic metres?|cubic meters?|kubikmeter",
+    "ounce": "oz|ounces?|unzen?",
+    "fluid_ounce": "fl[.]? ?oz|fluid ounces?",
+    "pound": "lbs?",
+    "gallon": "gallons?|gal",
     "microgram": "µg|μg|mcg|micrograms?|mikrogramm",
     "milligram": "mg|milligrams?|milligrammes?|milligramm|毫克|ミリグラム|밀리그램",
     "gram": "g|grams?|grammes?|gramm|克|グラム|그램",
@@ -76,14 +99,22 @@ _MORE_UNITS = {
     "millilitre": "ml|millilitres?|milliliters?|毫升|ミリリットル|밀리리터",
     "watt": "w|watts?|瓦特?|ワット|와트|วัตต์",
     "kilowatt": "kw|kilowatts?|千瓦",
+    "watthour": "wh|watt-?hours?|wattstunden?",
+    "kilowatthour": "kwh|kilowatt-?hours?|kilowattstunden?",
     "volt": "v|volts?|伏特?|ボルト|볼트",
     "celsius": "°c|℃|degrees? celsius|grad|[摄攝]氏度",
+    "fahrenheit": "°f|℉|degrees? fahrenheit|grad fahrenheit|fahrenheit",
     "seat": "seats?|users?|people|persons?|personen|人(?![民气気])|名|명|คน",
     "permille": "‰|promille|per mille|per mil|pour mille|por mil|permil",
     "percent": "percent|prozent|pour cent|por ciento|por cento|per cento|procent|pct|パーセント|퍼센트|เปอร์เซ็นต์",
 }
-_SMALL_LETTERS = {"g": "g", "h": "h", "m": "m", "dm": "dm", "t": "t(?!-[a-z])"}
-"""Units that are no capitals, as which they say something else: `5G`, `10M`, `10 DM`. `5 t-shirts` are no tonnes."""
+_SMALL_LETTERS = {"g": "g", "h": "h", "m": "m", "dm": "dm", "t": "t(?!-[a-z])"} | {
+    **{f"{one}b": f"{one}b|{one.upper()}B|{one}B" for one in "kmgt"},
+    **{f"{one}b": f"{one}b" for one in "KMGT"},
+    **{f"{one}bps": f"{one}bps|{one.upper()}bps" for one in "kmg"},
+}
+"""Units by the case of their letters, in which others say something else: `5G`, `10M`, `10 DM`. `5 t-shirts` are no
+tonnes. `Mb` is megabits, or megabytes by those who don't know better, and so a unit by itself."""
 
 
 def _guard(spelling: str) -> str:

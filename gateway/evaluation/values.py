@@ -30,6 +30,7 @@ from gateway.evaluation.number_values import (
     read_quantity,
 )
 from gateway.evaluation.number_words import CHARACTERS
+from gateway.evaluation.rates import list_apart, read_rate, split_reading, to_rate
 from gateway.evaluation.sizes import counts_working_days, list_sizes, read_span
 from gateway.evaluation.units import find_currency, find_unit
 from gateway.evaluation.unspaced_scripts import MARKED, mark_letters
@@ -124,6 +125,9 @@ _CODE = re.compile(
 _BESIDE = re.compile(r"[ \u00a0]?")
 _JOINED = re.compile(r"[ \u00a0]?|,?[ ](?:and|und|et|y|e|en)[ ]")
 """These stand between `2 years` and `6 months`; `2 kg and 500 g` are two packages."""
+_NEAR = 40
+"""Characters between `monthly` and the price that it says something of."""
+_OTHER_AMOUNT = re.compile(r"[\d.!?;\n|]|\bthen\b|\bdann\b")
 _LONG = ("second", "minute", "hour", "day", "month")
 _NUMERIC = re.compile(rf"[0-9{FRACTION_SIGNS}]")
 _WITHOUT_NUMBERS: tuple[Kind, ...] = ("url", "e-mail", "money", "quantity", "code")
@@ -155,7 +159,8 @@ def _find(text: str) -> tuple[Value, ...]:
         masked = _mask(masked, places) if places else masked
         if kind == "date":
             masked = _ORDINALS.sub(_blank, masked)
-    return tuple(_join_parts(sorted(values, key=lambda value: value.start), marked))
+    joined = _join_parts(sorted(values, key=lambda value: value.start), marked)
+    return tuple(_read_rates(joined, text, marked))
 
 
 _find_again = lru_cache(maxsize=512)(_find)
@@ -167,8 +172,8 @@ class TextValues:
     """A text that values are looked for in; make it by `of`.
 
     Attributes:
-        readings: What it states: of a date with its year also the one without, of quantities their sizes, and of them
-            and money the bare number.
+        readings: What it states: of a date with its year also the one without, of quantities their sizes, of them and
+            money the bare number, and of rates what stands above their line.
     """
 
     readings: frozenset[str]
@@ -180,7 +185,7 @@ class TextValues:
         values = find_values(text)
         readings = {reading for value in values for reading in value.readings}
         sizes = {size for value in values for size in value.sizes}
-        implied = {less for one in readings for less in (*imply_date(one), *_imply_amount(one))}
+        implied = {less for one in readings for less in (*imply_date(one), *_imply_amount(one), *_imply_rate(one))}
         return cls(frozenset(readings | sizes | implied), text)
 
     def states(self, value: Value) -> bool:
@@ -192,7 +197,14 @@ class TextValues:
             self._states_apart(reading) for reading in value.readings
         )
 
+    def has_rate(self, value: Value) -> bool:
+        """Tell whether an amount stands in it above a line: `5 km` of `5 km/h`, which doesn't state it."""
+        return any(f"above:{reading}" in self.readings for reading in value.readings)
+
     def _states_apart(self, reading: str) -> bool:
+        above, below = split_reading(reading)
+        if below and _list_below(self.text).issuperset(below):
+            return above in self.readings or self._states_apart(above)
         kind, _, rest = reading.partition(":")
         if kind == "code":  # `#40021` in a row, and `order 40021` in a document
             return rest.isdigit() and f"number:{rest}" in self.readings
@@ -201,7 +213,7 @@ class TextValues:
         if kind == "quantity":
             number, _, unit = rest.partition(" ")
             return f"number:{number}" in self.readings and find_unit(unit, self.text)
-        if kind == "money":
+        if kind == "money" and not below:
             code, _, number = rest.partition(" ")
             return f"number:{number}" in self.readings and find_currency(code, self.text)
         return False
@@ -212,6 +224,11 @@ def _imply_amount(reading: str) -> tuple[str, ...]:
     kind, _, rest = reading.partition(":")
     words = rest.split(" ")
     return (f"amount:{words[-1 if kind == 'money' else 0]}",) if kind in ("quantity", "money") else ()
+
+
+def _imply_rate(reading: str) -> tuple[str, ...]:
+    above, below = split_reading(reading)
+    return (f"above:{above}",) if below else ()
 
 
 def _join_parts(values: list[Value], text: str) -> list[Value]:
@@ -230,6 +247,44 @@ def _join_parts(values: list[Value], text: str) -> list[Value]:
         joined += [replace(one, readings=(*_list_own(one), span)) if span else one for one in values[place:last]]
         place = last
     return joined
+
+
+def _read_rates(values: list[Value], text: str, marked: str) -> Iterator[Value]:
+    """Yield values in their order, where amounts that are per something end behind that and are no plain ones."""
+    apart: list[tuple[int, str]] | None = None
+    end = 0
+    for value in values:
+        if value.start < end:
+            continue  # below the line of the one before
+        if value.kind not in ("money", "quantity") or value.is_part:
+            yield value
+            continue
+        end, below = read_rate(marked, value.end)
+        if below:
+            rated = [one for reading in value.readings if (one := to_rate(reading, below))]
+            yield Value(value.kind, text[value.start : end], value.start, end, tuple(rated))
+            continue
+        if value.kind == "money":
+            apart = list(list_apart(marked)) if apart is None else apart
+            names = [name for place, name in apart if _is_before(text, place, value)]
+            value = replace(value, readings=(*value.readings, *_rate_all(value, names[-1:])))
+        yield value
+
+
+def _rate_all(value: Value, below: list[str]) -> list[str]:
+    return [to_rate(one, tuple(below)) for one in value.readings] if below else []
+
+
+def _is_before(text: str, place: int, value: Value) -> bool:
+    """Tell whether a place is before a value in its sentence, without another number between: `monthly fee of $5`."""
+    return 0 <= value.start - place <= _NEAR and _OTHER_AMOUNT.search(text, place, value.start) is None
+
+
+@lru_cache(maxsize=64)
+def _list_below(text: str) -> frozenset[str]:
+    """Return what amounts may be per that isn't part of a value, as in a table's header."""
+    values = [(value.start, value.end, ()) for value in find_values(text)]
+    return frozenset(name for _, name in list_apart(_mask(mark_letters(text), values)))
 
 
 def _may_join(value: Value) -> bool:

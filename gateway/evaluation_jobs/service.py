@@ -232,7 +232,7 @@ def _to_questions(rows: Sequence[EvaluationQuestion]) -> list[LabelledQuestion]:
         if texts.setdefault(id, text) != text:
             raise BadRequest(
                 f"The question {number} has the id {id!r} of another question. Give each its own, or none.",
-                param=f"questions.{number}.id",
+                param=f"questions[{number}].id",
                 code="invalid_labels",
             )
         questions.append(LabelledQuestion(id, text, dict.fromkeys(row.documents, 1), row.answer))

@@ -209,7 +209,7 @@ def _choose_parts(rows: Mapping[str, UploadPartRow], ids: Sequence[str], upload:
     for number, id in enumerate(ids):
         if id not in rows or id in ids[:number]:
             problem = "twice" if id in rows else "and it is no part of this upload"
-            raise BadRequest(f"part_ids has {id!r} {problem}. Name each part once.", param=f"part_ids.{number}")
+            raise BadRequest(f"part_ids has {id!r} {problem}. Name each part once.", param=f"part_ids[{number}]")
     parts = [rows[id] for id in ids]
     size = sum(part.bytes for part in parts)
     if size != upload.bytes:

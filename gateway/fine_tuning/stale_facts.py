@@ -80,12 +80,13 @@ def _judge(
 def states_fact(evidence: TextValues, fact: LearntFactRow) -> bool:
     """Tell whether a text states a fact, as it was read when it was learnt, or as its text is read today.
 
-    What was a code once, such as `512KB`, may be a quantity since then.
+    What was a code once, such as `512KB`, may be a quantity since then, and what was an amount that of a rate:
+    `5 €` was learnt of `5 € per month`.
     """
     kinds: dict[str, Kind] = {kind: kind for kind in KINDS}
     learnt = Value(kinds[fact.kind], fact.text, 0, len(fact.text), tuple(fact.readings))
     anew = [value for value in find_values(fact.text) if value.text == fact.text]
-    return any(evidence.states(value) for value in (learnt, *anew))
+    return evidence.has_rate(learnt) or any(evidence.states(value) for value in (learnt, *anew))
 
 
 def _to_schema(model: str, fact: LearntFactRow, state: State, document: LiveDocument | None) -> StaleFact:

@@ -16,7 +16,7 @@ _MODEL_GRADERS = ("label_model", "score_model")
 _GRADERS = ("string_check", "text_similarity", *_MODEL_GRADERS)
 
 _NONE_LEFT = "none of its criteria can be graded here"
-_CRITERION = re.compile(r"testing_criteria[.\[](\d+)\]?(?:\.(.+))?")
+_CRITERION = re.compile(r"testing_criteria\[(\d+)\](?:\.(.+))?")
 
 FindGrader = Callable[[str], str | None]
 

@@ -6,7 +6,7 @@ from typing import Any, cast
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from gateway.errors import BadRequest
+from gateway.errors import BadRequest, write_path
 from gateway.web.known_members import list_members
 
 __all__ = ["explain_invalid", "explain_unreadable"]
@@ -64,9 +64,9 @@ def explain_invalid(error: RequestValidationError, form: object = None) -> BadRe
         message = f"{_INPUT_SHOULD_BE}{' or '.join(kinds)}" if len(kinds) > 1 else message
     if best["type"] == "extra_forbidden" and best["loc"][-1] not in path[-1:]:  # a branch is called as a member of it
         path = (*path[:-1], best["loc"][-1])
-    param = ".".join(str(step) for step in path) or None
+    param = write_path(path) or None
     if best["type"] == "extra_forbidden" and (members := list_members(form, best["loc"][1:-1])):
-        place = f" in '{'.'.join(map(str, path[:-1]))}'" if path[1:] else ""
+        place = f" in {write_path(path[:-1])!r}" if path[1:] else ""
         message = f"'{path[-1]}' isn't known{place}. Known are {', '.join(members)}."
         return BadRequest(message, param=param, code=str(best["type"]))
     return BadRequest(f"{message}{f' at {param!r}' if param else ''}.", param=param, code=str(best["type"]))
@@ -86,7 +86,7 @@ def _explain_tag(problem: Mapping[str, Any], path: tuple[str | int, ...]) -> Bad
     """Return the error of an object without the member that says which of several kinds it is, or with another's."""
     context = problem["ctx"]
     member = str(context["discriminator"]).strip("'")
-    place = ".".join(map(str, path))
+    place = write_path(path)
     param = f"{place}.{member}" if place else member
     if problem["type"] == "union_tag_not_found":
         name = "missing"  # pydantic's own, as for any other member

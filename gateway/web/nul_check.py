@@ -84,7 +84,7 @@ def find_nul(body: bytes) -> str | None:
             below += [(f"{path}.{name}" if path else name, one) for name, one in reversed(members.items())]
         elif isinstance(node, list):
             items = list(enumerate(cast("list[Any]", node)))
-            below += [(f"{path}.{index}" if path else str(index), one) for index, one in reversed(items)]
+            below += [(f"{path}[{index}]", one) for index, one in reversed(items)]
     return None
 
 

@@ -124,7 +124,7 @@ BORDERS = (
     Border(PARTS, 1, "/v1/uploads/upload_0/complete", lambda most: {"part_ids": ["part_0"] * most}, "part_ids"),
     Border(CRITERIA, 1, "/v1/evals", graded, "testing_criteria", 201),
     Border(COMPARED, 1, "/api/comparisons", compared, "prompts"),
-    Border(SAYING, 3, "/api/feedback", lambda most: vote(messages=[said("x" * most)]), "messages.0.content"),
+    Border(SAYING, 3, "/api/feedback", lambda most: vote(messages=[said("x" * most)]), "messages[0].content"),
     Border(SAYING, 3, "/api/feedback", lambda most: vote(reply="x" * most), "reply"),
     Border(SAYING, 3, "/api/feedback", lambda most: vote(other_reply="x" * most), "other_reply"),
     Border(SAYING, 3, "/api/feedback", lambda most: vote(corrected_reply="x" * most), "corrected_reply"),

@@ -106,7 +106,7 @@ async def test_a_key_keeps_the_time_at_which_it_was_revoked(gateway: Gateway) ->
     ("change", "param"),
     [
         ({"scopes": []}, "scopes"),
-        ({"scopes": ["chat", "root"]}, "scopes.1"),
+        ({"scopes": ["chat", "root"]}, "scopes[1]"),
         ({"name": ""}, "name"),
         ({"name": "n" * 101}, "name"),
         ({"tenant": "nobody"}, "tenant"),

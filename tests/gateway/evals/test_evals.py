@@ -62,10 +62,10 @@ async def test_what_cannot_be_graded_is_refused(
     [
         ({**LABELLED, "passing_labels": ["a", "b"]}, "[0].passing_labels", "has 'b', which isn't in labels"),
         ({**LABELLED, "passing_labels": []}, "[0].passing_labels", "is empty, so that no row would pass"),
-        ({**SCORED, "pass_treshold": 0.5}, ".0.pass_treshold", "Known are input, model, name, pass_threshold, range,"),
-        ({**EXACT, "expected": "a"}, ".0.expected", "'expected' isn't known in 'testing_criteria.0'"),
-        ({**ALIKE, "pass_threshold": 1, "threshold": 1}, ".0.threshold", "pass_threshold"),
-        ({**LABELLED, "pass_labels": ["a"]}, ".0.pass_labels", "passing_labels"),
+        ({**SCORED, "pass_treshold": 0.5}, "[0].pass_treshold", "Known are input, model, name, pass_threshold, range,"),
+        ({**EXACT, "expected": "a"}, "[0].expected", "'expected' isn't known in 'testing_criteria[0]'"),
+        ({**ALIKE, "pass_threshold": 1, "threshold": 1}, "[0].threshold", "pass_threshold"),
+        ({**LABELLED, "pass_labels": ["a"]}, "[0].pass_labels", "passing_labels"),
         ({**SCORED, "range": [5, 1]}, "[0].range", "from a lower number"),
         ({**SCORED, "range": [1, 5], "pass_threshold": 7}, "[0].pass_threshold", "no row would pass"),
         ({**SCORED, "range": [1, 5], "pass_threshold": 0.5}, "[0].pass_threshold", "every row would pass"),
@@ -74,10 +74,10 @@ async def test_what_cannot_be_graded_is_refused(
         ({**ALIKE, "pass_threshold": -1}, "[0].pass_threshold", "from 0 to 1"),
         ({**EXACT, "reference": "{{ item.a"}, "[0].reference", "'{{ item.a' has no end"),
         ({**EXACT, "reference": "{{ items.a }}"}, "[0].reference", "from 'item'"),
-        ({**SCORED, "sampling_params": {"max_tokens": 5}}, ".0.sampling_params.max_tokens", "max_completions_tokens"),
-        ({"type": "multi", "name": "m", "graders": {}, "calculate_output": "a"}, ".0.type",
-         "'multi' isn't known as the 'type' of 'testing_criteria.0'. Known are string_check, text_similarity,"),
-        ({"name": "m"}, ".0.type", "Field required"),
+        ({**SCORED, "sampling_params": {"max_tokens": 5}}, "[0].sampling_params.max_tokens", "max_completions_tokens"),
+        ({"type": "multi", "name": "m", "graders": {}, "calculate_output": "a"}, "[0].type",
+         "'multi' isn't known as the 'type' of 'testing_criteria[0]'. Known are string_check, text_similarity,"),
+        ({"name": "m"}, "[0].type", "Field required"),
     ],
 )  # fmt: skip
 async def test_a_criterion_that_can_decide_nothing_is_refused_by_its_member(
@@ -104,6 +104,43 @@ async def test_a_member_that_is_not_known_is_refused_by_its_name_wherever_it_sta
         refused = await evals.fault(400, "POST", path, json=sent)
         assert (refused["code"], refused["param"]) == ("extra_forbidden", param)
         assert "Known are" in refused["message"]
+
+
+@pytest.mark.parametrize(
+    ("message", "place"),
+    [
+        ({"role": "user", "content": "a", "contents": "b"}, "contents"),
+        ({"role": "user", "content": {"type": "input_text", "text": "a", "texts": "b"}}, "content.texts"),
+        ({"role": "user", "content": [{"type": "input_text", "text": "a", "texts": "b"}]}, "content[0].texts"),
+    ],
+)
+async def test_messages_refuse_what_they_do_not_know_and_take_what_openai_returns(
+    evals: Evals, message: dict[str, Any], place: str
+) -> None:
+    def ask(said: dict[str, Any]) -> dict[str, Any]:
+        return {"data_source_config": CUSTOM, "testing_criteria": [{**LABELLED, "input": [said]}]}
+
+    refused = await evals.fault(400, "POST", "", json=ask(message))
+    assert (refused["param"], refused["code"]) == (f"testing_criteria[0].input[0].{place}", "extra_forbidden")
+    part = {"type": "output_text", "text": "a", "prompt_cache_breakpoint": {"mode": "explicit"}}
+    returned = {"role": "assistant", "content": [part], "type": "message", "status": "completed", "phase": None}
+    made = await evals.ok("POST", "", json=ask(returned))
+    kept = made["testing_criteria"][0]["input"][0]
+    assert not {"status", "phase"} & kept.keys()
+    assert kept["content"] == [{"type": "output_text", "text": "a"}]
+
+
+async def test_rows_of_a_request_refuse_a_misspelt_sample_and_hold_anything_within(evals: Evals) -> None:
+    id = (await evals.ok("POST", "", json={"data_source_config": CUSTOM, "testing_criteria": [EXACT]}))["id"]
+    (row,) = rows("France")["content"]
+
+    def ask(sent: dict[str, Any]) -> dict[str, Any]:
+        return {"data_source": sampled({"type": "file_content", "content": [sent]})}
+
+    refused = await evals.fault(400, "POST", f"/{id}/runs", json=ask({**row, "samples": {}}))
+    assert refused["param"] == "data_source.source.content[0].samples"
+    free = {"item": {**row["item"], "any": {"x": [1]}}, "sample": {"output_text": "a", "more": [{}]}}
+    await evals.ok("POST", f"/{id}/runs", json=ask(free))
 
 
 async def test_what_earlier_clients_of_openai_send_is_taken_where_it_is_kept_to(evals: Evals) -> None:

@@ -6,7 +6,7 @@ from gateway.evaluation.values import TextValues, find_values
 
 NOTATIONS = [
     ("You pay {} once.", "₹450,000", "INR 450000", "INR 450001"),
-    ("The fee is {} per month.", "CHF 45.50", "45.50 Swiss francs", "46.50 Swiss francs"),
+    ("The fee is {}.", "CHF 45.50", "45.50 Swiss francs", "46.50 Swiss francs"),
     ("The price is {}.", "19.99 Canadian dollars", "CAD 19.99", "CAD 18.99"),
     ("You get {} back.", "3 000 HUF", "3,000 forints", "3,001 forints"),
     ("Frakten kostar {}.", "49 kr", "49 svenska kronor", "59 svenska kronor"),

@@ -288,7 +288,7 @@ def test_a_date_that_can_be_read_in_two_ways_is_stated_by_either(evidence: str) 
         ("between -20 and -18 °C, at 2-8 °C", ["number:-20", "quantity:-18 celsius", "quantity:2-8 celsius"]),
         ("-2 kg of flour\n-3 eggs", ["quantity:2 kilogram", "number:-3"]),
         ("1½ hours or 1 ½ hours, ½ hour", [*["quantity:1.5 hour"] * 2, "quantity:0.5 hour"]),
-        ("£2½, 3¼ inches, 1¾ million pounds", ["money:GBP 2.5", "number:3.25", "money:GBP 1750000"]),
+        ("£2½, 3¼ inches, 1¾ million pounds", ["money:GBP 2.5", "quantity:3.25 inch", "money:GBP 1750000"]),
         ("1 1/2 hours, 2-1/4 kg, 1⁄2 l", ["quantity:1.5 hour", "quantity:2.25 kilogram", "quantity:0.5 litre"]),
         ("2⅔ kg or 2 2/3 kg, -1 1/2 °C", [*["quantity:2.6667 kilogram"] * 2, "quantity:-1.5 celsius"]),
         ("£20 1/2 hour, 1 1/2/2026, page 1/2, 5 3/2", ["money:GBP 20", "number:1", "date:2026-02-01", "number:5"]),

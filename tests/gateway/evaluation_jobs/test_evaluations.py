@@ -134,7 +134,7 @@ async def test_what_cannot_be_evaluated_is_refused_at_once(kestrel: Client, harb
     assert (bad["code"], "line 2: it has no question" in bad["message"]) == ("invalid_labels", True)
     same = [{"id": "1", "question": "a", "documents": []}, {"id": "1", "question": "b", "documents": []}]
     twice = await kestrel.fault(400, "POST", URL, json={**body, "questions": same})
-    assert (twice["code"], twice["param"]) == ("invalid_labels", "questions.1.id")
+    assert (twice["code"], twice["param"]) == ("invalid_labels", "questions[1].id")
     both = await kestrel.fault(400, "POST", URL, json={**body, "questions": QUESTIONS, "file_id": file})
     assert "either questions or file_id" in both["message"]
     await kestrel.fault(404, "POST", URL, json={**body, "file_id": "file-nowhere"})

@@ -84,8 +84,8 @@ async def test_parts_that_are_not_the_file_make_none(tenant: httpx2.AsyncClient)
     foreign = await add(tenant, other, DATA)
     path = f"/v1/uploads/{upload}/complete"
     assert await fault(tenant, path, json={"part_ids": [first]}) == ("upload_incomplete", "part_ids")
-    assert (await fault(tenant, path, json={"part_ids": [first, foreign]}))[1] == "part_ids.1"
-    assert (await fault(tenant, path, json={"part_ids": [first, second, first]}))[1] == "part_ids.2"
+    assert (await fault(tenant, path, json={"part_ids": [first, foreign]}))[1] == "part_ids[1]"
+    assert (await fault(tenant, path, json={"part_ids": [first, second, first]}))[1] == "part_ids[2]"
     assert await fault(tenant, path, json={"part_ids": [first, second], "md5": "0" * 32}) == ("md5_mismatch", "md5")
     assert (await tenant.get("/v1/files")).json()["data"] == []
     assert (await complete(tenant, upload, [first, second]))["status"] == "completed"

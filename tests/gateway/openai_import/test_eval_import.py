@@ -122,13 +122,13 @@ async def test_an_eval_that_is_there_a_dry_run_and_a_refusal_make_nothing() -> N
 
 OURS = {**JUDGE, "model": "base"}
 REFUSALS: tuple[tuple[str, str, dict[str, Any], list[dict[str, Any]], str], ...] = (
-    ("testing_criteria.1.image_tag", "extra_forbidden", {"image_tag": "x"}, [EXACT, OURS], "'image_tag' of"),
+    ("testing_criteria[1].image_tag", "extra_forbidden", {"image_tag": "x"}, [EXACT, OURS], "'image_tag' of"),
     (
-        *("testing_criteria.1.sampling_params.n", "extra_forbidden", {"sampling_params": {"n": 1, "seed": 2}}),
+        *("testing_criteria[1].sampling_params.n", "extra_forbidden", {"sampling_params": {"n": 1, "seed": 2}}),
         *([EXACT, {**OURS, "sampling_params": {"seed": 2}}], "'sampling_params.n' of"),
     ),
     ("testing_criteria[0].reference", "invalid_template", {}, [OURS], "the criterion 'exact'"),
-    ("testing_criteria.0.operation", "literal_error", {}, [OURS], "the criterion 'exact'"),
+    ("testing_criteria[0].operation", "literal_error", {}, [OURS], "the criterion 'exact'"),
 )
 
 

@@ -184,7 +184,7 @@ async def test_a_body_that_the_parser_gives_up_on_is_no_json(gateway: Gateway, b
         ),
         ("/v1/vector_stores/vs/search", {"query": ""}, "query", "at least 1 character"),
         ("/v1/vector_stores/vs/search", {"query": []}, "query", "at least 1 item"),
-        ("/v1/vector_stores/vs/search", {"query": ["a", ""]}, "query.1", "at least 1 character"),
+        ("/v1/vector_stores/vs/search", {"query": ["a", ""]}, "query[1]", "at least 1 character"),
         ("/v1/vector_stores/vs/search", {"query": None}, "query", "a valid string or a valid list"),
         (
             "/v1/vector_stores/vs/files",

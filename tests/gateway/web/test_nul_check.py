@@ -45,10 +45,10 @@ def test_a_body_is_refused_if_a_text_in_it_has_the_character(text: str, cuts: li
     [
         ({"name": "a", "metadata": {"b": "fine", "c": "a\0"}}, "metadata.c"),
         ({"metadata": {"b\0": "fine"}}, "metadata"),
-        ({"list": [{"a": "x"}, {"a": ["", "\0"]}], "z": "\0"}, "list.1.a.1"),
+        ({"list": [{"a": "x"}, {"a": ["", "\0"]}], "z": "\0"}, "list[1].a[1]"),
         ({"a\0": 1}, None),
         ("\0", None),
-        (["\0"], "0"),
+        (["\0"], "[0]"),
         ({"a": "x" * 70_000, "b": "\0"}, None),  # too long to be searched
         ({"a": "\0", "b": "x" * 70_000}, None),
     ],
