@@ -15,7 +15,7 @@ from gateway.answering.turn import load_turn_classifier
 from gateway.answers.counts import AnswerCounts
 from gateway.answers.log import AnswerLog
 from gateway.db import Database, open_database
-from gateway.engines import Connections, EnginePool, Reconciler, Timeouts, VllmEngine
+from gateway.engines import Connections, Engine, EnginePool, Reconciler, Timeouts
 from gateway.engines.base_traits import BaseTraits
 from gateway.engines.repository import announce_base, read_announced_base
 from gateway.engines.served_base_model import ServedBaseModel
@@ -118,7 +118,7 @@ async def open_engines(
         gap=min(settings.engine_gap_seconds, settings.engine_first_byte_seconds),
     )
     async with (
-        EnginePool([VllmEngine(url, connections, timeouts) for url in settings.replica_urls]) as pool,
+        EnginePool([Engine(url, connections, timeouts) for url in settings.replica_urls]) as pool,
         Reconciler(pool, desired, folder=desired.folder, find_names=desired.find_names) as reconciler,
     ):
         yield pool, reconciler

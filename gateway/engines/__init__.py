@@ -1,6 +1,6 @@
 """vLLM as the gateway sees it: a client over HTTP, a pool of replicas, adapters kept loaded and proven."""
 
-from gateway.engines.client import Engine, ModelListing, Timeouts, VllmEngine
+from gateway.engines.client import Engine, ModelListing, Timeouts
 from gateway.engines.errors import (
     AdapterNotLoaded,
     AdapterUnservable,
@@ -40,5 +40,4 @@ __all__ = [
     "ReplicaState",
     "Stream",
     "Timeouts",
-    "VllmEngine",
 ]

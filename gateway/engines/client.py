@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -19,7 +19,7 @@ from gateway.errors import BAD_JSON
 from gateway.ids import find_cause
 from retrieval.patience import Patience
 
-__all__ = ["Engine", "ModelListing", "Timeouts", "VllmEngine", "make_cache_salt", "read_corrupted"]
+__all__ = ["Engine", "ModelListing", "Timeouts", "make_cache_salt", "read_corrupted"]
 
 _T = TypeVar("_T")
 _CORRUPTED = re.compile(rb"^vllm:corrupted_requests(?:_total)?(?:\{[^\n]*\})? ([0-9.eE+]+)", re.MULTILINE)
@@ -68,69 +68,8 @@ class ModelListing:
     adapters: Mapping[str, str]
 
 
-class Engine(Protocol):
-    """One engine replica. Every method raises `EngineError`s only."""
-
-    @property
-    def url(self) -> str: ...
-
-    async def check_health(self) -> None:
-        """Return if the engine says that it is healthy."""
-        ...
-
-    async def list_models(self) -> ModelListing: ...
-
-    async def load_adapter(self, name: str, path: str) -> None:
-        """Load from a path as the engine sees it. Fine if that name is loaded from that path already."""
-        ...
-
-    async def unload_adapter(self, name: str) -> None:
-        """Unload a name. Fine if the engine doesn't know it."""
-        ...
-
-    async def tokenize(self, model: str, text: str) -> int:
-        """Count the tokens of a text, without any that the tokenizer would add at its ends."""
-        ...
-
-    async def tokenize_chat(self, model: str, messages: Sequence[Mapping[str, Any]], *, prompt: bool) -> list[int]:
-        """Return the tokens of a conversation; with `prompt` they end with what asks the model for a reply."""
-        ...
-
-    async def detokenize(self, model: str, tokens: Sequence[int]) -> str:
-        """Return the text of some tokens."""
-        ...
-
-    async def render_chat(self, model: str, messages: Sequence[Mapping[str, Any]], *, prompt: bool) -> str:
-        """Return the text of a conversation, see `tokenize_chat`."""
-        ...
-
-    async def count_prompt(self, model: str, body: bytes) -> int:
-        """Count the tokens of a chat request's prompt, with all that the chat template adds."""
-        ...
-
-    async def tokenize_prompt(self, model: str, body: bytes) -> list[int]:
-        """Return the tokens of a chat request's prompt, which asks for a reply as `add_generation_prompt` says."""
-        ...
-
-    async def tokenize_text(self, model: str, text: str) -> list[int]:
-        """Return the tokens of a text, with those that the tokenizer adds at its beginning."""
-        ...
-
-    async def chat(self, body: bytes) -> Stream:
-        """Send a chat request as it is. Returns with the headers of a 200; anything else is `EngineRefused`."""
-        ...
-
-    async def count_corrupted(self) -> int | None:
-        """Return how many requests since its start it computed no numbers (NaN) for; None where it doesn't count."""
-        ...
-
-    async def measure_logprobs(self, model: str, tokens: Sequence[int], start: int) -> list[float]:
-        """Return the log-probability of each of `tokens[start:]`, given all tokens before it (start is 1 or more)."""
-        ...
-
-
-class VllmEngine:
-    """`Engine` for vLLM's OpenAI server at a URL; the connections are borrowed."""
+class Engine:
+    """One replica: vLLM's OpenAI server at a URL, over borrowed connections. All methods raise `EngineError`s only."""
 
     def __init__(self, url: str, connections: Connections, timeouts: Timeouts | None = None) -> None:
         self._url = url.rstrip("/")
@@ -143,9 +82,11 @@ class VllmEngine:
         return self._url
 
     async def check_health(self) -> None:
+        """Return if the engine says that it is healthy."""
         await self._control("GET", "/health", None)
 
     async def list_models(self) -> ModelListing:
+        """Return what it serves."""
         answer = await self._control("GET", "/v1/models", None, limit=_LISTING_BYTES)
         cards = self._decode(answer, _Models).data
         base = next((card for card in cards if card.parent is None), None)
@@ -155,6 +96,7 @@ class VllmEngine:
         return ModelListing(base.id, base.max_model_len, adapters)
 
     async def load_adapter(self, name: str, path: str) -> None:
+        """Load from a path as the engine sees it. Fine if that name is loaded from that path already."""
         try:
             await self._control("POST", "/v1/load_lora_adapter", {"lora_name": name, "lora_path": path}, load=True)
         except EngineRefused as refused:
@@ -162,6 +104,7 @@ class VllmEngine:
                 raise
 
     async def unload_adapter(self, name: str) -> None:
+        """Unload a name. Fine if the engine doesn't know it."""
         try:
             await self._control("POST", "/v1/unload_lora_adapter", {"lora_name": name})
         except EngineRefused as refused:
@@ -170,31 +113,39 @@ class VllmEngine:
                 raise
 
     async def tokenize(self, model: str, text: str) -> int:
+        """Count the tokens of a text, without any that the tokenizer would add at its ends."""
         body = {"model": model, "prompt": text, "add_special_tokens": False}
         return self._decode(await self._control("POST", "/tokenize", body), _Tokenized).count
 
     async def tokenize_chat(self, model: str, messages: Sequence[Mapping[str, Any]], *, prompt: bool) -> list[int]:
+        """Return the tokens of a conversation; with `prompt` they end with what asks the model for a reply."""
         body = {"model": model, "messages": messages, "add_generation_prompt": prompt}
         return self._decode(await self._control("POST", "/tokenize", body), _Tokenized).tokens
 
     async def detokenize(self, model: str, tokens: Sequence[int]) -> str:
+        """Return the text of some tokens."""
         answer = await self._control("POST", "/detokenize", {"model": model, "tokens": tokens})
         return self._decode(answer, _Detokenized).prompt
 
     async def render_chat(self, model: str, messages: Sequence[Mapping[str, Any]], *, prompt: bool) -> str:
+        """Return the text of a conversation, see `tokenize_chat`."""
         return await self.detokenize(model, await self.tokenize_chat(model, messages, prompt=prompt))
 
     async def count_prompt(self, model: str, body: bytes) -> int:
+        """Count the tokens of a chat request's prompt, with all that the chat template adds."""
         return (await self._tokenize_prompt(model, body)).count
 
     async def tokenize_prompt(self, model: str, body: bytes) -> list[int]:
+        """Return the tokens of a chat request's prompt, which asks for a reply as `add_generation_prompt` says."""
         return (await self._tokenize_prompt(model, body)).tokens
 
     async def tokenize_text(self, model: str, text: str) -> list[int]:
+        """Return the tokens of a text, with those that the tokenizer adds at its beginning."""
         body = {"model": model, "prompt": text, "add_special_tokens": True}
         return self._decode(await self._control("POST", "/tokenize", body), _Tokenized).tokens
 
     async def chat(self, body: bytes) -> Stream:
+        """Send a chat request as it is. Returns with the headers of a 200; anything else is `EngineRefused`."""
         times = self._timeouts
         answer = await self._origin.request(
             "POST",
@@ -210,9 +161,11 @@ class VllmEngine:
         return answer
 
     async def count_corrupted(self) -> int | None:
+        """Return how many requests since its start it computed no numbers (NaN) for; None where it doesn't count."""
         return read_corrupted(await self._control("GET", "/metrics", None))
 
     async def measure_logprobs(self, model: str, tokens: Sequence[int], start: int) -> list[float]:
+        """Return the log-probability of each of `tokens[start:]`, given all tokens before it (start is 1 or more)."""
         # prompt_logprobs=0 is each token's own; vLLM doesn't read its prefix cache for such a request, so what is
         # measured is these weights now. One token has to be generated too, and is ignored.
         body = {"model": model, "prompt": list(tokens), "max_tokens": 1, "temperature": 0, "prompt_logprobs": 0}

@@ -9,7 +9,7 @@ import msgspec
 
 from gateway.engine_options import EngineOptions
 from gateway.engines.call_parser import choose_tool_parser
-from gateway.engines.client import VllmEngine
+from gateway.engines.client import Engine
 from gateway.engines.errors import EngineError
 from gateway.engines.hardware import Hardware, choose_gpu_share
 from gateway.engines.http import Connections
@@ -71,7 +71,7 @@ class LocalEngine:
         self, hardware: Hardware, connections: Connections, folder: Path, inherited: Mapping[str, str]
     ) -> Child:
         """Make the supervised process; its log and session note go to `folder`. It is ready when it says healthy."""
-        engine = VllmEngine(self.url, connections)
+        engine = Engine(self.url, connections)
 
         async def ready() -> bool:
             try:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.engine_options import EngineOptions
-from gateway.engines import Connections, DesiredAdapter, EnginePool, Reconciler, Timeouts, VllmEngine
+from gateway.engines import Connections, DesiredAdapter, Engine, EnginePool, Reconciler, Timeouts
 from gateway.engines.hardware import Hardware
 from gateway.engines.local import LocalEngine
 from gateway.processes import Child
@@ -55,7 +55,7 @@ class RunningEngine:
     child: Child
     pool: EnginePool
     reconciler: Reconciler
-    engine: VllmEngine
+    engine: Engine
 
     async def chat(self, body: dict[str, Any]) -> bytes:
         """Send a chat request, and return its whole answer."""
@@ -75,7 +75,7 @@ async def run_engine(
         _PYTHON, base, "base", find_port(), adapters_at_once=adapters_at_once, options=EngineOptions.parse(options)
     )
     async with Connections() as connections:
-        engine = VllmEngine(local.url, connections, Timeouts(control=30))
+        engine = Engine(local.url, connections, Timeouts(control=30))
         child = local.make_child(Hardware.detect(), connections, folder, os.environ)
         async with child, EnginePool([engine]) as pool, Reconciler(pool, wanted) as reconciler:
             await until(lambda: child.state.phase == "ready", _START_SECONDS)

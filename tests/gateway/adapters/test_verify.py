@@ -10,7 +10,7 @@ import pytest
 from gateway.adapters.identity import AdapterRefused
 from gateway.adapters.tables import AdapterRow
 from gateway.adapters.verify import AdapterVerifier
-from gateway.engines import Connections, DesiredAdapter, EnginePool, Reconciler, Timeouts, VllmEngine
+from gateway.engines import Connections, DesiredAdapter, Engine, EnginePool, Reconciler, Timeouts
 from gateway.jobs import JobDelayed
 from tests.fakes import _tokens, faults
 from tests.fakes.vllm import COMPLETIONS, LOAD, FakeVllm
@@ -43,7 +43,7 @@ async def verifying(
         return [adapter]
 
     async with Connections() as connections:
-        pool = EnginePool([VllmEngine(engine.url, connections, TIMES) for engine in engines], interval=0.03)
+        pool = EnginePool([Engine(engine.url, connections, TIMES) for engine in engines], interval=0.03)
         async with pool, Reconciler(pool, desired, interval=0.03) as reconciler:
             yield AdapterVerifier(reconciler, patience_seconds=patience_seconds)
 

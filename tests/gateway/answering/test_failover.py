@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import pytest
 from structlog.testing import capture_logs
 
-from gateway.engines import Connections, Timeouts, VllmEngine
+from gateway.engines import Connections, Engine, Timeouts
 from gateway.settings import Settings
 from tests.fakes import faults
 from tests.fakes.vllm import CHAT, HEALTH, LOAD, FakeVllm
@@ -45,7 +45,7 @@ async def test_a_host_that_does_not_answer_is_another_replicas_turn(
             await until(lambda: all(replica.ready for replica in two.state.pool.replicas))
             client = await two.tenant("kestrel")
             gone = two.state.pool.replicas[0]
-            silent = VllmEngine(f"http://127.0.0.1:{address[1]}", connections, Timeouts(0.2, 5, 5, 5, 5))
+            silent = Engine(f"http://127.0.0.1:{address[1]}", connections, Timeouts(0.2, 5, 5, 5, 5))
             filling = [asyncio.open_connection(*address) for _ in range(2)]
             opened = [asyncio.ensure_future(one) for one in filling]
             await asyncio.sleep(0.05)

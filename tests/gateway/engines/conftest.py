@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 import uvloop
 
-from gateway.engines import Connections, Timeouts, VllmEngine
+from gateway.engines import Connections, Engine, Timeouts
 from tests.fakes.vllm import FakeVllm
 
 BOTH_LOOPS = ("test_http.py", "test_client.py")
@@ -30,17 +30,17 @@ async def fake() -> AsyncIterator[FakeVllm]:
 
 
 @pytest.fixture
-def engine(fake: FakeVllm, connections: Connections) -> VllmEngine:
-    return VllmEngine(fake.url, connections, Timeouts(connect=5, first_byte=5, gap=5, control=5, load=5))
+def engine(fake: FakeVllm, connections: Connections) -> Engine:
+    return Engine(fake.url, connections, Timeouts(connect=5, first_byte=5, gap=5, control=5, load=5))
 
 
 @pytest.fixture
-def hasty(fake: FakeVllm, connections: Connections) -> VllmEngine:
+def hasty(fake: FakeVllm, connections: Connections) -> Engine:
     """An engine client that gives up soon."""
-    return VllmEngine(fake.url, connections, Timeouts(connect=0.3, first_byte=0.3, gap=0.2, control=0.2, load=0.2))
+    return Engine(fake.url, connections, Timeouts(connect=0.3, first_byte=0.3, gap=0.2, control=0.2, load=0.2))
 
 
 @pytest.fixture
-def impatient(fake: FakeVllm, connections: Connections) -> VllmEngine:
+def impatient(fake: FakeVllm, connections: Connections) -> Engine:
     """An engine client that bears no silence in mid-answer, and waits long for its beginning."""
-    return VllmEngine(fake.url, connections, Timeouts(connect=5, first_byte=30, gap=0.2, control=5, load=5))
+    return Engine(fake.url, connections, Timeouts(connect=5, first_byte=30, gap=0.2, control=5, load=5))

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 import prompts
-from gateway.engines import Connections, EnginePool, Timeouts, VllmEngine
+from gateway.engines import Connections, Engine, EnginePool, Timeouts
 from gateway.engines.base_traits import BaseTraits
 from gateway.engines.served_base_model import ServedBaseModel
 from tests.fakes import faults
@@ -25,7 +25,7 @@ async def fake() -> AsyncIterator[FakeVllm]:
 
 @pytest.fixture
 async def pool(fake: FakeVllm, connections: Connections) -> AsyncIterator[EnginePool]:
-    async with EnginePool([VllmEngine(fake.url, connections, TIMES)], interval=0.05) as started:
+    async with EnginePool([Engine(fake.url, connections, TIMES)], interval=0.05) as started:
         await until(lambda: started.replicas[0].ready)
         yield started
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.engines import AdapterNotLoaded, Connections, EnginePool, Reconciler, Timeouts, VllmEngine
+from gateway.engines import AdapterNotLoaded, Connections, Engine, EnginePool, Reconciler, Timeouts
 from tests.fakes import faults
 from tests.fakes._http import Received
 from tests.fakes.vllm import LOAD, FakeVllm
@@ -68,7 +68,7 @@ async def test_where_there_is_no_engine_that_is_the_reason(connections: Connecti
 async def test_what_is_still_loading_is_said_to_be_so(fake: FakeVllm, connections: Connections, tmp_path: Path) -> None:
     style = adapter(tmp_path, "kestrel.style.0a1b2c3d")
     fake.rule = lambda received: faults.hang() if received.path == LOAD else None
-    engine = VllmEngine(fake.url, connections, Timeouts(connect=5, first_byte=5, gap=5, control=5, load=5))
+    engine = Engine(fake.url, connections, Timeouts(connect=5, first_byte=5, gap=5, control=5, load=5))
     async with (
         EnginePool([engine], interval=0.03) as pool,
         Reconciler(pool, Desires(style), interval=0.03) as reconciler,

@@ -8,12 +8,12 @@ import gateway.engines.replica as replica_module
 from gateway.engines import (
     AdapterNotLoaded,
     Connections,
+    Engine,
     EnginePool,
     EngineRefused,
     EngineUnreachable,
     NoReplica,
     Timeouts,
-    VllmEngine,
 )
 from tests.fakes import faults
 from tests.fakes.vllm import HEALTH, MODELS, FakeVllm
@@ -31,7 +31,7 @@ async def fakes() -> AsyncIterator[list[FakeVllm]]:
 
 @pytest.fixture
 async def pool(fakes: list[FakeVllm], connections: Connections) -> AsyncIterator[EnginePool]:
-    engines = [VllmEngine(fake.url, connections, TIMES) for fake in fakes]
+    engines = [Engine(fake.url, connections, TIMES) for fake in fakes]
     async with EnginePool(engines, interval=0.05) as started:
         await until(lambda: all(replica.ready for replica in started.replicas))
         yield started
@@ -44,7 +44,7 @@ async def test_the_base_model_and_its_length_are_known(pool: EnginePool, fakes: 
 
 
 async def test_nothing_is_known_before_the_first_health_check(connections: Connections) -> None:
-    pool = EnginePool([VllmEngine("http://127.0.0.1:1", connections, TIMES)])
+    pool = EnginePool([Engine("http://127.0.0.1:1", connections, TIMES)])
     assert pool.base_model is None
     assert pool.max_model_len is None
     with pytest.raises(NoReplica) as caught:
@@ -140,7 +140,7 @@ async def test_a_failed_connection_takes_the_replica_out_at_once(pool: EnginePoo
 async def test_a_broken_connection_has_the_replica_checked_and_takes_it_from_nobody(
     fakes: list[FakeVllm], connections: Connections
 ) -> None:
-    async with EnginePool([VllmEngine(fakes[0].url, connections, TIMES)], interval=600) as pool:
+    async with EnginePool([Engine(fakes[0].url, connections, TIMES)], interval=600) as pool:
         await until(lambda: pool.replicas[0].ready)
         seen = len(fakes[0].requests(HEALTH))
         pool.pick(None).note_failure(EngineUnreachable("reset by peer", "answer"))
@@ -187,7 +187,7 @@ async def test_a_replica_whose_health_check_takes_long_is_picked_last_before_it_
 ) -> None:
     monkeypatch.setattr(replica_module, "_SLOW_CHECK_SECONDS", 0.05)
     patient = Timeouts(control=60)
-    async with EnginePool([VllmEngine(fake.url, connections, patient) for fake in fakes], interval=600) as pool:
+    async with EnginePool([Engine(fake.url, connections, patient) for fake in fakes], interval=600) as pool:
         await until(lambda: all(replica.ready for replica in pool.replicas))
         slow, *others = pool.replicas
         fakes[0].rule = lambda received: faults.hang()
@@ -225,7 +225,7 @@ async def test_a_replica_at_which_a_stream_waits_for_long_counts_as_busier_until
 async def test_a_doubted_replica_is_checked_before_the_interval_is_over(
     fakes: list[FakeVllm], connections: Connections
 ) -> None:
-    async with EnginePool([VllmEngine(fakes[0].url, connections, TIMES)], interval=600) as pool:
+    async with EnginePool([Engine(fakes[0].url, connections, TIMES)], interval=600) as pool:
         await until(lambda: pool.replicas[0].ready)
         pool.pick(None).note_failure(UNREACHABLE)
         await until(lambda: pool.replicas[0].ready, 60)
@@ -265,7 +265,7 @@ async def test_a_time_limit_around_the_wait_is_its_own(pool: EnginePool) -> None
 
 async def test_many_models_are_not_listed_at_each_health_check(fakes: list[FakeVllm], connections: Connections) -> None:
     fakes[0].adapters = {f"tenant.style.{number}": Path("/adapters/style") for number in range(1_000)}
-    async with EnginePool([VllmEngine(fakes[0].url, connections, TIMES)], interval=0.02) as pool:
+    async with EnginePool([Engine(fakes[0].url, connections, TIMES)], interval=0.02) as pool:
         await until(lambda: pool.replicas[0].ready)
         await until(lambda: len(fakes[0].requests(HEALTH)) >= 10)
         assert len(fakes[0].requests(MODELS)) == 1
@@ -301,7 +301,7 @@ async def test_a_request_that_misses_its_adapter_ends_its_residency(pool: Engine
 async def test_requests_without_numbers_are_counted_until_the_engine_is_restarted(
     fakes: list[FakeVllm], connections: Connections
 ) -> None:
-    async with EnginePool([VllmEngine(fakes[0].url, connections, TIMES)], interval=0.02) as pool:
+    async with EnginePool([Engine(fakes[0].url, connections, TIMES)], interval=0.02) as pool:
         replica = pool.replicas[0]
         await until(lambda: replica.ready and not replica.count_due)
         assert replica.corrupted_requests is None
@@ -326,7 +326,7 @@ async def test_who_listens_hears_of_replicas_that_come_and_go(pool: EnginePool, 
 
 async def test_a_replica_with_another_base_model_is_left_out(fakes: list[FakeVllm], connections: Connections) -> None:
     fakes[1].model = "other"
-    engines = [VllmEngine(fake.url, connections, TIMES) for fake in fakes[:2]]
+    engines = [Engine(fake.url, connections, TIMES) for fake in fakes[:2]]
     async with EnginePool(engines, interval=0.05) as pool:
         await until(lambda: any(r.ready for r in pool.replicas) and any("serves" in r.reason for r in pool.replicas))
         assert sum(replica.ready for replica in pool.replicas) == 1
@@ -349,7 +349,7 @@ async def test_an_engine_that_comes_back_with_another_base_model_at_its_address_
 async def test_a_replica_that_starts_late_is_picked_once_it_is_healthy(connections: Connections) -> None:
     async with FakeVllm() as fake:
         fake.healthy = False
-        async with EnginePool([VllmEngine(fake.url, connections, TIMES)], interval=0.02) as pool:
+        async with EnginePool([Engine(fake.url, connections, TIMES)], interval=0.02) as pool:
             await until(lambda: len(fake.requests(HEALTH)) >= 3)
             with pytest.raises(NoReplica, match="No model server"):
                 pool.pick(None)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.engines import DesiredAdapter, EngineUnreachable, ModelListing, VllmEngine
+from gateway.engines import DesiredAdapter, Engine, EngineUnreachable, ModelListing
 from gateway.engines.probe import ProbeResult, measure
 from tests.fakes import faults
 from tests.fakes.vllm import FakeVllm
@@ -91,9 +91,7 @@ def desired(fake: FakeVllm, tmp_path: Path) -> DesiredAdapter:
     return DesiredAdapter(NAME, str(tmp_path), rows)
 
 
-async def test_the_noise_is_measured_on_the_same_rows(
-    fake: FakeVllm, engine: VllmEngine, desired: DesiredAdapter
-) -> None:
+async def test_the_noise_is_measured_on_the_same_rows(fake: FakeVllm, engine: Engine, desired: DesiredAdapter) -> None:
     result = await measure(engine, desired, await engine.list_models())
     assert result.passed
     assert (result.to_adapter, result.noise) == (0, 0)
@@ -103,7 +101,7 @@ async def test_the_noise_is_measured_on_the_same_rows(
 
 
 async def test_rows_beyond_the_engines_context_are_left_out(
-    fake: FakeVllm, engine: VllmEngine, desired: DesiredAdapter
+    fake: FakeVllm, engine: Engine, desired: DesiredAdapter
 ) -> None:
     assert (await measure(engine, desired, ModelListing("base", 80, {}))).passed
     assert {len(json.loads(request.body)["prompt"]) for request in fake.requests(COMPLETIONS)} == {16}
@@ -113,7 +111,7 @@ NAN = faults.status(400, "Out of range float values are not JSON compliant: nan"
 
 
 async def test_nan_on_a_long_prompt_alone_is_refused_with_its_reason(
-    fake: FakeVllm, engine: VllmEngine, desired: DesiredAdapter
+    fake: FakeVllm, engine: Engine, desired: DesiredAdapter
 ) -> None:
     fake.script(None, None, NAN, path=COMPLETIONS)
     result = await measure(engine, desired, await engine.list_models())
@@ -122,7 +120,7 @@ async def test_nan_on_a_long_prompt_alone_is_refused_with_its_reason(
 
 
 async def test_nan_of_the_base_model_is_the_engines_fault_and_not_the_adapters(
-    fake: FakeVllm, engine: VllmEngine, desired: DesiredAdapter
+    fake: FakeVllm, engine: Engine, desired: DesiredAdapter
 ) -> None:
     fake.script(None, NAN, path=COMPLETIONS)
     with pytest.raises(EngineUnreachable) as caught:

@@ -19,7 +19,6 @@ from gateway.engines import (
     ProbeResult,
     Reconciler,
     Timeouts,
-    VllmEngine,
 )
 from gateway.engines.client import ModelListing
 from gateway.engines.probe import measure
@@ -63,7 +62,7 @@ class Desires:
 async def reconciling(
     fakes: Sequence[FakeVllm], connections: Connections, desires: Desires, **options: Any
 ) -> AsyncIterator[tuple[EnginePool, Reconciler]]:
-    engines = [VllmEngine(fake.url, connections, TIMES) for fake in fakes]
+    engines = [Engine(fake.url, connections, TIMES) for fake in fakes]
     async with (
         EnginePool(engines, interval=0.03) as pool,
         Reconciler(pool, desires, interval=0.03, **options) as reconciler,
@@ -182,7 +181,7 @@ async def test_a_restarted_engine_gets_its_adapters_back(
 async def test_a_restart_between_two_health_checks_is_noticed_by_a_request(
     fake: FakeVllm, connections: Connections, style: DesiredAdapter
 ) -> None:
-    engine = VllmEngine(fake.url, connections, TIMES)
+    engine = Engine(fake.url, connections, TIMES)
     async with (
         EnginePool([engine], interval=600) as pool,
         Reconciler(pool, Desires(style), interval=0.03) as reconciler,
@@ -318,7 +317,7 @@ async def test_a_wake_is_quicker_than_the_interval(
     fake: FakeVllm, connections: Connections, style: DesiredAdapter
 ) -> None:
     desires = Desires()
-    engines = [VllmEngine(fake.url, connections, TIMES)]
+    engines = [Engine(fake.url, connections, TIMES)]
     async with EnginePool(engines, interval=0.03) as pool, Reconciler(pool, desires, interval=60) as reconciler:
         await until(lambda: any(replica.ready for replica in pool.replicas))
         desires.adapters = [style]
@@ -447,7 +446,7 @@ async def test_a_load_that_hangs_lets_the_others_go_on(
     async with FakeVllm() as fake:
         hanging = [adapter(tmp_path, f"harbor.hangs.{number}") for number in range(2)]
         fake.rule = lambda received: faults.hang() if b"harbor.hangs" in received.body else None
-        engine = VllmEngine(fake.url, connections, replace(TIMES, load=60))
+        engine = Engine(fake.url, connections, replace(TIMES, load=60))
         desires, retired = Desires(*hanging, style), adapter(tmp_path, "harbor.style.old")
         async with (
             EnginePool([engine], interval=0.03) as pool,
@@ -472,7 +471,7 @@ async def test_one_replica_that_has_it_is_enough_to_answer(connections: Connecti
 
 async def test_requests_that_wake_it_do_not_make_it_look_back_to_back(fake: FakeVllm, connections: Connections) -> None:
     desires = Desires()
-    engines = [VllmEngine(fake.url, connections, TIMES)]
+    engines = [Engine(fake.url, connections, TIMES)]
     async with EnginePool(engines, interval=60) as pool, Reconciler(pool, desires, interval=60) as reconciler:
         await until(lambda: desires.looks)
         began = time.monotonic()
@@ -513,7 +512,7 @@ class TestTwoOnOneEngine:
                 answered.set()
             return adapters
 
-        engine = VllmEngine(fake.url, connections, TIMES)
+        engine = Engine(fake.url, connections, TIMES)
         async with EnginePool([engine], interval=0.03) as pool, Reconciler(pool, answer_late, interval=0.03):
             await until(lambda: late.looks == 2)
             late.adapters = [style]

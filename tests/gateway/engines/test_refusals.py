@@ -9,6 +9,7 @@ import pytest
 from gateway.engines import (
     AdapterNotLoaded,
     AdapterUnservable,
+    Engine,
     EngineBusy,
     EngineError,
     EnginePool,
@@ -16,7 +17,6 @@ from gateway.engines import (
     EngineTimeout,
     EngineUnreachable,
     NoReplica,
-    VllmEngine,
 )
 from gateway.engines.token_counter import TokenCounter
 from tests.fakes import faults
@@ -39,7 +39,7 @@ def models(*cards: dict[str, Any]) -> faults.Fault:
     ],
 )
 async def test_a_server_without_a_base_model_of_some_length_is_no_engine(
-    fake: FakeVllm, engine: VllmEngine, cards: list[dict[str, Any]]
+    fake: FakeVllm, engine: Engine, cards: list[dict[str, Any]]
 ) -> None:
     fake.script(models(*cards), path=MODELS)
     with pytest.raises(EngineRefused) as caught:
@@ -47,9 +47,7 @@ async def test_a_server_without_a_base_model_of_some_length_is_no_engine(
     assert "is this a vLLM server?" in caught.value.reason
 
 
-async def test_a_model_with_a_parent_is_an_adapter_and_its_root_is_its_folder(
-    fake: FakeVllm, engine: VllmEngine
-) -> None:
+async def test_a_model_with_a_parent_is_an_adapter_and_its_root_is_its_folder(fake: FakeVllm, engine: Engine) -> None:
     one = {**BASE, "id": "style", "parent": "base", "root": "/adapters/style", "max_model_len": None}
     fake.script(models(one, BASE, {**one, "id": "bare", "root": None}), path=MODELS)
     listing = await engine.list_models()
@@ -67,7 +65,7 @@ async def test_a_model_with_a_parent_is_an_adapter_and_its_root_is_its_folder(
     ],
 )
 async def test_log_probabilities_are_those_of_each_token_or_none(
-    fake: FakeVllm, engine: VllmEngine, rows: list[Any] | None, says: str
+    fake: FakeVllm, engine: Engine, rows: list[Any] | None, says: str
 ) -> None:
     choices = [] if rows is None else [{"prompt_logprobs": rows}]
     fake.script(faults.body(json.dumps({"choices": choices}).encode()), path=COMPLETIONS)
@@ -76,7 +74,7 @@ async def test_log_probabilities_are_those_of_each_token_or_none(
     assert says in caught.value.reason
 
 
-async def test_log_probabilities_begin_where_it_was_said(fake: FakeVllm, engine: VllmEngine) -> None:
+async def test_log_probabilities_begin_where_it_was_said(fake: FakeVllm, engine: Engine) -> None:
     rows = [None, {"6": {"logprob": -1.0}, "9": {"logprob": -0.5}}, {"7": {"logprob": -2.0}}]
     fake.rule = lambda received: faults.body(json.dumps({"choices": [{"prompt_logprobs": rows}]}).encode())
     assert await engine.measure_logprobs("base", [5, 6, 7], 1) == [-1.0, -2.0]
@@ -90,7 +88,7 @@ async def test_log_probabilities_begin_where_it_was_said(fake: FakeVllm, engine:
     [(b"", "(empty body)"), (b"x" * 600, "x" * 500), (b"\xff<html>", "\ufffd<html>"), (b'{"detail": "no"}', "no")],
 )
 async def test_a_refusal_that_is_no_envelope_is_told_by_its_beginning(
-    fake: FakeVllm, engine: VllmEngine, said: bytes, reason: str
+    fake: FakeVllm, engine: Engine, said: bytes, reason: str
 ) -> None:
     fake.script(faults.body(said), path=TOKENIZE)
     with pytest.raises(EngineRefused) as caught:
@@ -100,7 +98,7 @@ async def test_a_refusal_that_is_no_envelope_is_told_by_its_beginning(
 
 
 @pytest.mark.parametrize("special", [True, False])
-async def test_tokens_are_counted_as_the_prompt_has_them(fake: FakeVllm, engine: VllmEngine, special: bool) -> None:
+async def test_tokens_are_counted_as_the_prompt_has_them(fake: FakeVllm, engine: Engine, special: bool) -> None:
     answer = faults.body(b'{"count": 2, "tokens": [1, 5], "max_model_len": 4096}')
     fake.rule = lambda received: answer if received.path == TOKENIZE else None
     if special:
@@ -112,7 +110,7 @@ async def test_tokens_are_counted_as_the_prompt_has_them(fake: FakeVllm, engine:
 
 
 async def test_a_prompt_is_counted_with_all_that_its_template_reads_and_nothing_else(
-    fake: FakeVllm, engine: VllmEngine
+    fake: FakeVllm, engine: Engine
 ) -> None:
     read = {
         "messages": [{"role": "user", "content": "Hi"}],
@@ -164,7 +162,7 @@ def test_whom_no_engine_takes_is_told_to_come_back_after_the_next_look(interval:
     assert f"{seconds} s" in caught.value.message
 
 
-async def test_nothing_is_known_of_a_base_that_no_engine_has_told(engine: VllmEngine) -> None:
+async def test_nothing_is_known_of_a_base_that_no_engine_has_told(engine: Engine) -> None:
     counter = TokenCounter(EnginePool([engine]))
     for read in (lambda: counter.context, lambda: counter.base_model):
         with pytest.raises(NoReplica):
@@ -172,7 +170,7 @@ async def test_nothing_is_known_of_a_base_that_no_engine_has_told(engine: VllmEn
 
 
 async def test_the_counts_of_the_last_texts_are_kept(
-    fake: FakeVllm, engine: VllmEngine, monkeypatch: pytest.MonkeyPatch
+    fake: FakeVllm, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("gateway.engines.token_counter._REMEMBERED", 2)
     async with EnginePool([engine], interval=5) as pool:
@@ -188,7 +186,7 @@ async def test_the_counts_of_the_last_texts_are_kept(
 
 @pytest.mark.parametrize("status", [400, 404])
 async def test_a_load_that_is_refused_is_fine_only_where_the_name_is_there_from_that_path(
-    fake: FakeVllm, engine: VllmEngine, tmp_path: Path, status: int
+    fake: FakeVllm, engine: Engine, tmp_path: Path, status: int
 ) -> None:
     fake.adapters["style"] = tmp_path
     fake.rule = lambda received: faults.status(status) if received.path == "/v1/load_lora_adapter" else None

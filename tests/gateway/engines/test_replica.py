@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.engines import Connections, ModelListing, Replica, VllmEngine
+from gateway.engines import Connections, Engine, ModelListing, Replica
 
 
 def make_listing(*names: str) -> ModelListing:
@@ -11,7 +11,7 @@ def make_listing(*names: str) -> ModelListing:
 
 @pytest.fixture
 def replica(connections: Connections) -> Replica:
-    fresh = Replica(VllmEngine("http://127.0.0.1:1", connections))
+    fresh = Replica(Engine("http://127.0.0.1:1", connections))
     fresh.mark_up(make_listing(), fresh.changes)
     return fresh
 
@@ -69,7 +69,7 @@ def test_what_was_resident_before_it_was_down_is_not_so_after(replica: Replica) 
 
 
 def test_loads_before_the_first_listing_are_counted_only(connections: Connections) -> None:
-    replica = Replica(VllmEngine("http://127.0.0.1:1", connections))
+    replica = Replica(Engine("http://127.0.0.1:1", connections))
     replica.note_loaded("style", "/adapters/style")
     replica.note_unloaded("style")
     assert (replica.changes, replica.listing, replica.checked) == (2, None, False)

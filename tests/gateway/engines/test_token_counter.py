@@ -3,7 +3,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from gateway.engines import Connections, EngineError, EnginePool, Timeouts, VllmEngine
+from gateway.engines import Connections, Engine, EngineError, EnginePool, Timeouts
 from gateway.engines.token_counter import TokenCounter
 from tests.fakes import faults
 from tests.fakes.vllm import TOKENIZE, FakeVllm
@@ -11,7 +11,7 @@ from tests.waiting import until
 
 
 @pytest.fixture
-async def counter(engine: VllmEngine) -> AsyncIterator[TokenCounter]:
+async def counter(engine: Engine) -> AsyncIterator[TokenCounter]:
     async with EnginePool([engine], interval=5) as pool:
         await until(lambda: all(replica.ready for replica in pool.replicas))
         yield TokenCounter(pool)
@@ -66,7 +66,7 @@ async def test_what_one_text_made_fail_is_not_asked_any_more(counter: TokenCount
 @pytest.mark.parametrize("fault", [faults.hang(), faults.refuse()])
 async def test_what_one_replica_does_not_count_another_one_does(fault: faults.Fault, connections: Connections) -> None:
     async with FakeVllm() as bad, FakeVllm() as good:
-        engines = [VllmEngine(one.url, connections, Timeouts(control=2)) for one in (bad, good)]
+        engines = [Engine(one.url, connections, Timeouts(control=2)) for one in (bad, good)]
         async with EnginePool(engines, interval=1) as pool:
             await until(lambda: all(replica.ready for replica in pool.replicas))
             bad.rule = lambda received: fault if received.path == TOKENIZE else None

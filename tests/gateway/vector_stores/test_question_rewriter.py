@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from gateway.engines import Connections, EnginePool, VllmEngine
+from gateway.engines import Connections, Engine, EnginePool
 from gateway.engines.base_traits import BaseTraits
 from gateway.metrics import Metrics
 from gateway.vector_stores.question_rewriter import QuestionRewriter, clean_rewriting
@@ -20,7 +20,7 @@ GOOD = "Can I extend the warranty of the K2?"
 
 @pytest.fixture
 async def pool(engine: FakeVllm) -> AsyncIterator[EnginePool]:
-    async with Connections() as connections, EnginePool([VllmEngine(engine.url, connections)]) as pool:
+    async with Connections() as connections, EnginePool([Engine(engine.url, connections)]) as pool:
         await until(lambda: pool.replicas[0].ready)
         yield pool
 
