@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
-import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.db import Database
@@ -36,7 +35,6 @@ from retrieval.patience import Patience
 
 __all__ = ["SearchService", "StoreExpired", "StoreStates", "expires_at", "read_states", "search", "touch"]
 
-_log = structlog.get_logger()
 
 _MOST_CHARACTERS = 32_768
 """Of a question, as OpenAI has it for a search. What is longer is cut before it is sent anywhere; of the rest the

@@ -125,8 +125,8 @@ async def test_what_is_of_no_known_kind_is_told_the_known_ones(
         (
             "/api/assistants/desk/releases",
             {"retrieval": {"vector_stores": ["vs_1"], "boosts": [{"attribute": "a", "weight": 0.1, "factor": 2}]}},
-            "retrieval.boosts.0.factor",
-            "'factor' isn't known in 'retrieval.boosts.0'. Known are attribute, half_life_days, value, weight.",
+            "retrieval.boosts[0].factor",
+            "'factor' isn't known in 'retrieval.boosts[0]'. Known are attribute, half_life_days, value, weight.",
         ),
         (
             "/api/sources",
