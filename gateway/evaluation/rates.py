@@ -40,7 +40,7 @@ _THINGS = {
 }
 TIMES = frozenset(("second", "minute", "hour", "day", "night", "week", "month", "quarter", "year"))
 LOOSE = frozenset((*_THINGS, "day", "week", "month", "year", "seat")) - {"second", "minute", "hour"}
-"""What people leave out where it is clear: who is told `€5` for what costs `€5 per month` isn't misled, as with `5 km`
+"""People leave these out where they are clear: `€5` for what costs `€5 per month` misleads nobody, as does `5 km`
 for `5 km/h`."""
 _THING_PATTERNS = {name: re.compile(some, re.IGNORECASE) for name, some in _THINGS.items()}
 _THING = "|".join(f"(?:{some})" for some in _THINGS.values())
@@ -96,11 +96,11 @@ _QUICK = re.compile(
     rf"|chaque|cada|apiece|day rate|s{_FEE}|n{_FEE}|diario|giornaliero"
 )
 _THAT = "derni[eè]re?|prochaine?|suivante?|même|pasad[oa]|siguiente|próxim[oa]|danach|davor|darauf|zuvor"
-_PRICED = re.compile(
+_BEHIND_PRICE = re.compile(
     mark_letters(rf"(?i)[ \u00a0](?:{_ARTICLE}){_BELOW}(?![ ](?:ago|later|earlier|before|after|de[rs]|{_THAT})\b)")
 )
 _CONJUNCTION = re.compile(rf"(?i)[ \u00a0]{_ALSO}\b")
-_LISTED = re.compile(
+_WITHIN_LIST = re.compile(
     r"[ ]?(?:[,–-]|,?[ ](?:and|und|et|y|e|or|oder|ou|o|to|bis|à|a)\b)[ ]?(?:[A-ZÄÖÜ]\w*:?[ ]){0,2}|[ ]?[/–-][ ]?"
 )
 """Between amounts of which the last alone says what all are per: `€5, €9 and Pro €19 per month`."""
@@ -114,7 +114,7 @@ def read_rate(text: str, end: int, reading: str) -> tuple[int, tuple[str, ...]]:
     below: list[str] = []
     unit = reading.rpartition(" ")[2]
     while len(below) < _MOST:
-        match = _NEXT.match(text, end) or (_PRICED.match(text, end) if reading.startswith("money:") else None)
+        match = _NEXT.match(text, end) or (_BEHIND_PRICE.match(text, end) if reading.startswith("money:") else None)
         if match is None or (not below and (_CONJUNCTION.match(text, end) or _is_apart(match, unit))):
             break
         below.append(_name(match))
@@ -146,7 +146,7 @@ def list_apart(text: str) -> Iterator[tuple[int, str]]:
 
 def share_rates(between: str) -> bool:
     """Tell whether amounts with this between them are all per what the last of them is."""
-    return _LISTED.fullmatch(between) is not None
+    return _WITHIN_LIST.fullmatch(between) is not None
 
 
 def to_rate(reading: str, below: tuple[str, ...]) -> str:

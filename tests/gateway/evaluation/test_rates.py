@@ -10,7 +10,7 @@ from gateway.evaluation.values import TextValues, find_values
 
 ABOVE = {"km": "length", "€": "", "GB": "data", "l": "volume", "kg": "mass", "%": "share"}
 LOOSE = ("Monat", "user", "Stück")
-"""What people leave out where it's clear."""
+"""People leave these out where they are clear."""
 BELOW = {"h": "hour", "min": "minute", "Monat": "month", "user": "seat", "Stück": "item", "kWh": "energy"}
 
 
@@ -138,7 +138,7 @@ def test_what_is_said_in_other_words_is_the_same_rate_in_either_direction(pair: 
     ("evidence", "reply", "stated"),
     [
         ("€5 per month", "It costs €5", True),  # who asked for it knows
-        ("25 days a year", "You have 25 days", True),
+        ("25 days per year", "You have 25 days", True),
         ("3 €/kg", "It costs 3 €", False),
         ("3 €/kg", "Per kilo it costs our customers in all of these countries 3 €", True),
         ("€9 per month", "| Plan | Price per month |\n| Pro | €9 |", True),
