@@ -23,7 +23,7 @@ def read_rates(values: list[Value], text: str, marked: str) -> tuple[Value, ...]
     apart = list(list_apart(marked)) if any(value.kind in RATED for value in values) else []
     places = [place for place, _ in apart]
     rates: list[Value] = []
-    said = {name for _, name in apart}
+    below_lines = {name for _, name in apart}
     end = 0
     for value in values:
         if value.start < end:
@@ -33,7 +33,7 @@ def read_rates(values: list[Value], text: str, marked: str) -> tuple[Value, ...]
             continue
         end, below = read_rate(marked, value.end, value.readings[0])
         if below:
-            said.update(below)
+            below_lines.update(below)
             rated = [one for reading in value.readings if (one := to_rate(reading, below))]
             _share(rates, value, below, text)
             rates.append(Value(value.kind, text[value.start : end], value.start, end, tuple(rated)))
@@ -43,8 +43,8 @@ def read_rates(values: list[Value], text: str, marked: str) -> tuple[Value, ...]
             names = [name for place, name in near if _is_before(text, place, value)]
             value = replace(value, readings=(*value.readings, *_rate_all(value, names[-1:])))
         rates.append(value)
-    known = frozenset(said)
-    return tuple(replace(one, apart=known) if known and one.kind in RATED else one for one in rates)
+    elsewhere = frozenset(below_lines)
+    return tuple(replace(one, apart=elsewhere) if elsewhere and one.kind in RATED else one for one in rates)
 
 
 def _share(before: list[Value], last: Value, below: tuple[str, ...], text: str) -> None:

@@ -40,8 +40,8 @@ _THINGS = {
 }
 TIMES = frozenset(("second", "minute", "hour", "day", "night", "week", "month", "quarter", "year"))
 LOOSE = frozenset((*_THINGS, "day", "week", "month", "year", "seat")) - {"second", "minute", "hour"}
-"""People leave these out where they are clear: `€5` for what costs `€5 per month` misleads nobody, as does `5 km`
-for `5 km/h`."""
+"""People leave these out where they are clear: `€5` for what costs `€5 per month` misleads nobody, but `5 km`
+for `5 km/h` does."""
 _THING_PATTERNS = {name: re.compile(some, re.IGNORECASE) for name, some in _THINGS.items()}
 _THING = "|".join(f"(?:{some})" for some in _THINGS.values())
 _BELOW = rf"(?:(?P<hundred>100)[ ]?)?(?:(?P<unit>{UNIT})|(?P<thing>{_THING}))(?![\w²³]|['’]\w)"
