@@ -15,19 +15,19 @@ _WORDS = {
     3: r"thousand|tausend|tsd\.?|mille|miles|mil|tys\.?|duizend|тыс\.?|тысяч[аи]?",
     6: r"million(?:en|s|i)?|millón|millones|milione|milioni|milhão|milhões|miljoen|mil(?:ion(?:y|ów)?)|mio\.?|mln\.?"
     r"|млн\.?|миллион(?:а|ов)?",
-    9: r"billion|milliarden?|milliards?|miliard[oiy]?|miliardów|mil millones|bilhão|bilhões|miljard|mrd\.?|mld\.?"
+    9: r"billion|bn|milliarden?|milliards?|miliard[oiy]?|miliardów|mil millones|bilhão|bilhões|miljard|mrd\.?|mld\.?"
     r"|млрд\.?|миллиард(?:а|ов)?",
 }
 """Zeros by the words for them; `Billion` is read as in English."""
 _SCALES = {
-    **{"k": 3, "m": 6, "bn": 9},
+    **{"k": 3, "m": 6},
     **{mark_letters(sign): zeros for sign, zeros in {"千": 3, "천": 3, "万": 4, "萬": 4, "만": 4}.items()},
     **{mark_letters(sign): 8 for sign in "亿億억"},
 }
 _MYRIAD = f"[{mark_letters('万萬만亿億억')}]"
 _OF = r"(?:[ ](?:de|di|of)\b|[ ]d['’](?=\w))?"
 _SCALE_WORD = rf"[ \u00a0]?(?P<scale>{_WORDS[9]}|{_WORDS[6]}|{_WORDS[3]})(?!\w)"
-_SCALE = rf"(?:{_SCALE_WORD}{_OF}|(?P<letter>bn|[km])\b|(?P<myriad>{_MYRIAD}|{mark_letters('[千천]')}))?"
+_SCALE = rf"(?:{_SCALE_WORD}{_OF}|(?P<letter>[km])\b|(?P<myriad>{_MYRIAD}|{mark_letters('[千천]')}))?"
 _ROUGHLY = "".join(rf"(?<!\b{word} )" for word in ("under", "over", "about", "around", "nearly", "almost", "roughly"))
 _AT_NUMBER = f"(?=[0-9{FRACTION_SIGNS}])"
 _BEFORE_NUMBER = f"(?=[^0-9{FRACTION_SIGNS}]{{1,26}}[0-9{FRACTION_SIGNS}])"

@@ -11,7 +11,7 @@ from gateway.evaluation.calendar_values import MONTH
 from gateway.evaluation.units import UNIT, read_unit
 from gateway.evaluation.unspaced_scripts import mark_letters
 
-__all__ = ["list_apart", "read_rate", "split_reading", "to_rate"]
+__all__ = ["LOOSE", "TIMES", "list_apart", "read_rate", "share_rates", "split_reading", "to_rate"]
 
 _MOST = 3
 """Words below the line of one rate, as in `$5 per user per device per month`."""
@@ -22,7 +22,8 @@ _THINGS = {
     "hour": r"std\.?|heure|ora|hora",
     "day": "tag|giorno|día|dia|dag",
     "week": "woche|semaine|semana|settimana",
-    "month": r"mo\.?|mtl\.?|mies\.?|monat|mese|maand|mês",
+    "month": r"mo\.?|mth|mon\.|mtl\.?|mies\.?|monat|mese|maand|mês",
+    "quarter": "quarter|quartal|trimest(?:re|er)",
     "year": r"yr|annum|anno|an|año|jahr|ano|jaar",
     "seat": "nutzer(?:in)?|benutzer(?:in)?|person(?:ne|a)?|mitarbeiter(?:in)?|utilisateur|usuario|usuário|utente"
     "|gebruiker|head|kopf|guest|gast|employee|member|mitglied|agent",
@@ -37,50 +38,102 @@ _THINGS = {
     "room": "room|zimmer|chambre|habitación|camera",
     "page": "page|seite",
 }
+TIMES = frozenset(("second", "minute", "hour", "day", "night", "week", "month", "quarter", "year"))
+LOOSE = frozenset((*_THINGS, "day", "week", "month", "year", "seat")) - {"second", "minute", "hour"}
+"""People leave these out where they are clear: `€5` for what costs `€5 per month` misleads nobody, but `5 km`
+for `5 km/h` does."""
 _THING_PATTERNS = {name: re.compile(some, re.IGNORECASE) for name, some in _THINGS.items()}
 _THING = "|".join(f"(?:{some})" for some in _THINGS.values())
 _BELOW = rf"(?:(?P<hundred>100)[ ]?)?(?:(?P<unit>{UNIT})|(?P<thing>{_THING}))(?![\w²³]|['’]\w)"
-_TIMES = "second|minute|hour|day|night|week|month|year|annum"
+_PERIODS = "second|minute|hour|day|night|week|month|quarter|year|annum"
 _IN_TIME = (
-    rf"(?:an?|each|every)[ ](?:{_TIMES})(?![ ](?:ago|later|earlier|before|after|or|and)\b)"
-    rf"|(?:im|pro)[ ](?:monat|jahr|quartal)(?![ ]\d|[ ]{MONTH})|in[ ]der[ ](?:woche|stunde)|am[ ]tag"
+    rf"(?:an?|each|every)[ ](?:{_PERIODS})(?![ ](?:ago|later|earlier|before|after|or|and)\b)"
+    rf"|(?:im|pro)[ ](?:monat|jahr|quartal)(?![ ](?:\d|{MONTH}))|in[ ]der[ ](?:woche|stunde)"
+    r"|am[ ]tag(?![ ](?:de[rs]|vor|nach|zuvor|davor|danach|darauf)\b)"
+    r"|(?:die[ ](?:woche|stunde|nacht)|den[ ](?:monat|tag)|das[ ]jahr)"
+    r"(?![ ](?:de[rs]|vor|nach|zuvor|davor|danach|darauf)\b)"
     r"|al[ ](?:mes|mese|año|día|giorno)|all['’](?:anno|ora)|a[ ]la[ ]semana|a[ ]settimana"
 )
+_FEE = "(?:gebühr|preis|beitrag|miete|rate|kosten|pauschale|lohn|gehalt|satz|entgelt)"
 _OFTEN = {
-    "day": "daily|täglich|giornaliero|diario",
-    "hour": "hourly|stündlich",
+    "seat": r"(?-i:p\.[ ]?P\.)",
+    "item": "apiece",
+    "day": rf"day rate|tages{_FEE}|daily|täglich|giornaliero|diario",
+    "hour": rf"stunden{_FEE}|hourly|stündlich",
     "week": "weekly|wöchentlich",
-    "month": r"monthly|monatlich(?:e[rnms]?)?|mtl\.|mensuel(?:le)?s?|mensuales?|mensual|mensile|miesięcznie",
-    "year": r"yearly|annually|annual|jährlich(?:e[rnms]?)?|p\.[ ]?a\.|annuel(?:le)?s?|anual|anuales|annuale",
+    "month": rf"monats{_FEE}|monthly|monatlich(?:e[rnms]?)?|mtl\.|(?-i:p\.[ ]?M\.)"
+    r"|mensuel(?:le)?s?|mensuales?|mensual|mensile|miesięcznie",
+    "quarter": "quarterly|vierteljährlich|trimestriel(?:le)?",
+    "year": rf"jahres{_FEE}|yearly|annually|annual|jährlich(?:e[rnms]?)?|p\.[ ]?a\."
+    r"|annuel(?:le)?s?|anual|anuales|annuale",
 }
 _OFTEN_PATTERNS = {name: re.compile(some, re.IGNORECASE) for name, some in _OFTEN.items()}
 _ADVERB = "|".join(_OFTEN.values())
 _TIME_WORDS = {
-    "second": "second", "minute": "minute", "hour": "hour|stunde|ora", "day": "day|tag|día|giorno", "night": "night",
-    "week": "week|woche|semana|settimana", "month": "month|monat|mes|mese", "year": "year|annum|jahr|año|anno",
-}  # fmt: skip
+    "second": "second",
+    "minute": "minute",
+    "hour": "hour|stunde|ora",
+    "day": "day|tag|día|giorno",
+    "night": "night|nacht",
+    "week": "week|woche|semana|settimana",
+    "month": "month|monat|mes|mese",
+    "quarter": "quarter|quartal",
+    "year": "year|annum|jahr|año|anno",
+}
 _TIME_PATTERNS = {name: re.compile(rf"(?:{some})$", re.IGNORECASE) for name, some in _TIME_WORDS.items()}
 
-_PER = "(?:per|pro|je|par|por|each|and|und)[ \u00a0]"
+_ALSO = "(?:and|und|et|y|e)"
+_PER = f"(?:(?:{_ALSO}[ ])?(?:per|pro|je|par|por|each|every|jede[mnrs]?|chaque|cada)|and|und|auf(?=[ ]100[ ]))[ \u00a0]"
+_ARTICLE = r"(?:an?|die|das|den|der|le|la|el|il)[ ](?=[^\W\d_]{3})|(?:de[ ])?l['’](?=[^\W\d_]{3})"
+"""`$3 a kilo`, `5 € la nuit`; before a letter alone it is another word."""
 _NEXT = re.compile(mark_letters(
     rf"(?i)(?:(?:[ \u00a0]?/[ \u00a0]?|[ \u00a0]{_PER}){_BELOW}"
     rf"|[ \u00a0](?P<time>{_IN_TIME})(?!\w)|[ \u00a0](?P<adverb>{_ADVERB})(?!\w))"
 ))  # fmt: skip
 _APART = re.compile(mark_letters(rf"(?i)(?:(?:(?<!\w){_PER}|/[ ]?){_BELOW}|(?<!\w)(?P<adverb>{_ADVERB})(?!\w))"))
-_QUICK = re.compile(r"(?i)/|\bp(?:er|ro|ar|or)\b|\bje\b|ly\b|ich|annual|mens|anu|mtl|p\. ?a\.|annue|mies")
-_CONJUNCTION = re.compile(r"(?i)[ \u00a0](?:and|und)\b")
+_QUICK = re.compile(
+    r"(?i)/|\bp(?:er|ro|ar|or)\b|\bje\b|ly\b|ich|annu|mens|anu|mtl|p\. ?[amp]\.|mies|each|every|jede"
+    rf"|chaque|cada|apiece|day rate|s{_FEE}|n{_FEE}|diario|giornaliero"
+)
+_THAT = "derni[eè]re?|prochaine?|suivante?|même|pasad[oa]|siguiente|próxim[oa]|danach|davor|darauf|zuvor"
+_BEHIND_PRICE = re.compile(
+    mark_letters(rf"(?i)[ \u00a0](?:{_ARTICLE}){_BELOW}(?![ ](?:ago|later|earlier|before|after|de[rs]|{_THAT})\b)")
+)
+_CONJUNCTION = re.compile(rf"(?i)[ \u00a0]{_ALSO}\b")
+_WITHIN_LIST = re.compile(
+    r"[ ]?(?:[,–-]|,?[ ](?:and|und|et|y|e|or|oder|ou|o|to|bis|à|a)\b)[ ]?(?:[A-ZÄÖÜ]\w*:?[ ]){0,2}|[ ]?[/–-][ ]?"
+)
+"""Between amounts of which the last alone says what all are per: `€5, €9 and Pro €19 per month`."""
+_BITS = re.compile(r" ([KMG])b$")
+_PREFIXES = {"K": "kilo", "M": "mega", "G": "giga"}
+_PARTS_OF_100 = ("gram", "kilogram", "millilitre", "litre")
 
 
-def read_rate(text: str, end: int) -> tuple[int, tuple[str, ...]]:
+def read_rate(text: str, end: int, reading: str) -> tuple[int, tuple[str, ...]]:
     """Return where an amount's rate ends that itself ends before `end`, and what it is per; `end` and () of none."""
     below: list[str] = []
+    unit = reading.rpartition(" ")[2]
     while len(below) < _MOST:
-        match = _NEXT.match(text, end)
-        if match is None or (not below and _CONJUNCTION.match(text, end)):
+        match = _NEXT.match(text, end) or (_BEHIND_PRICE.match(text, end) if reading.startswith("money:") else None)
+        if match is None or (not below and (_CONJUNCTION.match(text, end) or _is_apart(match, unit))):
             break
         below.append(_name(match))
         end = match.end()
     return end, tuple(sorted(set(below)))
+
+
+def _is_apart(match: re.Match[str], unit: str) -> bool:
+    """Tell whether words behind an amount in a unit say no rate of it.
+
+    `25 Grad am Tag` are degrees by day, a `12-month annual plan` is paid each year, and `5 GB / 100 GB` are in use.
+    """
+    fields = match.groupdict()
+    if fields.get("time"):
+        return unit in ("celsius", "fahrenheit")
+    if fields.get("adverb"):
+        is_yearly = _OFTEN_PATTERNS["year"].fullmatch(fields["adverb"]) is not None
+        return unit in ("week", "month", "year") or (unit == "day" and is_yearly)
+    return bool(fields.get("hundred")) and _name(match) == f"100_{unit}" and unit not in _PARTS_OF_100
 
 
 def list_apart(text: str) -> Iterator[tuple[int, str]]:
@@ -91,6 +144,11 @@ def list_apart(text: str) -> Iterator[tuple[int, str]]:
                 yield match.start(), _name(match)
 
 
+def share_rates(between: str) -> bool:
+    """Tell whether amounts with this between them are all per what the last of them is."""
+    return _WITHIN_LIST.fullmatch(between) is not None
+
+
 def to_rate(reading: str, below: tuple[str, ...]) -> str:
     """Return an amount's reading as that of a rate: `money:EUR/kilogram 3`, `quantity:50 kilometre/hour`."""
     kind, _, rest = reading.partition(":")
@@ -98,6 +156,8 @@ def to_rate(reading: str, below: tuple[str, ...]) -> str:
     if kind == "money":
         code, _, number = rest.partition(" ")
         return f"money:{code}{joined} {number}"
+    if below == ("second",):  # `Mb/s` are no megabytes, with whatever `Mb` is by itself
+        reading = _BITS.sub(lambda match: f" {_PREFIXES[match[1]]}bit", reading)
     return f"{reading}{joined}" if kind == "quantity" else ""
 
 

@@ -159,8 +159,8 @@ def list_currencies(spelling: str) -> list[str]:
 
 
 def find_unit(unit: str, text: str) -> bool:
-    """Tell whether a text, marked or not, has a unit in any of its spellings."""
-    return _find(_UNIT_PATTERNS[unit].pattern, text)
+    """Tell whether a text, marked or not, has a unit in any of its spellings; most rates have none."""
+    return unit in _UNIT_PATTERNS and _find(_UNIT_PATTERNS[unit].pattern, text)
 
 
 def find_currency(code: str, text: str) -> bool:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Literal
+from itertools import combinations
 
 from gateway.evaluation.calendar_values import (
     DATE_PATTERNS,
@@ -30,44 +30,14 @@ from gateway.evaluation.number_values import (
     read_quantity,
 )
 from gateway.evaluation.number_words import CHARACTERS
-from gateway.evaluation.rates import list_apart, read_rate, split_reading, to_rate
-from gateway.evaluation.sizes import counts_working_days, list_sizes, read_span
+from gateway.evaluation.rated_values import RATED, read_rates
+from gateway.evaluation.rates import LOOSE, TIMES, list_apart, split_reading, to_rate
+from gateway.evaluation.sizes import counts_working_days, read_span
 from gateway.evaluation.units import find_currency, find_unit
 from gateway.evaluation.unspaced_scripts import MARKED, mark_letters
+from gateway.evaluation.value import KINDS, Kind, Value
 
 __all__ = ["KINDS", "Kind", "TextValues", "Value", "find_values"]
-
-Kind = Literal["url", "e-mail", "date", "time", "money", "version", "phone", "quantity", "code", "number"]
-KINDS: tuple[Kind, ...] = ("url", "e-mail", "date", "time", "money", "version", "phone", "quantity", "code", "number")
-"""In the order in which they are looked for: what is part of a value is no other one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Value:
-    """A value in a text.
-
-    Attributes:
-        text: As it stands there, from `start` to before `end` (characters).
-        readings: Its one spelling; two where it can be read in two ways, as 02/03/2026 can. A part of `1 h 30 min` also
-            has that of the whole, as `span:90 minute`.
-    """
-
-    kind: Kind
-    text: str
-    start: int
-    end: int
-    readings: tuple[str, ...]
-
-    @property
-    def sizes(self) -> frozenset[str]:
-        """Its sizes in base units, by which it is the same in other units too: `size:length 2` of `200 cm`."""
-        return list_sizes(self.readings, self.text) if self.kind == "quantity" else frozenset()
-
-    @property
-    def is_part(self) -> bool:
-        """Whether it is one together with a neighbour, as in `1 h 30 min`."""
-        return self.readings[-1].startswith("span:")
-
 
 _NO_FACTS = re.compile(
     rf"(?im)^[ \t]*(?:\d{{1,2}}[、．](?!\d)|\d{{1,2}}\.(?=[{MARKED}]))"  # a place in a list, without a space
@@ -125,9 +95,7 @@ _CODE = re.compile(
 _BESIDE = re.compile(r"[ \u00a0]?")
 _JOINED = re.compile(r"[ \u00a0]?|,?[ ](?:and|und|et|y|e|en)[ ]")
 """These stand between `2 years` and `6 months`; `2 kg and 500 g` are two packages."""
-_NEAR = 40
-"""Characters between `monthly` and the price that it says something of."""
-_OTHER_AMOUNT = re.compile(r"[\d.!?;\n|]|\bthen\b|\bdann\b")
+_MOST_APART = 6
 _LONG = ("second", "minute", "hour", "day", "month")
 _NUMERIC = re.compile(rf"[0-9{FRACTION_SIGNS}]")
 _WITHOUT_NUMBERS: tuple[Kind, ...] = ("url", "e-mail", "money", "quantity", "code")
@@ -160,7 +128,7 @@ def _find(text: str) -> tuple[Value, ...]:
         if kind == "date":
             masked = _ORDINALS.sub(_blank, masked)
     joined = _join_parts(sorted(values, key=lambda value: value.start), marked)
-    return tuple(_read_rates(joined, text, marked))
+    return read_rates(joined, text, marked)
 
 
 _find_again = lru_cache(maxsize=512)(_find)
@@ -193,16 +161,32 @@ class TextValues:
 
         Units and currencies may stand apart from numbers, as in a table's header; then they are the value's own.
         """
-        return not self.readings.isdisjoint((*value.readings, *value.sizes)) or any(
-            self._states_apart(reading) for reading in value.readings
+        return (
+            not self.readings.isdisjoint((*value.readings, *value.sizes))
+            or any(self._states_apart(reading) for reading in value.readings)
+            or (value.kind in RATED and self._states_more(value))
         )
 
     def has_rate(self, value: Value) -> bool:
         """Tell whether an amount stands in it above a line: `5 km` of `5 km/h`, which doesn't state it."""
         return any(f"above:{reading}" in self.readings for reading in value.readings)
 
+    def _states_more(self, value: Value) -> bool:
+        """Tell whether it has a rate of which the value's own text says elsewhere, or leaves out, what it is per."""
+        parts = [(reading, *split_reading(reading)) for reading in value.readings]
+        some = sorted(value.apart)[:_MOST_APART]
+        for more in (*combinations(some, 1), *combinations(some, 2)):
+            if any(to_rate(above, tuple(sorted({*below, *more}))) in self.readings for _, above, below in parts):
+                return True
+        is_whole = value.apart.isdisjoint(TIMES) and not any(below for _, _, below in parts)
+        return is_whole and any(f"whole:{reading}" in self.readings for reading in value.readings)
+
     def _states_apart(self, reading: str) -> bool:
         above, below = split_reading(reading)
+        for count in range(1, len(below)):
+            for own in combinations(below, count):
+                if to_rate(above, own) in self.readings and _list_below(self.text).issuperset({*below} - {*own}):
+                    return True
         if below and _list_below(self.text).issuperset(below):
             return above in self.readings or self._states_apart(above)
         kind, _, rest = reading.partition(":")
@@ -228,7 +212,9 @@ def _imply_amount(reading: str) -> tuple[str, ...]:
 
 def _imply_rate(reading: str) -> tuple[str, ...]:
     above, below = split_reading(reading)
-    return (f"above:{above}",) if below else ()
+    if not below:
+        return ()
+    return (f"above:{above}", f"whole:{above}") if LOOSE.issuperset(below) else (f"above:{above}",)
 
 
 def _join_parts(values: list[Value], text: str) -> list[Value]:
@@ -247,37 +233,6 @@ def _join_parts(values: list[Value], text: str) -> list[Value]:
         joined += [replace(one, readings=(*_list_own(one), span)) if span else one for one in values[place:last]]
         place = last
     return joined
-
-
-def _read_rates(values: list[Value], text: str, marked: str) -> Iterator[Value]:
-    """Yield values in their order, where amounts that are per something end behind that and are no plain ones."""
-    apart: list[tuple[int, str]] | None = None
-    end = 0
-    for value in values:
-        if value.start < end:
-            continue  # below the line of the one before
-        if value.kind not in ("money", "quantity") or value.is_part:
-            yield value
-            continue
-        end, below = read_rate(marked, value.end)
-        if below:
-            rated = [one for reading in value.readings if (one := to_rate(reading, below))]
-            yield Value(value.kind, text[value.start : end], value.start, end, tuple(rated))
-            continue
-        if value.kind == "money":
-            apart = list(list_apart(marked)) if apart is None else apart
-            names = [name for place, name in apart if _is_before(text, place, value)]
-            value = replace(value, readings=(*value.readings, *_rate_all(value, names[-1:])))
-        yield value
-
-
-def _rate_all(value: Value, below: list[str]) -> list[str]:
-    return [to_rate(one, tuple(below)) for one in value.readings] if below else []
-
-
-def _is_before(text: str, place: int, value: Value) -> bool:
-    """Tell whether a place is before a value in its sentence, without another number between: `monthly fee of $5`."""
-    return 0 <= value.start - place <= _NEAR and _OTHER_AMOUNT.search(text, place, value.start) is None
 
 
 @lru_cache(maxsize=64)
