@@ -115,14 +115,14 @@ def read_rate(text: str, end: int, reading: str) -> tuple[int, tuple[str, ...]]:
     unit = reading.rpartition(" ")[2]
     while len(below) < _MOST:
         match = _NEXT.match(text, end) or (_BEHIND_PRICE.match(text, end) if reading.startswith("money:") else None)
-        if match is None or (not below and (_CONJUNCTION.match(text, end) or _is_apart(match, unit))):
+        if match is None or (not below and (_CONJUNCTION.match(text, end) or _denies_rate(match, unit))):
             break
         below.append(_name(match))
         end = match.end()
     return end, tuple(sorted(set(below)))
 
 
-def _is_apart(match: re.Match[str], unit: str) -> bool:
+def _denies_rate(match: re.Match[str], unit: str) -> bool:
     """Tell whether words behind an amount in a unit say no rate of it.
 
     `25 Grad am Tag` are degrees by day, a `12-month annual plan` is paid each year, and `5 GB / 100 GB` are in use.

@@ -59,6 +59,7 @@ class TextPage:
         self._blocks.append(_LineBlock(first, len(self.lines), max(first, head), kind, closing))
 
     def close_list(self) -> None:
+        """Make a block of the list that goes on, if there is one."""
         if self.open_list is not None:
             self.close_block(self.open_list, "list")
             self.open_list = None
