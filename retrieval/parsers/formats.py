@@ -177,7 +177,7 @@ FORMATS = (
             ".xltx": f"{_OFFICE}.spreadsheetml.template",
         },
         parser="retrieval.parsers.xlsx:parse_xlsx",
-        version=4,
+        version=5,
         archive=re.compile(r"^xl/workbook\d*\.xml$", re.M | re.I),
     ),
     DocumentFormat(
@@ -193,7 +193,7 @@ FORMATS = (
         label="",
         media_types={".ods": f"{_OPEN}.spreadsheet", ".ots": f"{_OPEN}.spreadsheet-template"},
         parser="retrieval.parsers.ods:parse_ods",
-        version=3,
+        version=4,
         archive=re.compile(rf"\A{_OPEN}\.spreadsheet(?:-template)?$", re.M),
     ),
     DocumentFormat(
@@ -280,7 +280,7 @@ FORMATS = (
         label="CSV and TSV",
         media_types={".csv": "text/csv", ".tsv": "text/tab-separated-values", ".tab": "text/tab-separated-values"},
         parser="retrieval.parsers.delimited:parse_delimited",
-        version=3,
+        version=4,
         parts=("text",),
     ),
     DocumentFormat(
