@@ -10,6 +10,7 @@ from typing import Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from gateway.cli.repeated_sentences import RepeatedSentences
 from gateway.client import Client, GatewayError
 from gateway.client.documents import put_document, wait_for_document
 from gateway.task_group import await_each
@@ -47,6 +48,7 @@ class BulkAdd:
         rows = self._client.read_rows(f"/api/vector_stores/{self._store}/documents")
         self._before = {row["key"]: row async for row in rows if row["key"] in files}
         self._bulk = len(files) > _AT_ONCE
+        sentences = RepeatedSentences()
         bar = _open_bar() if sys.stderr.isatty() and not self._quiet else None
         with bar or nullcontext():
             task = bar.add_task("adding", total=len(files)) if bar else TaskID(0)
@@ -58,7 +60,7 @@ class BulkAdd:
                     bar.advance(task)
                 worth_a_line = row["error"] or row["warnings"] or row.get("waits_for")
                 if row["sent"] and not self._quiet and (bar is None or worth_a_line):
-                    (bar.console.print if bar else say)(f"{key}: {_describe(row)}")
+                    (bar.console.print if bar else say)(f"{key}: {sentences.shorten(_describe(row))}")
                 return row
 
             try:

@@ -317,7 +317,7 @@ ACCEPTED = (
     f"Accepted are {', '.join(filter(None, (format_.label for format_ in FORMATS[:-1])))} and {FORMATS[-1].label} "
     "in UTF-8, UTF-16, or an older encoding that is declared or can be recognised."
 )
-"""For every refusal of a file: it says what to give instead."""
+"""For the refusal of a file for which no other way out is known: it says what to give instead."""
 
 
 def name_parser(format_: DocumentFormat, *, lacks_ocr: bool = False) -> str:

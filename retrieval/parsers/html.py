@@ -8,7 +8,6 @@ from lxml import etree as _etree  # pyright: ignore[reportAttributeAccessIssue, 
 
 from retrieval.errors import DocumentUnreadable
 from retrieval.parsers.document_title import find_top_heading, pick_title
-from retrieval.parsers.formats import ACCEPTED
 from retrieval.parsers.html_landmarks import Landmarks
 from retrieval.parsers.html_lists import LISTS, ListMarks
 from retrieval.parsers.html_scripts import find_mark, find_mark_behind
@@ -69,7 +68,7 @@ def parse_html(content: FileContent, _limits: ParseLimits) -> Parsed:
         fault = (
             "drawing has no text" if content.media_type.startswith("image/") else "page shows no text without scripts"
         )
-        raise DocumentUnreadable("empty_file", f"The {fault}. Save it with its text. {ACCEPTED}")
+        raise DocumentUnreadable("empty_file", f"The {fault}. Save it with its text.")
     place = "body/svg/title" if content.media_type.startswith("image/") else ".//head/title"
     title = _make_line(root.findtext(place) or "") if root is not None else ""
     blocks = sorted(page.blocks, key=lambda block: (block.start, -block.end))

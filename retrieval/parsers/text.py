@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterable
 
 from retrieval.errors import DocumentUnreadable
-from retrieval.parsers.formats import ACCEPTED
 from retrieval.parsers.parsed import Block, FileContent, Parsed, ParseLimits
 
 __all__ = ["clean", "clean_visible", "describe_comments", "describe_invisible", "parse_text"]
@@ -92,7 +91,7 @@ def clean_visible(text: str) -> str:
     """
     visible = _DATA_URI.sub("data:", clean(text))
     if not visible.strip():
-        raise DocumentUnreadable("empty_file", f"The file holds no visible text. Upload one with content. {ACCEPTED}")
+        raise DocumentUnreadable("empty_file", "The file holds no visible text. Upload one with content.")
     return visible
 
 
