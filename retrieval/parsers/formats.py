@@ -105,7 +105,7 @@ FORMATS = (
         label="AsciiDoc",
         media_types={".adoc": "text/asciidoc", ".asciidoc": "text/asciidoc"},
         parser="retrieval.parsers.asciidoc:parse_asciidoc",
-        version=2,
+        version=3,
     ),
     DocumentFormat(
         kind="org",
@@ -113,6 +113,9 @@ FORMATS = (
         media_types={".org": "text/org"},
         parser="retrieval.parsers.org:parse_org",
         version=2,
+        required=re.compile(
+            r"^(?:\*+[ \t]+\S|[ \t]*(?:#\+\w|:[\w-]+:[ \t]*$|\||[-+][ \t]+\[[ X-]\][ \t])|.*\[\[)", re.M
+        ),
     ),
     DocumentFormat(
         kind="html",
@@ -127,7 +130,7 @@ FORMATS = (
             r"\A\s*<(?:p|div|h[1-6]|table|ul|ol|dl|section|article|main|header|nav|title|meta|link|style|span)\b[^<>]*>",
             re.I,
         ),
-        required="<",
+        required=re.compile("<"),
     ),
     DocumentFormat(
         kind="pdf",
@@ -215,7 +218,7 @@ FORMATS = (
         parser="retrieval.parsers.opendocument_flat:parse_flat_opendocument",
         opening=re.compile(_FLAT, re.S),
         structure=re.compile(rf"\A{_FLAT}[^>]*\soffice:mimetype=\"{re.escape(_OPEN)}", re.S),
-        required="<office:document",
+        required=re.compile("<office:document"),
         parts=("odt", "ods", "odp"),
     ),
     DocumentFormat(
@@ -382,7 +385,7 @@ def find_text_format(text: str, filename: str) -> DocumentFormat:
                 return row
     for row in FORMATS:
         if extension in row.media_types and not row.is_binary:
-            return row if row.required in text else PLAIN_TEXT
+            return row if row.required is None or row.required.search(text) else PLAIN_TEXT
     if is_called:
         return PLAIN_TEXT
     return next((row for row in FORMATS if row.marks is not None and row.marks.search(text)), PLAIN_TEXT)
