@@ -8,8 +8,10 @@ from lxml import etree as _etree  # pyright: ignore[reportAttributeAccessIssue, 
 
 from retrieval.errors import DocumentUnreadable
 from retrieval.parsers.document_title import find_top_heading, pick_title
+from retrieval.parsers.html_disclosures import open_disclosures
 from retrieval.parsers.html_landmarks import Landmarks
 from retrieval.parsers.html_lists import LISTS, ListMarks
+from retrieval.parsers.html_roles import name_by_role
 from retrieval.parsers.html_scripts import find_mark, find_mark_behind
 from retrieval.parsers.html_tables import CELLS, Table, is_of_data, is_short
 from retrieval.parsers.html_tabs import open_tab_panels
@@ -59,7 +61,9 @@ def parse_html(content: FileContent, _limits: ParseLimits) -> Parsed:
     comments: list[str] = []
     if root is not None:
         comments = _take_comments(root)
+        name_by_role(root)
         open_tab_panels(root)
+        open_disclosures(root)
         landmarks = Landmarks(root)
         for part in landmarks.parts:
             _walk(part, page, landmarks)
