@@ -86,7 +86,7 @@ FORMATS = (
         label="Markdown",
         media_types=dict.fromkeys((".md", ".markdown", ".mdown", ".mkd", ".mdx", ".qmd", ".rmd"), "text/markdown"),
         parser="retrieval.parsers.markdown:parse_markdown",
-        version=5,
+        version=6,
         # Headings where no two lines in a row begin with a single `#`, as comments of settings and scripts do.
         marks=re.compile(
             r"\A(?!#!)(?:(?s:.*?)^(?:={3,}[ \t]*$|-{3,}[ \t]*$|```|[*+-][ \t]+\[)"

@@ -1,11 +1,11 @@
-"""Elements that say by their role or their class what they are: tables, headings and titles written with other tags."""
+"""What elements are by their role or class: tables, headings and titles that are written with other tags."""
 
 import re
 from typing import Any
 
 from retrieval.parsers.html_visibility import HEADINGS, read_role
 
-__all__ = ["name_by_role"]
+__all__ = ["find_written_title", "name_by_role"]
 
 _TAGS = {
     **dict.fromkeys(("table", "grid", "treegrid"), "table"),
@@ -16,8 +16,8 @@ _TAGS = {
 }
 _TABLES = frozenset(("table", "thead", "tbody", "tfoot", "tr", "td", "th", "caption"))
 _LEVEL = re.compile(r"[1-6]")
-_TITLE = re.compile(r"(?<!\S)MsoTitle(?!\S)")
-"""The class by which Word calls a document's title in pages, a paragraph as others."""
+_TITLES = (("MsoTitle", ""), ("title", "doc-content"))
+"""The classes of a document's title, a paragraph as others, in pages by Word and by Google, and that of such a page."""
 
 
 def name_by_role(root: Any) -> None:
@@ -32,5 +32,12 @@ def name_by_role(root: Any) -> None:
             element.tag = f"h{level if _LEVEL.fullmatch(level) else 2}"
         elif role in _TAGS and element.tag not in _TABLES:
             element.tag = _TAGS[role]
-        elif element.tag == "p" and _TITLE.search(element.get("class", "")):
-            element.tag = "h1"
+
+
+def find_written_title(root: Any) -> str:
+    """Return the words of the title that a page has as a paragraph; "" where it has none."""
+    body = root.find("body")
+    of_page = set[str]() if body is None else set(body.get("class", "").split())
+    classes = {title for title, page in _TITLES if not page or page in of_page}
+    titles = (one for one in root.iter("p") if not classes.isdisjoint(one.get("class", "").split()))
+    return "".join(next(titles, root.makeelement("p")).itertext())

@@ -38,9 +38,23 @@ def test_cells_by_their_roles_are_words_of_their_own_wherever_they_are() -> None
         ("<div role=heading>Care</div>", 2),
         ("<span role=heading aria-level=12>Care</span>", 2),
         ("<h4 role=heading aria-level=2>Care</h4>", 4),
-        ("<p class=MsoTitle>Care</p>", 1),
     ],
 )
-def test_a_heading_by_its_role_or_words_own_class_is_one(heading: str, level: int) -> None:
+def test_a_heading_by_its_role_is_one(heading: str, level: int) -> None:
     page = read(f"{heading}<p>Wipe it.</p>")
     assert [(one.level, one.title) for one in page.headings] == [(level, "Care")]
+
+
+@pytest.mark.parametrize(
+    ("page", "title"),
+    [
+        ("<body class='c9 doc-content'><p class='c0 title'><span>Price</span> list</p><h1>A</h1>", "Price list"),
+        ("<body><p class=MsoTitle>Price list</p><h1>A</h1>", "Price list"),
+        ("<head><title>Prices</title></head><body><p class=MsoTitle>Price list</p><h1>A</h1>", "Prices"),
+        ("<body><h1>A</h1><p class=title>Note</p>", "A"),
+    ],
+)
+def test_a_title_that_is_a_paragraph_by_word_or_google_is_the_pages(page: str, title: str) -> None:
+    parsed = read_document(f"<html>{page}<p>It costs 49.".encode(), "upload", ParseLimits())
+    assert parsed.title == title
+    assert parsed.headings[0].title == "A"
