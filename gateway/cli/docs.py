@@ -11,12 +11,11 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from gateway.cli.bulk_add import BulkAdd, sum_up
+from gateway.cli.bulk_add import BulkAdd, RepeatedSentences, sum_up
 from gateway.cli.docs_calibrate import calibrate
 from gateway.cli.docs_migrate import migrate, move
 from gateway.cli.named_store import get_or_make_store, get_store
 from gateway.cli.options import AsJson, Home, Key, Url, find_connection
-from gateway.cli.repeated_sentences import RepeatedSentences
 from gateway.cli.watched_files import WatchedFiles
 from gateway.client import Client, ClientError
 from gateway.client.documents import WAIT_SECONDS, delete_document
@@ -93,7 +92,7 @@ def list_(store: _Store, url: Url = None, key: Key = None, home: Home = None, as
         sentences = RepeatedSentences()
         for row in documents:
             if row["error"]:
-                say(f"{row['key']}: {sentences.shorten(row['error']['message'])}")
+                say(f"{row['key']}: {sentences.drop(row['error']['message'])}")
 
 
 @docs.command("delete")

@@ -4,14 +4,14 @@ from collections.abc import Iterator, Sequence
 
 from retrieval.parsers.table_heads import has_data, is_header
 
-__all__ = ["part_adjacent"]
+__all__ = ["split_adjacent"]
 
 _Rows = Sequence[Sequence[str]]
 _LOWEST = 2
 """Rows by which one table must end below another: a sum or a note below one of two halves is no sign of two tables."""
 
 
-def part_adjacent(rows: _Rows) -> list[_Rows]:
+def split_adjacent(rows: _Rows) -> list[_Rows]:
     """Return the tables of which rows are, from left to right, each with its cells in the columns of the sheet.
 
     An empty column alone parts nothing: one table may have it between halves. It does so between two headers that

@@ -27,7 +27,7 @@ _CODE = re.compile(r"\[(?:source|listing|literal)\b|\[,[ \t]*\w|\[%[\w%]+,[ \t]*
 _SPOKEN = re.compile(r"\[(?:NOTE|TIP|IMPORTANT|WARNING|CAUTION|(?:quote|verse)\b[^,\]]*,.*\w)", re.I)
 """Settings of a block that a reader sees something of: what kind of a note it is, who is quoted."""
 _COMMENTED = re.compile(r"\[comment[ \t]*[\],.#%]")
-_NAMED = re.compile(r"[\[,][ \t]*title[ \t]*=[ \t]*(?:\"([^\"]+)\"|'([^']+)'|([^,\]\"']+))")
+_TITLE_SETTING = re.compile(r"[\[,][ \t]*title[ \t]*=[ \t]*(?:\"([^\"]+)\"|'([^']+)'|([^,\]\"']+))")
 """The caption of a block among its settings, `[title="Prices",cols="1,2"]`."""
 _CAPTION = re.compile(r"\.(?![\s.])(.+)")
 _ITEM = re.compile(r"[ \t]*(?:-|\*{1,5}|\.{1,5}|\d{1,3}\.|[A-Za-z]\.|<[.\d]+>)[ \t]+\S|(?!//)\S.*?:{2,4}(?:[ \t]|\Z)")
@@ -114,7 +114,7 @@ class _Reader:
             self._begins = True
             if _SPOKEN.match(line):
                 self._add_caption(line)
-            if (named := _NAMED.search(line)) is not None and (caption := (named[named.lastindex or 0]).strip()):
+            if (title := _TITLE_SETTING.search(line)) is not None and (caption := title[title.lastindex or 0].strip()):
                 self._add_caption(self.attributes.fill_in(caption))
         else:
             return False

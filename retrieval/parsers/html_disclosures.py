@@ -35,10 +35,10 @@ def open_disclosures(root: Any) -> None:
 
 def _find_panels(opener: Any, ids: dict[str, Any]) -> Iterator[Any]:
     """Yield the parts that an element says it opens; of a heading without such a word, what comes right behind it."""
-    named = [ids[name] for name in opener.get("aria-controls", "").split() if name in ids]
-    yield from named
+    panels = [ids[name] for name in opener.get("aria-controls", "").split() if name in ids]
+    yield from panels
     headings = [element for element in (opener, *opener.iterancestors()) if element.tag in HEADINGS]
-    if not named and headings and (behind := headings[0].getnext()) is not None:
+    if not panels and headings and (behind := headings[0].getnext()) is not None:
         yield behind
 
 

@@ -1,4 +1,4 @@
-"""What elements are by their role or class: tables, headings and titles that are written with other tags."""
+"""Tables, headings and titles that are written with other tags, by the role or the class of their elements."""
 
 import re
 from typing import Any

@@ -37,7 +37,7 @@ _ENDS = {"<!--": "-->", "{/*": "*/}"}
 _RULE_ABOVE = re.compile(r"\A(=+|-+|~+|#+)[ \t]*\n")
 """The upper one of two lines around a title, as reStructuredText has them."""
 _ATTRIBUTES = re.compile(r"[ \t]*\{:?[ \t]*[#.][\w.:-]+(?:[ \t]+[^{}\n]*)?\}[ \t]*\Z")
-"""What generators of pages let a heading end with, its id and classes: `{#prices .wide}`."""
+"""The id and the classes with which a heading may end for generators of pages: `{#prices .wide}`."""
 _PAGE_HEADING = re.compile(r"<h([1-6])\b[^<>]*>(.*?)</h\1\s*>", re.S | re.I)
 _TAG = re.compile(r"<[a-z/!][^<>]*>", re.I)
 _PICTURE_WORDS = re.compile(r"<img\b[^<>]*\balt=([\"'])(.*?)\1[^<>]*>", re.S | re.I)

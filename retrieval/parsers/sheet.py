@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from retrieval.parsers.adjacent_tables import part_adjacent
+from retrieval.parsers.adjacent_tables import split_adjacent
 from retrieval.parsers.table_heads import count_heads, is_header, widen_names
 from retrieval.parsers.text_writer import TextWriter
 
@@ -19,7 +19,7 @@ def add_sheet(writer: TextWriter, rows: Iterable[Sequence[str]]) -> None:
     table: list[Sequence[str]] = []
     for group in _split_groups(rows):
         titles = _count_titles(group, below_table=bool(table))
-        if len(adjacent := part_adjacent(group[titles:])) > 1:
+        if len(adjacent := split_adjacent(group[titles:])) > 1:
             _add_table(writer, table)
             table = []
             writer.add_paragraph(_join_titles(group[:titles]))
