@@ -310,6 +310,13 @@ FORMATS = (
         parts=("markdown", "html", "text"),
     ),
     DocumentFormat(
+        kind="subtitles",
+        label="subtitles (.vtt, .srt)",
+        media_types={".vtt": "text/vtt", ".srt": "application/x-subrip"},
+        parser="retrieval.parsers.subtitles:parse_subtitles",
+        required=re.compile(r"^[ \t]*[\d:]{5,9}[.,]\d{3}[ \t]+-->[ \t]", re.M),
+    ),
+    DocumentFormat(
         kind="code",
         label="source code",
         media_types=_LANGUAGES,

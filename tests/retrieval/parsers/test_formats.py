@@ -43,8 +43,8 @@ def test_the_sentence_of_what_is_accepted_reads_well() -> None:
     assert ACCEPTED == (
         "Accepted are Markdown, reStructuredText, AsciiDoc, Org, HTML, PDF, Word (.docx), PowerPoint (.pptx), Excel "
         "(.xlsx), OpenDocument (.odt, .ods, .odp), RTF, EPUB, e-mail (.eml, .mbox), pictures of text (by OCR, if "
-        "tesseract is installed), CSV and TSV, JSON, Jupyter notebooks, source code and plain text in UTF-8, UTF-16, "
-        "or an older encoding that is declared or can be recognised."
+        "tesseract is installed), CSV and TSV, JSON, Jupyter notebooks, subtitles (.vtt, .srt), source code and plain "
+        "text in UTF-8, UTF-16, or an older encoding that is declared or can be recognised."
     )
 
 

@@ -43,6 +43,7 @@ SAMPLES = {
     "json": b'{"prices": "Adults pay 12 euros."}',
     "jsonl": b'{"prices": "Adults pay 12 euros."}\n{"a": 1}\n',
     "ipynb": b'{"cells": [{"cell_type": "markdown", "source": ["Adults pay 12 euros."]}]}',
+    "subtitles": b"WEBVTT\n\n00:01.000 --> 00:02.000\nAdults pay 12 euros.\n",
     "code": b"# Adults pay 12 euros.\n",
     "text": b"Adults pay 12 euros.",
 }
