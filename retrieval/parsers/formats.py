@@ -99,6 +99,7 @@ FORMATS = (
         label="reStructuredText",
         media_types={".rst": "text/x-rst", ".rest": "text/x-rst"},
         parser="retrieval.parsers.restructured_text:parse_restructured_text",
+        version=2,
     ),
     DocumentFormat(
         kind="asciidoc",
