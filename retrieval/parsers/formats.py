@@ -9,6 +9,7 @@ import zipfile
 import zlib
 
 from retrieval.parsers.document_format import DocumentFormat, find_extension
+from retrieval.parsers.source_code import LANGUAGES
 
 __all__ = [
     "ACCEPTED",
@@ -50,23 +51,6 @@ _OF_PARTS = rf"(?={_HEADERS}MIME-Version: *1\.0\b){_HEADERS}Content-Type: *multi
 """A message without a sender, as programs save pages and drafts (`.mht`, Confluence's `.doc`)."""
 _SINGLE = rf"(?={_HEADERS}MIME-Version: *1\.0\b){_HEADERS}Content-Type: *text/\w"
 _OF_PROGRAMS = r"(?:Message-ID: *<|MIME-Version: *1|Received: from|Return-Path:)"
-
-_LANGUAGES = {
-    **{
-        ".py": "text/x-python",
-        ".pyi": "text/x-python",
-        ".rb": "text/x-ruby",
-        ".php": "text/x-php",
-        ".pl": "text/x-perl",
-    },
-    **{".js": "text/javascript", ".mjs": "text/javascript", ".jsx": "text/javascript", ".vue": "text/x-vue"},
-    **{".ts": "application/typescript", ".tsx": "application/typescript", ".css": "text/css", ".scss": "text/css"},
-    **{".c": "text/x-c", ".h": "text/x-c", ".cpp": "text/x-c++", ".cc": "text/x-c++", ".hpp": "text/x-c++"},
-    **{".cs": "text/x-csharp", ".java": "text/x-java", ".kt": "text/x-kotlin", ".scala": "text/x-scala"},
-    **{".go": "text/x-golang", ".rs": "text/x-rust", ".swift": "text/x-swift", ".dart": "text/x-dart"},
-    **{".sh": "application/x-sh", ".bash": "application/x-sh", ".lua": "text/x-lua", ".r": "text/x-r"},
-    **{".sql": "text/x-sql", ".tex": "text/x-tex"},
-}
 
 PLAIN_TEXT = DocumentFormat(
     kind="text",
@@ -320,7 +304,7 @@ FORMATS = (
     DocumentFormat(
         kind="code",
         label="source code",
-        media_types=_LANGUAGES,
+        media_types=LANGUAGES,
         parser="retrieval.parsers.source_code:parse_source_code",
     ),
     PLAIN_TEXT,
