@@ -61,7 +61,7 @@ PLAIN_TEXT = DocumentFormat(
         ".xml": "text/xml",
     },
     parser="retrieval.parsers.text:parse_text",
-    version=4,
+    version=5,
 )
 
 FORMATS = (
