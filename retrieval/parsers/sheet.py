@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 from retrieval.parsers.adjacent_tables import split_adjacent
-from retrieval.parsers.table_heads import count_heads, is_header, widen_names
+from retrieval.parsers.table_heads import count_heads, cover_groups, is_header, widen_names
 from retrieval.parsers.text_writer import TextWriter
 
 __all__ = ["add_sheet"]
@@ -73,6 +73,8 @@ def _add_table(writer: TextWriter, table: Sequence[Sequence[str]]) -> None:
     heads = count_heads(rows)
     if heads == 1:
         rows[0] = list(_tell_apart(rows[0], used))
+    for number in range(heads - 1):
+        rows[number] = list(cover_groups(rows[number], rows[number + 1]))
     writer.add_table(widen_names(rows, heads), heads)
 
 

@@ -139,3 +139,11 @@ def test_a_cell_that_is_a_piece_of_a_page_is_read_as_one() -> None:
         "K2 | Boils 1 l - safe | 49",
         "K9 | <p> is a tag | 79",
     ]
+
+
+def test_names_over_the_same_columns_stand_above_each_of_them() -> None:
+    rows = "North,10,1000,12,1300\nSouth,7,700,9,950\n"
+    heads = parse(f"Region,2025,,2026,\n,Units,Revenue,Units,Revenue\n{rows}").text.split("\n")[:2]
+    assert heads == ["Region | 2025 | 2025 | 2026 | 2026", "| Units | Revenue | Units | Revenue"]
+    others = parse(f"Region,2025,,2026,\n,Units,Revenue,Units,Note\n{rows}").text.split("\n")[:2]
+    assert others == ["Region | 2025 |  | 2026 |", "| Units | Revenue | Units | Note"]
