@@ -15,12 +15,31 @@ from gateway.client.documents import put_document, wait_for_document
 from gateway.task_group import await_each
 from gateway.terminal import open_console, say
 
-__all__ = ["BulkAdd", "describe_chunks", "sum_up"]
+__all__ = ["BulkAdd", "RepeatedSentences", "describe_chunks", "sum_up"]
 
 _AT_ONCE = 8
 _PART_BYTES = 256 * 1024
+_LONG = 80
+"""Characters of a sentence that a reader doesn't want twice."""
 _OF_ONE_FILE = frozenset({400, 413})
 """Statuses that say something of the file, not of the key, the store or the gateway."""
+
+
+class RepeatedSentences:
+    """The long sentences that end messages about several files, each of which is told once."""
+
+    def __init__(self) -> None:
+        self._endings: set[str] = set()
+
+    def drop(self, message: str) -> str:
+        """Return a message without its last sentence, where that is long and was told before."""
+        before, gap, last = message.rpartition(". ")
+        if not gap or len(last) < _LONG:
+            return message
+        if last in self._endings:
+            return f"{before}."
+        self._endings.add(last)
+        return message
 
 
 class BulkAdd:
@@ -47,6 +66,7 @@ class BulkAdd:
         rows = self._client.read_rows(f"/api/vector_stores/{self._store}/documents")
         self._before = {row["key"]: row async for row in rows if row["key"] in files}
         self._bulk = len(files) > _AT_ONCE
+        sentences = RepeatedSentences()
         bar = _open_bar() if sys.stderr.isatty() and not self._quiet else None
         with bar or nullcontext():
             task = bar.add_task("adding", total=len(files)) if bar else TaskID(0)
@@ -58,7 +78,7 @@ class BulkAdd:
                     bar.advance(task)
                 worth_a_line = row["error"] or row["warnings"] or row.get("waits_for")
                 if row["sent"] and not self._quiet and (bar is None or worth_a_line):
-                    (bar.console.print if bar else say)(f"{key}: {_describe(row)}")
+                    (bar.console.print if bar else say)(f"{key}: {sentences.drop(_describe(row))}")
                 return row
 
             try:

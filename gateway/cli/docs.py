@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from gateway.cli.bulk_add import BulkAdd, sum_up
+from gateway.cli.bulk_add import BulkAdd, RepeatedSentences, sum_up
 from gateway.cli.docs_calibrate import calibrate
 from gateway.cli.docs_migrate import migrate, move
 from gateway.cli.named_store import get_or_make_store, get_store
@@ -89,9 +89,10 @@ def list_(store: _Store, url: Url = None, key: Key = None, home: Home = None, as
         print_table(
             ("document", "version", "status"), [(row["key"], row["version"], row["status"]) for row in documents]
         )
+        sentences = RepeatedSentences()
         for row in documents:
             if row["error"]:
-                say(f"{row['key']}: {row['error']['message']}")
+                say(f"{row['key']}: {sentences.drop(row['error']['message'])}")
 
 
 @docs.command("delete")

@@ -27,6 +27,8 @@ _CODE = re.compile(r"\[(?:source|listing|literal)\b|\[,[ \t]*\w|\[%[\w%]+,[ \t]*
 _SPOKEN = re.compile(r"\[(?:NOTE|TIP|IMPORTANT|WARNING|CAUTION|(?:quote|verse)\b[^,\]]*,.*\w)", re.I)
 """Settings of a block that a reader sees something of: what kind of a note it is, who is quoted."""
 _COMMENTED = re.compile(r"\[comment[ \t]*[\],.#%]")
+_TITLE_SETTING = re.compile(r"[\[,][ \t]*title[ \t]*=[ \t]*(?:\"([^\"]+)\"|'([^']+)'|([^,\]\"']+))")
+"""The caption of a block among its settings, `[title="Prices",cols="1,2"]`."""
 _CAPTION = re.compile(r"\.(?![\s.])(.+)")
 _ITEM = re.compile(r"[ \t]*(?:-|\*{1,5}|\.{1,5}|\d{1,3}\.|[A-Za-z]\.|<[.\d]+>)[ \t]+\S|(?!//)\S.*?:{2,4}(?:[ \t]|\Z)")
 _MARKS = re.compile(
@@ -111,13 +113,19 @@ class _Reader:
             self._settings.append(line)
             self._begins = True
             if _SPOKEN.match(line):
-                self._close_list_unless_joined()
-                self.page.lines.append(line)
-                self._captions += 1
+                self._add_caption(line)
+            if (title := _TITLE_SETTING.search(line)) is not None and (caption := title[title.lastindex or 0].strip()):
+                self._add_caption(self.attributes.fill_in(caption))
         else:
             return False
         self._at += 1
         return True
+
+    def _add_caption(self, line: str) -> None:
+        """Add a line that stands above the block that follows, and belongs to it."""
+        self._close_list_unless_joined()
+        self.page.lines.append(line)
+        self._captions += 1
 
     def _is_above_block(self) -> bool:
         """Tell whether a block follows a line, with no more than other settings and its caption between them."""
@@ -216,9 +224,7 @@ class _Reader:
             self._at += used
             return True
         if (caption := _CAPTION.fullmatch(line)) is not None and self._has_next():
-            self._close_list_unless_joined()
-            self.page.lines.append(self.attributes.fill_in(caption[1]))
-            self._captions += 1
+            self._add_caption(self.attributes.fill_in(caption[1]))
             self._at += 1
             return True
         if any(map(_COMMENTED.match, self._settings)):

@@ -11,7 +11,7 @@ from retrieval.parsers.text_writer import make_row
 __all__ = ["read_asciidoc_table"]
 
 _OPTIONS = re.compile(r"(?:\b(?:options|opts)\s*=\s*\"?|%)([\w,%-]+)")
-_NAMED = re.compile(r"\b(cols|format|separator)\s*=\s*(?:\"([^\"]*)\"|([^\s,\]]+))")
+_NAMED = re.compile(r"\b(cols|format|separator)\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([^\s,\]]+))")
 _REPEATED = re.compile(r"\s*(\d{1,3})\*")
 _SIZE = r"(?:(?P<times>\d{1,3})\*|(?P<columns>\d{0,3})(?:\.(?P<rows>\d{1,3}))?\+)"
 _BEFORE = rf"(?:{_SIZE})?(?:\.?[<^>]){{0,2}}[a-z]?"
@@ -43,7 +43,7 @@ def read_asciidoc_table(lines: Sequence[str], sign: str, attributes: str) -> tup
         sign: The character with which its bounds begin, such as `|`.
         attributes: The line of attributes above it, or "".
     """
-    values = {match[1]: match[2] or match[3] for match in _NAMED.finditer(attributes)}
+    values = {match[1]: match[2] or match[3] or match[4] for match in _NAMED.finditer(attributes)}
     kind = values.get("format") or _SIGNS.get(sign, "psv")
     separator = values.get("separator", "").replace("\\t", "\t")
     if len(separator) != 1 or separator in '"\\':

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
+from retrieval.parsers.html_values import HtmlValues
 from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
 from retrieval.parsers.sheet import add_sheet
 from retrieval.parsers.text import clean_visible, parse_text
@@ -44,7 +45,9 @@ def parse_delimited(content: FileContent, limits: ParseLimits) -> Parsed:
     if any(cell.count("\n") > _MOST_LINES for row in rows for cell in row):
         # A quotation mark that nobody closed, as in `12" disc`, has the rest of the file in its cell.
         rows = _read_rows(lines, delimiter, csv.QUOTE_NONE)
-    add_sheet(writer, rows)
+    pages = HtmlValues(limits)
+    add_sheet(writer, ([pages.read(cell) for cell in row] for row in rows))
+    writer.warnings += pages.warnings
     return writer.finish(content.media_type)
 
 

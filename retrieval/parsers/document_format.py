@@ -36,7 +36,8 @@ class DocumentFormat:
             kind: "GIF89a is how pictures begin" in a `.md` is a text. None where no text is of this format.
         marks: Found in a text that is probably of this format, where the file's name has no extension: `.py`, `.yaml`
             and the like have lines that look like headings.
-        required: Text without it isn't of this format, even if the file's name says so.
+        required: A text in which it isn't found is of another format, even if the file's name says so: `example.org` is
+            the name of a host as well.
         version: Of its parser. Raise it with any change that gives files of this format another text, other headings,
             blocks or pages: documents that were read before are then known to be out of date (`braid docs reindex`).
         parts: The kinds of what files of this format have in them, which their parsers read; "all" if it may be any.
@@ -51,7 +52,7 @@ class DocumentFormat:
     opening: re.Pattern[str] | None = None
     structure: re.Pattern[str] | None = None
     marks: re.Pattern[str] | None = None
-    required: str = ""
+    required: re.Pattern[str] | None = None
     version: int = 1
     parts: tuple[str, ...] | Literal["all"] = ()
 

@@ -9,6 +9,7 @@ import zipfile
 import zlib
 
 from retrieval.parsers.document_format import DocumentFormat, find_extension
+from retrieval.parsers.source_code import LANGUAGES
 
 __all__ = [
     "ACCEPTED",
@@ -51,23 +52,6 @@ _OF_PARTS = rf"(?={_HEADERS}MIME-Version: *1\.0\b){_HEADERS}Content-Type: *multi
 _SINGLE = rf"(?={_HEADERS}MIME-Version: *1\.0\b){_HEADERS}Content-Type: *text/\w"
 _OF_PROGRAMS = r"(?:Message-ID: *<|MIME-Version: *1|Received: from|Return-Path:)"
 
-_LANGUAGES = {
-    **{
-        ".py": "text/x-python",
-        ".pyi": "text/x-python",
-        ".rb": "text/x-ruby",
-        ".php": "text/x-php",
-        ".pl": "text/x-perl",
-    },
-    **{".js": "text/javascript", ".mjs": "text/javascript", ".jsx": "text/javascript", ".vue": "text/x-vue"},
-    **{".ts": "application/typescript", ".tsx": "application/typescript", ".css": "text/css", ".scss": "text/css"},
-    **{".c": "text/x-c", ".h": "text/x-c", ".cpp": "text/x-c++", ".cc": "text/x-c++", ".hpp": "text/x-c++"},
-    **{".cs": "text/x-csharp", ".java": "text/x-java", ".kt": "text/x-kotlin", ".scala": "text/x-scala"},
-    **{".go": "text/x-golang", ".rs": "text/x-rust", ".swift": "text/x-swift", ".dart": "text/x-dart"},
-    **{".sh": "application/x-sh", ".bash": "application/x-sh", ".lua": "text/x-lua", ".r": "text/x-r"},
-    **{".sql": "text/x-sql", ".tex": "text/x-tex"},
-}
-
 PLAIN_TEXT = DocumentFormat(
     kind="text",
     label="plain text",
@@ -77,7 +61,7 @@ PLAIN_TEXT = DocumentFormat(
         ".xml": "text/xml",
     },
     parser="retrieval.parsers.text:parse_text",
-    version=4,
+    version=5,
 )
 
 FORMATS = (
@@ -86,7 +70,7 @@ FORMATS = (
         label="Markdown",
         media_types=dict.fromkeys((".md", ".markdown", ".mdown", ".mkd", ".mdx", ".qmd", ".rmd"), "text/markdown"),
         parser="retrieval.parsers.markdown:parse_markdown",
-        version=5,
+        version=6,
         # Headings where no two lines in a row begin with a single `#`, as comments of settings and scripts do.
         marks=re.compile(
             r"\A(?!#!)(?:(?s:.*?)^(?:={3,}[ \t]*$|-{3,}[ \t]*$|```|[*+-][ \t]+\[)"
@@ -99,13 +83,14 @@ FORMATS = (
         label="reStructuredText",
         media_types={".rst": "text/x-rst", ".rest": "text/x-rst"},
         parser="retrieval.parsers.restructured_text:parse_restructured_text",
+        version=2,
     ),
     DocumentFormat(
         kind="asciidoc",
         label="AsciiDoc",
         media_types={".adoc": "text/asciidoc", ".asciidoc": "text/asciidoc"},
         parser="retrieval.parsers.asciidoc:parse_asciidoc",
-        version=2,
+        version=3,
     ),
     DocumentFormat(
         kind="org",
@@ -113,13 +98,16 @@ FORMATS = (
         media_types={".org": "text/org"},
         parser="retrieval.parsers.org:parse_org",
         version=2,
+        required=re.compile(
+            r"^(?:\*+[ \t]+\S|[ \t]*(?:#\+\w|:[\w-]+:[ \t]*$|\||[-+][ \t]+\[[ X-]\][ \t])|.*\[\[)", re.M
+        ),
     ),
     DocumentFormat(
         kind="html",
         label="HTML",
         media_types={".html": "text/html", ".htm": "text/html", ".xhtml": "text/html", ".svg": "image/svg+xml"},
         parser="retrieval.parsers.html:parse_html",
-        version=11,
+        version=12,
         opening=re.compile(_PAGE, re.I | re.S),
         # The next thing is an element as well, and one is closed.
         structure=re.compile(rf"\A{_PAGE}[^>]*>\s*{_COMMENTS}<[a-z].*?</[a-z]", re.I | re.S),
@@ -127,7 +115,7 @@ FORMATS = (
             r"\A\s*<(?:p|div|h[1-6]|table|ul|ol|dl|section|article|main|header|nav|title|meta|link|style|span)\b[^<>]*>",
             re.I,
         ),
-        required="<",
+        required=re.compile("<"),
     ),
     DocumentFormat(
         kind="pdf",
@@ -177,7 +165,7 @@ FORMATS = (
             ".xltx": f"{_OFFICE}.spreadsheetml.template",
         },
         parser="retrieval.parsers.xlsx:parse_xlsx",
-        version=4,
+        version=5,
         archive=re.compile(r"^xl/workbook\d*\.xml$", re.M | re.I),
     ),
     DocumentFormat(
@@ -193,7 +181,7 @@ FORMATS = (
         label="",
         media_types={".ods": f"{_OPEN}.spreadsheet", ".ots": f"{_OPEN}.spreadsheet-template"},
         parser="retrieval.parsers.ods:parse_ods",
-        version=3,
+        version=4,
         archive=re.compile(rf"\A{_OPEN}\.spreadsheet(?:-template)?$", re.M),
     ),
     DocumentFormat(
@@ -215,7 +203,7 @@ FORMATS = (
         parser="retrieval.parsers.opendocument_flat:parse_flat_opendocument",
         opening=re.compile(_FLAT, re.S),
         structure=re.compile(rf"\A{_FLAT}[^>]*\soffice:mimetype=\"{re.escape(_OPEN)}", re.S),
-        required="<office:document",
+        required=re.compile("<office:document"),
         parts=("odt", "ods", "odp"),
     ),
     DocumentFormat(
@@ -280,22 +268,24 @@ FORMATS = (
         label="CSV and TSV",
         media_types={".csv": "text/csv", ".tsv": "text/tab-separated-values", ".tab": "text/tab-separated-values"},
         parser="retrieval.parsers.delimited:parse_delimited",
-        version=3,
-        parts=("text",),
+        version=4,
+        parts=("text", "html"),
     ),
     DocumentFormat(
         kind="json",
         label="JSON",
         media_types={".json": "application/json", ".geojson": "application/geo+json"},
         parser="retrieval.parsers.json_text:parse_json",
-        parts=("jsonl", "text"),
+        version=2,
+        parts=("jsonl", "text", "html"),
     ),
     DocumentFormat(
         kind="jsonl",
         label="",
         media_types={".jsonl": "application/jsonl", ".ndjson": "application/x-ndjson"},
         parser="retrieval.parsers.json_text:parse_json_lines",
-        version=2,
+        version=3,
+        parts=("html",),
     ),
     DocumentFormat(
         kind="ipynb",
@@ -305,9 +295,16 @@ FORMATS = (
         parts=("markdown", "html", "text"),
     ),
     DocumentFormat(
+        kind="subtitles",
+        label="subtitles (.vtt, .srt)",
+        media_types={".vtt": "text/vtt", ".srt": "application/x-subrip"},
+        parser="retrieval.parsers.subtitles:parse_subtitles",
+        required=re.compile(r"^[ \t]*[\d:]{5,9}[.,]\d{3}[ \t]+-->[ \t]", re.M),
+    ),
+    DocumentFormat(
         kind="code",
         label="source code",
-        media_types=_LANGUAGES,
+        media_types=LANGUAGES,
         parser="retrieval.parsers.source_code:parse_source_code",
     ),
     PLAIN_TEXT,
@@ -317,7 +314,7 @@ ACCEPTED = (
     f"Accepted are {', '.join(filter(None, (format_.label for format_ in FORMATS[:-1])))} and {FORMATS[-1].label} "
     "in UTF-8, UTF-16, or an older encoding that is declared or can be recognised."
 )
-"""For every refusal of a file: it says what to give instead."""
+"""For the refusal of a file for which no other way out is known: it says what to give instead."""
 
 
 def name_parser(format_: DocumentFormat, *, lacks_ocr: bool = False) -> str:
@@ -382,7 +379,7 @@ def find_text_format(text: str, filename: str) -> DocumentFormat:
                 return row
     for row in FORMATS:
         if extension in row.media_types and not row.is_binary:
-            return row if row.required in text else PLAIN_TEXT
+            return row if row.required is None or row.required.search(text) else PLAIN_TEXT
     if is_called:
         return PLAIN_TEXT
     return next((row for row in FORMATS if row.marks is not None and row.marks.search(text)), PLAIN_TEXT)

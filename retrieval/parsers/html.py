@@ -8,9 +8,10 @@ from lxml import etree as _etree  # pyright: ignore[reportAttributeAccessIssue, 
 
 from retrieval.errors import DocumentUnreadable
 from retrieval.parsers.document_title import find_top_heading, pick_title
-from retrieval.parsers.formats import ACCEPTED
+from retrieval.parsers.html_disclosures import open_disclosures
 from retrieval.parsers.html_landmarks import Landmarks
 from retrieval.parsers.html_lists import LISTS, ListMarks
+from retrieval.parsers.html_roles import find_written_title, name_by_role
 from retrieval.parsers.html_scripts import find_mark, find_mark_behind
 from retrieval.parsers.html_tables import CELLS, Table, is_of_data, is_short
 from retrieval.parsers.html_tabs import open_tab_panels
@@ -31,7 +32,8 @@ _BLOCKS = frozenset(
 _LINES = frozenset(("tr", "li", "dt", "dd", "br", "button", "text"))
 _OF_TABLES = CELLS | {"table", "tr"}
 _LONGEST_HEADING = 300  # characters; one that is never closed has the rest of a page in it
-_SPACE = re.compile(r"[ \t\r\n\f]+")
+_SPACE = re.compile(r"[ \t\r\n\f\xa0]{2,}|[ \t\r\n\f]")
+"""A blank that no line breaks at stays where it stands alone, as in `12 euros`; programs indent with many of them."""
 _WIDE = "\u3000-\u30ff\u3400-\u9fff\uf900-\ufaff\uff00-\uff60\U00020000-\U0003ffff"
 _WRAPPED = re.compile(rf"(?<=[{_WIDE}])[ \t]*\n[ \t\r\n\f]*(?=[{_WIDE}])")
 """An end of a line in Chinese or Japanese, which have no blanks between words: nothing was there before it."""
@@ -60,7 +62,9 @@ def parse_html(content: FileContent, _limits: ParseLimits) -> Parsed:
     comments: list[str] = []
     if root is not None:
         comments = _take_comments(root)
+        name_by_role(root)
         open_tab_panels(root)
+        open_disclosures(root)
         landmarks = Landmarks(root)
         for part in landmarks.parts:
             _walk(part, page, landmarks)
@@ -69,14 +73,14 @@ def parse_html(content: FileContent, _limits: ParseLimits) -> Parsed:
         fault = (
             "drawing has no text" if content.media_type.startswith("image/") else "page shows no text without scripts"
         )
-        raise DocumentUnreadable("empty_file", f"The {fault}. Save it with its text. {ACCEPTED}")
+        raise DocumentUnreadable("empty_file", f"The {fault}. Save it with its text.")
     place = "body/svg/title" if content.media_type.startswith("image/") else ".//head/title"
-    title = _make_line(root.findtext(place) or "") if root is not None else ""
+    titles = [root.findtext(place) or "", find_written_title(root)] if root is not None else []
     blocks = sorted(page.blocks, key=lambda block: (block.start, -block.end))
     warnings = [f"{page.hidden} characters of hidden text were left out."] if page.hidden else []
     if comments_warning := describe_comments(comments):
         warnings.append(comments_warning)
-    title = pick_title(title, find_top_heading(page.headings, body))
+    title = pick_title(*map(_make_line, titles), find_top_heading(page.headings, body))
     return Parsed(content.media_type, title, body, page.headings, warnings=warnings, blocks=blocks)
 
 

@@ -36,7 +36,8 @@ in the middle of a word (`東(とう)京(きょう)`)."""
 _NO_TEXT_ROLES = frozenset("navigation search menu menubar dialog alertdialog contentinfo".split())
 _NO_TEXT_CLASSES = frozenset(
     "breadcrumb breadcrumbs d-print-none hidden-print mw-editsection mw-portlet no-print noprint print:hidden "
-    "printfooter robots-nocontent table-of-contents table_of_contents toc "
+    "printfooter robots-nocontent table-of-contents table_of_contents toc toc-macro "
+    "msotoc1 msotoc2 msotoc3 msotoc4 msotoc5 msotoc6 msotoc7 msotoc8 msotoc9 "
     "md-skip skip-link skip-navigation skip-to-content skiptocontent "
     "cc-banner cc-window cookie-banner cookie-consent cookie-notice cookieconsent cybotcookiebotdialog "
     "onetrust-consent-sdk "

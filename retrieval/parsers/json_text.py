@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any, cast
 
 from retrieval.errors import DocumentUnreadable
+from retrieval.parsers.html_values import HtmlValues
 from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
 from retrieval.parsers.text import clean, parse_text
 from retrieval.parsers.text_writer import TextWriter, join_words
@@ -36,26 +37,30 @@ def parse_json(content: FileContent, limits: ParseLimits) -> Parsed:
         plain = parse_text(content, limits)
         plain.warnings.append(f"The file isn't JSON ({error}) and is read as plain text.")
         return plain
-    _add_value(writer, value, "")
+    pages = HtmlValues(limits)
+    _add_value(writer, value, "", pages)
+    writer.warnings += pages.warnings
     return writer.finish(content.media_type)
 
 
-def parse_json_lines(content: FileContent, _limits: ParseLimits) -> Parsed:
+def parse_json_lines(content: FileContent, limits: ParseLimits) -> Parsed:
     """Take the value of each line; a line that isn't JSON is taken as it is, and told.
 
     Raises:
         DocumentUnreadable: Nothing visible is in it, or a line is nested too deeply.
     """
     writer = TextWriter()
+    pages = HtmlValues(limits)
     broken: list[int] = []
     for number, line in enumerate(_LINE_END.split(content.text), 1):
         if not line.strip():
             continue
         try:
-            _add_value(writer, _load(line), f"line {number}")
+            _add_value(writer, _load(line), f"line {number}", pages)
         except json.JSONDecodeError:
             broken.append(number)
             writer.add_record(f"line {number}", [clean(line)])
+    writer.warnings += pages.warnings
     if broken:
         writer.warnings.append(f"{len(broken)} lines aren't JSON and stand as they are; the first is line {broken[0]}.")
     return writer.finish(content.media_type)
@@ -77,7 +82,7 @@ def _looks_like_lines(text: str) -> bool:
         return False
 
 
-def _add_value(writer: TextWriter, root: Any, path: str) -> None:
+def _add_value(writer: TextWriter, root: Any, path: str, pages: HtmlValues) -> None:
     """Add an object's own values as one record, and each object in a list as a record of its own."""
     pending: list[tuple[str, Any]] = [(path, root)]
     while pending:
@@ -88,7 +93,8 @@ def _add_value(writer: TextWriter, root: Any, path: str) -> None:
             if _is_nested(leaf):
                 inner.append((_join(path, name), leaf))
             else:
-                lines.append(f"{name}: {_write(leaf)}".rstrip() if name else _write(leaf))
+                text = _write(pages.read(leaf) if isinstance(leaf, str) else leaf)
+                lines.append(f"{name}: {text}".rstrip() if name else text)
         lines = [line for line in lines if line]
         if lines or (path and not inner):
             writer.add_record(path, lines)

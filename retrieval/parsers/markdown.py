@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from html import unescape
 from itertools import accumulate
 from typing import Literal
 
@@ -35,6 +36,11 @@ _ENDS = {"<!--": "-->", "{/*": "*/}"}
 """The ends of comments by their beginnings: of HTML, and of MDX, which is Markdown with expressions in braces."""
 _RULE_ABOVE = re.compile(r"\A(=+|-+|~+|#+)[ \t]*\n")
 """The upper one of two lines around a title, as reStructuredText has them."""
+_ATTRIBUTES = re.compile(r"[ \t]*\{:?[ \t]*[#.][\w.:-]+(?:[ \t]+[^{}\n]*)?\}[ \t]*\Z")
+"""The id and the classes with which a heading may end for generators of pages: `{#prices .wide}`."""
+_PAGE_HEADING = re.compile(r"<h([1-6])\b[^<>]*>(.*?)</h\1\s*>", re.S | re.I)
+_TAG = re.compile(r"<[a-z/!][^<>]*>", re.I)
+_PICTURE_WORDS = re.compile(r"<img\b[^<>]*\balt=([\"'])(.*?)\1[^<>]*>", re.S | re.I)
 _MARKED = re.compile(r"[\\`*_\[\]<>&!\n]")
 
 _BLOCK_KINDS: dict[str, Literal["list", "table", "code"]] = {
@@ -113,11 +119,25 @@ def _read_title(text: str, body: int) -> str:
 
 
 def _find_headings(blocks: _Blocks) -> Iterator[Heading]:
-    for token, following in zip(blocks.tokens, blocks.tokens[1:], strict=False):
-        if token.type != "heading_open" or token.level:
+    for token, following in zip(blocks.tokens, [*blocks.tokens[1:], None], strict=False):
+        if token.type == "html_block" and not token.level:
+            yield from _find_page_headings(blocks, token)
+        if token.type != "heading_open" or token.level or following is None:
             continue
-        if title := _read_inline(_RULE_ABOVE.sub("", following.content, count=1)):
+        words = _ATTRIBUTES.sub("", _RULE_ABOVE.sub("", following.content, count=1))
+        if title := _read_inline(words):
             yield Heading(blocks.locate(token)[0], int(token.tag[1:]), title)
+
+
+def _find_page_headings(blocks: _Blocks, token: Token) -> Iterator[Heading]:
+    """Find headings as pages have them, `<h1 align="center">Kestrel</h1>`, by their words or their picture's."""
+    start, end = blocks.locate(token)
+    for heading in _PAGE_HEADING.finditer(blocks.text, start, end):
+        words = join_words(unescape(_TAG.sub(" ", heading[2])))
+        if not words and (picture := _PICTURE_WORDS.search(heading[2])) is not None:
+            words = join_words(unescape(picture[2]))
+        if words:
+            yield Heading(blocks.text.rfind("\n", 0, heading.start()) + 1, int(heading[1]), words)
 
 
 def _find_blocks(blocks: _Blocks) -> Iterator[Block]:

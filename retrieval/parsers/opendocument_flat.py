@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from retrieval.errors import DocumentUnreadable
 from retrieval.parsers.archive import Element, get_name
 from retrieval.parsers.document_format import Parser
-from retrieval.parsers.formats import ACCEPTED
 from retrieval.parsers.ods import parse_ods
 from retrieval.parsers.opendocument import parse_flat
 from retrieval.parsers.opendocument_text import parse_odp, parse_odt
@@ -26,7 +25,7 @@ def parse_flat_opendocument(content: FileContent, limits: ParseLimits) -> Parsed
     parser = _find_parser(parse_flat(content.data))
     if parser is None:
         raise DocumentUnreadable(
-            "unsupported_file", f"The file is an OpenDocument file of another kind. Export it as PDF. {ACCEPTED}"
+            "unsupported_file", "The file is an OpenDocument file of another kind. Export it as PDF."
         )
     return parser(content, limits)
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 
 from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
+from retrieval.parsers.substitutions import Substitutions
 from retrieval.parsers.text import clean_visible
 from retrieval.parsers.text_page import TextPage, find_end, measure_columns, measure_indent
 
@@ -37,22 +38,24 @@ def parse_restructured_text(content: FileContent, _limits: ParseLimits) -> Parse
     Raises:
         DocumentUnreadable: Nothing visible is in it.
     """
-    page = _Page()
-    _read(clean_visible(content.text).split("\n"), page)
+    lines = clean_visible(content.text).split("\n")
+    page = _Page(Substitutions(lines))
+    _read(lines, page)
     return page.to_parsed(content.media_type)
 
 
 class _Page(TextPage):
     """A page whose titles have a level by their style: the place at which that came first."""
 
-    def __init__(self) -> None:
+    def __init__(self, substitutions: Substitutions) -> None:
         super().__init__()
+        self.substitutions = substitutions
         self._styles: list[tuple[str, bool]] = []
 
     def add_styled_title(self, line: str, style: tuple[str, bool]) -> None:
         if style not in self._styles:
             self._styles.append(style)
-        self.add_title(_read_words(line), self._styles.index(style) + 1)
+        self.add_title(_read_words(self.substitutions.fill_in(line)), self._styles.index(style) + 1)
 
     def close_directives(self, directives: list[tuple[int, int]], indent: int) -> None:
         """Make blocks of the directives that end at a line which is as deep as `indent`."""
@@ -67,12 +70,14 @@ def _read(lines: Sequence[str], page: _Page) -> None:
         line = lines[at]
         if line.strip():
             page.close_directives(directives, measure_indent(line))
-        if (explicit := _EXPLICIT.match(line)) is not None:
+        if (end := page.substitutions.ends.get(at)) is not None:
+            at = end
+        elif (explicit := _EXPLICIT.match(line)) is not None:
             at = _read_explicit(lines, at, explicit, page, directives)
         elif used := _read_title(lines, at, page) or _read_table(lines, at, page):
             at += used
         else:
-            page.lines.append(line)
+            page.lines.append(page.substitutions.fill_in(line))
             at += 1
             if line.rstrip().endswith("::"):
                 at = _read_literal(lines, at, measure_indent(line), page)
@@ -153,7 +158,7 @@ def _read_explicit(
         return at + 1
     if directive is not None and not _CODE.match(directive["name"]):
         directives.append((indent, len(page.lines)))
-        page.lines.append(lines[at])
+        page.lines.append(page.substitutions.fill_in(lines[at]))
         return at + 1
     is_empty = not rest and (at + 1 == len(lines) or not lines[at + 1].strip())  # ends what is indented above it
     end = at + 1 if is_empty else find_end(lines, at + 1, indent)

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from retrieval.parsers.table_heads import count_heads, is_header, widen_names
+from retrieval.parsers.adjacent_tables import split_adjacent
+from retrieval.parsers.table_heads import count_heads, cover_groups, is_header, widen_names
 from retrieval.parsers.text_writer import TextWriter
 
 __all__ = ["add_sheet"]
@@ -12,15 +13,23 @@ def add_sheet(writer: TextWriter, rows: Iterable[Sequence[str]]) -> None:
     """Add the rows of a sheet.
 
     Empty rows part groups of rows. A group begins a table of its own if its first row is a header, or if lines of text
-    (rows with a single cell), such as a title, come before it; else it goes on with the table above it.
+    (rows with a single cell), such as a title, come before it; else it goes on with the table above it. Tables beside
+    each other come one after the other.
     """
     table: list[Sequence[str]] = []
     for group in _split_groups(rows):
         titles = _count_titles(group, below_table=bool(table))
+        if len(adjacent := split_adjacent(group[titles:])) > 1:
+            _add_table(writer, table)
+            table = []
+            writer.add_paragraph(_join_titles(group[:titles]))
+            for part in adjacent:
+                add_sheet(writer, part)
+            continue
         if titles or is_header(group[0]):
             _add_table(writer, table)
             table = []
-        writer.add_paragraph("\n".join(cell for row in group[:titles] for cell in row if cell))
+        writer.add_paragraph(_join_titles(group[:titles]))
         table += group[titles:]
     _add_table(writer, table)
 
@@ -46,6 +55,10 @@ def _count_titles(group: Sequence[Sequence[str]], *, below_table: bool) -> int:
     return next(others, len(group))
 
 
+def _join_titles(rows: Sequence[Sequence[str]]) -> str:
+    return "\n".join(cell for row in rows for cell in row if cell)
+
+
 def _count_cells(row: Sequence[str]) -> int:
     return sum(map(bool, row))
 
@@ -60,6 +73,8 @@ def _add_table(writer: TextWriter, table: Sequence[Sequence[str]]) -> None:
     heads = count_heads(rows)
     if heads == 1:
         rows[0] = list(_tell_apart(rows[0], used))
+    for number in range(heads - 1):
+        rows[number] = list(cover_groups(rows[number], rows[number + 1]))
     writer.add_table(widen_names(rows, heads), heads)
 
 

@@ -40,7 +40,7 @@ _MARKUP = (
         "only a pointer of Git LFS to a file",
         "Fetch that (`git lfs pull`).",
     ),
-    (re.compile(r"%!PS\S*(?: EPSF\S*)?\s*\n%%\w"), "a PostScript document", "Convert it first."),
+    (re.compile(r"%!PS\S*(?: EPSF\S*)?\s*\n%%\w"), "a PostScript document", "Save it as PDF."),
     (
         re.compile(rf"{_XML}<(?:\w+:)?Workbook\b[^>]*urn:schemas-microsoft-com:office:spreadsheet"),
         "an Excel workbook in the XML of 2003",
@@ -105,7 +105,7 @@ def sniff(data: bytes, filename: str) -> tuple[DocumentFormat, FileContent]:
         DocumentUnreadable: `empty_file`, or `unsupported_file` with the format's name and what is accepted.
     """
     if not data.strip(b" \t\r\n\f\0"):
-        raise DocumentUnreadable("empty_file", f"The file is empty. Upload one with content. {ACCEPTED}")
+        raise DocumentUnreadable("empty_file", "The file is empty. Upload one with content.")
     if (binary := find_binary_format(data, filename, is_text=is_text(data))) is not None:
         return binary, FileContent(data, binary.media_type_of(filename))
     if data.startswith(_COMPOUND):
@@ -189,5 +189,6 @@ def _refuse_archive(data: bytes) -> DocumentUnreadable:
     return _to_unsupported("a ZIP archive (.zip)", "Unpack it first.")
 
 
-def _to_unsupported(name: str, way_out: str = "Convert it first.") -> DocumentUnreadable:
-    return DocumentUnreadable("unsupported_file", f"The file is {name}, whatever its name. {way_out} {ACCEPTED}")
+def _to_unsupported(name: str, way_out: str = f"Convert it first. {ACCEPTED}") -> DocumentUnreadable:
+    """Refuse a file by the name of its kind, with the way out; where that isn't known, with all that there are."""
+    return DocumentUnreadable("unsupported_file", f"The file is {name}, whatever its name. {way_out}")

@@ -6,7 +6,25 @@ from collections.abc import Iterator
 from retrieval.parsers.parsed import Block, FileContent, Heading, Parsed, ParseLimits
 from retrieval.parsers.text import clean_visible
 
-__all__ = ["parse_source_code"]
+__all__ = ["LANGUAGES", "parse_source_code"]
+
+LANGUAGES = {
+    **{
+        ".py": "text/x-python",
+        ".pyi": "text/x-python",
+        ".rb": "text/x-ruby",
+        ".php": "text/x-php",
+        ".pl": "text/x-perl",
+    },
+    **{".js": "text/javascript", ".mjs": "text/javascript", ".jsx": "text/javascript", ".vue": "text/x-vue"},
+    **{".ts": "application/typescript", ".tsx": "application/typescript", ".css": "text/css", ".scss": "text/css"},
+    **{".c": "text/x-c", ".h": "text/x-c", ".cpp": "text/x-c++", ".cc": "text/x-c++", ".hpp": "text/x-c++"},
+    **{".cs": "text/x-csharp", ".java": "text/x-java", ".kt": "text/x-kotlin", ".scala": "text/x-scala"},
+    **{".go": "text/x-golang", ".rs": "text/x-rust", ".swift": "text/x-swift", ".dart": "text/x-dart"},
+    **{".sh": "application/x-sh", ".bash": "application/x-sh", ".lua": "text/x-lua", ".r": "text/x-r"},
+    **{".sql": "text/x-sql", ".tex": "text/x-tex"},
+}
+"""Media types of languages, by the extensions of their files."""
 
 _MODIFIERS = (
     r"(?:(?:public|private|protected|internal|static|final|abstract|sealed|override|virtual|async|export|default|open|"

@@ -4,7 +4,17 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-__all__ = ["COVERED", "MOST_HEADS", "count_heads", "has_data", "has_names", "is_header", "is_title", "widen_names"]
+__all__ = [
+    "COVERED",
+    "MOST_HEADS",
+    "count_heads",
+    "cover_groups",
+    "has_data",
+    "has_names",
+    "is_header",
+    "is_title",
+    "widen_names",
+]
 
 _DATA = re.compile(
     r"[-+(]?[^\w\s]?\s?\d[\d.,:/\s-]*[^\w\s]?\)?|\d+[.,]?\d*\s?\w{1,3}|\d{4}-\d\d-\d\d[T ][\d:.]+|true|false", re.I
@@ -61,6 +71,21 @@ def widen_names(rows: Sequence[Sequence[str]], heads: int) -> list[Sequence[str]
     A title over all columns stands once, and so do names that would make a very long row: it is repeated by each piece.
     """
     return [*map(_widen, rows[:heads]), *rows[heads:]]
+
+
+def cover_groups(above: Sequence[str], below: Sequence[str]) -> Sequence[str]:
+    """Return a row of the head with names over several columns, where a file can't say that they are, as CSV can't.
+
+    The row below it names the same columns under each of them: `Units, Revenue` under `2025` and under `2026`.
+    """
+    starts = [column for column, name in enumerate(above) if name]
+    bounds = list(zip(starts, [*starts[1:], len(above)], strict=True))
+    groups = [(start, end) for start, end in bounds if end - start > 1 and all(below[start:end])]
+    names = [list(below[start:end]) for start, end in groups]
+    if len(groups) < 2 or any(one != names[0] for one in names):
+        return above
+    covered = {column for start, end in groups for column in range(start + 1, end)}
+    return [COVERED if column in covered else name for column, name in enumerate(above)]
 
 
 def _widen(row: Sequence[str]) -> Sequence[str]:

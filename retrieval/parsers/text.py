@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterable
 
 from retrieval.errors import DocumentUnreadable
-from retrieval.parsers.formats import ACCEPTED
 from retrieval.parsers.parsed import Block, FileContent, Parsed, ParseLimits
 
 __all__ = ["clean", "clean_visible", "describe_comments", "describe_invisible", "parse_text"]
@@ -46,6 +45,7 @@ _CALENDAR = re.compile(r"\s*BEGIN:(?:VCALENDAR|VCARD)\b", re.I)
 _FOLD = re.compile(r"\n[ \t]")
 _ESCAPE = re.compile(r"\\([,;\\nN])")
 _BOUND = re.compile(r"^(BEGIN|END):(VEVENT|VTODO|VJOURNAL|VCARD)[ \t]*$", re.M | re.I)
+_ZONE = re.compile(r"^(?P<bound>BEGIN|END):VTIMEZONE[ \t]*(?:\n|\Z)", re.M | re.I)
 _MOMENTS = re.compile(
     r"^(?:DTSTART|DTEND|DTSTAMP|DUE|EXDATE|RDATE|RECURRENCE-ID|COMPLETED|CREATED|LAST-MODIFIED|BDAY|ANNIVERSARY|REV)"
     r"(?:;[^:\n]*)?:.*$|^RRULE:.*$",
@@ -92,7 +92,7 @@ def clean_visible(text: str) -> str:
     """
     visible = _DATA_URI.sub("data:", clean(text))
     if not visible.strip():
-        raise DocumentUnreadable("empty_file", f"The file holds no visible text. Upload one with content. {ACCEPTED}")
+        raise DocumentUnreadable("empty_file", "The file holds no visible text. Upload one with content.")
     return visible
 
 
@@ -105,8 +105,24 @@ def parse_text(content: FileContent, _limits: ParseLimits) -> Parsed:
     text = clean_visible(content.text)
     if not _CALENDAR.match(text):
         return Parsed(content.media_type, "", text, [])
-    text = _MOMENTS.sub(lambda line: _MOMENT.sub(_show_moment, line[0]), _unfold(text))
+    text = _MOMENTS.sub(lambda line: _MOMENT.sub(_show_moment, line[0]), _drop_zones(_unfold(text)))
     return Parsed(content.media_type, "", text, [], blocks=_find_records(text))
+
+
+def _drop_zones(text: str) -> str:
+    """Leave out how a calendar's time zones change, which no reader sees: events name their zones."""
+    parts: list[str] = []
+    at = 0
+    start: int | None = None
+    for bound in _ZONE.finditer(text):
+        if bound["bound"].upper() == "BEGIN":
+            start = bound.start()
+        elif start is not None:
+            if _BOUND.search(text, start, bound.start()) is None:
+                parts.append(text[at:start])
+                at = bound.end()
+            start = None
+    return "".join(parts) + text[at:]
 
 
 def _show_moment(moment: re.Match[str]) -> str:

@@ -7,7 +7,6 @@ from msgspec.structs import replace
 
 from retrieval.errors import DocumentUnreadable
 from retrieval.parsers.document_title import find_top_heading, pick_title
-from retrieval.parsers.formats import ACCEPTED
 from retrieval.parsers.parsed import Block, Heading, Parsed
 from retrieval.parsers.scripts import write_scripts
 from retrieval.parsers.text import clean
@@ -102,9 +101,7 @@ class TextWriter:
             DocumentUnreadable: Nothing visible is in it.
         """
         if not self.length:
-            raise DocumentUnreadable(
-                "empty_file", f"The file holds no visible text. Upload one with content. {ACCEPTED}"
-            )
+            raise DocumentUnreadable("empty_file", "The file holds no visible text. Upload one with content.")
         text = "".join(self._parts)
         title = pick_title(*map(join_words, titles), find_top_heading(self.headings, text) if outlined else "")
         blocks = sorted(self._blocks, key=lambda block: (block.start, -block.end))

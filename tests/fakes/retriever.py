@@ -41,7 +41,10 @@ from retrieval.messages import (
     Writer,
 )
 
-__all__ = ["MOST_WORDS", "FakeRetriever", "Fault"]
+__all__ = ["ACCEPTED", "MOST_WORDS", "FakeRetriever", "Fault"]
+
+ACCEPTED = "Accepted are notes in UTF-8 and in UTF-16, as programs on computers, telephones and the like write them."
+"""A long sentence that several errors end with, as the real one has it."""
 
 _OPEN = 2**53
 MOST_WORDS = 100
@@ -320,7 +323,7 @@ def _parse(path: str) -> str:
     try:
         text = data.decode("utf-16" if data.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8")
     except UnicodeDecodeError:
-        raise Fault("unsupported_file", "Only text can be read here.") from None
+        raise Fault("unsupported_file", f"Only text can be read here. {ACCEPTED}") from None
     if not text.strip():
         raise Fault("empty_file", "There is no text in it.")
     return text

@@ -10,7 +10,7 @@ from gateway.cli.bulk_add import BulkAdd
 from gateway.cli.docs import name_documents
 from gateway.client import Client
 from gateway.terminal import Exit
-from tests.fakes.retriever import FakeRetriever
+from tests.fakes.retriever import ACCEPTED, FakeRetriever
 from tests.gateway.cli.commands import run
 from tests.gateway.conftest import ADMIN_KEY, Gateway
 from tests.gateway.tuning import settings
@@ -110,6 +110,17 @@ async def test_what_cannot_be_read_fails_and_says_so(address: list[str], tmp_pat
     listed = await run("docs", "list", "handbook", *address)
     assert listed.stdout.splitlines() == ["noise.md\t1\tfailed"]
     assert "noise.md: Only text can be read here." in listed.stderr
+
+
+async def test_what_several_errors_end_with_is_said_once(address: list[str], tmp_path: Path) -> None:
+    (tmp_path / "notes").mkdir()
+    for name in ("noise.md", "hum.md"):
+        (tmp_path / "notes" / name).write_bytes(b"\xff\xfe\xfa")
+    for command in (["add", "handbook", str(tmp_path / "notes")], ["list", "handbook"]):
+        told = (await run("docs", *command, *address)).stderr
+        assert (told.count("Only text can be read here."), told.count(ACCEPTED)) == (2, 1)
+    as_json = await run("docs", "list", "handbook", "--json", *address)
+    assert as_json.stdout.count(ACCEPTED) == 2
 
 
 async def test_a_tenant_without_stores_is_told_that_nothing_is_indexed_again(address: list[str]) -> None:

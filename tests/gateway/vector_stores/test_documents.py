@@ -9,7 +9,7 @@ from gateway.jobs import JobDelayed, JobRow
 from gateway.jobs.wait import _pollers
 from gateway.settings import Settings
 from gateway.vector_stores import document_service, indexing
-from tests.fakes.retriever import FakeRetriever
+from tests.fakes.retriever import ACCEPTED, FakeRetriever
 from tests.gateway.conftest import Gateway, on_both_databases
 from tests.gateway.vector_stores.conftest import Client
 from tests.gateway.worker import TIMINGS, working
@@ -103,7 +103,7 @@ async def test_a_version_that_cannot_be_read_leaves_the_old_one(kestrel: Client,
         await kestrel.put(store, "a.md", "The old text.", params={"wait": 20})
         bad = await kestrel.put(store, "a.md", b"\xff\xfe\x00", params={"wait": 20})
         assert (bad["status"], bad["version"], bad["live_version"], bad["index_epoch"]) == ("failed", 2, 1, None)
-        assert bad["error"] == {"code": "unsupported_file", "message": "Only text can be read here."}
+        assert bad["error"] == {"code": "unsupported_file", "message": f"Only text can be read here. {ACCEPTED}"}
         empty = await kestrel.put(store, "a.md", b" \n", params={"wait": 20})
         assert empty["error"]["code"] == "invalid_file"
         assert await kestrel.search(store, "text") == ["The old text."]

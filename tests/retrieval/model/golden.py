@@ -52,6 +52,9 @@ DOCUMENTS: dict[str, bytes] = {
     "fares.csv": ("Route;Fare\n" + "".join(f"Port {n};{n},50\n" for n in range(4))).encode(),
     "kettles.json": b'{"kettles": [{"name": "K2", "price": 49.0}, {"name": "K7", "colours": ["red", "blue"]}]}',
     "kettles.jsonl": b'{"name": "K2", "price": 49.0}\n{"name": "K7"}\n',
+    "talk.vtt": (
+        b"WEBVTT\n\n1\n00:01.000 --> 00:02.000\n<v Ann>It boils\na litre.</v>\n\n00:02.000 --> 00:03.000\nNo?\n"
+    ),
     "kettle.py": b"class Kettle:\n    def boil(self):\n        return 100\n",
     "mail.eml": (
         b"From: a@example.com\nSubject: Prices\nMIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\n"

@@ -34,7 +34,7 @@ def test_pages_and_warnings_are_shown() -> None:
 
 def test_a_file_that_cannot_be_read_is_told_on_stderr(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "film.md"
-    file.write_bytes(b"\0\0\0\x18ftypmp42" + b"\0" * 20)
+    file.write_bytes(b"\x07\x07\x07\xff nothing known \x02")
     assert main(["show", str(file)]) == 1
     out, err = capsys.readouterr()
     assert (out, "Accepted are Markdown" in err) == ("", True)

@@ -268,3 +268,17 @@ def test_time_grows_with_the_length_alone(make: Callable[[int], str]) -> None:
     begun = time.process_time()
     parse(f"x\n\n{make(20_000)}")
     assert time.process_time() - begun < 5
+
+
+@pytest.mark.parametrize(
+    ("settings", "caption"),
+    [
+        ('[title="Prices, all of {year}",cols="1,2"]', "Prices, all of 2026"),
+        ("[cols='1,2', title='Our prices']", "Our prices"),
+        ("[%header,title=Prices]", "Prices"),
+        ("[subtitle=Prices]", ""),
+    ],
+)
+def test_a_caption_among_the_settings_of_a_block_is_its_caption(settings: str, caption: str) -> None:
+    parsed = parse(f"= Guide\n:year: 2026\n\n- a point\n\n{settings}\n|===\n|Model |Price\n\n|K2 |49\n|===\n")
+    assert read_blocks(parsed)[-1] == ("table", f"{caption}\nModel | Price\n".lstrip(), "K2 | 49")

@@ -31,7 +31,7 @@ def test_a_format_has_media_types_and_a_magic_of_one_sort(row: DocumentFormat) -
     assert all(media_type.count("/") == 1 for media_type in row.media_types.values())
     if row.is_binary:
         assert (row.signature is None) != (row.archive is None)
-        assert (row.opening, row.marks, row.required) == (None, None, "")
+        assert (row.opening, row.marks, row.required) == (None, None, None)
 
 
 @each_format
@@ -43,8 +43,8 @@ def test_the_sentence_of_what_is_accepted_reads_well() -> None:
     assert ACCEPTED == (
         "Accepted are Markdown, reStructuredText, AsciiDoc, Org, HTML, PDF, Word (.docx), PowerPoint (.pptx), Excel "
         "(.xlsx), OpenDocument (.odt, .ods, .odp), RTF, EPUB, e-mail (.eml, .mbox), pictures of text (by OCR, if "
-        "tesseract is installed), CSV and TSV, JSON, Jupyter notebooks, source code and plain text in UTF-8, UTF-16, "
-        "or an older encoding that is declared or can be recognised."
+        "tesseract is installed), CSV and TSV, JSON, Jupyter notebooks, subtitles (.vtt, .srt), source code and plain "
+        "text in UTF-8, UTF-16, or an older encoding that is declared or can be recognised."
     )
 
 
@@ -97,6 +97,17 @@ def test_comments_of_files_without_an_extension_are_no_headings(name: str, text:
 )
 def test_headings_of_files_without_an_extension_are_found(text: str) -> None:
     assert find_text_format(text, "README").kind == "markdown"
+
+
+@pytest.mark.parametrize("name", ["example.org", "www.example.org", "org", ".org"])
+def test_headings_of_a_text_that_is_called_like_a_host_are_no_comments(name: str) -> None:
+    text = "# Prices\n\nIt costs 49 euros.\n\n# Care\n\nWipe it.\n"
+    assert find_text_format(text, name).kind == ("text" if name.startswith(("example", "www")) else "markdown")
+
+
+@pytest.mark.parametrize("line", ["* Prices", "#+TITLE: Prices", "| K2 | 49 |", "See [[https://x.example]].", ":LOG:"])
+def test_a_text_with_marks_of_org_is_that_by_its_name(line: str) -> None:
+    assert find_text_format(f"# a comment\n\nIt costs 49 euros.\n{line}\n", "notes.org").kind == "org"
 
 
 @pytest.mark.parametrize("beginning", ["", "<?xml version='1.0'?>\n"])

@@ -271,3 +271,26 @@ def test_a_line_of_signs_above_a_title_is_none_of_its_words(sign: str) -> None:
     rule = sign * 9
     text = f"Before.\n\n{'=' * 9}\nThe K2\n{rule}\n\nIt boils.\n\n=\n{rule}\n"
     assert [heading.title for heading in parse(text).headings][:1] == ["The K2"]
+
+
+@pytest.mark.parametrize(
+    ("line", "title"),
+    [
+        ('<h1 align="center">Kestrel <b>K2</b> &amp; lid</h1>', "Kestrel K2 & lid"),
+        ('<p align="center">\n<h1>\n  Kestrel\n</h1>\n</p>', "Kestrel"),
+        ('<h1><img src="a.png" alt="Kestrel K2"></h1>', "Kestrel K2"),
+        ("# Kestrel {#k2 .wide data-a=1}", "Kestrel"),
+        ("# Kestrel {: #k2 }", "Kestrel"),
+        ("# The {name} of {#k2} things", "The {name} of {#k2} things"),
+        ("Kestrel {#k2}\n=====", "Kestrel"),
+    ],
+)
+def test_a_heading_that_is_written_as_in_a_page_or_has_an_id_is_called_by_its_words(line: str, title: str) -> None:
+    parsed = parse(f"{line}\n\nIt boils.\n\n## Care\n\nWipe it.\n")
+    assert [(one.level, one.title) for one in parsed.headings] == [(1, title), (2, "Care")]
+    assert parsed.title == title
+    assert line in parsed.text
+
+
+def test_what_looks_like_a_pages_heading_in_code_or_a_quote_is_none() -> None:
+    assert parse("```html\n<h1>A</h1>\n```\n\n> <h1>B</h1>\n\n`<h2>C</h2>` is one, <h3>D</h3>\n").headings == []

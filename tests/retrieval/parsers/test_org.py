@@ -6,7 +6,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from retrieval.errors import DocumentUnreadable
-from retrieval.parsers.formats import find_text_format
 from retrieval.parsers.org import parse_org
 from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
 from tests.retrieval.block_order import check_blocks, read_blocks
@@ -64,8 +63,6 @@ Gone as well.
 
 
 def parse(text: str) -> Parsed:
-    format_ = find_text_format(text, "a.org")
-    assert format_.kind == "org"
     return parse_org(FileContent(text.encode(), "text/org", text), ParseLimits())
 
 

@@ -206,3 +206,26 @@ def test_a_title_costs_its_length(make: Callable[[int], str]) -> None:
     began = time.process_time()
     parse(make(50_000))
     assert time.process_time() - began < 5
+
+
+def test_substitutions_stand_for_their_texts_but_in_code() -> None:
+    text = (
+        ".. |product| replace:: Kestrel\n   K2\n.. |logo| image:: k2.png\n.. |unused| replace:: tea\n\n"
+        "Guide to |product|\n==================\n\nThe |Product| costs |price| of a|b|c.\n\n"
+        ".. note:: |product|_ is hot.\n\nRun::\n\n   boil |product|\n"
+    )
+    parsed = parse(text)
+    assert parsed.title == "Guide to Kestrel K2"
+    assert parsed.text.split("\n\n") == [
+        ".. |logo| image:: k2.png\n.. |unused| replace:: tea",
+        "Guide to Kestrel K2",
+        "The Kestrel K2 costs |price| of a|b|c.",
+        ".. note:: Kestrel K2 is hot.",
+        "Run::",
+        "   boil |product|\n",
+    ]
+
+
+def test_long_substitutions_add_only_so_much() -> None:
+    parsed = parse(f".. |a| replace:: {'x' * 9_000}\n\n" + "|a|\n" * 10_000)
+    assert len(parsed.text) < 2_100_000

@@ -117,3 +117,23 @@ def test_what_colours_a_terminal_is_no_text(pieces: list[tuple[str, str]]) -> No
 
 def test_brackets_without_an_escape_stay() -> None:
     assert clean("[31m] a[0m] \x1b[31mred\x1b[0m") == "[31m] a[0m] red"
+
+
+def test_the_changes_of_a_calendars_time_zone_are_no_text() -> None:
+    zone = "BEGIN:VTIMEZONE\nTZID:Europe/Oslo\nBEGIN:STANDARD\nDTSTART:19701025T030000\nEND:STANDARD\nEND:VTIMEZONE\n"
+    event = "BEGIN:VEVENT\nDTSTART;TZID=Europe/Oslo:20261201T140000\nSUMMARY:Tea\nEND:VEVENT\n"
+    shown = event.replace("20261201T140000", "2026-12-01 14:00")
+    assert read_calendar(f"{zone}{event}{zone}") == shown
+    for broken in (
+        f"{event}BEGIN:VTIMEZONE\n",
+        f"BEGIN:VTIMEZONE\n{event}{zone}",
+        f"BEGIN:VTIMEZONE\n{event}END:VTIMEZONE\n",
+    ):
+        assert "SUMMARY:Tea" in read_calendar(broken)
+
+
+def read_calendar(inside: str) -> str:
+    """Return the text of what stands in a calendar."""
+    text = f"BEGIN:VCALENDAR\n{inside}END:VCALENDAR\n"
+    parsed = parse_text(FileContent(text.encode(), "text/calendar", text), ParseLimits())
+    return parsed.text.removeprefix("BEGIN:VCALENDAR\n").removesuffix("END:VCALENDAR\n")

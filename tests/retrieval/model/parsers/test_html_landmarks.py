@@ -152,3 +152,11 @@ def test_a_page_whose_content_is_not_in_its_main_part_is_read_whole(body: str) -
 def test_text_between_the_main_part_and_what_follows_is_no_content() -> None:
     assert parse(f"<main>{CONTENT}</main>behind<p>it</p>").text == TEXT
     assert parse(f"<main>{CONTENT}</main><main>Second.</main>").text == f"{TEXT}\n\nSecond."
+
+
+@pytest.mark.parametrize(
+    "contents",
+    ["<p class=MsoToc1><a href='#_Toc1'>Prices 1</a></p>", "<div class='toc-macro r1'><ul><li>Prices</ul></div>"],
+)
+def test_tables_of_contents_of_word_and_confluence_are_no_text(contents: str) -> None:
+    assert parse(f"{contents}<h1>Guide</h1><p>It costs 49 euros.").text == "# Guide\n\nIt costs 49 euros."

@@ -91,27 +91,37 @@ def test_a_file_without_any_content_is_empty(data: bytes) -> None:
 @pytest.mark.parametrize(
     ("data", "name"),
     [
-        (b"\0\0\0\x18ftypmp42" + b"\0" * 20, "\\.mp4"),
-        (make_archive("a.txt"), "a ZIP archive"),
-        (make_archive("xl/workbook.bin"), "a binary Excel workbook"),
-        (b"%!PS-Adobe-3.0\n%%Pages: 1\n", "a PostScript document"),
-        (b"\x00\x01\x07 nothing known \x02", "binary data"),
-        (b"\x07\x07\x07\xff nothing known \x02", "binary data of an unknown format"),
-        (b"\x05\x00\x00\x00" + b"\0\x01" * 9, "binary data of an unknown format"),
-        (b"IDPO\0\x01\0", "binary data of an unknown format"),
+        (b"\0\0\0\x18ftypmp42" + b"\0" * 20, r"\.mp4.* Upload what is said in it as text\."),
+        (make_archive("a.txt"), r"a ZIP archive .* Unpack it first\."),
+        (make_archive("xl/workbook.bin"), r"a binary Excel workbook .* Save it as \.xlsx\."),
+        (b"%!PS-Adobe-3.0\n%%Pages: 1\n", r"a PostScript document.* Save it as PDF\."),
         (gzip.compress(b"It costs 49 euros."), r"a packed file .* Unpack it first\."),
         (lzma.compress(b"It costs 49 euros."), r"a packed file .* Unpack it first\."),
-        (b"\0" * 257 + b"ustar\x0000" + b"\0" * 99, "a packed file"),
-        (b"MZ\x90\0\x03\0\0\0", "a program"),
-        (b"\0\0\0\x18ftypheic" + b"\0" * 20, r"a picture .* Save it as \.png"),
-        (b"RIFF\x24\0\0\0WAVEfmt \x10\0", "a sound recording"),
-        (b"SQLite format 3\0\x10\0", r"a database .* Export its tables as \.csv"),
+        (b"\0" * 257 + b"ustar\x0000" + b"\0" * 99, r"a packed file .* Unpack it first\."),
+        (b"MZ\x90\0\x03\0\0\0", r"a program.* It has no text for a reader\."),
+        (b"\0\0\0\x18ftypheic" + b"\0" * 20, r"a picture .* Save it as \.png or \.jpg\."),
+        (b"RIFF\x24\0\0\0WAVEfmt \x10\0", r"a sound recording .* Upload what is said in it as text\."),
+        (b"SQLite format 3\0\x10\0", r"a database .* Export its tables as \.csv\."),
     ],
 )
-def test_a_refusal_names_the_format_and_the_accepted_ones(data: bytes, name: str) -> None:
-    with pytest.raises(DocumentUnreadable, match=f"(?i)The file is .*{name}.*Accepted are Markdown") as caught:
+def test_a_refusal_names_the_format_and_ends_with_the_way_out(data: bytes, name: str) -> None:
+    with pytest.raises(DocumentUnreadable, match=f"(?i)The file is .*{name}$") as caught:
         sniff(data, "called.md")
     assert caught.value.code == "unsupported_file"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\x00\x01\x07 nothing known \x02",
+        b"\x07\x07\x07\xff nothing known \x02",
+        b"\x05\x00\x00\x00" + b"\0\x01" * 9,
+        b"IDPO\0\x01\0",
+    ],
+)
+def test_a_refusal_of_what_nobody_knows_names_all_that_is_accepted(data: bytes) -> None:
+    with pytest.raises(DocumentUnreadable, match=r"binary data.* Convert it first\. Accepted are Markdown.*\.$"):
+        sniff(data, "called.md")
 
 
 BEGINNINGS = (

@@ -12,6 +12,8 @@ from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
 from retrieval.parsers.text import clean
 from tests.retrieval.words import word_offsets
 
+pytestmark = pytest.mark.model
+
 
 def parse(text: str) -> Parsed:
     return parse_delimited(FileContent(text.encode(), "text/csv", text), ParseLimits())
@@ -126,3 +128,22 @@ def test_cells_come_back_from_the_text(table: list[list[str]], delimiter: str) -
     head, *rows = [line.split(" | ") for line in parse(buffer.getvalue()).text.split("\n")]
     assert rows == table[1:]
     assert head == table[0] or len(set(head)) == len(head), "columns of one name are numbered"
+
+
+def test_a_cell_that_is_a_piece_of_a_page_is_read_as_one() -> None:
+    parsed = parse(
+        'Name,Body (HTML),Price\nK2,"<p>Boils <b>1 l</b></p><ul><li>safe</li></ul>",49\nK9,<p> is a tag,79\n'
+    )
+    assert parsed.text.split("\n") == [
+        "Name | Body (HTML) | Price",
+        "K2 | Boils 1 l - safe | 49",
+        "K9 | <p> is a tag | 79",
+    ]
+
+
+def test_names_over_the_same_columns_stand_above_each_of_them() -> None:
+    rows = "North,10,1000,12,1300\nSouth,7,700,9,950\n"
+    heads = parse(f"Region,2025,,2026,\n,Units,Revenue,Units,Revenue\n{rows}").text.split("\n")[:2]
+    assert heads == ["Region | 2025 | 2025 | 2026 | 2026", "| Units | Revenue | Units | Revenue"]
+    others = parse(f"Region,2025,,2026,\n,Units,Revenue,Units,Note\n{rows}").text.split("\n")[:2]
+    assert others == ["Region | 2025 |  | 2026 |", "| Units | Revenue | Units | Note"]
