@@ -59,7 +59,7 @@ def check_import(
         max_length: The most tokens of a row.
         region: Whose phone numbers are looked for, such as `US`.
     """
-    findings = [*_describe_problems(content.problems)]
+    findings = [*_describe_encoding(content), *_describe_problems(content.problems)]
     if validation is not None:
         findings += [
             Finding.of("validation_rows", "error", f"Of the validation file, {one.message}", one.rows)
@@ -69,6 +69,14 @@ def check_import(
     findings += check_conversations(content.conversations, held_out, max_length=max_length, region=region)
     rows = len({*(one.number for one in content.conversations), *(problem.row for problem in content.problems)})
     return CheckReport(format, rows, len(content.conversations), findings, content.omitted)
+
+
+def _describe_encoding(content: Import) -> list[Finding]:
+    if not content.encoding:
+        return []
+    rows = [one.number for one in content.conversations if not all(turn.text.isascii() for turn in one.messages)]
+    message = f"The file is no UTF-8 and was read as {content.encoding}, which its letters tell. Look at these rows."
+    return [Finding.of("older_encoding", "info", message, rows)]
 
 
 def check_conversations(
