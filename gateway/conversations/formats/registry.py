@@ -123,7 +123,10 @@ FORMATS: Mapping[str, ConversationFormat] = {
     "intercom": ConversationFormat(
         "Intercom's conversations",
         _reads_text(read_intercom),
-        lambda record: "conversation_parts" in record or "conversation_message" in record,
+        lambda record: (
+            not record.keys().isdisjoint(("conversation_parts", "conversation_message"))
+            or (record.get("type") == "conversation" and isinstance(record.get("source"), dict))
+        ),
     ),
     "freshdesk": ConversationFormat(
         "Freshdesk's tickets",

@@ -90,6 +90,19 @@ def test_a_table_in_a_doubtful_encoding_is_refused_with_the_way_out(data: bytes)
         read_conversations(data)
 
 
+def test_intercoms_list_without_parts_says_what_to_export() -> None:
+    record = {"type": "conversation", "id": "1", "source": {"body": "<p>Where?</p>", "author": {"type": "user"}}}
+    name, content = read_conversations(json.dumps({"type": "conversation.list", "conversations": [record]}).encode())
+    assert name == "intercom"
+    assert "conversations or parts" in content.problems[0].message
+
+
+def test_a_check_tells_how_far_it_is() -> None:
+    told: list[tuple[int, int]] = []
+    check_import(*read_conversations(write("Frage", "Antwort").encode()), tell=lambda *count: told.append(count))
+    assert told == [(done, len(told)) for done in range(1, len(told) + 1)] != []
+
+
 def write_ticket(number: int, requester: int, authors: list[int], **members: object) -> dict[str, object]:
     comments = [{"author_id": one, "plain_body": f"Text {one} of {number}."} for one in authors]
     return {"id": number, "via": {"channel": "web"}, "requester_id": requester, "comments": comments, **members}
