@@ -49,7 +49,7 @@ def check_import(
     *,
     max_length: int = 2048,
     region: str | None = None,
-    tell: Callable[[int, int], None] = lambda _done, _all: None,
+    tell: Callable[[int, int], None] = lambda _count, _all: None,
 ) -> CheckReport:
     """Check a file that was read, and one that is kept for validation.
 
@@ -88,7 +88,7 @@ def check_conversations(
     *,
     max_length: int = 2048,
     region: str | None = None,
-    tell: Callable[[int, int], None] = lambda _done, _all: None,
+    tell: Callable[[int, int], None] = lambda _count, _all: None,
 ) -> list[Finding]:
     """Return the findings of conversations that can be used as they are; it takes seconds for thousands of them.
 
@@ -107,9 +107,9 @@ def check_conversations(
         _find_private_data(conversations, region),
     ]
     findings: list[Finding] = []
-    for done, check in enumerate(checks, 1):
+    for count, check in enumerate(checks, 1):
         findings += check
-        tell(done, len(checks))
+        tell(count, len(checks))
     return findings
 
 

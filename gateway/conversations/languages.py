@@ -5,8 +5,8 @@ The search engine's own lists are in the retriever's process; the most usual wor
 """
 
 import re
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from importlib.resources import files
 
@@ -39,13 +39,13 @@ def load_function_words() -> Mapping[str, frozenset[str]]:
 
 
 @lru_cache(maxsize=1)
-def _load_languages() -> Mapping[str, tuple[str, ...]]:
+def _load_languages() -> Mapping[str, Sequence[str]]:
     """Return the languages of each function word: texts are read word by word."""
-    words = load_function_words()
-    return {
-        word: tuple(language for language, some in words.items() if word in some)
-        for word in set().union(*words.values())
-    }
+    languages: defaultdict[str, list[str]] = defaultdict(list)
+    for language, words in load_function_words().items():
+        for word in words:
+            languages[word].append(language)
+    return languages
 
 
 def find_language(text: str) -> str | None:
