@@ -68,7 +68,7 @@ _IN_TIME = (
     r"(?![ ](?:de[rs]|vor|nach|zuvor|davor|danach|darauf)\b)"
     r"|al[ ](?:mes|mese|año|día|giorno)|all['’](?:anno|ora)|a[ ]la[ ]semana|a[ ]settimana"
 )
-_FEE = "(?:gebühr|preis|beitrag|miete|rate|kosten|pauschale|lohn|gehalt|satz|entgelt)"
+_FEE = "(?:gebühr|preis|beitrag|miete|rate|kosten|pauschale|lohn|gehalt|satz|entgelt|limit|budget)"
 _OFTEN = {
     "seat": r"(?-i:p\.[ ]?P\.)",
     "item": "apiece",
@@ -116,7 +116,7 @@ _COUNTED_LENGTH = 64
 _COUNTED = re.compile(
     rf"(?i)(?P<sign>[{MARKED}])|-?mal\b|[x×]\b|[ -](?!(?:is|are|was|were|costs?|has|have|we|you|it|the|for|from|at|with"
     r"|after|and|or|ist|sind|kostet|kosten|hat|wir|sie|der|die|das|den|dem|für|ab|mit|nach|und|oder|bei|est|sont|coûte|et|ou"
-    r"|es|son|cuesta|y|o)\b)[^\W\d_][\w'’-]*"
+    r"|es|son|cuesta|y|o|in|within|on|by|to|als|innerhalb|dans|en|sur)\b)[^\W\d_][\w'’-]*"
 )
 _TIMED = re.compile(
     r"(?i)/|\b(?:an?|per|pro|je|par|por|each|every|jede[rnms]?|chaque|cada|i[mn]|am|al|a la|die|den|das|p\.)[ \u00a0]"

@@ -40,6 +40,10 @@ Up to 500 emails per day can be sent.|You can send up to 500 emails.
 | Plan | Requests per minute |\\n| Free | 100 ||Free has 100 requests per minute.
 Take 2 tablets 3 times a day.|2 tablets, 3 times daily
 Since 2021 we bill monthly.|We bill monthly since 2021.
+Order 4711 will arrive on 5 March.|Order 4711 arrives in a week.
+Take 500 mg twice daily.|Twice daily 500 mg
+The daily limit is 500.|500 per day
+Das Tageslimit beträgt 500 €.|500 € am Tag
 Tarif 3 kostet 12 € monatlich.|Im Tarif 3 zahlen Sie monatlich 12 €.
 Three visits per week are included.|You get 3 visits per week.
 Das Set hat drei Lampen.|Es sind 3 Lampen.
