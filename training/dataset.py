@@ -69,7 +69,8 @@ class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Attributes:
         weight: 0 or 1, and only an assistant's turn has one: 0 keeps the turn as context without learning it.
-        refusal: This and what follows it are null, as SDKs write a message down; a reply is in its content.
+        refusal: This and the calls are null, as SDKs write a message down; a reply is in its content.
+        annotations: This, an `id` and thoughts come with a message that an API answered, and nothing of them is learnt.
     """
 
     role: Literal["system", "developer", "user", "assistant"]
@@ -78,7 +79,10 @@ class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     weight: float | None = None
     refusal: None = None
     audio: None = None
-    annotations: Nothing = None
+    annotations: list[dict[str, Any]] | None = None
+    id: str | None = None
+    reasoning: str | None = None
+    reasoning_content: str | None = None
     tool_calls: Nothing = None
     function_call: None = None
     tool_call_id: None = None

@@ -87,7 +87,8 @@ def check(
     region = _read_region(region)
     name, content = _read(file, format, map)
     other = None if validation is None else _read(validation, format, map)[1]
-    report = check_import(name, content, other, max_length=max_length, region=region)
+    with Progress().line("checks") as line:
+        report = check_import(name, content, other, max_length=max_length, region=region, tell=line.show)
     if store is not None:
         facts, unread = asyncio.run(_look_up(*find_connection(url, key, home), store, content.conversations))
         findings = [*report.findings, *describe_facts(facts, unread)]

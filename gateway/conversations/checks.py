@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 
 from gateway.conversations.broken_text import find_broken_text
@@ -49,6 +49,7 @@ def check_import(
     *,
     max_length: int = 2048,
     region: str | None = None,
+    tell: Callable[[int, int], None] = lambda _count, _all: None,
 ) -> CheckReport:
     """Check a file that was read, and one that is kept for validation.
 
@@ -58,17 +59,27 @@ def check_import(
         validation: That of the validation file.
         max_length: The most tokens of a row.
         region: Whose phone numbers are looked for, such as `US`.
+        tell: Hears how many checks of how many are done.
     """
-    findings = [*_describe_problems(content.problems)]
+    findings = [*_describe_encoding(content), *_describe_problems(content.problems)]
     if validation is not None:
         findings += [
             Finding.of("validation_rows", "error", f"Of the validation file, {one.message}", one.rows)
             for one in _describe_problems(validation.problems)
         ]
     held_out = validation.conversations if validation else ()
-    findings += check_conversations(content.conversations, held_out, max_length=max_length, region=region)
+    conversations = content.conversations
+    findings += check_conversations(conversations, held_out, max_length=max_length, region=region, tell=tell)
     rows = len({*(one.number for one in content.conversations), *(problem.row for problem in content.problems)})
     return CheckReport(format, rows, len(content.conversations), findings, content.omitted)
+
+
+def _describe_encoding(content: Import) -> list[Finding]:
+    if not content.encoding:
+        return []
+    rows = [one.number for one in content.conversations if not all(turn.text.isascii() for turn in one.messages)]
+    message = f"The file is no UTF-8 and was read as {content.encoding}, which its letters tell. Look at these rows."
+    return [Finding.of("older_encoding", "info", message, rows)]
 
 
 def check_conversations(
@@ -77,20 +88,29 @@ def check_conversations(
     *,
     max_length: int = 2048,
     region: str | None = None,
+    tell: Callable[[int, int], None] = lambda _count, _all: None,
 ) -> list[Finding]:
-    """Return the findings of conversations that can be used as they are; it takes seconds for thousands of them."""
-    return [
-        *_find_long(conversations, max_length),
-        *_find_duplicates(conversations),
-        *_find_leaks(conversations, validation),
-        *_find_systems(conversations),
-        *_find_copies(conversations),
-        *_find_languages(conversations),
-        *_find_broken_texts(conversations),
-        *_find_empty_questions(conversations),
-        *_find_unlearnt(conversations),
-        *_find_private_data(conversations, region),
+    """Return the findings of conversations that can be used as they are; it takes seconds for thousands of them.
+
+    `tell` hears how many checks of how many are done.
+    """
+    checks: list[Iterator[Finding]] = [
+        _find_long(conversations, max_length),
+        _find_duplicates(conversations),
+        _find_leaks(conversations, validation),
+        _find_systems(conversations),
+        _find_copies(conversations),
+        _find_languages(conversations),
+        _find_broken_texts(conversations),
+        _find_empty_questions(conversations),
+        _find_unlearnt(conversations),
+        _find_private_data(conversations, region),
     ]
+    findings: list[Finding] = []
+    for count, check in enumerate(checks, 1):
+        findings += check
+        tell(count, len(checks))
+    return findings
 
 
 def _describe_problems(problems: Sequence[Problem]) -> Iterator[Finding]:

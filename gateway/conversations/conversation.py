@@ -53,11 +53,13 @@ class Import:
     Attributes:
         problems: The records that can't be used, by number.
         omitted: Numbers of what was left out on purpose, by its reason, such as internal notes.
+        encoding: The older encoding that the file was taken to be in; "" for UTF-8 and UTF-16.
     """
 
     conversations: Sequence[Conversation]
     problems: Sequence[Problem]
     omitted: dict[str, int]
+    encoding: str = ""
 
 
 def encode_conversations(conversations: Iterable[Conversation]) -> bytes:

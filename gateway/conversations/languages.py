@@ -5,8 +5,8 @@ The search engine's own lists are in the retriever's process; the most usual wor
 """
 
 import re
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from importlib.resources import files
 
@@ -38,6 +38,16 @@ def load_function_words() -> Mapping[str, frozenset[str]]:
     }
 
 
+@lru_cache(maxsize=1)
+def _load_languages() -> Mapping[str, Sequence[str]]:
+    """Return the languages of each function word: texts are read word by word."""
+    languages: defaultdict[str, list[str]] = defaultdict(list)
+    for language, words in load_function_words().items():
+        for word in words:
+            languages[word].append(language)
+    return languages
+
+
 def find_language(text: str) -> str | None:
     """Return a text's language; None where too little of it tells, as in a few words or in code."""
     letters = sum(map(str.isalpha, text))
@@ -53,9 +63,10 @@ def find_language(text: str) -> str | None:
 
 def is_function_word(word: str) -> bool:
     """Tell whether a word, in lower case, is a function word in some language."""
-    return any(word in words for words in load_function_words().values())
+    return word in _load_languages()
 
 
 def _name_languages(text: str) -> Iterator[str]:
+    languages = _load_languages()
     for word in _WORD.findall(text):
-        yield from (language for language, words in load_function_words().items() if word in words)
+        yield from languages.get(word, ())

@@ -9,6 +9,7 @@ from typing import Any, cast
 import msgspec
 
 from gateway.conversations.conversation import UnusableFile
+from retrieval.parsers.byte_samples import find_by_letters
 from training.dataset import Problem
 from training.repeated_names import describe_repeated_name, find_repeated_name
 
@@ -19,6 +20,7 @@ __all__ = [
     "as_list",
     "as_text",
     "as_time",
+    "decode_older",
     "decode_text",
     "is_object",
     "iterate_records",
@@ -31,6 +33,8 @@ ROW_LISTS = ("data", "train", "rows", "examples")
 """Names under which a file of rows, rather than of a system's own things, has its list."""
 
 _HEAD_BYTES = 1024
+_UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+_NAMES = {"cp1252": "Windows-1252", "cp1250": "Windows-1250", "mac_roman": "Mac OS Roman"}
 _LOOKED_AT = 20
 _NO_TEXT = (
     "It is no text, such as a workbook, an archive, or a data set's `.arrow`. Give JSON, JSONL, CSV or Parquet: Excel "
@@ -53,12 +57,33 @@ def decode_text(data: bytes) -> str:
         UnusableFile: It is neither.
     """
     try:
-        return data.decode("utf-16" if data.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig")
+        return data.decode("utf-16" if data.startswith(_UTF16_MARKS) else "utf-8-sig")
     except UnicodeDecodeError as error:
         if b"\0" in data[:_HEAD_BYTES]:
             raise UnusableFile(_NO_TEXT) from None
         line = data[: error.start].count(b"\n") + 1
-        raise UnusableFile(f"Line {line} has a byte that UTF-8 doesn't have. Save the file as UTF-8.") from None
+        raise UnusableFile(
+            f"Line {line} has a byte that UTF-8 doesn't have, and no older encoding is sure. Save the file as UTF-8: "
+            "in Excel that is 'CSV UTF-8'."
+        ) from None
+
+
+def decode_older(data: bytes) -> tuple[bytes, str]:
+    """Return a file as UTF-8 with the encoding that it had, where that is an older one for sure; else itself and "".
+
+    Excel's plain CSV is in Windows-1252 in the west of Europe. A file with letters of UTF-8 in it has an accident.
+    """
+    try:
+        data.decode("utf-16" if data.startswith(_UTF16_MARKS) else "utf-8-sig")
+    except UnicodeDecodeError:
+        has_utf8 = not data.decode("utf-8", "ignore").isascii()
+        if data.startswith(_UTF16_MARKS) or has_utf8 or b"\0" in data or not (encoding := find_by_letters(data)):
+            return data, ""
+        try:
+            return data.decode(encoding).encode(), _NAMES.get(encoding, encoding)
+        except UnicodeDecodeError:
+            pass
+    return data, ""
 
 
 def read_records(text: str, lists: Sequence[str] = ()) -> tuple[list[tuple[int, Record]], list[Problem]]:

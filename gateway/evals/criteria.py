@@ -1,9 +1,9 @@
 """Testing criteria as clients write them, and the messages of a prompt with templates in them."""
 
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
-from pydantic import ConfigDict, Field, StringConstraints, TypeAdapter
+from pydantic import ConfigDict, Field, StringConstraints, TypeAdapter, model_validator
 
 from gateway.errors import BadRequest
 from gateway.evals.templates import NAMESPACES, check_template
@@ -45,20 +45,28 @@ Seed = Annotated[int, Field(ge=-(2**63), le=2**63 - 1)]
 ReasoningEffort = Annotated[str, StringConstraints(max_length=32)]
 
 
+_Nothing = Annotated[list[None] | None, Field(max_length=0, exclude=True)]
+"""A list in an answer's message that has to be empty."""
+_Ignored = Annotated[list[dict[str, Any]] | None, Field(exclude=True)]
+
+
 class EvalText(NullsLeftOut):
-    """A part of a message; a break in a cache of prompts changes no answer."""
+    """A part of a message; a break in a cache of prompts changes no answer, nor do marks and figures of an answer."""
 
     model_config = ConfigDict(extra="forbid")
 
     type: Literal["input_text", "output_text"]
     text: Template
     prompt_cache_breakpoint: Annotated[dict[str, Any] | None, Field(exclude=True)] = None
+    annotations: _Ignored = None
+    logprobs: _Ignored = None
 
 
 class EvalMessage(NullsLeftOut):
     """One message, with templates in its text; images and sound can't be answered here.
 
-    `status` and `phase` are those of an item that OpenAI returned, and change no answer.
+    `id`, `status`, `phase`, `annotations` and thoughts are those of a message that an API answered, and change no
+    answer; sound and calls of tools have to be empty. A `refusal` stands for the content that an answer hadn't.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -68,6 +76,37 @@ class EvalMessage(NullsLeftOut):
     type: Literal["message"] | None = None
     status: Annotated[str | None, Field(exclude=True)] = None
     phase: Annotated[str | None, Field(exclude=True)] = None
+    id: Annotated[str | None, Field(exclude=True)] = None
+    annotations: _Ignored = None
+    reasoning: Annotated[str | None, Field(exclude=True)] = None
+    reasoning_content: Annotated[str | None, Field(exclude=True)] = None
+    refusal: Annotated[str | None, Field(exclude=True)] = None
+    audio: Annotated[None, Field(exclude=True)] = None
+    function_call: Annotated[None, Field(exclude=True)] = None
+    tool_calls: _Nothing = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _take_refusals(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        members = cast("dict[str, Any]", value)
+        content = members.get("content")
+        if content is None and isinstance(members.get("refusal"), str):
+            return members | {"content": members["refusal"]}
+        if isinstance(content, list):
+            return members | {"content": [_take_refusal(part) for part in cast("list[Any]", content)]}
+        return members
+
+
+def _take_refusal(part: object) -> object:
+    """Return a part as one of text, where it is a refusal's."""
+    if not isinstance(part, dict):
+        return part
+    members = cast("dict[str, object]", part)
+    refusal = members.get("refusal")
+    is_refusal = members.get("type") == "refusal" and isinstance(refusal, str)
+    return {"type": "output_text", "text": refusal} if is_refusal else members
 
 
 Messages = Annotated[list[EvalMessage], Field(min_length=1, max_length=_MOST_MESSAGES)]

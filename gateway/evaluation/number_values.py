@@ -3,13 +3,22 @@
 import re
 from fractions import Fraction
 
+from gateway.evaluation.marked_lengths import MARKED_LENGTH, read_marked_length
 from gateway.evaluation.number_notation import FRACTION_SIGNS, MIXED, NUMBER, Notation, clean_number
 from gateway.evaluation.number_words import CHARACTERS, NUMBER_WORDS, read_characters, read_words
 from gateway.evaluation.sizes import counts_working_days
 from gateway.evaluation.units import CURRENCY, UNIT, WORD_UNIT, list_currencies, read_unit
 from gateway.evaluation.unspaced_scripts import mark_letters
 
-__all__ = ["MONEY_PATTERNS", "NUMBER_PATTERNS", "QUANTITY_PATTERNS", "read_money", "read_number", "read_quantity"]
+__all__ = [
+    "MONEY_PATTERNS",
+    "NUMBER_PATTERNS",
+    "QUANTITY_PATTERNS",
+    "list_former_readings",
+    "read_money",
+    "read_number",
+    "read_quantity",
+]
 
 _WORDS = {
     3: r"thousand|tausend|tsd\.?|mille|miles|mil|tys\.?|duizend|тыс\.?|тысяч[аи]?",
@@ -46,6 +55,19 @@ MONEY_PATTERNS = (
     re.compile(r"(?i)(?=[0-9])(?<![\w.,:/])(?P<number>\d+)(?P<pence>p|[ ]pence|[ ]?ct|[ ]cents?)(?!\w)"),
 )
 
+_OTHER_NUMBER = re.compile(r"(?i)\d[ ](?:pound|dollar|euro|franken)")
+"""A currency's word behind a number, which belongs to that."""
+_BEHIND_WEIGHT = re.compile(
+    r"(?i)[ ](?:of[ ](?!(?:the|your|our|my|their|it|this|that|credits?|discounts?|savings?|vouchers?|refunds?|debts?"
+    r"|fees?|shopping|cashback|value|postage|change|spend\w*|profits?|tax|income|funding|investments?)\b)[^\W\d_]"
+    r"|(?:heavy|heavier|lighter|overweight|in[ ]weight)\b|\d{1,2}[ ](?:oz|ounces?)\b)"
+)
+_BEFORE_WEIGHT = re.compile(r"(?i)\b(?:weigh(?:s|ed|ing|t)?|payload)\b[^\d.;\n|]*$")
+"""Words around pounds of weight: `5 pounds of flour`, `it weighs 30 pounds`. Others may be money or weight."""
+_NEAR_WEIGHT = 30
+_POUNDS = re.compile(r"(?i)(\d[\d.,]*)[ -]pounds?")
+_MILLIONS = re.compile(r"(\d[\d.,]*)[ \u00a0]M[ \u00a0]")
+
 _ADJECTIVES = r"(?:(?:business|working|calendar|full|whole|consecutive|werktage?|volle?)[ ])?"
 _PARTS = {"year": ("month", 12), "week": ("day", 7)}
 
@@ -54,10 +76,11 @@ _DEGREES = rf"(?:{MIXED}|{NUMBER})(?:{_TO}\d+)?[ \u00a0]?(?:°[cf]|[℃℉]|grad
 _BELOW_NOUGHT = rf"(?P<sign>(?<![\w)–-])(?:[-−]|minus[ ])(?={_DEGREES}))?"
 """Of temperatures; a dash before others begins the item of a list."""
 
-_MANY = rf"(?:{_SCALE_WORD}{_OF}(?=[ \u00a0-])|(?P<letter>k|(?-i:M))(?=[ \u00a0])|(?P<myriad>{_MYRIAD}))?"
-"""`5 million km`, `1.2k users`; without a space behind it a letter may be one of the unit's."""
+_MANY = rf"(?:{_SCALE_WORD}{_OF}(?=[ \u00a0-])|(?P<letter>k|(?-i:[ \u00a0]?M))(?=[ \u00a0])|(?P<myriad>{_MYRIAD}))?"
+"""`5 million km`, `1.2k users`, `5 M users`; without a space behind it a letter may be one of the unit's."""
 
 QUANTITY_PATTERNS = (
+    MARKED_LENGTH,
     re.compile(
         rf"(?i)(?:(?<=\bbetween )|(?<=\bzwischen ))(?P<number>{NUMBER})[ ](?:and|und)[ ](?P<last>\d+)"
         rf"[ \u00a0-]?{_ADJECTIVES}(?P<unit>{UNIT})(?!\w)"
@@ -72,13 +95,27 @@ QUANTITY_PATTERNS = (
     re.compile(rf"(?P<characters>{CHARACTERS})(?P<unit>{WORD_UNIT})"),
 )
 
+_TIME = (
+    "(?:s|secs?|seconds?|sek|min|minutes?|h|hrs?|hours?|std|stunde|days?|tag|weeks?|woche|months?|monat|mo|years?|yr"
+    "|jahr)"
+)
 NUMBER_PATTERNS = (
     re.compile(
         rf"(?i)(?=[0-9{FRACTION_SIGNS}m−-])"
         rf"(?<![\w.,#/⁄:])(?P<sign>[-−]|(?<!\d )minus[ ])?(?P<number>{MIXED}|{NUMBER})"
-        rf"(?:{_SCALE_WORD}|(?P<myriad>{_MYRIAD}))?(?![\w/⁄:]|[.,]\d)"
+        rf"(?:{_SCALE_WORD}|(?P<myriad>{_MYRIAD}))?(?![\w⁄:]|/(?![ ]?{_TIME}(?!\w))|[.,]\d)"
     ),
 )
+
+
+def list_former_readings(kind: str, text: str) -> tuple[str, ...]:
+    """Return what earlier versions read of a value, by which facts that were learnt then are known again."""
+    if kind != "quantity":
+        return ()
+    if match := _POUNDS.fullmatch(text):
+        return (f"money:GBP {clean_number(match[1])}",)
+    match = _MILLIONS.match(text)
+    return (f"number:{clean_number(match[1])}",) if match else ()
 
 
 def read_number(match: re.Match[str], notation: Notation) -> tuple[str, ...]:
@@ -99,11 +136,14 @@ def read_money(match: re.Match[str], notation: Notation) -> tuple[str, ...]:
         amount = clean_number(f"{int(fields['number']) / 100:.2f}")
         pence = fields["pence"].strip().casefold()
         return tuple(f"money:{code} {amount}" for code in (("GBP",) if pence[0] == "p" else ("EUR", "USD")))
-    return tuple(
-        f"money:{code} {amount}"
-        for amount in _read_amounts(fields, notation)
-        for code in list_currencies(fields["currency"])
-    )
+    if match.start("currency") == match.start() and _OTHER_NUMBER.match(match.string, match.start() - 2):
+        return ()  # `5 dollars 20 cents`
+    amounts = _read_amounts(fields, notation)
+    is_pound = (fields["currency"] or "").casefold() in ("pound", "pounds")
+    if is_pound and _says_weight(match):
+        return ()
+    money = [f"money:{code} {amount}" for amount in amounts for code in list_currencies(fields["currency"] or "")]
+    return (*money, *(f"quantity:{amount} pound" for amount in amounts if is_pound))
 
 
 def read_quantity(match: re.Match[str], notation: Notation) -> tuple[str, ...]:
@@ -112,6 +152,8 @@ def read_quantity(match: re.Match[str], notation: Notation) -> tuple[str, ...]:
     Only temperatures are below nought (`-18 °C`). Years are months too, and weeks days, but for working ones. `9h` is a
     time as well.
     """
+    if match.re is MARKED_LENGTH:
+        return read_marked_length(match, notation)
     fields = match.groupdict()
     unit = read_unit(fields["unit"])
     words, last = fields.get("words"), fields.get("last")
@@ -140,6 +182,14 @@ def read_quantity(match: re.Match[str], notation: Notation) -> tuple[str, ...]:
     return tuple(readings)
 
 
+def _says_weight(match: re.Match[str]) -> bool:
+    near = max(0, match.start() - _NEAR_WEIGHT)
+    return (
+        _BEHIND_WEIGHT.match(match.string, match.end()) is not None
+        or _BEFORE_WEIGHT.search(match.string, near, match.start()) is not None
+    )
+
+
 def _read_amounts(fields: dict[str, str | None], notation: Notation) -> tuple[str, ...]:
     number, words = fields.get("number"), fields.get("words")
     if number is None:
@@ -156,7 +206,7 @@ def _scale(number: str, scale: str | None) -> str:
     whole, _, fraction = number.partition(".")
     zeros = (
         next((some for some, words in _WORDS.items() if re.fullmatch(words, scale, re.IGNORECASE)), None)
-        or _SCALES[scale.casefold()]
+        or _SCALES[scale.strip().casefold()]
     )
     digits = f"{whole}{fraction.ljust(zeros, '0')[:zeros]}.{fraction[zeros:]}"
     return clean_number(digits.rstrip("."))

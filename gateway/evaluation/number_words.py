@@ -1,10 +1,13 @@
-"""Numbers in words: English ones below a thousand millions (`one hundred and twenty`), and Chinese characters."""
+"""Numbers in words: English ones below a thousand millions (`one hundred and twenty`), and Chinese characters.
+
+Of German, French and Spanish those up to twelve, in texts that replies are held against.
+"""
 
 import re
 
 from gateway.evaluation.unspaced_scripts import mark_letters
 
-__all__ = ["CHARACTERS", "NUMBER_WORDS", "read_characters", "read_words"]
+__all__ = ["CHARACTERS", "NUMBER_WORDS", "list_numbers_in_words", "read_characters", "read_words"]
 
 _ONES = "one two three four five six seven eight nine".split()
 _TEENS = "ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen".split()
@@ -25,6 +28,18 @@ _FIRST = "(?=one|t(?:w|en|h[ir])|f(?:our|or|i[vf])|s(?:ix|ev)|e(?:ig|l)|nin|zer|
 NUMBER_WORDS = rf"(?:\b{_FIRST}(?:(?:{_BELOW_1000}|a)[ -]million(?:,?[ -](?:and[ -])?{_THOUSANDS})?|{_THOUSANDS})\b)"
 """A pattern, in lower case."""
 
+_SMALL = {
+    word: number
+    for words in (
+        "zwei drei vier fünf sechs sieben acht neun zehn elf zwölf",
+        "deux trois quatre cinq six sept huit neuf dix onze douze",
+        "dos tres cuatro cinco seis siete ocho nueve diez once doce",
+    )
+    for number, word in enumerate(words.split(), 2)
+    if word not in ("six", "once")  # English words
+}
+_IN_WORDS = re.compile(rf"(?i){NUMBER_WORDS}|\b(?:{'|'.join(_SMALL)})\b")
+
 _DIGITS = {**{sign: number for number, sign in enumerate("〇一二三四五六七八九")}, "零": 0, "两": 2, "兩": 2}
 _POWERS = {"十": 10, "百": 100, "千": 1000}
 CHARACTERS = mark_letters(f"[{''.join(_DIGITS)}{''.join(_POWERS)}]+")
@@ -44,6 +59,13 @@ def read_words(text: str) -> int:
         elif word != "and":
             current += _NUMBERS[word]
     return total + current
+
+
+def list_numbers_in_words(text: str) -> set[int]:
+    """Return the numbers above one that a text says in words, such as `three visits` and `drei Besuche`."""
+    words = {match[0].casefold() for match in _IN_WORDS.finditer(text)}
+    numbers = {_SMALL.get(word) or read_words(word) for word in words}
+    return {number for number in numbers if number > 1}
 
 
 def read_characters(text: str) -> int:

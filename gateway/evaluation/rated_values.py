@@ -4,47 +4,106 @@ import re
 from bisect import bisect_left, bisect_right
 from dataclasses import replace
 
-from gateway.evaluation.rates import list_apart, read_rate, share_rates, split_reading, to_rate
+from gateway.evaluation.rates import (
+    TIMES,
+    denies_lead,
+    list_apart,
+    list_leads,
+    read_counted,
+    read_rate,
+    share_rates,
+    split_reading,
+    to_rate,
+)
 from gateway.evaluation.value import Kind, Value
 
 __all__ = ["RATED", "read_rates"]
 
 RATED: tuple[Kind, ...] = ("money", "quantity")
 """The kinds of which a value may be per something."""
+_COUNTED: tuple[Kind, ...] = (*RATED, "number")
+_YEAR = re.compile(r"(?:19|20)\d\d")
 _MOST_SHARED = 8
 """Amounts of one list that is per something."""
 _NEAR = 40
 """Characters between `monthly` and the price that it says something of."""
+_ONCE = re.compile(
+    r"(?i)\b(?:set-?up|install(?:ation|ing)|activation|one-(?:time|off)|once|upfront|deposit|shipping|delivery|joining"
+    r"|einmalig\w*|\w*einrichtung\w*|\w*anschluss\w*|aktivierung\w*|kaution|versand\w*|lieferung|mise en service"
+    r"|caution|livraison|instalación|alta|envío|fianza)\b[^\d.;\n|]{0,24}$"
+)
+"""These say of an amount behind them that it is paid once, whatever the next one is per."""
 _OTHER_AMOUNT = re.compile(r"[\d.!?;\n|]|\bthen\b|\bdann\b")
 
 
 def read_rates(values: list[Value], text: str, marked: str) -> tuple[Value, ...]:
     """Return values in their order, where amounts that are per something end behind that and are no plain ones."""
-    apart = list(list_apart(marked)) if any(value.kind in RATED for value in values) else []
-    places = [place for place, _ in apart]
+    apart = list(list_apart(marked)) if any(value.kind in _COUNTED for value in values) else []
+    leads = dict(reversed(list(list_leads(marked, apart)))) if apart else {}  # the first of several has them all
+    places = [place for place, _, _ in apart]
     rates: list[Value] = []
-    below_lines = {name for _, name in apart}
+    below_lines: set[str] = set()
+    assigned: set[int] = set()
     end = 0
     for value in values:
         if value.start < end:
             continue  # below the line of the one before
-        if value.kind not in RATED or value.is_part:
+        if value.kind not in _COUNTED:
             rates.append(value)
             continue
-        end, below = read_rate(marked, value.end, value.readings[0])
+        if value.kind == "number":
+            rates.append(_count(value, marked, leads.get(value.start, (-1, ())), end))
+            continue
+        before, (end, below) = end, read_rate(marked, value.end, value.readings[0])
         if below:
             below_lines.update(below)
-            rated = [one for reading in value.readings if (one := to_rate(reading, below))]
-            _share(rates, value, below, text)
-            rates.append(Value(value.kind, text[value.start : end], value.start, end, tuple(rated)))
+            assigned.update(range(bisect_left(places, value.end), bisect_left(places, end)))
+            if value.is_part:
+                _rate_parts(rates, value, below)
+            else:
+                _share(rates, value, below, text)
+            rates.append(replace(_rate(value, below), text=text[value.start : end], end=end))
+            continue
+        place, names = leads.get(value.start, (-1, ()))
+        if place >= before and not denies_lead(value.readings[0], names) and not value.is_part:
+            assigned.add(bisect_left(places, place))
+            below_lines.update(names)
+            rates.append(replace(_rate(value, names), is_led=True))
             continue
         if value.kind == "money":
-            near = apart[bisect_left(places, value.start - _NEAR) : bisect_right(places, value.start)]
-            names = [name for place, name in near if _is_before(text, place, value)]
-            value = replace(value, readings=(*value.readings, *_rate_all(value, names[-1:])))
+            near = range(bisect_left(places, value.start - _NEAR), bisect_right(places, value.start))
+            own = [index for index in near if _is_before(text, places[index], value)]
+            assigned.update(own[-1:])
+            names = [apart[index][2] for index in own[-1:]]
+            value = replace(value, readings=(*value.readings, *_rate_all(value, names)))
         rates.append(value)
-    elsewhere = frozenset(below_lines)
-    return tuple(replace(one, apart=elsewhere) if elsewhere and one.kind in RATED else one for one in rates)
+    elsewhere = frozenset((*below_lines, *(name for _, _, name in apart)))
+    headers = frozenset(name for index, (_, _, name) in enumerate(apart) if index not in assigned)
+    return tuple(
+        replace(one, apart=elsewhere, headers=headers) if elsewhere and one.kind in RATED else one for one in rates
+    )
+
+
+def _count(value: Value, marked: str, lead: tuple[int, tuple[str, ...]], end: int) -> Value:
+    """Return a bare number as that of things in a time, where it is one: `100 requests per minute`."""
+    if _YEAR.fullmatch(value.text):
+        return value
+    if name := read_counted(marked, value.end):
+        return _rate(value, (name,))
+    place, below = lead
+    return _rate(value, below) if place >= end and below and TIMES.issuperset(below) else value
+
+
+def _rate(value: Value, below: tuple[str, ...]) -> Value:
+    return replace(value, readings=tuple(one for reading in value.readings if (one := to_rate(reading, below))))
+
+
+def _rate_parts(before: list[Value], last: Value, below: tuple[str, ...]) -> None:
+    """Give the parts of `1 h 30 min per day` before its last what all of it is per."""
+    for place in reversed(range(len(before))):
+        if before[place].readings[-1] != last.readings[-1]:
+            return
+        before[place] = _rate(before[place], below)
 
 
 def _share(before: list[Value], last: Value, below: tuple[str, ...], text: str) -> None:
@@ -52,7 +111,8 @@ def _share(before: list[Value], last: Value, below: tuple[str, ...], text: str) 
     for place in reversed(range(max(0, len(before) - _MOST_SHARED), len(before))):
         one = before[place]
         is_same = one.kind == last.kind and _get_unit(one) == _get_unit(last) and not split_reading(one.readings[-1])[1]
-        if not is_same or not share_rates(text[one.end : last.start]):
+        is_once = _ONCE.search(text, max(0, one.start - _NEAR), one.start) is not None
+        if not is_same or is_once or not share_rates(text[one.end : last.start]):
             return
         before[place] = last = replace(one, readings=(*one.readings, *_rate_all(one, list(below))))
 

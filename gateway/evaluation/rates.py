@@ -1,35 +1,48 @@
-"""Rates: what an amount is per, as in `km/h`, `€ per kg`, `$5 per user per month`, `9,99 € im Monat`.
+"""Rates: what an amount is per, as in `km/h`, `€ per kg`, `$5 per user per month`, `9,99 € im Monat`, `每月50元`.
 
 A rate isn't the amount above its line, so that `50 km/h` is no `50 km`. Words that have another meaning behind an
 amount (`50 € per PayPal`, `$5 per our policy`) say no rate.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from gateway.evaluation.calendar_values import MONTH
 from gateway.evaluation.units import UNIT, read_unit
-from gateway.evaluation.unspaced_scripts import mark_letters
+from gateway.evaluation.unspaced_scripts import MARKED, mark_letters
 
-__all__ = ["LOOSE", "TIMES", "list_apart", "read_rate", "share_rates", "split_reading", "to_rate"]
+__all__ = [
+    "LOOSE",
+    "TIMES",
+    "denies_lead",
+    "list_apart",
+    "list_leads",
+    "mentions_time",
+    "read_counted",
+    "read_rate",
+    "share_rates",
+    "split_reading",
+    "to_rate",
+]
 
 _MOST = 3
 """Words below the line of one rate, as in `$5 per user per device per month`."""
 
 _THINGS = {
     "second": r"(?-i:s)|sec",
-    "minute": "minut",
-    "hour": r"std\.?|heure|ora|hora",
-    "day": "tag|giorno|día|dia|dag",
-    "week": "woche|semaine|semana|settimana",
-    "month": r"mo\.?|mth|mon\.|mtl\.?|mies\.?|monat|mese|maand|mês",
+    "minute": "minut|分",
+    "hour": r"std\.?|heure|ora|hora|[时時]",
+    "day": "tag|giorno|día|dia|dag|[天日]",
+    "week": "woche|semaine|semana|settimana|[周週]",
+    "month": r"mo\.?|mth|mon\.|mtl\.?|mies\.?|monat|mese|maand|mês|月",
     "quarter": "quarter|quartal|trimest(?:re|er)",
-    "year": r"yr|annum|anno|an|año|jahr|ano|jaar",
+    "year": r"yr|annum|anno|an|año|jahr|ano|jaar|年",
     "seat": "nutzer(?:in)?|benutzer(?:in)?|person(?:ne|a)?|mitarbeiter(?:in)?|utilisateur|usuario|usuário|utente"
-    "|gebruiker|head|kopf|guest|gast|employee|member|mitglied|agent",
-    "item": r"items?|pieces?|pcs?\.?|stück|stk\.?|st\.|units?|einheit|artikel|pièce|pieza|unidad|pezzo|stuk|szt\.?",
+    "|gebruiker|head|kopf|guest|gast|employee|member|mitglied|agent|人|用[户戶]",
+    "item": r"items?|pieces?|pcs?\.?|stück|stk\.?|st\.|units?|einheit|artikel|pièce|pieza|unidad|pezzo|stuk|szt\.?"
+    "|[件个個枚台]",
     "order": "orders?|bestellung|commande|pedido|ordine",
-    "night": "nights?|nacht|übernachtung|nuit|noche|notte",
+    "night": "nights?|nacht|übernachtung|nuit|noche|notte|[晚泊]",
     "licence": "licen[cs]e|lizenz|licencia|licenza",
     "device": "device|gerät|appareil|dispositivo",
     "account": "account|konto",
@@ -37,14 +50,15 @@ _THINGS = {
     "request": "request|call|anfrage",
     "room": "room|zimmer|chambre|habitación|camera",
     "page": "page|seite",
+    "occasion": "[次回]",
 }
 TIMES = frozenset(("second", "minute", "hour", "day", "night", "week", "month", "quarter", "year"))
 LOOSE = frozenset((*_THINGS, "day", "week", "month", "year", "seat")) - {"second", "minute", "hour"}
 """People leave these out where they are clear: `€5` for what costs `€5 per month` misleads nobody, but `5 km`
 for `5 km/h` does."""
-_THING_PATTERNS = {name: re.compile(some, re.IGNORECASE) for name, some in _THINGS.items()}
+_THING_PATTERNS = {name: re.compile(mark_letters(some), re.IGNORECASE) for name, some in _THINGS.items()}
 _THING = "|".join(f"(?:{some})" for some in _THINGS.values())
-_BELOW = rf"(?:(?P<hundred>100)[ ]?)?(?:(?P<unit>{UNIT})|(?P<thing>{_THING}))(?![\w²³]|['’]\w)"
+_BELOW = rf"(?:(?P<hundred>100)[ ]?)?(?:(?P<unit>{UNIT})|(?P<thing>{_THING}))(?:(?<=[{MARKED}])|(?![\w²³]|['’]\w))"
 _PERIODS = "second|minute|hour|day|night|week|month|quarter|year|annum"
 _IN_TIME = (
     rf"(?:an?|each|every)[ ](?:{_PERIODS})(?![ ](?:ago|later|earlier|before|after|or|and)\b)"
@@ -54,7 +68,7 @@ _IN_TIME = (
     r"(?![ ](?:de[rs]|vor|nach|zuvor|davor|danach|darauf)\b)"
     r"|al[ ](?:mes|mese|año|día|giorno)|all['’](?:anno|ora)|a[ ]la[ ]semana|a[ ]settimana"
 )
-_FEE = "(?:gebühr|preis|beitrag|miete|rate|kosten|pauschale|lohn|gehalt|satz|entgelt)"
+_FEE = "(?:gebühr|preis|beitrag|miete|rate|kosten|pauschale|lohn|gehalt|satz|entgelt|limit|budget)"
 _OFTEN = {
     "seat": r"(?-i:p\.[ ]?P\.)",
     "item": "apiece",
@@ -62,12 +76,12 @@ _OFTEN = {
     "hour": rf"stunden{_FEE}|hourly|stündlich",
     "week": "weekly|wöchentlich",
     "month": rf"monats{_FEE}|monthly|monatlich(?:e[rnms]?)?|mtl\.|(?-i:p\.[ ]?M\.)"
-    r"|mensuel(?:le)?s?|mensuales?|mensual|mensile|miesięcznie",
+    r"|mensuel(?:le)?(?:s|ment)?|mensuales?|mensual(?:mente)?|mensile|miesięcznie|月[额額费費租薪々]",
     "quarter": "quarterly|vierteljährlich|trimestriel(?:le)?",
     "year": rf"jahres{_FEE}|yearly|annually|annual|jährlich(?:e[rnms]?)?|p\.[ ]?a\."
-    r"|annuel(?:le)?s?|anual|anuales|annuale",
+    r"|annuel(?:le)?(?:s|ment)?|anual(?:mente)?|anuales|annuale|年[额額费費薪]",
 }
-_OFTEN_PATTERNS = {name: re.compile(some, re.IGNORECASE) for name, some in _OFTEN.items()}
+_OFTEN_PATTERNS = {name: re.compile(mark_letters(some), re.IGNORECASE) for name, some in _OFTEN.items()}
 _ADVERB = "|".join(_OFTEN.values())
 _TIME_WORDS = {
     "second": "second",
@@ -82,18 +96,59 @@ _TIME_WORDS = {
 }
 _TIME_PATTERNS = {name: re.compile(rf"(?:{some})$", re.IGNORECASE) for name, some in _TIME_WORDS.items()}
 
+_MENTIONS = {
+    name: re.compile(mark_letters(some), re.IGNORECASE)
+    for name, some in {
+        "second": r"sec|sek|seg|\bs\b|[frtq]ps\b|hz\b|秒|초",
+        "minute": r"min|[rbpu]pm\b|u/m|分|분",
+        "hour": r"hour|stund|heure|\bh\b|\dh\b|hr|std|hor[ae]|\bor[ae]\b|[时時]|시간",
+        "day": r"day|dai|tag|täg|jour|quotid|d[ií]a|giorn|dag|[天日]|일",
+        "night": "night|nacht|nächt|nuit|noche|notte|[晚夜泊]|박",
+        "week": "week|woche|wöch|semain|hebdo|seman|settiman|[周週]|星期|주",
+        "month": r"month|mon\.|mo\b|monat|mois|mens|mes|maand|mês|p\. ?m\.|月|월",
+        "quarter": "quarter|quartal|viertelj|trimest|季",
+        "year": r"year|yr|jahr|jähr|\bans?\b|ann|año|anu|p\. ?a\.|jaar|年|년",
+    }.items()
+}  # fmt: skip
+_MOST_COUNTED = 4
+"""Letters of Chinese between a number and its rate, or half as many words."""
+_COUNTED_LENGTH = 64
+_COUNTED = re.compile(
+    rf"(?i)(?P<sign>[{MARKED}])|-?mal\b|[x×]\b|[ -](?!(?:is|are|was|were|costs?|has|have|we|you|it|the|for|from|at|with"
+    r"|after|and|or|ist|sind|kostet|kosten|hat|wir|sie|der|die|das|den|dem|für|ab|mit|nach|und|oder|bei|est|sont|coûte|et|ou"
+    r"|es|son|cuesta|y|o|in|within|on|by|to|als|innerhalb|dans|en|sur)\b)[^\W\d_][\w'’-]*"
+)
+_TIMED = re.compile(
+    r"(?i)/|\b(?:an?|per|pro|je|par|por|each|every|jede[rnms]?|chaque|cada|i[mn]|am|al|a la|die|den|das|p\.)[ \u00a0]"
+    r"|(?:ly|lich|lich\w\w?|annuels?|mensuels?|mensual|anual|diario|ment)\b" + mark_letters("|[每毎]")
+)
+
 _ALSO = "(?:and|und|et|y|e)"
+_EACH = "[ ]?[每毎][个個一]?"
 _PER = f"(?:(?:{_ALSO}[ ])?(?:per|pro|je|par|por|each|every|jede[mnrs]?|chaque|cada)|and|und|auf(?=[ ]100[ ]))[ \u00a0]"
 _ARTICLE = r"(?:an?|die|das|den|der|le|la|el|il)[ ](?=[^\W\d_]{3})|(?:de[ ])?l['’](?=[^\W\d_]{3})"
 """`$3 a kilo`, `5 € la nuit`; before a letter alone it is another word."""
+_ONE = "(?:an?|one|eine?|une?|una?|uno)[ ]"
+_COST = r"[ ](?:costs?|kostet|coûte|cuesta|costa|is[ ][£€$])"
+_BELOW_NAME = rf"(?:{UNIT}|{_THING})"
+"""`Ein Kilo kostet 3 €` says the same as `3 € pro Kilo`."""
 _NEXT = re.compile(mark_letters(
-    rf"(?i)(?:(?:[ \u00a0]?/[ \u00a0]?|[ \u00a0]{_PER}){_BELOW}"
+    rf"(?i)(?:(?:[ \u00a0]?/[ \u00a0]?|[ \u00a0]{_PER}|{_EACH}){_BELOW}"
     rf"|[ \u00a0](?P<time>{_IN_TIME})(?!\w)|[ \u00a0](?P<adverb>{_ADVERB})(?!\w))"
 ))  # fmt: skip
-_APART = re.compile(mark_letters(rf"(?i)(?:(?:(?<!\w){_PER}|/[ ]?){_BELOW}|(?<!\w)(?P<adverb>{_ADVERB})(?!\w))"))
+_APART = re.compile(mark_letters(
+    rf"(?i)(?:(?:(?<!\w){_PER}|/[ ]?|{_EACH}|(?<!第)一[个個]?|(?<!\w){_ONE}(?={_BELOW_NAME}{_COST})){_BELOW}"
+    rf"|(?<!\w)(?P<adverb>{_ADVERB})(?!\w))"
+))  # fmt: skip
+_LEAD = re.compile(mark_letters(
+    r"(?i)[ \u00a0]?[:：]?[ \u00a0]?(?:(?:nur|only|just|from|ab|ca\.|about|max(?:\.|imal|imum)?|up[ ]to|bis[ ]zu"
+    r"|höchstens|at[ ]most|à[ ]partir[ ]de|jusqu['’]à|desde|hasta)[ \u00a0]|最多|仅需?|只需?|约|大约|需?支?付)?"
+))  # fmt: skip
+"""Between what an amount is per and the amount: `monatlich 9,99 €`, `per month: only $5`, `每分钟最多100次`."""
 _QUICK = re.compile(
     r"(?i)/|\bp(?:er|ro|ar|or)\b|\bje\b|ly\b|ich|annu|mens|anu|mtl|p\. ?[amp]\.|mies|each|every|jede"
     rf"|chaque|cada|apiece|day rate|s{_FEE}|n{_FEE}|diario|giornaliero"
+    r"|\bcosts?\b|kostet|coûte|cuesta|costa|\bis [£€$]" + mark_letters("|[每毎一]|[月年][额額费費租薪々]")
 )
 _THAT = "derni[eè]re?|prochaine?|suivante?|même|pasad[oa]|siguiente|próxim[oa]|danach|davor|darauf|zuvor"
 _BEHIND_PRICE = re.compile(
@@ -136,12 +191,50 @@ def _denies_rate(match: re.Match[str], unit: str) -> bool:
     return bool(fields.get("hundred")) and _name(match) == f"100_{unit}" and unit not in _PARTS_OF_100
 
 
-def list_apart(text: str) -> Iterator[tuple[int, str]]:
+def denies_lead(reading: str, below: Iterable[str]) -> bool:
+    """Tell whether words right before an amount say no rate of it: `monthly 30-day notice` is about one of the days."""
+    return reading.rpartition(" ")[2] in ("day", "week", "month", "year") and not {"week", "month", "year"}.isdisjoint(
+        below
+    )
+
+
+def list_apart(text: str) -> Iterator[tuple[int, int, str]]:
     """Yield what amounts may be per that stands elsewhere, as in a table's header or before them, with its place."""
     if _QUICK.search(text):
         for match in _APART.finditer(text):
             if not match[0].casefold().startswith(("and", "und")):
-                yield match.start(), _name(match)
+                yield match.start(), match.end(), _name(match)
+
+
+def list_leads(text: str, apart: Iterable[tuple[int, int, str]]) -> Iterator[tuple[int, tuple[int, tuple[str, ...]]]]:
+    """Yield where amounts begin right behind what they are per, with where that begins, and what it is."""
+    for start, end, name in apart:
+        below = [name]
+        while len(below) < _MOST and (match := _NEXT.match(text, end)):
+            below.append(_name(match))
+            end = match.end()
+        lead = _LEAD.match(text, end)
+        yield lead.end() if lead else end, (start, tuple(sorted(set(below))))
+
+
+def read_counted(text: str, end: int) -> str:
+    """Return the time in which a number before `end` is counted, the minute of `100 API requests per minute`; or ""."""
+    if _TIMED.search(text, end, end + _COUNTED_LENGTH) is None:
+        return ""
+    left = _MOST_COUNTED
+    while (match := _NEXT.match(text, end)) is None:
+        counted = _COUNTED.match(text, end)
+        if counted is None or left <= 0:
+            return ""
+        left -= 1 if counted["sign"] else _MOST_COUNTED // 2
+        end = counted.end()
+    name = _name(match)
+    return name if name in TIMES else ""
+
+
+def mentions_time(text: str, name: str) -> bool:
+    """Tell whether a text has a time in any form, as the minute in `rpm`: a rate may be told in many ways."""
+    return _MENTIONS[name].search(mark_letters(text)) is not None
 
 
 def share_rates(between: str) -> bool:
@@ -153,12 +246,14 @@ def to_rate(reading: str, below: tuple[str, ...]) -> str:
     """Return an amount's reading as that of a rate: `money:EUR/kilogram 3`, `quantity:50 kilometre/hour`."""
     kind, _, rest = reading.partition(":")
     joined = "".join(f"/{one}" for one in below)
+    if kind == "number":
+        return f"number:{rest} count{joined}"
     if kind == "money":
         code, _, number = rest.partition(" ")
         return f"money:{code}{joined} {number}"
     if below == ("second",):  # `Mb/s` are no megabytes, with whatever `Mb` is by itself
         reading = _BITS.sub(lambda match: f" {_PREFIXES[match[1]]}bit", reading)
-    return f"{reading}{joined}" if kind == "quantity" else ""
+    return f"{reading}{joined}" if kind in ("quantity", "span") else ""
 
 
 def split_reading(reading: str) -> tuple[str, tuple[str, ...]]:
@@ -168,9 +263,9 @@ def split_reading(reading: str) -> tuple[str, tuple[str, ...]]:
         code, _, number = rest.partition(" ")
         code, *below = code.split("/")
         return f"money:{code} {number}", tuple(below)
-    if kind == "quantity":
+    if kind in ("quantity", "span", "number"):
         amount, *below = rest.split("/")
-        return f"quantity:{amount}", tuple(below)
+        return f"{kind}:{amount.removesuffix(' count')}", tuple(below)
     return reading, ()
 
 

@@ -130,6 +130,7 @@ def _read_sizes(reading: str, text: str) -> set[str]:
             return set()
         dimension = f"{dimension}/{_FACTORS[below][0]}"
         factor /= _FACTORS[below][1] * int(match[4] or 1)
+        dimension = "bits" if dimension == "bits/time" else dimension  # a line of 50 Mbit has 50 Mbit/s; files have MB
     nought = Fraction(0) if below else _NOUGHTS.get(match[3], Fraction(0))
     meanings = [_list_meanings(number) for number in match.groups()[:2] if number]
     return {

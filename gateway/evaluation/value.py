@@ -21,6 +21,8 @@ class Value:
         readings: Its one spelling; two where it can be read in two ways, as 02/03/2026 can. A part of `1 h 30 min` also
             has that of the whole, as `span:90 minute`.
         apart: What amounts are per by the rest of its text: of `Per month it is €5` the amount may be one per month.
+        headers: Those of them that belong to no amount in it, as in a table's header: they may be about any.
+        is_led: Whether what it is per stands right before it, as in `monthly €5`, and isn't in `text`.
     """
 
     kind: Kind
@@ -29,6 +31,8 @@ class Value:
     end: int
     readings: tuple[str, ...]
     apart: frozenset[str] = frozenset()
+    headers: frozenset[str] = frozenset()
+    is_led: bool = False
 
     @property
     def sizes(self) -> frozenset[str]:

@@ -25,14 +25,15 @@ from gateway.evaluation.number_values import (
     MONEY_PATTERNS,
     NUMBER_PATTERNS,
     QUANTITY_PATTERNS,
+    list_former_readings,
     read_money,
     read_number,
     read_quantity,
 )
-from gateway.evaluation.number_words import CHARACTERS
+from gateway.evaluation.number_words import CHARACTERS, list_numbers_in_words
 from gateway.evaluation.rated_values import RATED, read_rates
-from gateway.evaluation.rates import LOOSE, TIMES, list_apart, split_reading, to_rate
-from gateway.evaluation.sizes import counts_working_days, read_span
+from gateway.evaluation.rates import LOOSE, TIMES, list_apart, mentions_time, split_reading, to_rate
+from gateway.evaluation.sizes import counts_working_days, list_sizes, read_span
 from gateway.evaluation.units import find_currency, find_unit
 from gateway.evaluation.unspaced_scripts import MARKED, mark_letters
 from gateway.evaluation.value import KINDS, Kind, Value
@@ -154,7 +155,11 @@ class TextValues:
         readings = {reading for value in values for reading in value.readings}
         sizes = {size for value in values for size in value.sizes}
         implied = {less for one in readings for less in (*imply_date(one), *_imply_amount(one), *_imply_rate(one))}
-        return cls(frozenset(readings | sizes | implied), text)
+        # Words around it may say the same: `Ein Kilo kostet 3 €`.
+        led = {f"whole:{split_reading(reading)[0]}" for value in values if value.is_led for reading in value.readings}
+        words = {f"{kind}:{number}" for number in list_numbers_in_words(text) for kind in ("number", "bare")}
+        former = {f"above:{reading}" for value in values for reading in list_former_readings(value.kind, value.text)}
+        return cls(frozenset(readings | sizes | implied | led | words | former), text)
 
     def states(self, value: Value) -> bool:
         """Tell whether a value is in it, be it in another unit of a fixed size.
@@ -168,7 +173,10 @@ class TextValues:
         )
 
     def has_rate(self, value: Value) -> bool:
-        """Tell whether an amount stands in it above a line: `5 km` of `5 km/h`, which doesn't state it."""
+        """Tell whether an amount stands in it above a line, or was read of it once, which doesn't state it.
+
+        As `5 km` does of `5 km/h`, and `£5` of `5 pounds of flour`.
+        """
         return any(f"above:{reading}" in self.readings for reading in value.readings)
 
     def _states_more(self, value: Value) -> bool:
@@ -178,11 +186,23 @@ class TextValues:
         for more in (*combinations(some, 1), *combinations(some, 2)):
             if any(to_rate(above, tuple(sorted({*below, *more}))) in self.readings for _, above, below in parts):
                 return True
-        is_whole = value.apart.isdisjoint(TIMES) and not any(below for _, _, below in parts)
-        return is_whole and any(f"whole:{reading}" in self.readings for reading in value.readings)
+        is_whole = value.headers.isdisjoint(TIMES) and all(TIMES.isdisjoint(below) for _, _, below in parts)
+        return is_whole and any(
+            f"whole:{above.replace('span:', 'quantity:')}" in self.readings for _, above, below in parts if not below
+        )
+
+    def _counts(self, number: str, below: Iterable[str]) -> bool:
+        """Tell whether it has a number that it says no rate of, and the times below one of it in any words."""
+        is_bare = not self.readings.isdisjoint((f"bare:{number}", f"amount:{number}", f"code:{number}"))
+        return is_bare and all(
+            mentions_time(self.text, one) or not self.readings.isdisjoint(list_sizes((f"quantity:1 {one}",), ""))
+            for one in below
+        )
 
     def _states_apart(self, reading: str) -> bool:
         above, below = split_reading(reading)
+        if above.startswith("number:") and below:
+            return self._counts(above.partition(":")[2], below)
         for count in range(1, len(below)):
             for own in combinations(below, count):
                 if to_rate(above, own) in self.readings and _list_below(self.text).issuperset({*below} - {*own}):
@@ -212,8 +232,12 @@ def _imply_amount(reading: str) -> tuple[str, ...]:
 
 def _imply_rate(reading: str) -> tuple[str, ...]:
     above, below = split_reading(reading)
+    kind, _, rest = above.partition(":")
     if not below:
-        return ()
+        return (f"bare:{rest}",) if kind == "number" else ()
+    if kind == "number":
+        return f"above:{above}", above
+    above = f"quantity:{rest}" if kind == "span" else above
     return (f"above:{above}", f"whole:{above}") if LOOSE.issuperset(below) else (f"above:{above}",)
 
 
@@ -239,7 +263,7 @@ def _join_parts(values: list[Value], text: str) -> list[Value]:
 def _list_below(text: str) -> frozenset[str]:
     """Return what amounts may be per that isn't part of a value, as in a table's header."""
     values = [(value.start, value.end, ()) for value in find_values(text)]
-    return frozenset(name for _, name in list_apart(_mask(mark_letters(text), values)))
+    return frozenset(name for _, _, name in list_apart(_mask(mark_letters(text), values)))
 
 
 def _may_join(value: Value) -> bool:

@@ -73,7 +73,10 @@ def _to_message(item: Mapping[str, Any], where: str) -> Message:
             f"A message has the role {str(item.get('role'))[:50]!r}. Use one of {', '.join(_ROLES)}.",
             param=f"{where}.role",
         )
-    return Message(role, _to_text(item.get("content"), f"{where}.content"))
+    content = item.get("content")
+    if content is None and role == "assistant":  # as chat answers that the model refuses
+        content = item.get("refusal")
+    return Message(role, _to_text(content, f"{where}.content"))
 
 
 def _add_call(messages: list[Message], item: Mapping[str, Any], where: str) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from charset_normalizer import CharsetMatch, from_bytes
 
 from retrieval.errors import DocumentUnreadable
+from retrieval.parsers.byte_samples import is_latin_text, take_sample
 from retrieval.parsers.charset_labels import find_encoding
 from retrieval.parsers.double_byte import find_double_byte
 from retrieval.parsers.iso2022_jp import decode_iso2022_jp
@@ -64,8 +65,6 @@ _NAMES = {
     "cp949": "euc-kr",
     "cp874": "tis-620",
 }
-_SAMPLE = 64 * 1024
-_WORD = re.compile(rb"[A-Za-z\x80-\xff]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +145,7 @@ def decode_legacy(data: bytes) -> DecodedText:
     Raises:
         DocumentUnreadable: More than one would do, or none.
     """
-    sample = _take_sample(data)
+    sample = take_sample(data)
     for encoding in _rank_encodings(sample):
         decoding = decode_as(data, encoding)
         if decoding is not None and not (decoding.warning and len(data) * _BAD_SHARE < 1):
@@ -159,7 +158,7 @@ def decode_legacy(data: bytes) -> DecodedText:
 
 def _rank_encodings(sample: bytes) -> tuple[str, ...]:
     """Return the encodings to try, best first; empty where none is sure."""
-    is_latin = _is_latin(sample)
+    is_latin = is_latin_text(sample)
     if encoding := find_double_byte(sample):
         # Turkish of DOS can be Chinese characters throughout.
         return (encoding,) if not find_single_byte(sample, is_latin=is_latin) else ()
@@ -199,13 +198,6 @@ def _take_sure(matches: list[CharsetMatch]) -> str:
     return first.encoding
 
 
-def _is_latin(sample: bytes) -> bool:
-    """Tell whether most words with bytes beyond ASCII have ASCII letters too. One byte alone is a sign."""
-    words = [word for word in _WORD.findall(sample) if not word.isascii() and len(word) > 1]
-    mixed = sum(len(word.translate(None, _HIGH)) * 3 >= len(word) for word in words)
-    return mixed * 2 >= len(words)
-
-
 def _is_of_one_script(text: str) -> bool:
     """Tell whether characters beyond ASCII are letters of one script, and punctuation: a wrong encoding mixes them."""
     kinds = Counter(map(_name_script, (character for character in text if character > "\x7f")))
@@ -220,17 +212,6 @@ def _name_script(character: str) -> str:
         script = unicodedata.name(character, "").partition(" ")[0]
         return "CJK" if script in _EAST_ASIAN else script
     return "" if category[0] in "PZN" or character in _USUAL_SIGNS else category
-
-
-def _take_sample(data: bytes) -> bytes:
-    """Take lines that have bytes beyond ASCII: the others tell nothing, and the recogniser's time grows with length."""
-    lines: dict[bytes, None] = {}  # Each once: what is repeated tells no more.
-    length = 0
-    for line in data.splitlines():
-        if length < _SAMPLE and not line.isascii() and (start := line[:_SAMPLE]) not in lines:
-            lines[start] = None
-            length += len(start)
-    return b"\n".join(lines)
 
 
 def _count_broken(text: str, data: bytes) -> int:

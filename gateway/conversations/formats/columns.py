@@ -16,15 +16,34 @@ from training.dataset import Problem
 __all__ = ["COLUMNS", "find_doubles", "has_columns", "load_csv", "load_parquet", "read_json", "read_table"]
 
 COLUMNS: Mapping[str, Sequence[str]] = {
-    "question": ("question", "prompt", "instruction", "input", "user", "customer", "query", "input_text", "text_input"),
-    "reply": ("reply", "answer", "response", "output", "completion", "assistant", "agent", "output_text"),
-    "system": ("system", "system_prompt"),
-    "conversation": ("conversation", "conversation_id", "thread_id", "ticket_id", "id"),
-    "role": ("role", "author", "from", "sender"),
-    "text": ("text", "message", "body", "content"),
-    "time": ("time", "timestamp", "created_at", "sent_at", "created", "date"),
-    "internal": ("internal", "is_internal", "private", "is_private"),
-    "public": ("public", "is_public"),
+    "question": (
+        *("question", "frage", "kundenfrage", "anfrage", "pregunta", "consulta", "demande"),
+        *("prompt", "instruction", "input", "eingabe", "entrada", "user", "customer", "kunde", "cliente", "client"),
+        *("query", "input_text", "text_input"),
+    ),
+    "reply": (
+        *("reply", "answer", "antwort", "réponse", "reponse", "respuesta", "response", "output", "ausgabe", "salida"),
+        *("completion", "assistant", "agent", "agente", "mitarbeiter", "output_text"),
+    ),
+    "system": ("system", "system_prompt", "systemprompt", "systemnachricht"),
+    "conversation": (
+        *("conversation", "conversation_id", "thread_id", "ticket_id", "gespräch", "gesprächs-id", "ticketnummer"),
+        *("vorgang", "conversación", "hilo", "ticket", "id"),
+    ),
+    "role": (
+        *("role", "rolle", "rôle", "rol", "author", "verfasser", "autor", "auteur", "from", "sender", "absender"),
+        *("expéditeur", "remitente"),
+    ),
+    "text": (
+        *("text", "texte", "texto", "message", "nachricht", "mensaje", "body", "content", "inhalt", "contenu"),
+        *("contenido",),
+    ),
+    "time": (
+        *("time", "timestamp", "created_at", "sent_at", "created", "erstellt_am", "zeitpunkt", "créé_le", "creado"),
+        *("date", "datum", "fecha"),
+    ),
+    "internal": ("internal", "is_internal", "private", "is_private", "intern", "interne", "interno", "privado"),
+    "public": ("public", "is_public", "öffentlich", "público"),
 }
 """The names that a column map may have, each with the headers that are taken for it without a map."""
 

@@ -1,7 +1,7 @@
 """The formats, each with the sign by which it is told from the others."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, cast
 
@@ -31,6 +31,7 @@ from gateway.conversations.records import (
     as_dict,
     as_list,
     as_text,
+    decode_older,
     decode_text,
     is_object,
     iterate_records,
@@ -122,7 +123,10 @@ FORMATS: Mapping[str, ConversationFormat] = {
     "intercom": ConversationFormat(
         "Intercom's conversations",
         _reads_text(read_intercom),
-        lambda record: "conversation_parts" in record or "conversation_message" in record,
+        lambda record: (
+            not record.keys().isdisjoint(("conversation_parts", "conversation_message"))
+            or (record.get("type") == "conversation" and isinstance(record.get("source"), dict))
+        ),
     ),
     "freshdesk": ConversationFormat(
         "Freshdesk's tickets",
@@ -259,6 +263,9 @@ def read_conversations(
     Raises:
         UnusableFile: The file, the format or the columns can't be used.
     """
+    encoding = ""
+    if not data.startswith(_PARQUET):
+        data, encoding = decode_older(data)
     name = format or (
         "json" if columns and data.lstrip(b"\xef\xbb\xbf \r\n\t")[:1] in (b"{", b"[") else find_format(data)
     )
@@ -266,4 +273,5 @@ def read_conversations(
         raise UnusableFile(f"There is no format {name!r}. There are {', '.join(FORMATS)}.")
     if columns and not FORMATS[name].has_columns:
         raise UnusableFile(f"A column map is for CSV, JSON and Parquet, and the file is {FORMATS[name].label}.")
-    return name, FORMATS[name].read(data, columns or {})
+    content = FORMATS[name].read(data, columns or {})
+    return name, replace(content, encoding=encoding) if encoding else content

@@ -15,19 +15,26 @@ _Role = Literal["system", "user", "assistant"]
 
 _ROLES: Mapping[str, _Role] = {
     **dict.fromkeys(
-        "user human customer client requester end-user contact visitor lead guest consumer".split(), "user"
+        (
+            "user human customer client requester end-user contact visitor lead guest consumer kunde kundin nutzer "
+            "benutzer cliente usuario utilisateur"
+        ).split(),
+        "user",
     ),
     **dict.fromkeys(
-        "assistant agent gpt admin support support-agent operator staff team teammate representative bot".split(),
+        (
+            "assistant agent gpt admin support support-agent operator staff team teammate representative bot agentin "
+            "mitarbeiter mitarbeiterin assistent agente asistente conseiller"
+        ).split(),
         "assistant",
     ),
     "system": "system",
 }
 
 _SEPARATOR = re.compile(r"[ _]+")
-_YES = ("true", "1", "1.0", "yes", "y", "t", "x")
-_NO = ("false", "0", "0.0", "no", "n", "f")
-_HIDDEN, _SHOWN = ("internal", "private"), ("external", "public")
+_YES = ("true", "1", "1.0", "yes", "y", "t", "x", "ja", "wahr", "oui", "vrai", "sí", "si", "verdadero")
+_NO = ("false", "0", "0.0", "no", "n", "f", "nein", "falsch", "non", "faux", "falso")
+_HIDDEN, _SHOWN = ("internal", "private", "intern", "interne"), ("external", "public", "extern", "öffentlich")
 
 Row = tuple[int, Mapping[str, str]]
 _Post = tuple[float | None, int, _Role, str]

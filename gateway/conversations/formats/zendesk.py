@@ -1,7 +1,7 @@
 """Zendesk's tickets with their comments, as its export and its API have them."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -12,6 +12,7 @@ from gateway.conversations.threads import Post, Side, Thread, choose_text, read_
 __all__ = ["read_zendesk"]
 
 _SIDES: Mapping[str, Side] = {"agent": "assistant", "admin": "assistant", "end-user": "user", "end_user": "user"}
+_COPIES = ("collaborator_ids", "email_cc_ids")
 _SYSTEM = "-1"
 """The author of what Zendesk itself writes."""
 _AUTOMATED = ("rule", "answer_bot", "answer_bot_for_web_widget")
@@ -29,12 +30,14 @@ def read_zendesk(text: str) -> Import:
 
     A comment is its ticket's requester's, and else of whom the file says so anywhere: by a role, of `users` beside the
     tickets or in a comment, or for an agent by a private comment, by a ticket that is assigned to them, or by one that
-    they submitted for somebody else. `public: false` is an internal note. What rules and bots wrote and records of
+    they submitted for somebody else. Who is the only one beside a requester replies to them. `public: false` is an
+    internal note. What rules and bots wrote and records of
     calls and of merged tickets are nobody's words, in whoever's name Zendesk writes them.
     """
     records, problems = read_records(text, ("tickets", "results", "requests"))
     tickets = [(number, {**ticket, **as_dict(ticket.get("ticket"))}) for number, ticket in records]
-    sides = dict(_find_agents(ticket for _, ticket in tickets))
+    sides = dict(_find_repliers([ticket for _, ticket in tickets]))
+    sides.update(_find_agents(ticket for _, ticket in tickets))
     pages = {id(users): users for _, ticket in tickets if (users := as_list(ticket.get("users")))}
     for people in (*pages.values(), *(_list_people(ticket) for _, ticket in tickets)):
         sides.update(_find_roles(people))
@@ -47,6 +50,23 @@ def _to_thread(number: int, ticket: Record, sides: Mapping[str, Side]) -> Thread
     if not comments:
         comments = [Post("user", as_text(ticket.get("description")))]
     return Thread(number, as_text(ticket.get("id")), comments)
+
+
+def _find_repliers(tickets: Sequence[Record]) -> Iterator[tuple[str, Side]]:
+    """Yield who is the only one beside a ticket's requester, where the ticket names who else has to do with it.
+
+    Those in copy, and whoever asks in another ticket, may be a customer's colleagues.
+    """
+    others = {_find_id(ticket, "requester") for ticket in tickets} | {_SYSTEM, ""}
+    for ticket in tickets:
+        others.update(as_text(id) for name in _COPIES for id in as_list(ticket.get(name)))
+    for ticket in tickets:
+        requester = _find_id(ticket, "requester")
+        authors = {_find_id(as_dict(one), "author") for one in as_list(ticket.get("comments"))} - {_SYSTEM, ""}
+        names_people = not ticket.keys().isdisjoint(("submitter_id", *_COPIES))
+        if names_people and requester in authors and len(authors) == 2:
+            for id in authors - others:
+                yield id, "assistant"
 
 
 def _find_agents(tickets: Iterable[Record]) -> Iterator[tuple[str, Side]]:

@@ -198,7 +198,7 @@ def test_a_table_of_messages_is_joined_by_conversation() -> None:
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ("1,Kunde,When?", "It has the role 'Kunde'"),
+        ("1,Visiteur?,When?", "It has the role 'Visiteur?'"),
         ("1,customer,When, please?", "It has more cells than the header"),
     ],
 )
@@ -344,7 +344,7 @@ def test_a_preference_without_a_question_or_a_reply_is_a_problem() -> None:
         (b"a,b\n1,2\n", {"question": "c", "reply": "b"}, "There is no column 'c'"),
         (b"a,b\n1,2\n", {"topic": "a"}, "A column can't be 'topic'"),
         (b'{"foo": 1}\n', {}, "format isn't known"),
-        ("question,reply\nWhy?,Grüße\n".encode("latin-1"), {}, "Line 2 has a byte that UTF-8"),
+        (b"question,reply\nWhy?,\xfc\x81\x9d\n", {}, "Line 2 has a byte that UTF-8"),
         (b'question,answer\nWhy?,So.\n"Why?" so,"No\n', {}, "no CSV: in row 2"),
         (b"PK\x03\x04\x14\x00\xe2\x80", {}, "It is no text, such as a workbook"),
     ],
