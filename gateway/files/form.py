@@ -94,10 +94,10 @@ class UploadForm:
         Raises:
             BadRequest: There is more text than any client writes there.
         """
-        known = len(self._preamble)
+        before = len(self._preamble)
         self._preamble += data
         # The line may have begun in the bytes before.
-        at = self._preamble.find(self._first_line, max(0, known - len(self._first_line)))
+        at = self._preamble.find(self._first_line, max(0, before - len(self._first_line)))
         if at < 0 and len(self._preamble) <= _PREAMBLE_BYTES + len(self._first_line):
             return b""
         if at < 0 or at > _PREAMBLE_BYTES:

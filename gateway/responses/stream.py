@@ -39,7 +39,7 @@ class ResponseEvents:
         self._output: list[OutputItem] = []
         self._open = False  # the last item, if it is thoughts or a message
         self._calls: dict[object, int] = {}  # the places of calls by the engine's number
-        self._written: set[int] = set()  # the places of calls that were written to since the last item began
+        self._newest_calls: set[int] = set()  # the places of calls that were written to since the last item began
         self._text: AnswerText | None = None  # of the message or the thoughts that are open
         self._finish: str | None = None
         self._events: list[bytes] = []
@@ -96,7 +96,7 @@ class ResponseEvents:
     def _close_all(self, finish: str, error: BraidError | None) -> Response:
         status = "completed" if self._builder.build([], finish, error).status == "completed" else "incomplete"
         for place in self._calls.values():
-            self._close(place, status if place in self._written else "completed")
+            self._close(place, status if place in self._newest_calls else "completed")
         if self._open:
             self._close(self._last, status)
         return self._builder.build(self._output, finish, error)
@@ -165,7 +165,7 @@ class ResponseEvents:
             self._start(to_call({**call, "function": function}, "in_progress"))
             self._calls[number] = self._last
         place = self._calls[number]
-        self._written.add(place)
+        self._newest_calls.add(place)
         self._send_arguments(place, _member(call, "function", "arguments") or "")
 
     def _send_arguments(self, place: int, text: str) -> None:
@@ -188,7 +188,7 @@ class ResponseEvents:
             self._close(self._last, "completed")
         self._output.append(item)
         self._open = not isinstance(item, FunctionCall)
-        self._written.clear()
+        self._newest_calls.clear()
         self._emit("response.output_item.added", output_index=self._last, item=item)
 
     def _close(self, at: int, status: Literal["completed", "incomplete"]) -> None:
