@@ -3,7 +3,8 @@
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import httpx2
 import pytest
@@ -12,13 +13,16 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from gateway.errors import NotFound
 from gateway.evals.schemas import EvalUpdate
 from gateway.evals.service import EvalService
+from gateway.jobs import Claim, Outcome
 from gateway.settings import Settings
 from gateway.tenants.repository import find_tenant
 from gateway.vector_stores.document_service import DocumentService
 from gateway.vector_stores.file_service import VectorStoreFileService
+from gateway.vector_stores.ingest import IngestHandler
 from gateway.vector_stores.repository import DocumentRepository, StoreRepository, VersionRepository
 from gateway.vector_stores.schemas import VectorStoreUpdate
 from gateway.vector_stores.service import VectorStoreService
+from gateway.vector_stores.tables import DocumentVersionRow
 from gateway.vector_stores.versions import Content, delete_document, put_version
 from tests.fakes.retriever import FakeRetriever
 from tests.gateway.conftest import Gateway, on_both_databases
@@ -209,6 +213,26 @@ async def test_the_same_bytes_put_while_the_first_are_indexed_are_one_version(
             await index(session)  # nobody else can write meanwhile
         _, version = await put_version(session, row, "prices.md", CONTENT)
     assert version.version == 1
+
+
+@pytest.mark.parametrize("outcome", [Outcome("cancelled"), Outcome("failed", "invalid_file", "It is empty.")])
+async def test_the_end_of_an_ingest_is_written_though_its_version_is_just_removed(
+    gateway: Gateway, client: httpx2.AsyncClient, outcome: Outcome
+) -> None:
+    store = (await client.post("/v1/vector_stores", json={})).json()["id"]
+    tenant = await find_id(gateway)
+    async with gateway.state.database.begin() as session:
+        await put(session, tenant, store)
+    async with gateway.state.database.read() as session:
+        (version,) = await VersionRepository(session, tenant).list_all()
+    claim = cast("Claim", SimpleNamespace(tenant=tenant, subject=version.id))
+    handler = IngestHandler(gateway.state.artifacts, gateway.state.retriever)
+
+    async def remove(session: AsyncSession) -> None:
+        await VersionRepository(session, tenant).delete_rows(DocumentVersionRow.id == version.id)
+
+    ended = await overlap(gateway, remove, lambda session: handler.record_end(session, claim, outcome))
+    assert ended is None, repr(ended)
 
 
 async def test_puts_and_deletions_of_one_key_leave_one_truth(
