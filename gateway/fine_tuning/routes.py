@@ -73,14 +73,14 @@ def _metadata(request: Request) -> dict[str, str] | None:
     if pairs == [("metadata", "null")]:
         return None
     matches = [(_METADATA.fullmatch(name), value) for name, value in pairs]
-    wanted = {match[1]: value for match, value in matches if match}
-    if len(wanted) < len(pairs):
+    values = {match[1]: value for match, value in matches if match}
+    if len(values) < len(pairs):
         raise BadRequest(
             "A filter by metadata is metadata[KEY]=VALUE, once for each key, or metadata=null alone for jobs without "
             "any.",
             param="metadata",
         )
-    return wanted
+    return values
 
 
 def _streams(state: CurrentState) -> EventStreams:
