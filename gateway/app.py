@@ -13,6 +13,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import DataError, IntegrityError, InterfaceError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.orm.exc import StaleDataError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
@@ -336,6 +337,7 @@ _HANDLERS: Mapping[type[Exception], Callable[[Request, Exception], Awaitable[Res
     HTTPException: _http_error,
     ClientDisconnect: _left,
     IntegrityError: _conflict,
+    StaleDataError: _conflict,  # the row that was to be changed has gone since it was read
     DataError: _out_of_range,
     OverflowError: _out_of_range,
     UnicodeEncodeError: _out_of_range,

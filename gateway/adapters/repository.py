@@ -68,6 +68,11 @@ class AdapterRepository(Repository[AdapterRow]):
         has_name = or_(AdapterRow.model == name, AdapterRow.served_name == name)
         return await self.find_one(has_name, AdapterRow.status == AdapterStatus.OTHER_BASE.value)
 
+    async def find_deleted(self, served_name: str) -> AdapterRow | None:
+        """Find an adapter that its owner has deleted, by engines' name for it."""
+        status = AdapterRow.status == AdapterStatus.DELETED.value
+        return await self.find_one(AdapterRow.served_name == served_name, status)
+
     async def find_name(self, model: str) -> AdapterName | None:
         """Find an adapter that may answer requests, without its manifest, which is large."""
         where = (AdapterRow.model == model, AdapterRow.status == AdapterStatus.READY.value)

@@ -23,6 +23,7 @@ from gateway.tenants.storage import TenantStorage
 __all__ = [
     "AdapterRow",
     "AdapterService",
+    "check_kept",
     "check_set_aside",
     "count_set_aside",
     "find_adapter_row",
@@ -75,6 +76,22 @@ async def check_set_aside(session: AsyncSession, tenant: str, name: str) -> None
             f"The adapter {row.model!r} is set aside. {row.reason}",
             param="model",
             code="adapter_of_other_base",
+        )
+
+
+async def check_kept(session: AsyncSession, tenant: str, served_name: str) -> None:
+    """Refuse answers of an adapter that its owner has deleted, which no replica will ever take again.
+
+    Raises:
+        NotFound: It was deleted.
+    """
+    row = await AdapterRepository(session, tenant).find_deleted(served_name)
+    if row is not None:
+        raise NotFound(
+            f"The adapter {row.model!r} of this release was deleted. Ask another release, or make one with an adapter "
+            "that GET /v1/models lists.",
+            param="model",
+            code="model_not_found",
         )
 
 

@@ -78,7 +78,7 @@ class TenantService:
         beyond = set(request.scopes) - set(self._principal.scopes)
         if beyond and not self._principal.may(Scope.ADMIN):
             raise Denied(f"This key can't give the scope {', '.join(sorted(beyond))}, which it doesn't have itself.")
-        key, row = make_key(request.name, [scope.value for scope in request.scopes])
+        key, row = make_key(request.name, [scope.value for scope in dict.fromkeys(request.scopes)])
         KeyRepository(self._session, tenant.id).add(row)
         return CreatedKey(**_key_schema(row, tenant.name).model_dump(), key=key)
 
@@ -90,7 +90,7 @@ class TenantService:
     async def revoke_key(self, id: str, tenant: str | None) -> Key:
         """Revoke a key; it stops working before the answer to this call."""
         owner = await self._tenant(tenant)
-        row = await KeyRepository(self._session, owner.id).get(id)
+        row = await KeyRepository(self._session, owner.id).hold(id)
         row.revoked_at = row.revoked_at or int(time.time())
         await self._session.commit()  # first the record, then the cache: in between the key can only be looked up anew
         self._authenticator.evict(row.digest)

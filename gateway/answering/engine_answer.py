@@ -11,6 +11,7 @@ from gateway.errors import BAD_JSON, BraidError
 __all__ = [
     "CUT",
     "NO_ARGUMENTS",
+    "NO_END",
     "BrokenAnswer",
     "CompletionTokensDetails",
     "EngineAnswer",
@@ -29,10 +30,12 @@ NO_ARGUMENTS = "{}"
 """The arguments of a call that has none: clients decode them, and parsers of engines leave them out (vllm #28806)."""
 CUT = ("length", "content_filter")
 """The reasons of a choice's end at which its last call may be less than a whole one."""
+NO_END = "The model server stopped before the answer's end. Try again."
+"""The message for an answer in which a choice has no reason of its end, so that nobody can tell whether it is whole."""
 
 _EVENT_BYTES = 8 * 1024 * 1024
 _NEWLINE, _RETURN = b"\n\r"  # as numbers: bytes are looked for in bytes at several times the cost
-_REASONS = (None, "stop", "length", "tool_calls", "content_filter", "function_call")
+_REASONS = ("stop", "length", "tool_calls", "content_filter", "function_call")
 _GIVEN_UP = ("abort", "error")
 
 
@@ -130,8 +133,8 @@ _answers = msgspec.json.Decoder(EngineAnswer)
 _events = msgspec.json.Decoder(EngineEvent)
 
 
-def decode_answer(body: bytes) -> EngineAnswer:
-    """Decode a whole answer.
+def decode_answer(body: bytes, choices: int = 1) -> EngineAnswer:
+    """Decode a whole answer of so many choices, each of which has its end.
 
     Raises:
         BrokenAnswer: It can't be read, or was given up; the code is `engine_error`, since no stream was interrupted.
@@ -142,6 +145,8 @@ def decode_answer(body: bytes) -> EngineAnswer:
         answer = None
     if answer is None or not answer.choices:  # clients take the first choice without a look
         raise BrokenAnswer("The model server sent an answer that can't be read. Try again.", code="engine_error")
+    if len(answer.choices) < choices or any(choice.finish_reason is None for choice in answer.choices):
+        raise BrokenAnswer(NO_END, code="engine_error")
     for choice in answer.choices:
         if choice.finish_reason not in _REASONS:
             choice.finish_reason = _to_reason(choice.finish_reason, code="engine_error")
@@ -170,7 +175,7 @@ def decode_event(data: bytes) -> EngineEvent:
     if event.error is not None:
         raise BrokenAnswer("The model server reported an error in the middle of the answer. Try again.")
     for choice in event.choices:
-        if choice.get("finish_reason") not in _REASONS:
+        if choice.get("finish_reason") is not None and choice["finish_reason"] not in _REASONS:
             choice["finish_reason"] = _to_reason(choice["finish_reason"])
     return event
 

@@ -84,7 +84,7 @@ class Generation:
         """
         assert self._upstream is not None
         try:
-            answer = decode_answer(await self._upstream.read())
+            answer = decode_answer(await self._upstream.read(), self.trace.question.parameters.get("n") or 1)
         except BraidError:
             self._drain.check_expired()
             raise

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import structlog
 
-from gateway.adapters.service import check_set_aside
+from gateway.adapters.service import check_kept, check_set_aside
 from gateway.answering.compose import compose
 from gateway.answering.engine_refusal import explain_refusal
 from gateway.answering.generation import Generation
@@ -212,7 +212,7 @@ class AnsweringService:
     async def _pick(self, tenant: str, adapter: str | None, tried: list[Replica]) -> Lease:
         """Pick a replica; an adapter that is just being loaded, or again after a restart, is waited for a little.
 
-        One that waits for another base model never comes, so nobody waits for it.
+        One that waits for another base model never comes, nor one that was deleted, so nobody waits for them.
         """
         try:
             return self._pool.pick(adapter, tried)
@@ -221,6 +221,7 @@ class AnsweringService:
                 raise
             async with self._database.read() as session:
                 await check_set_aside(session, tenant, missing.name)
+                await check_kept(session, tenant, missing.name)
             await self._reconciler.wait_until_resident(missing.name, _ADAPTER_PATIENCE_SECONDS, everywhere=False)
             return self._pool.pick(adapter)
 

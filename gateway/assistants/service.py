@@ -35,6 +35,7 @@ from gateway.assistants.schemas import (
     RolloutStage,
 )
 from gateway.assistants.tables import AssistantRow, ReleaseRow, RolloutRow
+from gateway.db import lock
 from gateway.errors import BadRequest, Conflict, Unavailable
 from gateway.ids import new_id
 from gateway.pages import PageRequest
@@ -159,11 +160,14 @@ class AssistantService:
             evidence=prompts.EVIDENCE_LAYOUT if retrieval else "",
         )
         warnings = await check_fit(self._session, self._tenant, spec)
+        # Of clients that make releases at the same time each gets a number, and the list has them in that order.
+        await lock(self._session, f"release {assistant.id}")
+        number = await self._releases.find_last_number(assistant.id) + 1
         row = ReleaseRow(
             id=new_id("release_"),
             created_at=int(time.time()),
             assistant_id=assistant.id,
-            number=await self._releases.find_last_number(assistant.id) + 1,
+            number=number,
             fingerprint=spec.fingerprint,
             spec=msgspec.to_builtins(spec),
         )

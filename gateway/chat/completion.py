@@ -41,6 +41,7 @@ def encode_completion(trace: AnswerTrace, answer: EngineAnswer, *, functions: bo
 
 
 def _choice(trace: AnswerTrace, choice: EngineChoice) -> Choice:
+    assert choice.finish_reason is not None, "an answer without its end was decoded"
     message = choice.message or _NO_MESSAGE
     content, reasoning = message.content, message.reasoning
     text, thought = trace.make_answer_text(), trace.make_thought_text() if reasoning else None
@@ -59,7 +60,7 @@ def _choice(trace: AnswerTrace, choice: EngineChoice) -> Choice:
             reasoning=reasoning or UNSET,
         ),
         logprobs=to_logprobs(choice.logprobs),
-        finish_reason=choice.finish_reason or "stop",
+        finish_reason=choice.finish_reason,
     )
 
 

@@ -116,3 +116,4 @@ class ChatAnswer(Response):
                 await sender.send(body)
             if encoder.broken is not None:
                 raise encoder.broken
+        encoder.check_end()

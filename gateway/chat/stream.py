@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from gateway.answering.answer_text import AnswerText
-from gateway.answering.engine_answer import CUT, NO_ARGUMENTS, BrokenAnswer, decode_event
+from gateway.answering.engine_answer import CUT, NO_ARGUMENTS, NO_END, BrokenAnswer, decode_event
 from gateway.answering.trace import AnswerTrace
 from gateway.chat.choice_fields import close_choice, to_logprobs
 from gateway.chat.old_functions import OLD_REASONS, to_old_delta
@@ -66,7 +66,7 @@ class ChunkEncoder:
         self._checked = trace.citable or trace.checks_links
         self._texts: dict[tuple[int, str], AnswerText] = {}
         self._calls: dict[int, dict[int, bool]] = {}
-        self._open = choices
+        self._open = set(range(choices))
         self._include_usage = include_usage
         self._functions = functions
 
@@ -108,6 +108,15 @@ class ChunkEncoder:
                 self._around = data[: at + len(_CHOICES) + text_at], end, self._head + choices[:text_at]
         return self._head + choices.replace(_ENGINE_ONLY, b"") + b"\n\n"
 
+    def check_end(self) -> None:
+        """Check, once no event will come any more, that each choice has had its end.
+
+        Raises:
+            BrokenAnswer: The engine stopped before that.
+        """
+        if self._open:
+            raise BrokenAnswer(NO_END)
+
     def _decode(self, data: bytes) -> bytes:
         event = decode_event(data)
         if event.usage is not None and not event.choices:
@@ -120,12 +129,12 @@ class ChunkEncoder:
         for choice in choices:
             if choice["finish_reason"] is None:
                 continue
-            self._open -= 1
+            self._open.discard(choice["index"])
             text, *thoughts = (self._texts.get((choice["index"], name)) for name in ("content", *_THOUGHTS))
             annotations = close_choice(self._trace, text, [thought for thought in thoughts if thought is not None])
             if annotations:
                 choice["delta"]["annotations"] = annotations
-            if self._open == 0 and (braid := make_braid_answer(self._trace)) is not None:
+            if not self._open and (braid := make_braid_answer(self._trace)) is not None:
                 extra = {"braid": braid}
         return self._encode(choices, extra) if choices else b""
 

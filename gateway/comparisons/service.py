@@ -73,8 +73,7 @@ async def get_comparison(session: AsyncSession, tenant: str, id: str) -> Compari
 
 async def lock_comparison(session: AsyncSession, tenant: str, id: str) -> ComparisonRow:
     """Return one as it is now, which nobody else can change until the unit of work ends, or raise `NotFound`."""
-    comparisons = ComparisonRepository(session, tenant)
-    return await comparisons.lock(id) or await comparisons.get(id, param="comparison_id")
+    return await ComparisonRepository(session, tenant).hold(id, param="comparison_id")
 
 
 class ComparisonService:
@@ -155,7 +154,7 @@ class ComparisonService:
             BadRequest: It has ended already.
         """
         async with self._database.begin() as session:
-            row = await get_comparison(session, self._tenant, id)
+            row = await lock_comparison(session, self._tenant, id)
             if row.status in jobs.ENDED or row.job_id is None:
                 raise BadRequest(f"The comparison {id} has ended already ({row.status}).", code="job_ended")
             await jobs.cancel_subject(session, row)

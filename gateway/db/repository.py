@@ -136,6 +136,10 @@ class Repository(Generic[Row]):
         """Find the one row that `where` selects, as `lock` does."""
         return (await self.session.scalars(self.select_for_update(*where))).one_or_none()
 
+    async def hold(self, id: str, *, param: str = "id") -> Row:
+        """Return the row as `lock` does, or raise `NotFound`: so begins what changes or deletes one that was there."""
+        return await self.lock(id) or await self.get(id, param=param)
+
     async def count_rows(self, *where: ColumnElement[bool]) -> int:
         return await self.session.scalar(self.select(*where).with_only_columns(func.count())) or 0
 

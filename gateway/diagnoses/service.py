@@ -177,7 +177,7 @@ class DiagnosisService:
             BadRequest: It has ended already.
         """
         async with self._database.begin() as session:
-            row = await self._find(session, id)
+            row = await DiagnosisRepository(session, self._tenant).hold(id, param="diagnosis_id")
             if row.status in jobs.ENDED:
                 raise BadRequest(f"The diagnosis {id} has ended already ({row.status}).", code="job_ended")
             await jobs.cancel_subject(session, row)
@@ -186,7 +186,7 @@ class DiagnosisService:
     async def delete(self, id: str) -> DiagnosisDeleted:
         """Delete a diagnosis with its report; one that hasn't ended is cancelled. Releases that it made stay."""
         async with self._database.begin() as session:
-            row = await self._find(session, id)
+            row = await DiagnosisRepository(session, self._tenant).hold(id, param="diagnosis_id")
             if row.status not in jobs.ENDED:
                 await jobs.cancel_subject(session, row)
             digests = [digest for digest in (row.inputs_digest, row.report_digest) if digest]

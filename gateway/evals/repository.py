@@ -61,6 +61,11 @@ class EvalRunRepository(Repository[EvalRunRow]):
     table = EvalRunRow
     noun = "eval run"
 
+    async def lock_runs(self, eval_id: str) -> Sequence[EvalRunRow]:
+        """List an eval's runs as they are now, which nobody else changes until the unit of work ends."""
+        query = self.select_for_update(EvalRunRow.eval_id == eval_id).order_by(EvalRunRow.id)
+        return (await self.session.scalars(query)).all()
+
 
 class EvalOutputItemRepository(Repository[EvalOutputItemRow]):
     table = EvalOutputItemRow

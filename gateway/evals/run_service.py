@@ -139,7 +139,7 @@ class EvalRunService:
             BadRequest: It has ended already.
         """
         async with self._database.begin() as session:
-            row, names = await self._find(session, eval_id, id)
+            row, names = await self._hold(session, eval_id, id)
             if row.status in jobs.ENDED or row.job_id is None:
                 raise BadRequest(f"The run {id} is {_STATUSES[row.status]} already.", code="job_ended")
             await jobs.cancel_subject(session, row)
@@ -148,7 +148,7 @@ class EvalRunService:
     async def delete(self, eval_id: str, id: str) -> EvalRunDeleted:
         """Delete a run with its output items; one that hasn't ended is cancelled."""
         async with self._database.begin() as session:
-            row, _ = await self._find(session, eval_id, id)
+            row, _ = await self._hold(session, eval_id, id)
             await delete_runs(session, self._tenant, [row])
         return EvalRunDeleted(run_id=id)
 
@@ -205,6 +205,11 @@ class EvalRunService:
         if row.eval_id != eval_id:
             raise NotFound(f"No run with id {id!r} is of the eval {eval_id}.", param="run_id")
         return row, _names_of(eval_row)
+
+    async def _hold(self, session: AsyncSession, eval_id: str, id: str) -> tuple[EvalRunRow, Sequence[str]]:
+        """Return the same; nobody else changes the run until the unit of work ends."""
+        row, names = await self._find(session, eval_id, id)
+        return await EvalRunRepository(session, self._tenant).hold(row.id, param="run_id"), names
 
     async def _describe(self, row: EvalRunRow, names: Sequence[str]) -> EvalRun:
         """Return a run with the rows that its request brought."""

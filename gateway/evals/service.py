@@ -94,7 +94,7 @@ class EvalService:
 
     async def update(self, id: str, request: EvalUpdate) -> Eval:
         """Change the name or the metadata; what isn't given stays."""
-        row = await self._evals.get(id, param="eval_id")
+        row = await self._evals.hold(id, param="eval_id")
         if request.name is not None:
             row.name = request.name
         if "metadata" in request.model_fields_set:
@@ -104,8 +104,8 @@ class EvalService:
 
     async def delete(self, id: str) -> EvalDeleted:
         """Delete an eval with its runs; those that haven't ended are cancelled."""
-        row = await self._evals.get(id, param="eval_id")
-        runs = await EvalRunRepository(self._session, self._tenant).list_all(EvalRunRow.eval_id == id)
+        row = await self._evals.hold(id, param="eval_id")
+        runs = await EvalRunRepository(self._session, self._tenant).lock_runs(id)
         await delete_runs(self._session, self._tenant, runs)
         await self._session.flush()
         await self._evals.delete(row)

@@ -133,7 +133,7 @@ class EvaluationService:
             BadRequest: It has ended already.
         """
         async with self._database.begin() as session:
-            row = await self._find(session, id)
+            row = await EvaluationRepository(session, self._tenant).hold(id, param="evaluation_id")
             if row.status in jobs.ENDED or row.job_id is None:
                 raise BadRequest(f"The evaluation {id} has ended already ({row.status}).", code="job_ended")
             await jobs.cancel_subject(session, row)
@@ -142,7 +142,7 @@ class EvaluationService:
     async def delete(self, id: str) -> EvaluationDeleted:
         """Delete an evaluation with its report; one that hasn't ended is cancelled."""
         async with self._database.begin() as session:
-            row = await self._find(session, id)
+            row = await EvaluationRepository(session, self._tenant).hold(id, param="evaluation_id")
             if row.status not in jobs.ENDED:
                 await jobs.cancel_subject(session, row)
             digests = [digest for digest in (row.questions_digest, row.report_digest) if digest]

@@ -188,7 +188,7 @@ class FeedbackService:
         return _to_schema(await self._feedback.get(id, param="feedback_id"))
 
     async def delete(self, id: str) -> FeedbackDeleted:
-        await self._feedback.delete(await self._feedback.get(id, param="feedback_id"))
+        await self._feedback.delete(await self._feedback.hold(id, param="feedback_id"))
         return FeedbackDeleted(id=id)
 
     async def _check_room(self) -> None:

@@ -13,6 +13,7 @@ __all__ = ["UploadForm"]
 
 _FIELD_BYTES = 64 * 1024
 _FIELDS = 16
+_PREAMBLE_BYTES = 64 * 1024
 _AS_IT_IS = (b"binary", b"7bit", b"8bit")
 _EXTENDED_NAME = re.compile(rb";\s*filename\*\s*=\s*\"?(?:utf-8|iso-8859-1)'[^']*'(?P<name>[^;\s\"]+)", re.IGNORECASE)
 
@@ -45,6 +46,9 @@ class UploadForm:
         self._value: bytearray | None = None
         self._pending: list[bytes] = []
         self._complete = False
+        self._first_line = b"\n--" + boundary
+        self._preamble = bytearray(b"\n")  # as if a line had ended before the body
+        self._begun = False
         # It bounds the headers of a part itself, in bytes and in number.
         self._parser = MultipartParser(
             boundary,
@@ -68,16 +72,43 @@ class UploadForm:
         """
         async for data in body:
             try:
-                self._parser.write(data)
+                self._parser.write(data if self._begun else self._skip_preamble(data))
             except FormParserError as error:
                 raise BadRequest(f"The body isn't a readable multipart form: {error}. Send it again.") from error
             for part in self._pending:
                 yield part
             self._pending.clear()
+        if not self._begun and self._preamble.strip():
+            raise BadRequest(
+                "The body isn't a readable multipart form: no line of it is the boundary of its content-type. "
+                "Send it again."
+            )
         if not self._complete:
             raise BadRequest("The multipart form ends in the middle: the upload was cut short. Send it again.")
         if self.filename is None:
             raise BadRequest(f"The form has no part {self._part!r} with a file name. Send one.", param=self._part)
+
+    def _skip_preamble(self, data: bytes) -> bytes:
+        """Return what is of the form in the next bytes: RFC 2046 lets text stand before the first boundary's line.
+
+        Raises:
+            BadRequest: There is more text than any client writes there.
+        """
+        before = len(self._preamble)
+        self._preamble += data
+        # The line may have begun in the bytes before.
+        at = self._preamble.find(self._first_line, max(0, before - len(self._first_line)))
+        if at < 0 and len(self._preamble) <= _PREAMBLE_BYTES + len(self._first_line):
+            return b""
+        if at < 0 or at > _PREAMBLE_BYTES:
+            raise BadRequest(
+                "The body isn't a readable multipart form: its first "
+                f"{_PREAMBLE_BYTES} bytes have no line with the boundary of its content-type. Send it again."
+            )
+        form = bytes(self._preamble[at + 1 :])
+        self._preamble.clear()
+        self._begun = True
+        return form
 
     def _on_part_begin(self) -> None:
         self._disposition = b""

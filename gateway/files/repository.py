@@ -30,10 +30,6 @@ class FileRepository(Repository[FileRow]):
     def select(self, *where: ColumnElement[bool]) -> Select[FileRow]:
         return super().select(or_(FileRow.expires_at.is_(None), FileRow.expires_at > int(time.time())), *where)
 
-    async def hold(self, id: str, *, param: str) -> FileRow:
-        """Return a file, which nobody else deletes until the unit of work ends, or raise `NotFound`."""
-        return await self.lock(id) or await self.get(id, param=param)
-
     async def get_all(self, ids: Sequence[str], *, param: str) -> dict[str, FileRow]:
         """Return the files by id, or raise `NotFound` for the first that isn't one."""
         rows: dict[str, FileRow] = {}

@@ -93,8 +93,11 @@ def make_metadata_conditions(pairs: Mapping[str, str] | None) -> list[ColumnElem
     if pairs is None:
         return [cast(FineTuningJobRow.meta, String) == "{}"]
     for key in pairs:
-        if '"' in key or "\\" in key:
-            raise BadRequest(f"Jobs can't be looked up by the metadata key {key!r}: it has a quote.", param="metadata")
+        if '"' in key or "\\" in key or any(sign < " " for sign in key):
+            raise BadRequest(
+                f"Jobs can't be looked up by the metadata key {key!r}: it has a quote, a backslash or a line's end.",
+                param="metadata",
+            )
     return [FineTuningJobRow.meta[key].as_string() == value for key, value in pairs.items()]
 
 

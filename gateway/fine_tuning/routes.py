@@ -6,6 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from gateway.errors import BadRequest
 from gateway.fine_tuning.dataset import TrainingFiles
 from gateway.fine_tuning.estimate import read_price
 from gateway.fine_tuning.event_stream import EventStream, EventStreams
@@ -27,7 +28,7 @@ router = APIRouter(prefix="/v1/fine_tuning/jobs", tags=["fine-tuning"], response
 
 _EVENTS: dict[int | str, dict[str, Any]] = {200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}}
 _EVENT_HEADERS = {"cache-control": "no-cache", "x-accel-buffering": "no"}
-_METADATA = re.compile(r"metadata\[(.+)\]")
+_METADATA = re.compile(r"metadata\[(.+)\]", re.DOTALL)
 _METADATA_PARAMETER = {
     "name": "metadata",
     "in": "query",
@@ -63,11 +64,23 @@ def _training_files(principal: ManageKey, state: CurrentState) -> TrainingFiles:
 
 
 def _metadata(request: Request) -> dict[str, str] | None:
-    """Read `metadata[key]=value` pairs; `metadata=null` asks for jobs that have none."""
-    if request.query_params.get("metadata") == "null":
+    """Read `metadata[key]=value` pairs; `metadata=null` asks for jobs that have none.
+
+    Raises:
+        BadRequest: A filter is written in another way. To pass over it would list jobs that weren't asked for.
+    """
+    pairs = [(name, value) for name, value in request.query_params.multi_items() if name.startswith("metadata")]
+    if pairs == [("metadata", "null")]:
         return None
-    pairs = ((_METADATA.fullmatch(name), value) for name, value in request.query_params.multi_items())
-    return {match[1]: value for match, value in pairs if match}
+    matches = [(_METADATA.fullmatch(name), value) for name, value in pairs]
+    values = {match[1]: value for match, value in matches if match}
+    if len(values) < len(pairs):
+        raise BadRequest(
+            "A filter by metadata is metadata[KEY]=VALUE, once for each key, or metadata=null alone for jobs without "
+            "any.",
+            param="metadata",
+        )
+    return values
 
 
 def _streams(state: CurrentState) -> EventStreams:

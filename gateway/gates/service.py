@@ -142,7 +142,8 @@ class GateService:
             BadRequest: It has ended already.
         """
         async with self._database.begin() as session:
-            gate, release = await self._find(session, name, number)
+            row, release = await self._find(session, name, number)
+            gate = await GateRepository(session, self._tenant).hold(row.id)
             if gate.status in jobs.ENDED or gate.job_id is None:
                 raise BadRequest(f"The gate of {name}@{number} has ended already ({gate.status}).", code="job_ended")
             await jobs.cancel_subject(session, gate)

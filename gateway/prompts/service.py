@@ -6,6 +6,7 @@ from dataclasses import asdict
 from sqlalchemy.ext.asyncio import AsyncSession
 
 import prompts
+from gateway.db import lock
 from gateway.errors import BadRequest, NotFound
 from gateway.ids import new_id
 from gateway.pages import PageRequest
@@ -29,6 +30,8 @@ class PromptService:
     """One tenant's prompts."""
 
     def __init__(self, session: AsyncSession, tenant: str) -> None:
+        self._session = session
+        self._tenant = tenant
         self._prompts = PromptRepository(session, tenant)
 
     async def create(self, request: PromptCreate) -> Prompt:
@@ -37,11 +40,14 @@ class PromptService:
             template = prompts.compile(request.template)
         except prompts.TemplateInvalid as error:
             raise BadRequest(str(error), param="template", code="invalid_template") from None
+        # Of clients that keep versions at the same time each gets a number, and the list has them in that order.
+        await lock(self._session, f"prompt {self._tenant} {request.name}")
+        version = await self._prompts.find_last_version(request.name) + 1
         row = PromptRow(
             id=new_id("prompt_"),
             created_at=int(time.time()),
             name=request.name,
-            version=await self._prompts.find_last_version(request.name) + 1,
+            version=version,
             template=request.template,
             digest=template.digest,
         )

@@ -37,7 +37,6 @@ from retrieval.messages import Passage
 __all__ = ["ResponseBuilder", "cite", "to_call"]
 
 _NO_MESSAGE = EngineMessage()
-_NO_CHOICE = EngineChoice(finish_reason="stop")
 _REASONS: dict[str, Literal["max_output_tokens", "content_filter"]] = {
     "length": "max_output_tokens",
     "content_filter": "content_filter",
@@ -54,11 +53,11 @@ class ResponseBuilder:
 
     def build_whole(self, answer: EngineAnswer) -> Response:
         """Return the response of a whole answer, and note its citations in the trace."""
-        choice = answer.choices[0] if answer.choices else _NO_CHOICE
+        choice = answer.choices[0]
         items = self._build_items(choice)
         items[-1].status = "incomplete" if choice.finish_reason in _REASONS else "completed"
         output = [*self.build_search(), *items]
-        return self.build(output, choice.finish_reason or "stop")
+        return self.build(output, choice.finish_reason)
 
     def build_search(self) -> list[OutputItem]:
         """Return the item of the search that the request asked for; none where it asked for none, or of small talk.

@@ -113,14 +113,13 @@ class ResponseReply(Reply):
                     await sender.send(body)
                 if events.broken is not None:
                     raise events.broken
+            end = events.finish()
         except BraidError as error:
             reason = getattr(error, "detail", error.message)
             _log.warning("stream_interrupted", answer=generation.trace.id, reason=reason)
             end = events.fail(error)
             await generation.aclose(error)
-            await sender.send(end)
-        else:
-            await sender.send(events.finish())
+        await sender.send(end)
 
 
 def _to_error(error: BraidError) -> bytes:

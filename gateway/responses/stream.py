@@ -6,7 +6,7 @@ from typing import Any, Literal
 import msgspec
 
 from gateway.answering.answer_text import AnswerText
-from gateway.answering.engine_answer import NO_ARGUMENTS, BrokenAnswer, decode_event
+from gateway.answering.engine_answer import NO_ARGUMENTS, NO_END, BrokenAnswer, decode_event
 from gateway.errors import BraidError
 from gateway.ids import new_id
 from gateway.responses.output import ResponseBuilder, cite, to_call
@@ -27,8 +27,8 @@ __all__ = ["ResponseEvents"]
 class ResponseEvents:
     """Makes one response's events; `broken` is the reason once the engine sent one that can't be passed on.
 
-    One item is open at a time: thoughts, then the message, then each call of a function. It is closed by the next one,
-    or by the end.
+    Thoughts and messages are closed by the item that comes next, or by the end; calls of functions by the end alone,
+    since engines may write the arguments of several in turns.
     """
 
     def __init__(self, builder: ResponseBuilder) -> None:
@@ -37,8 +37,9 @@ class ResponseEvents:
         self._trace = builder.trace
         self._sequence = 0
         self._output: list[OutputItem] = []
-        self._open = False
-        self._call: object = None  # the engine's number of the call that is open
+        self._open = False  # the last item, if it is thoughts or a message
+        self._calls: dict[object, int] = {}  # the places of calls by the engine's number
+        self._newest_calls: set[int] = set()  # the places of calls that were written to since the last item began
         self._text: AnswerText | None = None  # of the message or the thoughts that are open
         self._finish: str | None = None
         self._events: list[bytes] = []
@@ -73,10 +74,16 @@ class ResponseEvents:
         return self._take()
 
     def finish(self) -> bytes:
-        """Return the events that close the response."""
+        """Return the events that close the response.
+
+        Raises:
+            BrokenAnswer: The engine never said that the answer has ended.
+        """
+        if self._finish is None:
+            raise BrokenAnswer(NO_END)
         if not any(isinstance(item, OutputMessage | FunctionCall) for item in self._output):
             self._open_message(_empty_text())  # even an empty answer is one
-        response = self._close_all(self._finish or "stop", None)
+        response = self._close_all(self._finish, None)
         self._emit(f"response.{response.status}", response=response)
         return self._take()
 
@@ -88,7 +95,10 @@ class ResponseEvents:
 
     def _close_all(self, finish: str, error: BraidError | None) -> Response:
         status = "completed" if self._builder.build([], finish, error).status == "completed" else "incomplete"
-        self._close(status)
+        for place in self._calls.values():
+            self._close(place, status if place in self._newest_calls else "completed")
+        if self._open:
+            self._close(self._last, status)
         return self._builder.build(self._output, finish, error)
 
     def _follow(self, choice: dict[str, Any]) -> None:
@@ -114,7 +124,7 @@ class ResponseEvents:
     def _send_thought(self, part: ReasoningText, text: str) -> None:
         if text:
             part.text += text
-            self._emit("response.reasoning_text.delta", **self._place(), content_index=0, delta=text)
+            self._emit("response.reasoning_text.delta", **self._name_place(self._last), content_index=0, delta=text)
 
     def _add_text(self, text: str, logprobs: list[dict[str, Any]]) -> None:
         item = self._current(OutputMessage)
@@ -131,7 +141,13 @@ class ResponseEvents:
         part.logprobs += logprobs
         if text:
             part.text += text
-            self._emit("response.output_text.delta", **self._place(), content_index=0, delta=text, logprobs=logprobs)
+            self._emit(
+                "response.output_text.delta",
+                **self._name_place(self._last),
+                content_index=0,
+                delta=text,
+                logprobs=logprobs,
+            )
 
     def _add_refusal(self, text: str) -> None:
         item = self._current(OutputMessage)
@@ -140,45 +156,49 @@ class ResponseEvents:
             part = self._open_message(Refusal(refusal=""))
         assert isinstance(part, Refusal)
         part.refusal += text
-        self._emit("response.refusal.delta", **self._place(), content_index=0, delta=text)
+        self._emit("response.refusal.delta", **self._name_place(self._last), content_index=0, delta=text)
 
     def _add_arguments(self, call: dict[str, Any]) -> None:
-        item = self._current(FunctionCall)
-        if item is None or call.get("index") != self._call:
-            item = to_call({**call, "function": {**(call.get("function") or {}), "arguments": ""}}, "in_progress")
-            self._start(item)
-            self._call = call.get("index")
-        self._send_arguments(item, _member(call, "function", "arguments") or "")
+        number = call.get("index")
+        if number not in self._calls:
+            function: dict[str, Any] = {**(call.get("function") or {}), "arguments": ""}
+            self._start(to_call({**call, "function": function}, "in_progress"))
+            self._calls[number] = self._last
+        place = self._calls[number]
+        self._newest_calls.add(place)
+        self._send_arguments(place, _member(call, "function", "arguments") or "")
 
-    def _send_arguments(self, item: FunctionCall, text: str) -> None:
+    def _send_arguments(self, place: int, text: str) -> None:
+        item = self._output[place]
+        assert isinstance(item, FunctionCall)
         if text:
             item.arguments += text
-            self._emit("response.function_call_arguments.delta", **self._place(), delta=text)
+            self._emit("response.function_call_arguments.delta", **self._name_place(place), delta=text)
 
     def _open_message(self, part: OutputText | Refusal) -> OutputText | Refusal:
         self._start(OutputMessage(id=new_id("msg_"), status="in_progress", content=[]))
         message = self._output[-1]
         assert isinstance(message, OutputMessage)
         message.content.append(part)
-        self._emit("response.content_part.added", **self._place(), content_index=0, part=part)
+        self._emit("response.content_part.added", **self._name_place(self._last), content_index=0, part=part)
         return part
 
     def _start(self, item: OutputItem) -> None:
-        self._close("completed")
+        if self._open:
+            self._close(self._last, "completed")
         self._output.append(item)
-        self._open = True
-        self._emit("response.output_item.added", output_index=len(self._output) - 1, item=item)
+        self._open = not isinstance(item, FunctionCall)
+        self._newest_calls.clear()
+        self._emit("response.output_item.added", output_index=self._last, item=item)
 
-    def _close(self, status: Literal["completed", "incomplete"]) -> None:
-        if not self._open:
-            return
-        item, place = self._output[-1], self._place()
+    def _close(self, at: int, status: Literal["completed", "incomplete"]) -> None:
+        item, place = self._output[at], self._name_place(at)
         match item:
             case OutputMessage():
                 self._close_part(item.content[0])
             case FunctionCall():
                 if status == "completed" and not item.arguments:
-                    self._send_arguments(item, NO_ARGUMENTS)
+                    self._send_arguments(at, NO_ARGUMENTS)
                 name = "response.function_call_arguments.done"
                 self._emit(name, **place, name=item.name, arguments=item.arguments)
             case ReasoningItem():
@@ -190,11 +210,11 @@ class ResponseEvents:
             case _:
                 raise AssertionError(item)
         item.status = status
-        self._open = False
-        self._emit("response.output_item.done", output_index=len(self._output) - 1, item=item)
+        self._open = self._open and at != self._last
+        self._emit("response.output_item.done", output_index=at, item=item)
 
     def _close_part(self, part: OutputText | Refusal) -> None:
-        place = {**self._place(), "content_index": 0}
+        place = {**self._name_place(self._last), "content_index": 0}
         if isinstance(part, Refusal):
             self._emit("response.refusal.done", **place, refusal=part.refusal)
         else:
@@ -209,11 +229,15 @@ class ResponseEvents:
         self._emit("response.content_part.done", **place, part=part)
 
     def _current(self, kind: type[Any]) -> Any:
-        """Return the open item if it is of a kind, or None."""
+        """Return the open thoughts or message, or None."""
         return self._output[-1] if self._open and isinstance(self._output[-1], kind) else None
 
-    def _place(self) -> dict[str, Any]:
-        return {"output_index": len(self._output) - 1, "item_id": self._output[-1].id}
+    @property
+    def _last(self) -> int:
+        return len(self._output) - 1
+
+    def _name_place(self, place: int) -> dict[str, Any]:
+        return {"output_index": place, "item_id": self._output[place].id}
 
     def _emit(self, type: str, **members: Any) -> None:
         data = msgspec.json.encode({"type": type, "sequence_number": self._sequence, **members})

@@ -125,6 +125,8 @@ class DocumentService:
         async with self._database.begin() as session:
             document = await self._document(session, store_id, key)
             job = await delete_document(session, document)
+            if job is None:
+                raise _miss_document(store_id, key)
         return DocumentDeleted(document_id=document.id, key=key, job=job)
 
     async def _describe_index(self, index: str | None) -> RetrieverInfo | None:
@@ -139,10 +141,7 @@ class DocumentService:
         await StoreRepository(session, self._tenant).get(store_id, param="vector_store_id")
         row = await DocumentRepository(session, self._tenant).by_key(store_id, key)
         if row is None:
-            raise NotFound(
-                f"The vector store {store_id!r} has no document {key!r}. List its documents to see their keys.",
-                param="key",
-            )
+            raise _miss_document(store_id, key)
         return row
 
     async def _after(
@@ -178,6 +177,12 @@ def name_file(key: str) -> str:
             param="key",
         )
     return name
+
+
+def _miss_document(store_id: str, key: str) -> NotFound:
+    return NotFound(
+        f"The vector store {store_id!r} has no document {key!r}. List its documents to see their keys.", param="key"
+    )
 
 
 def _attributes(text: str) -> dict[str, Any]:

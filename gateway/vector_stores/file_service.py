@@ -90,7 +90,8 @@ class VectorStoreFileService:
 
     async def delete(self, store_id: str, file_id: str) -> VectorStoreFileDeleted:
         """Take a file out of the store; the file itself stays."""
-        await delete_document(self._session, await self._document(store_id, file_id))
+        if await delete_document(self._session, await self._document(store_id, file_id)) is None:
+            raise _miss_file(store_id, file_id)
         return VectorStoreFileDeleted(id=file_id)
 
     async def _find_place(self, store_id: str, file_id: str, param: str) -> str:
@@ -117,11 +118,14 @@ async def get_document(session: AsyncSession, tenant: str, store_id: str, file_i
     await StoreRepository(session, tenant).get(store_id, param="vector_store_id")
     row = await DocumentRepository(session, tenant).by_file(store_id, file_id)
     if row is None:
-        raise NotFound(
-            f"The vector store {store_id!r} has no file {file_id!r}. List its files to see their ids.",
-            param="file_id",
-        )
+        raise _miss_file(store_id, file_id)
     return row
+
+
+def _miss_file(store_id: str, file_id: str) -> NotFound:
+    return NotFound(
+        f"The vector store {store_id!r} has no file {file_id!r}. List its files to see their ids.", param="file_id"
+    )
 
 
 def last_error_of(version: DocumentVersionRow) -> LastError | None:

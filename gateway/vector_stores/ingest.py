@@ -49,14 +49,18 @@ class IngestHandler:
         failpoint("ingest-collected")
 
     async def record_end(self, session: AsyncSession, claim: Claim, outcome: Outcome) -> None:
-        version = await VersionRepository(session, claim.tenant).find(claim.subject)
+        versions = VersionRepository(session, claim.tenant)
+        subject = await versions.find(claim.subject)
+        if subject is None:
+            return
+        document = await DocumentRepository(session, claim.tenant).lock(subject.document_id)
+        version = await versions.lock(claim.subject)
         if version is None or version.status != "in_progress":
             return
         version.status = outcome.status
         if outcome.status == "failed":
             version.error_code = outcome.code
             version.error_message = outcome.message
-        document = await DocumentRepository(session, claim.tenant).find(version.document_id)
         if document is not None and document.latest == version.version:
             document.status = outcome.status
 
@@ -72,10 +76,25 @@ async def _find(session: AsyncSession, claim: Claim) -> tuple[DocumentRow, Docum
     return document, version
 
 
+async def _lock(session: AsyncSession, claim: Claim) -> tuple[DocumentRow, DocumentVersionRow] | None:
+    """Find the rows as they are now; nobody else changes them until the unit of work ends."""
+    work = await _find(session, claim)
+    if work is None:
+        return None
+    # The document first, as whoever puts or deletes it does.
+    document = await DocumentRepository(session, claim.tenant).lock(work[0].id)
+    version = await VersionRepository(session, claim.tenant).lock(work[1].id)
+    if version is None or version.status != "in_progress":
+        return None
+    if document is None:
+        raise JobCancelled
+    return document, version
+
+
 async def _publish(claim: Claim, turn: StoreTurn, outcome: IngestedVersion) -> int:
     """Let readers see the version: one commit, refused if another worker has the job by now."""
     async with claim.begin() as session:
-        work = await _find(session, claim)
+        work = await _lock(session, claim)
         if work is None:
             raise JobCancelled
         document, version = work

@@ -25,6 +25,11 @@ class StoreRepository(Repository[StoreRow]):
     def select(self, *where: ColumnElement[bool]) -> Select[StoreRow]:
         return super().select(StoreRow.deleted_at.is_(None), *where)
 
+    async def find_anew(self, id: str) -> StoreRow | None:
+        """Find a store as it is now, though the unit of work has read it before."""
+        query = self.select(StoreRow.id == id).execution_options(populate_existing=True)
+        return (await self.session.scalars(query)).one_or_none()
+
     async def move_index_epoch(self, store: StoreRow, *, mirrored: bool) -> bool:
         """Make the index epoch after the store's visible; false when it is gone, or has other indexes or epochs by now.
 
@@ -87,6 +92,10 @@ class DocumentRepository(Repository[DocumentRow]):
 
     async def by_key(self, store: str, key: str) -> DocumentRow | None:
         return await self.find_one(DocumentRow.store_id == store, DocumentRow.live_key == key)
+
+    async def lock_key(self, store: str, key: str) -> DocumentRow | None:
+        """Find the document of a key as it is now, and keep others from changing it until the unit of work ends."""
+        return await self.lock_one(DocumentRow.store_id == store, DocumentRow.live_key == key)
 
     async def by_file(self, store: str, file_id: str) -> DocumentRow | None:
         """Find the document that an OpenAI client means: added as this file, or put from these bytes."""

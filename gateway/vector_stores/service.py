@@ -96,7 +96,7 @@ class VectorStoreService:
 
     async def modify(self, id: str, request: VectorStoreUpdate) -> VectorStore:
         """Change what the request names; null clears it. A store that is used again after it expired starts anew."""
-        row = await self._stores.get(id, param="vector_store_id")
+        row = await self._stores.hold(id, param="vector_store_id")
         members = request.model_fields_set
         if "name" in members:
             row.name = request.name or ""
@@ -109,7 +109,7 @@ class VectorStoreService:
 
     async def delete(self, id: str) -> VectorStoreDeleted:
         """Hide a store at once, and have it removed."""
-        row = await self._stores.get(id, param="vector_store_id")
+        row = await self._stores.hold(id, param="vector_store_id")
         row.deleted_at = int(time.time())
         await ask_for_work(self._session, self._tenant, DROP, id)
         return VectorStoreDeleted(id=id)

@@ -7,12 +7,13 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.db import lock
+from gateway.errors import NotFound
 from gateway.files.service import add_file, hold_file, make_file
 from gateway.ids import new_id
 from gateway.jobs import cancel, enqueue
 from gateway.tenants.storage import TenantStorage
 from gateway.vector_stores.remove import ask_for_removal
-from gateway.vector_stores.repository import DocumentRepository, VersionRepository
+from gateway.vector_stores.repository import DocumentRepository, StoreRepository, VersionRepository
 from gateway.vector_stores.store_queue import INGEST, queue_key_of
 from gateway.vector_stores.tables import DocumentRow, DocumentVersionRow, StoreRow
 from retrieval.messages import RetrieverInfo
@@ -83,17 +84,20 @@ async def put_version(
 
     Raises:
         PayloadTooLarge: There is none.
-        NotFound: The content's file was deleted, or has expired.
+        NotFound: The content's file was deleted, or has expired, or the store was deleted.
     """
     # Of clients that put the same key at the same time each makes the version after the other's.
     await lock_document(session, store.id, key)
     if content.file_id is not None:
         await hold_file(session, store.tenant_id, content.file_id)
     documents = DocumentRepository(session, store.tenant_id)
-    document = await documents.by_key(store.id, key)
+    document = await documents.lock_key(store.id, key)
     newest = None
     if document is not None:
         newest = await VersionRepository(session, store.tenant_id).get_version(document.id, document.latest)
+    # It may have been indexed since the store was read, as part of what the other clients put.
+    if await StoreRepository(session, store.tenant_id).find_anew(store.id) is None:
+        raise NotFound(f"The vector store {store.id!r} was deleted meanwhile.", param="vector_store_id")
     row = _new_version(store, newest, content, attributes, chunking)
     if document is not None and newest is not None and _same(newest, row) and not _is_lost(store, newest, present):
         return document, newest
@@ -120,8 +124,13 @@ async def put_version(
     return document, row
 
 
-async def delete_document(session: AsyncSession, document: DocumentRow) -> str:
-    """Hide a document at once and have it removed; return the id of the job that does."""
+async def delete_document(session: AsyncSession, document: DocumentRow) -> str | None:
+    """Hide a document at once and have it removed; return the id of the job that does.
+
+    It is None where somebody else has deleted it since it was read.
+    """
+    if await DocumentRepository(session, document.tenant_id).lock(document.id) is None:
+        return None
     await _supersede(session, document)
     document.deleted_at = int(time.time())
     document.live_key = None

@@ -74,7 +74,7 @@ def test_usage_is_counted_without_what_only_one_engine_has() -> None:
         "completion_tokens_details": {"reasoning_tokens": 1},
         "kv_transfer": 9,
     }
-    answer = decode_answer(json.dumps({"choices": [{}], "usage": usage}).encode())
+    answer = decode_answer(json.dumps({"choices": [{"finish_reason": "stop"}], "usage": usage}).encode())
     assert answer.usage is not None
     expected = TokenUsage(5, 2, 7, PromptTokensDetails(3), CompletionTokensDetails(1))
     assert answer.usage.to_token_usage() == expected
@@ -91,14 +91,22 @@ def test_usage_with_nulls_is_zeros_without_details() -> None:
 @pytest.mark.parametrize(
     ("said", "told"),
     [
-        *((reason, reason) for reason in ("stop", "length", "tool_calls", "content_filter", None)),
+        *((reason, reason) for reason in ("stop", "length", "tool_calls", "content_filter")),
         ("repetition", "length"),
     ],
 )
-def test_a_choice_ends_in_words_that_clients_know(said: str | None, told: str | None) -> None:
+def test_a_choice_ends_in_words_that_clients_know(said: str, told: str) -> None:
     data = json.dumps({"choices": [{"index": 0, "finish_reason": said}]}).encode()
     assert decode_answer(data).choices[0].finish_reason == told
     assert decode_event(data).choices[0]["finish_reason"] == told
+
+
+@pytest.mark.parametrize("ends", [["stop", None], [None], ["stop"]])
+def test_a_whole_answer_has_as_many_ends_as_choices_were_asked_for(ends: list[str | None]) -> None:
+    data = json.dumps({"choices": [{"index": n, "finish_reason": end} for n, end in enumerate(ends)]}).encode()
+    with pytest.raises(BrokenAnswer, match="before the answer's end") as caught:
+        decode_answer(data, 2)
+    assert caught.value.code == "engine_error"
 
 
 @pytest.mark.parametrize("reason", ["abort", "error"])

@@ -171,6 +171,23 @@ async def test_an_adapter_that_no_replica_takes_keeps_the_old_rollout(
     assert live(await client.get(ROLLOUT)) == ([1], 1)
 
 
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_release_whose_adapter_was_deleted_says_so_at_once(
+    client: httpx2.AsyncClient, settings: Settings, engine: FakeVllm, monkeypatch: pytest.MonkeyPatch, stream: bool
+) -> None:
+    monkeypatch.setattr("gateway.answering.service._ADAPTER_PATIENCE_SECONDS", 60)
+    model = "ft:base:kestrel:style:1"
+    engine.rule = lambda request: faults.status(503) if request.path == LOAD else None
+    tenant = (await client.get("/api/keys")).json()["data"][0]["tenant"]
+    await add_adapter(settings, tenant, model)
+    release = (await client.post("/api/assistants/support/releases", json={"adapter": model})).json()["release"]
+    assert (await client.delete(f"/v1/models/{model}")).status_code == 200
+    question = {"messages": [{"role": "user", "content": "Hello"}], "stream": stream}
+    answer = await client.post(CHAT, json={"model": f"support@{release}", **question})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "model_not_found")
+    assert f"{model!r} of this release was deleted" in answer.json()["error"]["message"]
+
+
 @pytest.mark.parametrize("back", [False, True])
 @on_both_databases
 async def test_an_adapter_that_is_deleted_while_engines_load_it_keeps_the_old_rollout(

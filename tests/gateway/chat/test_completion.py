@@ -189,7 +189,8 @@ def test_a_mark_cites_its_passage_and_each_document_that_says_the_same() -> None
 def test_an_engine_s_gaps_are_filled_as_openai_has_them() -> None:
     trace = make_trace(searched=False)
     trace.target = Target("base")
-    whole = json.loads(encode_completion(trace, decode_answer(b'{"choices": [{"logprobs": {"content": []}}]}')))
+    body = b'{"choices": [{"logprobs": {"content": []}, "finish_reason": "stop"}]}'
+    whole = json.loads(encode_completion(trace, decode_answer(body)))
     (choice,) = whole["choices"]
     assert choice["message"] == {"role": "assistant", "content": None, "refusal": None, "annotations": []}
     assert (choice["finish_reason"], choice["logprobs"]) == ("stop", {"content": [], "refusal": None})

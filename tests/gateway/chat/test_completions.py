@@ -248,6 +248,30 @@ async def test_a_stream_that_breaks_ends_with_an_error_event_and_no_done(
     assert text_of(events[:-1])
 
 
+@pytest.mark.parametrize("ended", [b"", b"data: [DONE]\n\n"])
+async def test_a_stream_in_which_a_choice_has_no_end_ends_with_an_error_event(
+    gateway: Gateway, engine: FakeVllm, ended: bytes
+) -> None:
+    said = [{"index": index, "delta": {"content": "It"}, "logprobs": None, "finish_reason": None} for index in (0, 1)]
+    ends = [{**said[1], "delta": {}, "finish_reason": "stop"}]
+    body = b"".join(b"data: " + json.dumps({"choices": choices}).encode() + b"\n\n" for choices in (said, ends))
+    engine.script(faults.body(body + ended, "text/event-stream"))
+    client = await gateway.tenant("kestrel")
+    answer = await client.post(CHAT, json={**STREAM, "n": 2})
+    events = events_of(answer.text)
+    assert events[-1]["error"]["code"] == "stream_interrupted"
+    assert ("[DONE]" not in events, text_of(events[:-1])) == (True, "ItIt")
+    assert (await client.get(f"/api/answers/{events[0]['id']}")).json()["outcome"] == "interrupted"
+
+
+async def test_a_whole_answer_with_fewer_choices_than_asked_for_is_a_502(gateway: Gateway, engine: FakeVllm) -> None:
+    choice = {"index": 0, "message": {"role": "assistant", "content": "It"}, "finish_reason": "stop"}
+    engine.script(faults.body(json.dumps({"choices": [choice]}).encode()))
+    client = await gateway.tenant("kestrel")
+    answer = await client.post(CHAT, json={**ASK, "n": 2})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (502, "engine_error")
+
+
 @pytest.mark.parametrize("body", [b"<html>", b'{"choices": ["\xff"]}', b'{"choices": ' + b"[" * 100_000])
 async def test_an_answer_that_cannot_be_read_is_a_502(gateway: Gateway, engine: FakeVllm, body: bytes) -> None:
     engine.script(faults.body(body))

@@ -216,6 +216,20 @@ def test_after_a_bad_event_nothing_more_is_sent_and_all_before_it_is(bad: bytes)
     assert b"never" not in encoded
 
 
+@pytest.mark.parametrize("ends", [[], [0], [0, 0], [1, 7]])
+def test_a_stream_in_which_a_choice_has_no_end_is_a_broken_answer(ends: list[int]) -> None:
+    raw = b"".join(chunk({"content": "It"}, index=index) for index in (0, 1))
+    raw += b"".join(chunk({}, "stop", index=index) for index in ends) + LAST + DONE_EVENT
+    _, encoder = encode(plain_trace(), raw, choices=2)
+    with pytest.raises(BrokenAnswer, match="before the answer's end"):
+        encoder.check_end()
+
+
+def test_a_stream_in_which_each_choice_has_its_end_is_whole() -> None:
+    _, encoder = encode(plain_trace(), chunk({}, "stop", index=1) + chunk({"content": "It"}, "length"), choices=2)
+    encoder.check_end()
+
+
 @pytest.mark.parametrize("separators", [(", ", ": "), (",", ": "), (",", ":")])
 def test_events_with_spaces_in_them_close_their_choice(separators: tuple[str, str]) -> None:
     body = {"id": "x", "object": "chat.completion.chunk", "created": 1, "model": "t"}

@@ -30,9 +30,9 @@ async def read(body: bytes, cuts: Sequence[int] = ()) -> tuple[UploadForm, bytes
     return form, b"".join([data async for data in form.read_file_bytes(pieces())])
 
 
-async def fault(body: bytes) -> BadRequest:
+async def fault(body: bytes, cuts: Sequence[int] = ()) -> BadRequest:
     with pytest.raises(BadRequest) as error:
-        await read(body)
+        await read(body, cuts)
     return error.value
 
 
@@ -77,13 +77,40 @@ async def test_a_header_has_any_case_and_a_field_any_bytes() -> None:
     assert (await read(with_type))[0].fields == {"purpose": "a"}
 
 
+PREAMBLES = st.lists(st.sampled_from([b"\r\n", b"\n", b"-", b"--", b"b", b"--c", b"This is a form.", b"\x00"])).map(
+    b"".join
+)
+
+
+@given(PREAMBLES.filter(lambda text: b"--b" not in text), st.binary(max_size=30), st.lists(st.integers(0, 400)))
+async def test_text_before_the_first_boundary_and_behind_the_last_is_left_out(
+    text: bytes, behind: bytes, cuts: list[int]
+) -> None:
+    before = text and text + b"\r\n"
+    form, file = await read(before + part('name="purpose"', b"a") + part(FILE, b"--x") + b"--b--\r\n" + behind, cuts)
+    assert (file, form.fields) == (b"--x", {"purpose": "a"})
+
+
+@pytest.mark.parametrize(("size", "taken"), [(65_536, True), (65_537, False)])
+@pytest.mark.parametrize("cuts", [(), (70_000,), range(0, 70_000, 1_000), (65_534,), (65_536,), (65_538,)])
+async def test_the_text_before_a_form_is_bounded(size: int, taken: bool, cuts: Sequence[int]) -> None:
+    body = b"x" * (size - 2) + b"\r\n" + part(FILE) + b"--b--\r\n"
+    if taken:
+        assert (await read(body, cuts))[1] == b"x"
+    else:
+        assert "first 65536 bytes" in (await fault(body, cuts)).message
+
+
 @pytest.mark.parametrize(
     ("body", "param", "words"),
     [
         (part(FILE), None, "cut short"),
         (part(FILE) + b"--b", None, "cut short"),
         (b"", None, "cut short"),
-        (b"no form at all", None, "isn't a readable multipart form"),
+        (b"no form at all", None, "no line of it is the boundary"),
+        (b"x--b\r\n", None, "no line of it is the boundary"),
+        (b"\r\n--bc\r\n", None, "isn't a readable multipart form"),
+        (b"\r\n", None, "cut short"),
         (part('name="purpose"') + b"--b--\r\n", "file", "no part 'file'"),
         (part('name="file"') + b"--b--\r\n", "file", "has no file name"),
         (part(FILE) + part(FILE) + b"--b--\r\n", "file", "'file' twice"),

@@ -272,6 +272,25 @@ async def test_a_job_that_is_refused_keeps_no_rows(gateway: Gateway) -> None:
         assert len(list(files.iterdir())) == before + ("data" in fields), "the upload, and nothing made of it"
 
 
+@pytest.mark.parametrize(
+    "query",
+    [
+        "metadata=shop",
+        "metadata[a%0Ab]=c",
+        "metadata[shop",
+        "metadata[]=a",
+        "metadata.shop=a",
+        "metadata=null&metadata[shop]=a",
+        "metadata[shop]=a&metadata[shop]=b",
+        "metadata[shop]=a&metadata[shop",
+    ],
+)
+async def test_a_filter_that_is_not_understood_lists_nothing(gateway: Gateway, query: str) -> None:
+    client = await gateway.tenant("kestrel")
+    answer = await client.get(f"{JOBS}?{query}")
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, "metadata")
+
+
 async def test_jobs_are_listed_in_pages_and_by_metadata(gateway: Gateway) -> None:
     client = await gateway.tenant("kestrel")
     file = await upload(client, rows(50))

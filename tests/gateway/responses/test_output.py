@@ -175,7 +175,9 @@ def test_log_probabilities_are_given_only_to_who_asked_for_them() -> None:
     question, tools = to_question(request)
     token = {"token": "31", "logprob": -0.1}
     answer = decode_answer(
-        json.dumps({"choices": [{"message": {"content": "31"}, "logprobs": {"content": [token]}}]}).encode()
+        json.dumps(
+            {"choices": [{"message": {"content": "31"}, "logprobs": {"content": [token]}, "finish_reason": "stop"}]}
+        ).encode()
     )
     for asked, shown in ((request, []), (msgspec.structs.replace(request, top_logprobs=1), [token])):
         built = msgspec.to_builtins(ResponseBuilder(AnswerTrace("kestrel", question), asked, tools).build_whole(answer))

@@ -254,6 +254,18 @@ async def test_a_cut_stream_ends_with_a_failed_response(client: httpx2.AsyncClie
     assert record["outcome"] == "interrupted"
 
 
+@pytest.mark.parametrize("ended", [b"", b"data: [DONE]\n\n"])
+async def test_a_stream_without_a_reason_of_its_end_is_a_failed_response(
+    client: httpx2.AsyncClient, engine: FakeVllm, ended: bytes
+) -> None:
+    said = b'data: {"choices":[{"index":0,"delta":{"content":"It"},"logprobs":null,"finish_reason":null}]}\n\n'
+    engine.script(faults.body(said + ended, "text/event-stream"))
+    last = read_events((await ask(client, engine, stream=True)).text)[-1]
+    assert (last["type"], last["response"]["output"][0]["status"]) == ("response.failed", "incomplete")
+    record = (await client.get(f"/api/answers/{last['response']['id']}")).json()
+    assert record["outcome"] == "interrupted"
+
+
 async def test_an_error_before_the_first_byte_is_an_envelope(client: httpx2.AsyncClient, engine: FakeVllm) -> None:
     answer = await ask(client, engine, model="nobody", stream=True)
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "model_not_found")

@@ -191,17 +191,48 @@ def test_each_call_is_an_item_and_is_whole_when_it_is_done() -> None:
         "output_item.added",
         "function_call_arguments.delta",
         "function_call_arguments.delta",
+        "output_item.added",
         "function_call_arguments.done",
         "output_item.done",
-        "output_item.added",
         "function_call_arguments.delta",
         "function_call_arguments.done",
         "output_item.done",
     ]
-    assert (events[5]["name"], events[5]["arguments"]) == ("find0", '{"a": 1}')
+    assert (events[6]["name"], events[6]["arguments"]) == ("find0", '{"a": 1}')
     assert [item["arguments"] for item in events[-1]["response"]["output"]] == ['{"a": 1}', "{}"]
     assert [item["call_id"] for item in events[-1]["response"]["output"]] == ["call_0", "call_1"]
     assert events[2]["item"]["status"] == "in_progress"
+
+
+def test_calls_whose_arguments_come_in_turns_are_an_item_each() -> None:
+    one, two = call_deltas([['{"a"', ": 1}"], ['{"b"', ": 2}"]])[:3], call_deltas([[], ['{"b"', ": 2}"]])[1:]
+    deltas = [delta for pair in zip(one, two, strict=True) for delta in pair]
+    deltas.insert(3, {"content": "I look."})
+    events = stream(make, deltas, "tool_calls")
+    named = zip(kinds_of(events), events, strict=True)
+    assert [(kind.removeprefix("function_call_"), event["output_index"]) for kind, event in [*named][2:-1]] == [
+        ("output_item.added", 0),
+        ("output_item.added", 1),
+        ("arguments.delta", 0),
+        ("output_item.added", 2),
+        ("content_part.added", 2),
+        ("output_text.delta", 2),
+        ("arguments.delta", 1),
+        ("arguments.delta", 0),
+        ("arguments.delta", 1),
+        ("arguments.done", 0),
+        ("output_item.done", 0),
+        ("arguments.done", 1),
+        ("output_item.done", 1),
+        ("output_text.done", 2),
+        ("content_part.done", 2),
+        ("output_item.done", 2),
+    ]
+    output = events[-1]["response"]["output"]
+    assert [item["arguments"] for item in output[:2]] == ['{"a": 1}', '{"b": 2}']
+    assert output[2]["content"][0]["text"] == "I look."
+    for index in (0, 1):
+        assert join_deltas(events, "response.function_call_arguments.delta", index) == output[index]["arguments"]
 
 
 def test_an_item_begins_empty_whatever_its_first_piece_has() -> None:
@@ -228,6 +259,24 @@ def test_only_the_item_that_was_cut_is_incomplete(finish: str, status: str, reas
     assert (response["status"], response["incomplete_details"]) == (status, reason)
     assert [item["status"] for item in response["output"]] == ["completed"] * 3 + [status]
     assert (response["completed_at"] is None) == (status == "incomplete")
+
+
+@pytest.mark.parametrize(("order", "cut"), [((0, 1), [1]), ((0, 1, 0), [0, 1]), ((0, 1, 0, 2), [2]), ((1, 0), [1])])
+def test_of_calls_that_come_in_turns_those_may_be_cut_that_were_written_to_last(
+    order: tuple[int, ...], cut: list[int]
+) -> None:
+    deltas = [{"tool_calls": [{"index": n, "id": f"call_{n}", "function": {"arguments": "{"}}]} for n in order]
+    items = stream(make, deltas, "length")[-1]["response"]["output"]
+    assert [place for place, item in enumerate(items) if item["status"] == "incomplete"] == cut
+
+
+def test_a_stream_without_its_end_is_a_broken_answer() -> None:
+    events = ResponseEvents(make())
+    events.begin()
+    events.encode([event_of({"content": "It"})])
+    with pytest.raises(BrokenAnswer, match="before the answer's end") as caught:
+        events.finish()
+    assert b'"It"' in events.fail(caught.value)
 
 
 def test_an_answer_without_a_word_is_an_empty_message() -> None:
