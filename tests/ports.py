@@ -1,5 +1,6 @@
 """Ports for the servers of tests that have to know theirs before they listen."""
 
+import atexit
 import functools
 import socket
 
@@ -22,6 +23,7 @@ class _Block:
             except OSError:
                 self._guard.close()
                 continue
+            atexit.register(self._guard.close)
             self._ports = range(first + 1, first + _BLOCKS.step)
             self._next = 0
             return
