@@ -298,7 +298,12 @@ def test_what_looks_like_a_pages_heading_in_code_or_a_quote_is_none() -> None:
 
 @pytest.mark.parametrize(
     "page",
-    ["<pre>\n<h1>A</h1>\n</pre>", "<script>\n'<h1>A</h1>'\n</script>", "<h1 hidden>A</h1>", "<h2 style='display:none'>A"],
+    [
+        "<pre>\n<h1>A</h1>\n</pre>",
+        "<script>\n'<h1>A</h1>'\n</script>",
+        "<h1 hidden>A</h1>",
+        "<h2 style='display:none'>A",
+    ],
 )
 def test_headings_of_pages_that_nobody_sees_as_such_are_none(page: str) -> None:
     assert parse(f"{page}</h2>\n").headings == []
