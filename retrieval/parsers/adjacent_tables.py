@@ -18,8 +18,8 @@ def split_adjacent(rows: _Rows) -> list[_Rows]:
     """Return the tables of which rows are, from left to right, each with its cells in the columns of the sheet.
 
     An empty column alone parts nothing: one table may have it between halves. It does so between two headers that
-    are the same and have a name for each cell below them, and where each row on both sides has a name in front, between tables with a title each, or of which
-    one begins or ends elsewhere than the other.
+    are the same and have a name for each cell below them, and where each row on both sides has a name in front, between
+    tables with a title each, or of which one begins or ends elsewhere than the other.
     """
     bounds = list(_find_bounds(rows))
     if not 2 <= len(bounds) <= _MOST:

@@ -82,7 +82,8 @@ def _read_cues(text: str, comments: list[str], *, is_web: bool) -> Iterator[_Cue
                 cue.lines.pop()
             if cue.lines:
                 yield cue
-            cue = _Cue(*_read_times(timing))
+            begin, end = _read_times(timing)
+            cue = _Cue(begin, end)
             above = name_at = 0
     if cue.lines:
         yield cue
