@@ -28,11 +28,11 @@ def open_disclosures(root: Any) -> None:
         return
     ids = {element.get("id"): element for element in root.iter() if element.get("id")}
     left = _MOST_TIMES * sum(1 for _ in root.iter())
-    known: dict[Any, bool] = {None: False}
+    verdicts: dict[Any, bool] = {None: False}
     for opener in openers:
         around = {opener, *opener.iterancestors()}
         panels = [panel for panel in _find_panels(opener, ids) if is_switched_off(panel) and panel not in around]
-        if left < 0 or not panels or _is_hidden_in_page(opener, known) or not _has_words(opener):
+        if left < 0 or not panels or _is_hidden_in_page(opener, verdicts) or not _has_words(opener):
             continue
         for panel in panels:
             left -= sum(1 for _ in panel.iter())
@@ -40,16 +40,16 @@ def open_disclosures(root: Any) -> None:
                 open_element(panel)
 
 
-def _is_hidden_in_page(element: Any, known: dict[Any, bool]) -> bool:
-    """Tell whether an element or one around it is hidden; what is found out of them is kept."""
+def _is_hidden_in_page(element: Any, verdicts: dict[Any, bool]) -> bool:
+    """Tell whether an element or one around it is hidden; the verdict of each is kept."""
     path: list[Any] = []
-    while element not in known:
+    while element not in verdicts:
         path.append(element)
         element = element.getparent()
-    hidden = known[element]
+    hidden = verdicts[element]
     for inner in reversed(path):
         hidden = hidden or is_hidden(inner)
-        known[inner] = hidden
+        verdicts[inner] = hidden
     return hidden
 
 

@@ -15,7 +15,7 @@ _TAGS = {
     **dict.fromkeys(("columnheader", "rowheader"), "th"),
 }
 _KEPT = frozenset(("html", "body", "table", "thead", "tbody", "tfoot", "tr", "td", "th", "caption", *HEADINGS))
-"""What a role makes nothing else of: a cell that is a heading as well is a cell."""
+"""Elements that no role makes anything else: a cell that is a heading as well is a cell."""
 _LEVEL = re.compile(r"[1-6]")
 _TITLES = (("MsoTitle", ""), ("title", "doc-content"))
 """The classes of a document's title, a paragraph as others, in pages by Word and by Google, and that of such a page."""
@@ -41,5 +41,5 @@ def find_written_title(root: Any) -> str:
     of_page = set[str]() if body is None else set(body.get("class", "").split())
     classes = {title for title, page in _TITLES if not page or page in of_page}
     titles = (one for one in root.iter("p") if not classes.isdisjoint(one.get("class", "").split()))
-    seen = (one for one in titles if not any(map(is_unseen, (one, *one.iterancestors()))))
-    return "".join(next(seen, root.makeelement("p")).itertext())
+    visible = (one for one in titles if not any(map(is_unseen, (one, *one.iterancestors()))))
+    return "".join(next(visible, root.makeelement("p")).itertext())

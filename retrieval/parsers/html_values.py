@@ -35,7 +35,7 @@ class HtmlValues:
 
     @property
     def warnings(self) -> list[str]:
-        """What was left out of the values, of each kind how much in all of them."""
+        """Sentences that say what was left out of the values, of each kind how much in all of them."""
         warnings = [f"{count} {kind}" for kind, count in self._left_out.items()]
         if self._unread:
             warnings.append(f"{self._unread} pieces of pages stand as they are: the file has too many. Split it.")

@@ -35,7 +35,7 @@ _SLACK = 0.1
 """Seconds: of a silence that begins a paragraph, and between captions of which the next one goes on with the last."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Cue:
     begin: float
     end: float
