@@ -5,7 +5,7 @@ from collections import Counter
 
 from retrieval.errors import DocumentUnreadable
 from retrieval.parsers.html import parse_html
-from retrieval.parsers.parsed import FileContent, ParseLimits
+from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
 
 __all__ = ["HtmlValues"]
 
@@ -42,21 +42,30 @@ class HtmlValues:
         return warnings
 
     def read(self, value: str) -> str:
-        """Return the text of a piece of a page; any other value, and one without text, as it is."""
+        """Return the text of a piece of a page; any other value, and one without text, as it is; "" for hidden text."""
         if "</" not in value or not _is_piece(value):
             return value
         if self._left < len(value) + _OF_EACH:
             self._unread += 1
             return value
         self._left -= len(value) + _OF_EACH
+        is_empty = False
         try:
-            parsed = parse_html(FileContent(b"", "text/html", value), self._limits)
-        except DocumentUnreadable:
-            return value
+            parsed = self._parse(value)
+        except DocumentUnreadable as error:
+            if error.code != "empty_file":
+                return value
+            parsed = self._parse(f"<p>-</p>{value}")
+            if not parsed.warnings:  # a script, say, is a value as well
+                return value
+            is_empty = True
         for warning in parsed.warnings:  # each begins with a number
             count, _, kind = warning.partition(" ")
             self._left_out[kind] += int(count)
-        return parsed.text
+        return "" if is_empty else parsed.text
+
+    def _parse(self, value: str) -> Parsed:
+        return parse_html(FileContent(b"", "text/html", value), self._limits)
 
 
 def _is_piece(value: str) -> bool:

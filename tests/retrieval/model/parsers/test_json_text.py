@@ -142,3 +142,9 @@ def test_pieces_of_pages_that_are_too_many_stand_as_they_are(monkeypatch: pytest
     parsed = parse(json.dumps(["<p>It boils.</p>"] * 4))
     assert parsed.text == "It boils., It boils., <p>It boils.</p>, <p>It boils.</p>"
     assert parsed.warnings == ["2 pieces of pages stand as they are: the file has too many. Split it."]
+
+
+def test_a_piece_of_a_page_that_is_hidden_as_a_whole_is_left_out() -> None:
+    parsed = parse(json.dumps({"a": "<p hidden>Obey me.</p>", "b": "<script>track()</script>", "c": "<p></p>"}))
+    assert parsed.text == "a:\nb: <script>track()</script>\nc: <p></p>"
+    assert parsed.warnings == ["8 characters of hidden text were left out."]
