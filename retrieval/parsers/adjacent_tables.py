@@ -10,16 +10,19 @@ _Rows = Sequence[Sequence[str]]
 _LOWEST = 2
 """Rows by which one table must end below another: a sum or a note below one of two halves is no sign of two tables."""
 
+_MOST = 32
+"""Runs of columns of a sheet that are looked at: each table has a copy of all rows."""
+
 
 def split_adjacent(rows: _Rows) -> list[_Rows]:
     """Return the tables of which rows are, from left to right, each with its cells in the columns of the sheet.
 
     An empty column alone parts nothing: one table may have it between halves. It does so between two headers that
-    are the same, and where each row on both sides has a name in front, between tables with a title each, or of which
-    one begins or ends elsewhere than the other.
+    are the same and have a name for each cell below them, and where each row on both sides has a name in front, between
+    tables with a title each, or of which one begins or ends elsewhere than the other.
     """
     bounds = list(_find_bounds(rows))
-    if len(bounds) < 2:
+    if not 2 <= len(bounds) <= _MOST:
         return [rows]
     tables: list[tuple[int, int]] = bounds[:1]
     for start, end in bounds[1:]:
@@ -54,8 +57,8 @@ def _are_apart(left: _Rows, right: _Rows) -> bool:
     if place is None or other is None:
         return False
     (titles, top, bottom), (other_titles, other_top, other_bottom) = place, other
-    if _list_cells(left[top]) == _list_cells(right[other_top]):
-        return True
+    if (names := _list_cells(left[top])) == _list_cells(right[other_top]):
+        return all(len(_list_cells(row)) <= len(names) for row in (*left, *right))
     if not (titles and other_titles) and top == other_top and abs(bottom - other_bottom) < _LOWEST:
         return False
     return _has_own_names(left[top + 1 : bottom + 1]) and _has_own_names(right[other_top + 1 : other_bottom + 1])

@@ -114,7 +114,8 @@ class _Reader:
             self._begins = True
             if _SPOKEN.match(line):
                 self._add_caption(line)
-            if (title := _TITLE_SETTING.search(line)) is not None and (caption := title[title.lastindex or 0].strip()):
+            title = None if _COMMENTED.match(line) else _TITLE_SETTING.search(line)
+            if title is not None and (caption := title[title.lastindex or 0].strip()):
                 self._add_caption(self.attributes.fill_in(caption))
         else:
             return False

@@ -43,7 +43,7 @@ def read_asciidoc_table(lines: Sequence[str], sign: str, attributes: str) -> tup
         sign: The character with which its bounds begin, such as `|`.
         attributes: The line of attributes above it, or "".
     """
-    values = {match[1]: match[2] or match[3] or match[4] for match in _NAMED.finditer(attributes)}
+    values = {match[1]: match[match.lastindex or 0] for match in _NAMED.finditer(attributes)}
     kind = values.get("format") or _SIGNS.get(sign, "psv")
     separator = values.get("separator", "").replace("\\t", "\t")
     if len(separator) != 1 or separator in '"\\':

@@ -30,6 +30,7 @@ def parse_delimited(content: FileContent, limits: ParseLimits) -> Parsed:
     Raises:
         DocumentUnreadable: Nothing visible is in it.
     """
+    csv.field_size_limit(sys.maxsize)
     text = clean_visible(content.text)
     name_match = _NAMED.match(text)
     lines = text[name_match.end() if name_match else 0 :].split("\n")
@@ -40,7 +41,6 @@ def parse_delimited(content: FileContent, limits: ParseLimits) -> Parsed:
     if escaped != lines and _measure_evenness(escaped, delimiter) > _measure_evenness(lines, delimiter):
         lines = escaped
     writer = TextWriter()
-    csv.field_size_limit(sys.maxsize)
     rows = list(_read_rows(lines, delimiter))
     if any(cell.count("\n") > _MOST_LINES for row in rows for cell in row):
         # A quotation mark that nobody closed, as in `12" disc`, has the rest of the file in its cell.

@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from retrieval.parsers.html_visibility import HEADINGS, read_role
+from retrieval.parsers.html_visibility import HEADINGS, is_unseen, read_role
 
 __all__ = ["find_written_title", "name_by_role"]
 
@@ -14,7 +14,8 @@ _TAGS = {
     **dict.fromkeys(("cell", "gridcell"), "td"),
     **dict.fromkeys(("columnheader", "rowheader"), "th"),
 }
-_TABLES = frozenset(("table", "thead", "tbody", "tfoot", "tr", "td", "th", "caption"))
+_KEPT = frozenset(("html", "body", "table", "thead", "tbody", "tfoot", "tr", "td", "th", "caption", *HEADINGS))
+"""Elements that no role makes anything else: a cell that is a heading as well is a cell."""
 _LEVEL = re.compile(r"[1-6]")
 _TITLES = (("MsoTitle", ""), ("title", "doc-content"))
 """The classes of a document's title, a paragraph as others, in pages by Word and by Google, and that of such a page."""
@@ -23,15 +24,15 @@ _TITLES = (("MsoTitle", ""), ("title", "doc-content"))
 def name_by_role(root: Any) -> None:
     """Give elements the tags of what they are: browsers show these alike, and read them aloud so.
 
-    Of a table without tags its cells are apart by a style sheet alone, and would be one word.
+    Of a table without tags its cells are apart by a style sheet alone, and would be one word. What nobody sees because
+    of its tag, such as a script, keeps that.
     """
     for element in root.iter("*"):
         role = read_role(element)
-        if role == "heading" and element.tag not in HEADINGS:
-            level = element.get("aria-level", "").strip()
-            element.tag = f"h{level if _LEVEL.fullmatch(level) else 2}"
-        elif role in _TAGS and element.tag not in _TABLES:
-            element.tag = _TAGS[role]
+        if (role != "heading" and role not in _TAGS) or element.tag in _KEPT or is_unseen(element):
+            continue
+        level = element.get("aria-level", "").strip()
+        element.tag = _TAGS.get(role) or f"h{level if _LEVEL.fullmatch(level) else 2}"
 
 
 def find_written_title(root: Any) -> str:
@@ -40,4 +41,5 @@ def find_written_title(root: Any) -> str:
     of_page = set[str]() if body is None else set(body.get("class", "").split())
     classes = {title for title, page in _TITLES if not page or page in of_page}
     titles = (one for one in root.iter("p") if not classes.isdisjoint(one.get("class", "").split()))
-    return "".join(next(titles, root.makeelement("p")).itertext())
+    visible = (one for one in titles if not any(map(is_unseen, (one, *one.iterancestors()))))
+    return "".join(next(visible, root.makeelement("p")).itertext())

@@ -93,7 +93,8 @@ def _add_value(writer: TextWriter, root: Any, path: str, pages: HtmlValues) -> N
             if _is_nested(leaf):
                 inner.append((_join(path, name), leaf))
             else:
-                text = _write(pages.read(leaf) if isinstance(leaf, str) else leaf)
+                values = cast("tuple[Any, ...]", leaf) if isinstance(leaf, tuple) else (leaf,)
+                text = ", ".join(_write(pages.read(one) if isinstance(one, str) else one) for one in values)
                 lines.append(f"{name}: {text}".rstrip() if name else text)
         lines = [line for line in lines if line]
         if lines or (path and not inner):
@@ -102,7 +103,10 @@ def _add_value(writer: TextWriter, root: Any, path: str, pages: HtmlValues) -> N
 
 
 def _walk(value: Any, name: str, depth: int) -> Iterator[tuple[str, Any]]:
-    """Yield the values of an object by their names, those of objects in it too; and the objects of its lists, whole."""
+    """Yield the values of an object by their names, those of objects in it too; and the objects of its lists, whole.
+
+    A list without objects is a tuple of its values.
+    """
     if depth > _DEEPEST:
         raise _to_too_deep()
     if isinstance(value, dict):
@@ -113,7 +117,7 @@ def _walk(value: Any, name: str, depth: int) -> Iterator[tuple[str, Any]]:
         if any(map(_is_nested, items)):
             yield from ((f"{name}[{number}]", item) for number, item in enumerate(items))
         else:
-            yield name, ", ".join(map(_write, items))
+            yield name, tuple(items)
     else:
         yield name, value
     if name and value == {}:

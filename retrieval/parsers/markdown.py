@@ -36,11 +36,14 @@ _ENDS = {"<!--": "-->", "{/*": "*/}"}
 """The ends of comments by their beginnings: of HTML, and of MDX, which is Markdown with expressions in braces."""
 _RULE_ABOVE = re.compile(r"\A(=+|-+|~+|#+)[ \t]*\n")
 """The upper one of two lines around a title, as reStructuredText has them."""
-_ATTRIBUTES = re.compile(r"[ \t]*\{:?[ \t]*[#.][\w.:-]+(?:[ \t]+[^{}\n]*)?\}[ \t]*\Z")
+_ATTRIBUTES = re.compile(r"\{:?[ \t]*[#.][\w.:-]+(?:[ \t][^{}\n]*)?\}[ \t]*\Z")
 """The id and the classes with which a heading may end for generators of pages: `{#prices .wide}`."""
-_PAGE_HEADING = re.compile(r"<h([1-6])\b[^<>]*>(.*?)</h\1\s*>", re.S | re.I)
+_PAGE_HEADING = re.compile(r"<h([1-6])\b([^<>]*)>((?:(?!<h[1-6]\b).)*?)</h\1\s*>", re.S | re.I)
+_UNSEEN = re.compile(r"\shidden(?![\w-])|aria-hidden\s*=\s*[\"']?true|display\s*:\s*none", re.I)
+_QUOTED_PAGE = re.compile(r"[ \t]*<(?:pre|script|style|textarea)\b", re.I)
+"""A block in which tags are text, or of no page."""
 _TAG = re.compile(r"<[a-z/!][^<>]*>", re.I)
-_PICTURE_WORDS = re.compile(r"<img\b[^<>]*\balt=([\"'])(.*?)\1[^<>]*>", re.S | re.I)
+_PICTURE_WORDS = re.compile(r"<img\b[^<>]*?\salt=([\"'])([^<>]*?)\1", re.I)
 _MARKED = re.compile(r"[\\`*_\[\]<>&!\n]")
 
 _BLOCK_KINDS: dict[str, Literal["list", "table", "code"]] = {
@@ -132,12 +135,16 @@ def _find_headings(blocks: _Blocks) -> Iterator[Heading]:
 def _find_page_headings(blocks: _Blocks, token: Token) -> Iterator[Heading]:
     """Find headings as pages have them, `<h1 align="center">Kestrel</h1>`, by their words or their picture's."""
     start, end = blocks.locate(token)
+    if _QUOTED_PAGE.match(blocks.text, start):
+        return
+    at = start
     for heading in _PAGE_HEADING.finditer(blocks.text, start, end):
-        words = join_words(unescape(_TAG.sub(" ", heading[2])))
-        if not words and (picture := _PICTURE_WORDS.search(heading[2])) is not None:
+        words = join_words(unescape(_TAG.sub(" ", heading[3])))
+        if not words and (picture := _PICTURE_WORDS.search(heading[3])) is not None:
             words = join_words(unescape(picture[2]))
-        if words:
-            yield Heading(blocks.text.rfind("\n", 0, heading.start()) + 1, int(heading[1]), words)
+        if words and not _UNSEEN.search(heading[2]):
+            at = max(at, blocks.text.rfind("\n", at, heading.start()) + 1)
+            yield Heading(at, int(heading[1]), words)
 
 
 def _find_blocks(blocks: _Blocks) -> Iterator[Block]:

@@ -39,8 +39,12 @@ def parse_restructured_text(content: FileContent, _limits: ParseLimits) -> Parse
         DocumentUnreadable: Nothing visible is in it.
     """
     lines = clean_visible(content.text).split("\n")
-    page = _Page(Substitutions(lines))
+    substitutions = Substitutions(lines)
+    page = _Page(substitutions)
     _read(lines, page)
+    if substitutions.hide_used():  # which those are is known only now: code has none
+        page = _Page(substitutions)
+        _read(lines, page)
     return page.to_parsed(content.media_type)
 
 
@@ -125,7 +129,7 @@ def _read_table(lines: Sequence[str], at: int, page: _Page) -> int:
     if not is_grid and len(rules) < 2:  # no table, since nothing ends it
         return 0
     has_head = len(rules) > (1 if is_grid else 2)
-    page.add_block(lines[at:end], "table", rules[1] + 1 - at if has_head else 0)
+    page.add_block([*map(page.substitutions.fill_in, lines[at:end])], "table", rules[1] + 1 - at if has_head else 0)
     return end - at
 
 

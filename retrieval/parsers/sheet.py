@@ -85,11 +85,12 @@ def _tell_apart(head: Sequence[str], columns: Sequence[int]) -> Iterator[str]:
     """
     names = set(head)
     earlier: set[str] = set()
+    numbers: dict[str, int] = {}  # the last of each name
     for place, (name, column) in enumerate(zip(head, columns, strict=True)):
-        own = name if name or not place else f"column {column + 1}"
-        number = 1
+        base = name or f"column {column + 1}"
+        own = base if place else name
         while own and (own in earlier or (own != name and own in names)):
-            number += 1
-            own = f"{name or f'column {column + 1}'} ({number})"
+            numbers[base] = numbers.get(base, 1) + 1
+            own = f"{base} ({numbers[base]})"
         earlier.add(own)
         yield own

@@ -11,17 +11,18 @@ from retrieval.parsers.text_writer import TextWriter
 
 __all__ = ["parse_subtitles"]
 
-_TIME = r"(?:(\d{1,3}):)?(\d\d):(\d\d)[.,](\d{3})"
-_TIMING = re.compile(rf"[ \t]*{_TIME}[ \t]+-->[ \t]+{_TIME}(?:[ \t].*)?")
+_TIME = r"(?:(\d{1,3}):)?(\d\d):(\d\d)[.,](\d{1,3})"
+_TIMING = re.compile(rf"[ \t]*{_TIME}[ \t]*-->[ \t]*{_TIME}(?:[ \t].*)?")
 _GAP = re.compile(r"\n[ \t]*(?:\n[ \t]*)+")
 _SETTINGS = re.compile(r"(?:STYLE|REGION)[ \t]*(?:\n|\Z)")
 _NOTE = re.compile(r"NOTE(?:[ \t\n]+|\Z)")
-_HEADER = re.compile(r"WEBVTT(?:[ \t]+(?:-[ \t]*)?(?P<title>.*))?(?:\n|\Z)(?P<rest>(?s:.*))")
-_METADATA = re.compile(r"^(?:Kind|Language|X-TIMESTAMP-MAP)[:=].*$", re.M)
-_SPEAKER = re.compile(r"<v(?:\.[^\s<>]*)?[ \t]+([^<>\n]+)>")
+_HEADER = re.compile(
+    r"WEBVTT(?:[ \t]+(?:-[ \t]*)?(?P<title>.*))?(?:\n|\Z)(?:(?:Kind|Language|X-TIMESTAMP-MAP)[:=].*(?:\n|\Z))*"
+)
+_SPEAKER = re.compile(r"<v(?:\.[^\s<>]*)?[ \t]+([^\s<>][^<>\n]*)>")
 _TAG = re.compile(
-    r"</?[ibu]>|</?(?:c|v|ruby|rt|lang)(?:\.[^\s<>]*)?(?:[ \t][^<>]*)?>|</?font\b[^<>]*>|<\d[\d:.]*>"
-    r"|\{\\[a-z]+\d*[^{}]*\}",
+    r"</?[ibu]>|</?(?:c|v|ruby|rt|lang)(?:\.[^\s<>]*)?(?:[ \t][^<>]*)?>|</?font\b[^<>]*>|<[\d:]+:\d\d\.\d{3}>"
+    r"|\{\\[a-z][^{}]*\}",
     re.I,
 )
 _SENTENCE_END = re.compile(r"[.!?。！？…]['\"”»)]*\Z")
@@ -34,7 +35,7 @@ _SLACK = 0.1
 """Seconds: of a silence that begins a paragraph, and between captions of which the next one goes on with the last."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Cue:
     begin: float
     end: float
@@ -52,47 +53,45 @@ def parse_subtitles(content: FileContent, _limits: ParseLimits) -> Parsed:
     title = ""
     if (header := _HEADER.match(text)) is not None:
         title = (header["title"] or "").strip()
-        text = _METADATA.sub("", header["rest"])
+        text = text[header.end() :]
     comments: list[str] = []
-    for paragraph in _gather(_read_cues(text, comments)):
+    for paragraph in _gather(_read_cues(text, comments, is_web=header is not None)):
         writer.add_paragraph(paragraph)
     if warning := describe_comments(comments):
         writer.warnings.append(warning)
     return writer.finish(content.media_type, title)
 
 
-def _read_cues(text: str, comments: list[str]) -> Iterator[_Cue]:
-    """Yield the captions, and text without a time with the one before it."""
+def _read_cues(text: str, comments: list[str], *, is_web: bool) -> Iterator[_Cue]:
+    """Yield the captions, and text without a time with the one before it; only WebVTT has notes, settings and names."""
     cue = _Cue(0, 0)
     for block in _GAP.split(text.strip("\n")):
-        if (note := _NOTE.match(block)) is not None:
+        if is_web and (note := _NOTE.match(block)) is not None:
             comments.append(block[note.end() :])
             continue
-        if _SETTINGS.match(block):
+        if is_web and _SETTINGS.match(block):
             continue
-        lines = block.split("\n")
-        at = next((number for number, line in enumerate(lines) if _TIMING.fullmatch(line)), -1)
-        if at < 0:
-            cue.lines += lines
-            continue
-        if cue.lines:
-            yield cue
-        if at > 1:  # more than a name or a number
-            yield _Cue(cue.end, cue.end, lines[: at - 1])
-        begin, end = _read_timing(lines[at])
-        cue = _Cue(begin, end, lines[at + 1 :])
+        name_at = 1 if is_web else 0
+        above = 0
+        for line in block.split("\n"):
+            if (timing := _TIMING.fullmatch(line)) is None:
+                cue.lines.append(line)
+                above += 1
+                continue
+            if above and (above == name_at or cue.lines[-1].strip().isdecimal()):
+                cue.lines.pop()
+            if cue.lines:
+                yield cue
+            begin, end = _read_times(timing)
+            cue = _Cue(begin, end)
+            above = name_at = 0
     if cue.lines:
         yield cue
 
 
-def _read_timing(line: str) -> tuple[float, float]:
-    match = _TIMING.fullmatch(line)
-    numbers = [int(number or 0) for number in match.groups()] if match is not None else [0] * 8
-    begin, end = (
-        hours * 3600 + minutes * 60 + seconds + thousandths / 1000
-        for hours, minutes, seconds, thousandths in (numbers[:4], numbers[4:])
-    )
-    return begin, end
+def _read_times(timing: re.Match[str]) -> Iterator[float]:
+    for hours, minutes, seconds, fraction in (timing.groups()[:4], timing.groups()[4:]):
+        yield int(hours or 0) * 3600 + int(minutes) * 60 + float(f"{seconds}.{fraction}")
 
 
 def _gather(cues: Iterable[_Cue]) -> Iterator[str]:

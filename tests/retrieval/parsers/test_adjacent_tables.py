@@ -2,6 +2,7 @@ import pytest
 
 from retrieval.parsers.sheet import add_sheet
 from retrieval.parsers.text_writer import TextWriter
+from tests.processor_time import measure
 
 
 def read_tables(*rows: str) -> list[str]:
@@ -62,3 +63,14 @@ def test_an_empty_column_in_a_table_parts_none_of_its_rows(rows: list[str]) -> N
     (table,) = read_tables(*rows)
     first = next(row for row in rows if row.count("|") > 1 and "||" in row and not row.endswith("|"))
     assert " | ".join(cell for cell in first.split("|") if cell) in table
+
+
+def test_the_same_names_twice_under_the_names_of_rows_are_one_table() -> None:
+    assert read_tables("|Units|Price||Units|Price", "K2|1|49||3|59", "K9|5|79||7|69") == [
+        "| Units | Price | Units (2) | Price (2) / K2 | 1 | 49 | 3 | 59 / K9 | 5 | 79 | 7 | 69"
+    ]
+
+
+def test_many_columns_with_gaps_between_them_are_read_in_time() -> None:
+    names, cells = (["Lid", "Fits", ""] * 1500, ["L1", "K2", ""] * 1500)
+    assert measure(lambda: add_sheet(TextWriter(), [names, cells, cells])) < 1

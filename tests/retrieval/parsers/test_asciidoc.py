@@ -282,3 +282,8 @@ def test_time_grows_with_the_length_alone(make: Callable[[int], str]) -> None:
 def test_a_caption_among_the_settings_of_a_block_is_its_caption(settings: str, caption: str) -> None:
     parsed = parse(f"= Guide\n:year: 2026\n\n- a point\n\n{settings}\n|===\n|Model |Price\n\n|K2 |49\n|===\n")
     assert read_blocks(parsed)[-1] == ("table", f"{caption}\nModel | Price\n".lstrip(), "K2 | 49")
+
+
+def test_a_title_of_a_comment_is_none_of_the_page_and_empty_settings_are_settings() -> None:
+    table = "[cols=\"\",separator='']\n|===\n|K2 |49\n|===\n"
+    assert parse(f"= Tea\n\n[comment,title=Not yet]\nIt boils.\n\n{table}").text.split() == "Tea K2 | 49".split()

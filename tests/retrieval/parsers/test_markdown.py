@@ -294,3 +294,24 @@ def test_a_heading_that_is_written_as_in_a_page_or_has_an_id_is_called_by_its_wo
 
 def test_what_looks_like_a_pages_heading_in_code_or_a_quote_is_none() -> None:
     assert parse("```html\n<h1>A</h1>\n```\n\n> <h1>B</h1>\n\n`<h2>C</h2>` is one, <h3>D</h3>\n").headings == []
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "<pre>\n<h1>A</h1>\n</pre>",
+        "<script>\n'<h1>A</h1>'\n</script>",
+        "<h1 hidden>A</h1>",
+        "<h2 style='display:none'>A",
+    ],
+)
+def test_headings_of_pages_that_nobody_sees_as_such_are_none(page: str) -> None:
+    assert parse(f"{page}</h2>\n").headings == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["<h1>" * 20_000, f"# a{' ' * 60_000}b", f"# a {{#a{' ' * 60_000}b", "<h1><img " + 'alt="" ' * 2000 + "</h1>"],
+)
+def test_headings_that_never_end_are_read_in_time(text: str) -> None:
+    assert measure(partial(parse, text)) < 2

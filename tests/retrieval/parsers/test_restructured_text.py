@@ -229,3 +229,18 @@ def test_substitutions_stand_for_their_texts_but_in_code() -> None:
 def test_long_substitutions_add_only_so_much() -> None:
     parsed = parse(f".. |a| replace:: {'x' * 9_000}\n\n" + "|a|\n" * 10_000)
     assert len(parsed.text) < 2_100_000
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        (".. |a| replace:: a |b|\n.. |b| replace:: kettle\n\nIt is |a|.", "It is a kettle."),
+        (".. |a| replace:: |b|\n.. |b| replace:: |a|\n\nIt is |a|.", "It is |a|."),
+        (".. |P| replace:: 49\n.. |p| replace:: 59\n\nIt is |P| or |p|.", "It is 49 or 59."),
+        (".. |p| replace:: 49\n\n=====  =====\nmodel  price\n=====  =====\nK2     |p|\n=====  =====", "K2     49"),
+        (".. |p| replace:: 49\n\nWrite ``|p|``::\n\n    |p|", ".. |p| replace:: 49"),
+        (".. |p| replace:: 49\n.. |p| replace:: 59\n\nSee there.", ".. |p| replace:: 49\n.. |p| replace:: 59"),
+    ],
+)
+def test_no_text_of_a_substitution_is_lost_where_it_stands_for_nothing(text: str, read: str) -> None:
+    assert read in parse(text).text

@@ -96,6 +96,18 @@ def test_a_text_without_times_is_no_subtitles() -> None:
         parse("WEBVTT\n\n00:01.000 --> 00:02.000\n\n")
 
 
+def test_words_that_only_the_head_of_webvtt_has_a_meaning_for_stay() -> None:
+    cues = "00:01.000 --> 00:02.000\nLanguage: French\nx <5> y\n"
+    assert parse(f"WEBVTT\nLanguage: en\n\n{cues}").text == "[00:00:01] Language: French x <5> y"
+    assert parse(f"{cues}\nNOTE the price.\n\nSTYLE\nis all.\n").text.endswith("NOTE the price. STYLE is all.")
+    assert parse(f"A film\n{cues}").text.startswith("[00:00:00] A film")
+
+
+def test_captions_without_a_blank_line_between_them_are_several() -> None:
+    cues = (f"{n}\n0:00:{n:02},5-->0:00:{n:02},75\n{1980 + n}\n" for n in (1, 9))
+    assert parse("".join(cues)).text == "[00:00:01] 1981\n\n[00:00:09] 1989"
+
+
 @given(
     st.lists(
         st.sampled_from("word;two words;;00:01.000 --> 00:02.000;00:00:09,000 --> 00:00:10,000;7;Ann: yes".split(";"))
@@ -111,6 +123,8 @@ def test_no_word_of_a_caption_is_lost(text: str) -> None:
 
 
 def test_time_grows_with_the_length_of_subtitles_alone() -> None:
+    endless = "<v" + " " * 30_000 + "\n{\\" + "a" * 30_000 + "\n{\\a" + "1" * 30_000
     begun = time.process_time()
+    parse(f"00:01.000 --> 00:02.000\n{endless}")
     parse("00:01.000 --> 00:02.000\n" + "a <v b" * 50_000 + "\n\n" + "1\n00:01.000 --> 00:02.000\nb\nc\n\n" * 20_000)
     assert time.process_time() - begun < 5

@@ -10,6 +10,7 @@ from retrieval.errors import DocumentUnreadable
 from retrieval.parsers.delimited import parse_delimited
 from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
 from retrieval.parsers.text import clean
+from tests.processor_time import measure
 from tests.retrieval.words import word_offsets
 
 pytestmark = pytest.mark.model
@@ -128,6 +129,12 @@ def test_cells_come_back_from_the_text(table: list[list[str]], delimiter: str) -
     head, *rows = [line.split(" | ") for line in parse(buffer.getvalue()).text.split("\n")]
     assert rows == table[1:]
     assert head == table[0] or len(set(head)) == len(head), "columns of one name are numbered"
+
+
+def test_a_long_cell_and_many_columns_of_one_name_are_read_in_time() -> None:
+    row = ",".join(["a"] * 12_000)
+    assert measure(lambda: parse(f"a,b\n{'word ' * 30_000},2\n")) < 1
+    assert measure(lambda: parse(f"{row}\n{row}\n")) < 3
 
 
 def test_a_cell_that_is_a_piece_of_a_page_is_read_as_one() -> None:

@@ -38,6 +38,12 @@ def test_an_answer_that_a_click_opens_is_on_the_page(question: str) -> None:
         "<h2>All</h2><div hidden>Gone</div>",
         "<h2><button aria-expanded=false aria-controls=a>All</button></h2><nav id=a hidden>Gone</nav>",
         "<div hidden id=a><button aria-expanded=false aria-controls=a>Gone</button></div>",
+        "<b aria-expanded=false aria-controls=a></b><p id=a hidden>Gone</p>",
+        "<b aria-expanded=false aria-controls=a><i hidden>How long?</i> </b><p id=a hidden>Gone</p>",
+        "<noscript><b aria-expanded=false aria-controls=a>How long?</b></noscript><p id=a hidden>Gone</p>",
+        "<template><b aria-expanded=false aria-controls=a>How long?</b></template><p id=a hidden>Gone</p>",
+        "<div role=dialog><b aria-expanded=false aria-controls=a>How long?</b></div><p id=a hidden>Gone</p>",
+        f"<div aria-expanded=false aria-controls=a>{'It boils. ' * 40}<p id=a hidden>Gone</p></div>",
     ],
 )
 def test_what_no_click_opens_and_menus_stay_closed(hidden: str) -> None:
@@ -49,3 +55,10 @@ def test_parts_within_each_other_are_looked_through_in_time() -> None:
     panels = "".join(f"<div id=p{n} hidden>" for n in range(200))
     text = f"<html><body>{openers}{panels}{'<br>' * 5000}</body></html>"
     assert measure(lambda: open_disclosures(html.document_fromstring(text))) < 1
+
+
+def test_openers_deep_in_each_other_are_looked_through_in_time() -> None:
+    deep = "<div><b aria-expanded=false aria-controls='p p'>a" * 800
+    text = f"<html><body>{deep}<div id=p style='display:none;opacity:0'></div></body></html>"
+    root = html.document_fromstring(text, parser=html.HTMLParser(huge_tree=True))
+    assert measure(lambda: open_disclosures(root)) < 1

@@ -58,3 +58,19 @@ def test_a_title_that_is_a_paragraph_by_word_or_google_is_the_pages(page: str, t
     parsed = read_document(f"<html>{page}<p>It costs 49.".encode(), "upload", ParseLimits())
     assert parsed.title == title
     assert parsed.headings[0].title == "A"
+
+
+@pytest.mark.parametrize("role", ["heading", "row", "cell"])
+@pytest.mark.parametrize("tag", ["script", "style", "noscript", "template", "textarea", "select", "dialog", "del"])
+def test_what_nobody_sees_is_hidden_whatever_its_role(tag: str, role: str) -> None:
+    assert read(f"<p>Wipe it.</p><{tag} role={role}>Obey me.</{tag}>").text == "Wipe it."
+
+
+def test_a_cell_that_is_a_heading_too_is_a_cell() -> None:
+    row = "<tr><th role=heading>Model<th role=heading>Price</tr><tr><td role=heading>K2<td>49</tr>"
+    assert read(f"<table>{row}</table>").text == "Model | Price\nK2 | 49"
+
+
+def test_a_title_that_nobody_sees_is_not_the_pages() -> None:
+    hidden = "<p class=MsoTitle style='display:none'>Obey me</p><div hidden><p class=MsoTitle>Obey</div>"
+    assert read(f"{hidden}<p class=MsoTitle>Price list</p>").title == "Price list"

@@ -110,7 +110,41 @@ def test_a_value_that_is_a_piece_of_a_page_is_read_as_one() -> None:
 
 @pytest.mark.parametrize(
     "value",
-    ["a <b>word</b>", "<p> begins one, </div> ends another", "if a</b then <p>", "<img src=x></img>", "<K2>", "</p>"],
+    [
+        *(
+            "a <b>word</b>",
+            "<p> begins one, </div> ends another",
+            "if a</b then <p>",
+            "<img src=x></img>",
+            "<K2>",
+            "</p>",
+        ),
+        *("r = '<li>' + a + '</li></ul>'; if a<b and c>d", "() => (<div><p>{a}</p></div>)", '"<p>a</p>" + "<p>b</p>"'),
+    ],
 )
 def test_a_value_that_has_tags_in_it_and_is_no_piece_of_a_page_stays(value: str) -> None:
     assert parse(json.dumps({"a": value})).text == f"a: {value}"
+
+
+def test_each_value_of_a_list_is_a_piece_of_a_page_by_itself() -> None:
+    values = ["<p>It boils.</p><div hidden>", "<p>It costs 49.</p>", "a < b", "<p>K2 \ud800</p>", 49]
+    assert parse(json.dumps({"a": values})).text == "a: It boils., It costs 49., a < b, K2, 49"
+
+
+def test_what_is_left_out_of_values_is_told_once() -> None:
+    assert parse(json.dumps(["<p>It boils.</p><p hidden>Obey."] * 30)).warnings == [
+        "150 characters of hidden text were left out."
+    ]
+
+
+def test_pieces_of_pages_that_are_too_many_stand_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("retrieval.parsers.html_values._MOST", 1200)
+    parsed = parse(json.dumps(["<p>It boils.</p>"] * 4))
+    assert parsed.text == "It boils., It boils., <p>It boils.</p>, <p>It boils.</p>"
+    assert parsed.warnings == ["2 pieces of pages stand as they are: the file has too many. Split it."]
+
+
+def test_a_piece_of_a_page_that_is_hidden_as_a_whole_is_left_out() -> None:
+    parsed = parse(json.dumps({"a": "<p hidden>Obey me.</p>", "b": "<script>track()</script>", "c": "<p></p>"}))
+    assert parsed.text == "a:\nb: <script>track()</script>\nc: <p></p>"
+    assert parsed.warnings == ["8 characters of hidden text were left out."]
