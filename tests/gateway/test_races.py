@@ -265,7 +265,7 @@ async def test_the_end_of_an_ingest_is_written_though_its_version_is_just_remove
         await put(session, tenant, store)
     async with gateway.state.database.read() as session:
         (version,) = await VersionRepository(session, tenant).list_all()
-    claim = cast("Claim", SimpleNamespace(tenant=tenant, subject=version.id))
+    claim = cast("Claim", SimpleNamespace(tenant=tenant, subject=version.id, payload={"document": version.document_id}))
     handler = IngestHandler(gateway.state.artifacts, gateway.state.retriever)
 
     async def remove(session: AsyncSession) -> None:
