@@ -91,7 +91,7 @@ class VectorStoreFileService:
     async def delete(self, store_id: str, file_id: str) -> VectorStoreFileDeleted:
         """Take a file out of the store; the file itself stays."""
         # Held: bytes that are put under its key meanwhile aren't those of this file.
-        document = await get_document(self._session, self._tenant, store_id, file_id, held=True)
+        document = await get_document(self._session, self._tenant, store_id, file_id, for_update=True)
         await delete_document(self._session, document)
         return VectorStoreFileDeleted(id=file_id)
 
@@ -108,15 +108,15 @@ class VectorStoreFileService:
 
 
 async def get_document(
-    session: AsyncSession, tenant: str, store_id: str, file_id: str, *, held: bool = False
+    session: AsyncSession, tenant: str, store_id: str, file_id: str, *, for_update: bool = False
 ) -> DocumentRow:
-    """Return the document that a file is in a tenant's store; `held`, until the unit of work ends.
+    """Return the document that a file is in a tenant's store, maybe locked until the unit of work ends.
 
     Raises:
         NotFound: The tenant has no such store, or the store no such file.
     """
     await StoreRepository(session, tenant).get(store_id, param="vector_store_id")
-    row = await DocumentRepository(session, tenant).by_file(store_id, file_id, held=held)
+    row = await DocumentRepository(session, tenant).by_file(store_id, file_id, for_update=for_update)
     if row is None:
         raise NotFound(
             f"The vector store {store_id!r} has no file {file_id!r}. List its files to see their ids.",

@@ -97,9 +97,9 @@ class DocumentRepository(Repository[DocumentRow]):
         """Find the document of a key as it is now, and keep others from changing it until the unit of work ends."""
         return await self.lock_one(DocumentRow.store_id == store, DocumentRow.live_key == key)
 
-    async def by_file(self, store: str, file_id: str, *, held: bool = False) -> DocumentRow | None:
+    async def by_file(self, store: str, file_id: str, *, for_update: bool = False) -> DocumentRow | None:
         """Find the document that an OpenAI client means: added as this file, or put from these bytes; maybe locked."""
-        find, where = self.lock_one if held else self.find_one, DocumentRow.store_id == store
+        find, where = self.lock_one if for_update else self.find_one, DocumentRow.store_id == store
         return await find(where, DocumentRow.live_key == file_id) or await find(where, self._is_from(file_id))
 
     async def find_place(self, store: str, file_id: str) -> str | None:
