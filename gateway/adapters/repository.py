@@ -66,12 +66,16 @@ class AdapterRepository(Repository[AdapterRow]):
     async def find_set_aside(self, name: str) -> AdapterRow | None:
         """Find an adapter that waits for another base than engines serve, by clients' name for it or by engines'."""
         has_name = or_(AdapterRow.model == name, AdapterRow.served_name == name)
-        return await self.find_one(has_name, AdapterRow.status == AdapterStatus.OTHER_BASE.value)
+        rows = await self.list_all(has_name, AdapterRow.status == AdapterStatus.OTHER_BASE.value)
+        return rows[-1] if rows else None
 
     async def find_deleted(self, served_name: str) -> AdapterRow | None:
-        """Find an adapter that its owner has deleted, by engines' name for it."""
-        status = AdapterRow.status == AdapterStatus.DELETED.value
-        return await self.find_one(AdapterRow.served_name == served_name, status)
+        """Find an adapter that its owner has deleted, by engines' name for it.
+
+        That name is clients' without the base's, so that the same weights may have it again.
+        """
+        rows = await self.list_all(AdapterRow.served_name == served_name)
+        return rows[-1] if rows and all(row.status == AdapterStatus.DELETED for row in rows) else None
 
     async def find_name(self, model: str) -> AdapterName | None:
         """Find an adapter that may answer requests, without its manifest, which is large."""

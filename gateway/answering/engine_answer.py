@@ -145,7 +145,7 @@ def decode_answer(body: bytes, choices: int = 1) -> EngineAnswer:
         answer = None
     if answer is None or not answer.choices:  # clients take the first choice without a look
         raise BrokenAnswer("The model server sent an answer that can't be read. Try again.", code="engine_error")
-    if len(answer.choices) < choices or any(choice.finish_reason is None for choice in answer.choices):
+    if len(answer.choices) < choices or any(not choice.finish_reason for choice in answer.choices):
         raise BrokenAnswer(NO_END, code="engine_error")
     for choice in answer.choices:
         if choice.finish_reason not in _REASONS:
@@ -175,8 +175,9 @@ def decode_event(data: bytes) -> EngineEvent:
     if event.error is not None:
         raise BrokenAnswer("The model server reported an error in the middle of the answer. Try again.")
     for choice in event.choices:
-        if choice.get("finish_reason") is not None and choice["finish_reason"] not in _REASONS:
-            choice["finish_reason"] = _to_reason(choice["finish_reason"])
+        reason = choice["finish_reason"] = choice.get("finish_reason") or None  # "" is some engines' null
+        if reason is not None and reason not in _REASONS:
+            choice["finish_reason"] = _to_reason(reason)
     return event
 
 

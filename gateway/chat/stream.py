@@ -119,11 +119,12 @@ class ChunkEncoder:
 
     def _decode(self, data: bytes) -> bytes:
         event = decode_event(data)
+        if event.usage is not None:  # some engines have it beside the choices' ends
+            self._trace.usage = event.usage.to_token_usage()
         if event.usage is not None and not event.choices:
-            self._trace.usage = usage = event.usage.to_token_usage()
             if not self._include_usage:
                 return b""
-            return self._usage_head + b'[],"usage":' + msgspec.json.encode(usage) + b"}\n\n"
+            return self._usage_head + b'[],"usage":' + msgspec.json.encode(self._trace.usage) + b"}\n\n"
         choices = [choice for choice in map(self._choice, event.choices) if choice is not None]
         extra: dict[str, Any] | None = None
         for choice in choices:

@@ -85,13 +85,14 @@ class VectorStoreFileService:
         )
 
     async def get(self, store_id: str, file_id: str) -> VectorStoreFile:
-        document = await self._document(store_id, file_id)
+        document = await get_document(self._session, self._tenant, store_id, file_id)
         return to_file_schema(document, (await self._versions.find_newest([document]))[document.id])
 
     async def delete(self, store_id: str, file_id: str) -> VectorStoreFileDeleted:
         """Take a file out of the store; the file itself stays."""
-        if await delete_document(self._session, await self._document(store_id, file_id)) is None:
-            raise _miss_file(store_id, file_id)
+        # Held: bytes that are put under its key meanwhile aren't those of this file.
+        document = await get_document(self._session, self._tenant, store_id, file_id, for_update=True)
+        await delete_document(self._session, document)
         return VectorStoreFileDeleted(id=file_id)
 
     async def _find_place(self, store_id: str, file_id: str, param: str) -> str:
@@ -105,27 +106,23 @@ class VectorStoreFileService:
             )
         return place
 
-    async def _document(self, store_id: str, file_id: str) -> DocumentRow:
-        return await get_document(self._session, self._tenant, store_id, file_id)
 
-
-async def get_document(session: AsyncSession, tenant: str, store_id: str, file_id: str) -> DocumentRow:
-    """Return the document that a file is in a tenant's store.
+async def get_document(
+    session: AsyncSession, tenant: str, store_id: str, file_id: str, *, for_update: bool = False
+) -> DocumentRow:
+    """Return the document that a file is in a tenant's store, maybe locked until the unit of work ends.
 
     Raises:
         NotFound: The tenant has no such store, or the store no such file.
     """
     await StoreRepository(session, tenant).get(store_id, param="vector_store_id")
-    row = await DocumentRepository(session, tenant).by_file(store_id, file_id)
+    row = await DocumentRepository(session, tenant).by_file(store_id, file_id, for_update=for_update)
     if row is None:
-        raise _miss_file(store_id, file_id)
+        raise NotFound(
+            f"The vector store {store_id!r} has no file {file_id!r}. List its files to see their ids.",
+            param="file_id",
+        )
     return row
-
-
-def _miss_file(store_id: str, file_id: str) -> NotFound:
-    return NotFound(
-        f"The vector store {store_id!r} has no file {file_id!r}. List its files to see their ids.", param="file_id"
-    )
 
 
 def last_error_of(version: DocumentVersionRow) -> LastError | None:

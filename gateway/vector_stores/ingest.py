@@ -49,12 +49,8 @@ class IngestHandler:
         failpoint("ingest-collected")
 
     async def record_end(self, session: AsyncSession, claim: Claim, outcome: Outcome) -> None:
-        versions = VersionRepository(session, claim.tenant)
-        subject = await versions.find(claim.subject)
-        if subject is None:
-            return
-        document = await DocumentRepository(session, claim.tenant).lock(subject.document_id)
-        version = await versions.lock(claim.subject)
+        document = await DocumentRepository(session, claim.tenant).lock(claim.payload["document"])
+        version = await VersionRepository(session, claim.tenant).lock(claim.subject)
         if version is None or version.status != "in_progress":
             return
         version.status = outcome.status
@@ -67,10 +63,15 @@ class IngestHandler:
 
 async def _find(session: AsyncSession, claim: Claim) -> tuple[DocumentRow, DocumentVersionRow] | None:
     """Find the rows to work on; None where nothing is left to do: done before a crash, or replaced."""
-    version = await VersionRepository(session, claim.tenant).find(claim.subject)
+    document = await DocumentRepository(session, claim.tenant).find(claim.payload["document"])
+    return _check(document, await VersionRepository(session, claim.tenant).find(claim.subject))
+
+
+def _check(
+    document: DocumentRow | None, version: DocumentVersionRow | None
+) -> tuple[DocumentRow, DocumentVersionRow] | None:
     if version is None or version.status != "in_progress":
         return None
-    document = await DocumentRepository(session, claim.tenant).find(version.document_id)
     if document is None:
         raise JobCancelled
     return document, version
@@ -78,17 +79,10 @@ async def _find(session: AsyncSession, claim: Claim) -> tuple[DocumentRow, Docum
 
 async def _lock(session: AsyncSession, claim: Claim) -> tuple[DocumentRow, DocumentVersionRow] | None:
     """Find the rows as they are now; nobody else changes them until the unit of work ends."""
-    work = await _find(session, claim)
-    if work is None:
-        return None
     # The document first, as whoever puts or deletes it does.
-    document = await DocumentRepository(session, claim.tenant).lock(work[0].id)
-    version = await VersionRepository(session, claim.tenant).lock(work[1].id)
-    if version is None or version.status != "in_progress":
-        return None
-    if document is None:
-        raise JobCancelled
-    return document, version
+    document = await DocumentRepository(session, claim.tenant).lock(claim.payload["document"])
+    version = await VersionRepository(session, claim.tenant).lock(claim.subject)
+    return _check(document, version)
 
 
 async def _publish(claim: Claim, turn: StoreTurn, outcome: IngestedVersion) -> int:

@@ -97,11 +97,10 @@ class DocumentRepository(Repository[DocumentRow]):
         """Find the document of a key as it is now, and keep others from changing it until the unit of work ends."""
         return await self.lock_one(DocumentRow.store_id == store, DocumentRow.live_key == key)
 
-    async def by_file(self, store: str, file_id: str) -> DocumentRow | None:
-        """Find the document that an OpenAI client means: added as this file, or put from these bytes."""
-        where = DocumentRow.store_id == store
-        added = await self.find_one(where, DocumentRow.live_key == file_id)
-        return added or await self.find_one(where, self._is_from(file_id))
+    async def by_file(self, store: str, file_id: str, *, for_update: bool = False) -> DocumentRow | None:
+        """Find the document that an OpenAI client means: added as this file, or put from these bytes; maybe locked."""
+        find, where = self.lock_one if for_update else self.find_one, DocumentRow.store_id == store
+        return await find(where, DocumentRow.live_key == file_id) or await find(where, self._is_from(file_id))
 
     async def find_place(self, store: str, file_id: str) -> str | None:
         """Find the id of the document that a file is or was in a store, as long as there is a row of it."""
@@ -123,10 +122,11 @@ class DocumentRepository(Repository[DocumentRow]):
             rows += await self.list_all(DocumentRow.store_id.in_(stores), DocumentRow.live_key.in_(some))
         return rows
 
-    async def list_by_file(self, file_id: str) -> Sequence[DocumentRow]:
-        """List the documents of all stores that were added as this file, or put from these bytes."""
-        query = self.select(or_(DocumentRow.live_key == file_id, self._is_from(file_id)))
-        return (await self.session.scalars(query)).all()
+    async def lock_by_file(self, file_id: str) -> Sequence[DocumentRow]:
+        """List the documents of a file in all stores, which nobody else changes until the unit of work ends."""
+        # In one order: of two such, none has what the other waits for.
+        query = self.select_for_update(or_(DocumentRow.live_key == file_id, self._is_from(file_id)))
+        return (await self.session.scalars(query.order_by(DocumentRow.store_id, DocumentRow.id))).all()
 
     def _is_from(self, file_id: str) -> ColumnElement[bool]:
         newest = VersionRepository(self.session, self.tenant).select(

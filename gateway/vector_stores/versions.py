@@ -139,7 +139,7 @@ async def delete_document(session: AsyncSession, document: DocumentRow) -> str |
 
 async def delete_documents_of(session: AsyncSession, tenant: str, file_id: str) -> None:
     """Delete a file's documents in all stores, as OpenAI's contract has it for the deletion of a file."""
-    for document in await DocumentRepository(session, tenant).list_by_file(file_id):
+    for document in await DocumentRepository(session, tenant).lock_by_file(file_id):
         await delete_document(session, document)
 
 

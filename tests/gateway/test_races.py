@@ -23,7 +23,7 @@ from gateway.vector_stores.repository import DocumentRepository, StoreRepository
 from gateway.vector_stores.schemas import VectorStoreUpdate
 from gateway.vector_stores.service import VectorStoreService
 from gateway.vector_stores.tables import DocumentVersionRow
-from gateway.vector_stores.versions import Content, delete_document, put_version
+from gateway.vector_stores.versions import Content, delete_document, delete_documents_of, put_version
 from tests.fakes.retriever import FakeRetriever
 from tests.gateway.conftest import Gateway, on_both_databases
 
@@ -190,6 +190,46 @@ async def test_a_second_deletion_finds_no_document(
     assert (type(of_file), type(other)) == (NotFound, NotFound)
 
 
+@pytest.mark.parametrize("everywhere", [True, False])
+async def test_the_deletion_of_a_file_leaves_what_is_just_put_instead_of_it(
+    gateway: Gateway, client: httpx2.AsyncClient, everywhere: bool
+) -> None:
+    store = (await client.post("/v1/vector_stores", json={})).json()["id"]
+    tenant = await find_id(gateway)
+    async with gateway.state.database.begin() as session:
+        await put(session, tenant, store)
+    (file,) = (await client.get(f"/v1/vector_stores/{store}/files")).json()["data"]
+
+    async def replace(session: AsyncSession) -> None:
+        row = await StoreRepository(session, tenant).get(store)
+        await put_version(session, row, "prices.md", Content("prices.md", "sha256:1", 7))
+
+    async def remove(session: AsyncSession) -> None:
+        if everywhere:
+            await delete_documents_of(session, tenant, file["id"])
+        else:
+            await VectorStoreFileService(session, tenant).delete(store, file["id"])
+
+    removed = await overlap(gateway, replace, remove)
+    assert removed is None if everywhere else isinstance(removed, NotFound)
+    (document,) = (await client.get(f"/api/vector_stores/{store}/documents")).json()["data"]
+    assert document["version"] == 2
+
+
+async def test_files_of_the_same_stores_are_deleted_at_once(gateway: Gateway, client: httpx2.AsyncClient) -> None:
+    stores = [(await client.post("/v1/vector_stores", json={})).json()["id"] for _ in range(4)]
+    ids: list[str] = []
+    for number in range(2 * MANY):
+        form = {"files": {"file": (f"{number}.md", b"x")}, "data": {"purpose": "assistants"}}
+        ids.append((await client.post("/v1/files", **form)).json()["id"])
+        for store in stores if number % 2 else reversed(stores):
+            await client.post(f"/v1/vector_stores/{store}/files", json={"file_id": ids[-1]})
+    for store in stores:  # so that a removal waits in each
+        await client.delete(f"/v1/vector_stores/{store}/files/{ids[0]}")
+    answers = await asyncio.gather(*(client.delete(f"/v1/files/{id}") for id in ids))
+    assert {answer.status_code for answer in answers} == {200}
+
+
 async def test_the_same_bytes_put_while_the_first_are_indexed_are_one_version(
     gateway: Gateway, client: httpx2.AsyncClient
 ) -> None:
@@ -225,7 +265,7 @@ async def test_the_end_of_an_ingest_is_written_though_its_version_is_just_remove
         await put(session, tenant, store)
     async with gateway.state.database.read() as session:
         (version,) = await VersionRepository(session, tenant).list_all()
-    claim = cast("Claim", SimpleNamespace(tenant=tenant, subject=version.id))
+    claim = cast("Claim", SimpleNamespace(tenant=tenant, subject=version.id, payload={"document": version.document_id}))
     handler = IngestHandler(gateway.state.artifacts, gateway.state.retriever)
 
     async def remove(session: AsyncSession) -> None:

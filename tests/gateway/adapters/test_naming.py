@@ -6,7 +6,7 @@ import pytest
 
 from gateway.adapters.desired import DesiredAdapters
 from gateway.adapters.identity import AdapterRefused, accept_verdict, check_name
-from gateway.adapters.lifecycle import AdapterStatus, accept, refuse, withdraw
+from gateway.adapters.lifecycle import AdapterStatus, accept, refuse, set_aside, withdraw
 from gateway.adapters.publish import name_adapter, refuse_undecided
 from gateway.adapters.repository import AdapterRepository
 from gateway.adapters.tables import AdapterRow
@@ -42,8 +42,10 @@ async def name(settings: Settings, row: AdapterRow, status: AdapterStatus = Adap
             session.add(TenantRow(id=TENANT, name="kestrel", created_at=0))
             await session.flush()
         row = await name_adapter(session, row, tenant=TENANT, tenant_name="kestrel")
-        if status in (AdapterStatus.READY, AdapterStatus.DELETED):
+        if status in (AdapterStatus.READY, AdapterStatus.DELETED, AdapterStatus.OTHER_BASE):
             accept(row)
+        if status is AdapterStatus.OTHER_BASE:
+            set_aside(row, "It was trained on another base.")
         if status is AdapterStatus.DELETED:
             withdraw(row)
         if status is AdapterStatus.REFUSED:
@@ -71,6 +73,28 @@ async def test_the_same_bytes_are_the_same_adapter(settings: Settings, status: A
     async with open_database(settings.database) as database, database.begin() as session:
         row = await name_adapter(session, adapter("b", "0123456789abcdef"), tenant=TENANT, tenant_name="kestrel")
     assert row.id == id
+
+
+async def test_weights_that_came_back_under_another_name_of_the_base_are_not_deleted(settings: Settings) -> None:
+    served_name = "kestrel.voice.01234567"
+    states = (AdapterStatus.DELETED, AdapterStatus.DELETED, AdapterStatus.READY)
+    for base, status in zip(("base-1", "base-2", "base-3"), states, strict=True):
+        row = adapter(base, "0123456789abcdef")
+        row.base_model = base
+        await name(settings, row, status)
+        async with open_database(settings.database) as database, database.begin() as session:
+            found = await AdapterRepository(session, TENANT).find_deleted(served_name)
+        assert (found and found.id) == (base if status is AdapterStatus.DELETED else None)
+
+
+async def test_weights_that_are_set_aside_twice_are_found(settings: Settings) -> None:
+    for base in ("old", "new"):
+        row = adapter(base, "0123456789abcdef")
+        row.base_model = base
+        await name(settings, row, AdapterStatus.OTHER_BASE)
+    async with open_database(settings.database) as database, database.begin() as session:
+        found = await AdapterRepository(session, TENANT).find_set_aside("kestrel.voice.01234567")
+    assert found is not None
 
 
 async def test_engines_have_to_hold_ready_and_probing_adapters(settings: Settings) -> None:

@@ -101,7 +101,12 @@ def test_a_choice_ends_in_words_that_clients_know(said: str, told: str) -> None:
     assert decode_event(data).choices[0]["finish_reason"] == told
 
 
-@pytest.mark.parametrize("ends", [["stop", None], [None], ["stop"]])
+def test_an_empty_reason_is_no_end() -> None:
+    data = json.dumps({"choices": [{"index": 0, "delta": {"content": "It"}, "finish_reason": ""}]}).encode()
+    assert decode_event(data).choices[0]["finish_reason"] is None
+
+
+@pytest.mark.parametrize("ends", [["stop", None], ["stop", ""], [None], ["stop"]])
 def test_a_whole_answer_has_as_many_ends_as_choices_were_asked_for(ends: list[str | None]) -> None:
     data = json.dumps({"choices": [{"index": n, "finish_reason": end} for n, end in enumerate(ends)]}).encode()
     with pytest.raises(BrokenAnswer, match="before the answer's end") as caught:

@@ -225,6 +225,14 @@ def test_a_stream_in_which_a_choice_has_no_end_is_a_broken_answer(ends: list[int
         encoder.check_end()
 
 
+def test_usage_beside_the_end_of_a_choice_is_counted() -> None:
+    trace = plain_trace()
+    usage = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
+    choice = {"index": 0, "delta": {}, "finish_reason": "stop"}
+    encode(trace, b"data: " + json.dumps({"choices": [choice], "usage": usage}).encode() + b"\n\n" + DONE_EVENT)
+    assert trace.usage == TokenUsage(3, 2, 5)
+
+
 def test_a_stream_in_which_each_choice_has_its_end_is_whole() -> None:
     _, encoder = encode(plain_trace(), chunk({}, "stop", index=1) + chunk({"content": "It"}, "length"), choices=2)
     encoder.check_end()
