@@ -72,6 +72,20 @@ The fee is 5 dollars 20 cents.|5 dollars
 Exercise 1 h 30 min per day.|90 minutes per day
 Exercise 90 minutes per day.|1 h 30 min per day
 1 h 30 min per day|It takes 90 minutes.
+Sie haben zwei weitere Wochen.|Sie haben 2 weitere Wochen.
+Es kostet zwei Euro.|Es kostet 2 €.
+Il reste trois semaines.|Il reste 21 jours.
+Take it twice per day.|Take it 2 times a day.
+Zweimal täglich eine Tablette.|2-mal täglich
+3x täglich einnehmen|3-mal täglich
+每日三次|每天3次
+每天服用2片|一天2片
+Training: hall 5|They train in hall 5 every week.
+How Windows 11 is updated|Here is how Windows 11 updates monthly.
+Pro Minute 100 Anfragen|In der Minute 100 Anfragen
+She weighed the options and paid 20 pounds.|She paid £20.
+You get 20 pounds of free store credit.|You get £20 of store credit.
+20 pounds of every sale is donated.|£20 of every sale
 """.strip().splitlines()
 
 WRONG = """
@@ -103,6 +117,11 @@ The apples are £2 per pound.|£2/kg
 2 pounds 4 ounces|£4
 Exercise 1 h 30 min per day.|1 h 30 min per week
 Exercise 1 h 30 min per day.|1 h 45 min per day
+The two plans cost 5 € and 9 € per month.|It costs 2 €.
+Zwei Geräte sind erlaubt. Die Frist beträgt 3 Wochen.|Die Frist beträgt 2 Wochen.
+A three-course menu costs $40.|It costs $3.
+Take it twice per day.|Take it 3 times a day.
+每年收费，有效期三年|有效期一年
 """.strip().splitlines()
 
 
