@@ -89,7 +89,10 @@ TIME_PATTERNS = (
     re.compile(r"(?<=~)T(?P<hour>\d\d):(?P<minute>[0-5]\d)(?::[0-5]\d(?:[.,]\d+)?)?(?:Z|[+-]\d\d:?\d\d)?(?!\w)"),
     re.compile(rf"(?:{_HALVES}[ ]?)?(?<![\w.:])(?P<hour>\d{{1,2}})[ ]?(?:{mark_letters(_CLOCK)})"),
     re.compile(rf"{_HALVES}[ ]?(?P<hour>\d{{1,2}}):(?P<minute>[0-5]\d)(?!\w|:\d)"),
-    re.compile(r"(?i)(?=[0-9])(?<![\w.:])(?P<hour>\d{1,2})(?:[:.](?P<minute>[0-5]\d))?[ ]?(?P<half>[ap])\.?m\b\.?"),
+    re.compile(
+        r"(?i)(?=[0-9])(?<![\w.:])(?P<hour>\d{1,2})(?:[:.](?P<minute>[0-5]\d))?[ ]?"
+        r"(?P<half>[ap])\.?m\b\.?(?![ ](?:tag|abend|morgen|mittag|nachmittag|wochenende|stück)\b)"
+    ),
     re.compile(
         r"(?i)(?=[0-9])(?<![\w.,:])(?P<hour>\d{1,2})(?:[:.](?P<minute>[0-5]\d))?"
         r"(?=[ ]?(?:-|–|bis)[ ]?\d{1,2}(?:[:.][0-5]\d)?[ ]?uhr\b)"

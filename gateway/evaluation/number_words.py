@@ -56,7 +56,8 @@ _DIGITS = {**{sign: number for number, sign in enumerate("〇一二三四五六�
 _POWERS = {"十": 10, "百": 100, "千": 1000}
 CHARACTERS = mark_letters(f"[{''.join(_DIGITS)}{''.join(_POWERS)}]+")
 """A pattern for marked texts."""
-_COUNTED_CHARACTERS = re.compile(rf"({CHARACTERS}){mark_letters('[次回片粒颗顆件份杯台名位]')}")
+_CHARACTER = CHARACTERS.removesuffix("+")
+_COUNTED_CHARACTERS = re.compile(rf"(?<!{_CHARACTER})({_CHARACTER}{{1,6}}){mark_letters('[次回片粒颗顆件份杯台名位]')}")
 
 _BY_MARK = {mark_letters(sign): number for sign, number in [*_DIGITS.items(), *_POWERS.items()]}
 

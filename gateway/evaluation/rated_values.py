@@ -29,7 +29,7 @@ _NAME = re.compile(
     r"(?:(?<=[^\W_] )[A-ZÄÖÜ](?!ie |hnen |hr )[^\W\d_]*|[^\W\d_]+[A-Z][^\W\d_]*"
     r"|(?i:\b(?:rooms?|halls?|ext(?:ension|[.])|gates?|platform|track|lines?|bus|tram|train|levels?|type|form|chapter|version|class|grade|stage|phase|zone|building|floor"
     r"|house|table|box|unit|model|windows|formula|raum|halle|zimmer|saal|durchwahl|gleis|linie|typ|stufe|klasse|formel"
-    r"|stock|tisch|haus|gruppe|group|team|salle|ligne|quai|voie|niveau|classe|chambre|sala|línea|andén|nivel|tipo|clase"
+    r"|stock|tisch|haus|gruppe|group|team|salle|ligne|quai|voie|niveau|chambre|sala|línea|andén|nivel|tipo|clase"
     r"|aula|planta|edificio|formulario|ticket|order|bestellung|auftrag|rechnung|invoice|commande|pedido|factura)))[ ]$"
 )
 """A word right before a number that is its name: `in hall 5 every week`, `how Windows 11 updates monthly`."""
@@ -106,8 +106,8 @@ def _count(value: Value, marked: str, lead: tuple[int, tuple[str, ...]], end: in
     """Return a bare number as that of things in a time, where it is one: `100 requests per minute`."""
     if _YEAR.fullmatch(value.text):
         return value
-    is_name = _NAME.search(marked, max(0, value.start - _LONGEST_NAME), value.start)
-    if not is_name and (name := read_counted(marked, value.end)):
+    name = read_counted(marked, value.end)
+    if name and not _NAME.search(marked, max(0, value.start - _LONGEST_NAME), value.start):
         return _rate(value, (name,))
     place, below = lead
     return _rate(value, below) if place >= end and below and TIMES.issuperset(below) else value

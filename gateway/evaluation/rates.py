@@ -118,6 +118,8 @@ _COUNTED = re.compile(
     r"|after|and|or|ist|sind|kostet|kosten|hat|wir|sie|der|die|das|den|dem|für|ab|mit|nach|und|oder|bei|est|sont|coûte|et|ou"
     r"|es|son|cuesta|y|o|in|within|on|by|to|als|innerhalb|dans|en|sur)\b)[^\W\d_][\w'’-]*"
 )
+_BEGINNING = re.compile(rf"[ \u00a0-]?(?:[^\W\d_]|[/{MARKED}])|×")
+"""A quick look, which numbers in lists and tables fail."""
 _TIMED = re.compile(
     r"(?i)/|\b(?:an?|per|pro|je|par|por|each|every|jede[rnms]?|chaque|cada|i[mn]|am|al|a la|die|den|das|p\.)[ \u00a0]"
     r"|(?:ly|lich|lich\w\w?|annuels?|mensuels?|mensual|anual|diario|ment)\b" + mark_letters("|[每毎]")
@@ -219,7 +221,7 @@ def list_leads(text: str, apart: Iterable[tuple[int, int, str]]) -> Iterator[tup
 
 def read_counted(text: str, end: int) -> str:
     """Return the time in which a number before `end` is counted, the minute of `100 API requests per minute`; or ""."""
-    if _TIMED.search(text, end, end + _COUNTED_LENGTH) is None:
+    if _BEGINNING.match(text, end) is None or _TIMED.search(text, end, end + _COUNTED_LENGTH) is None:
         return ""
     left = _MOST_COUNTED
     while (match := _NEXT.match(text, end)) is None:

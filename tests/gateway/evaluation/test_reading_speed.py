@@ -45,7 +45,9 @@ def test_a_number_without_an_end_breaks_nothing(form: str, digits: int) -> None:
     assert not TextValues.of("It has 24 W.").states(find_values(f"{'9' * 39} m")[0])
 
 
-@pytest.mark.parametrize("text", [",".join(["999"] * 2_000) + " weeks", "〇" * 5_000 + "天", "九" * 5_000 + "天"])
+@pytest.mark.parametrize(
+    "text", [",".join(["999"] * 2_000) + " weeks", "〇" * 5_000 + "天", "九" * 5_000 + "天", "九" * 50_000 + "次"]
+)
 def test_groups_and_characters_without_an_end_break_nothing(text: str) -> None:
     assert TextValues.of(f"{text}. It has 24 W.").states(find_values("24 W")[0])
 

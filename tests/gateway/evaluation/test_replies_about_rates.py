@@ -74,7 +74,7 @@ Exercise 90 minutes per day.|1 h 30 min per day
 1 h 30 min per day|It takes 90 minutes.
 Sie haben zwei weitere Wochen.|Sie haben 2 weitere Wochen.
 Es kostet zwei Euro.|Es kostet 2 €.
-Il reste trois semaines.|Il reste 21 jours.
+Durée : trois semaines.|Durée : 21 jours.
 Take it twice per day.|Take it 2 times a day.
 Zweimal täglich eine Tablette.|2-mal täglich
 3x täglich einnehmen|3-mal täglich
@@ -85,6 +85,10 @@ How Windows 11 is updated|Here is how Windows 11 updates monthly.
 Pro Minute 100 Anfragen|In der Minute 100 Anfragen
 She weighed the options and paid 20 pounds.|She paid £20.
 You get 20 pounds of free store credit.|You get £20 of store credit.
+Max. 5/Tag|höchstens 5 am Tag
+3/h|3 an hour
+6'4 tall|6'4" tall
+We love the '90s, and it is 5' tall.|5 ft tall
 20 pounds of every sale is donated.|£20 of every sale
 """.strip().splitlines()
 
