@@ -89,6 +89,9 @@ Max. 5/Tag|höchstens 5 am Tag
 3/h|3 an hour
 6'4 tall|6'4" tall
 We love the '90s, and it is 5' tall.|5 ft tall
+Gehalt 3.000 € brutto im Monat|3000 € monatlich
+$20 plus VAT per month|$20 a month
+Each month $5 and each year $50|$50 a year
 20 pounds of every sale is donated.|£20 of every sale
 """.strip().splitlines()
 
@@ -123,6 +126,8 @@ Exercise 1 h 30 min per day.|1 h 30 min per week
 Exercise 1 h 30 min per day.|1 h 45 min per day
 The two plans cost 5 € and 9 € per month.|It costs 2 €.
 Zwei Geräte sind erlaubt. Die Frist beträgt 3 Wochen.|Die Frist beträgt 2 Wochen.
+Each month $5 and each year $50|$50 each month
+$20 plus VAT per month|$20 per year
 A three-course menu costs $40.|It costs $3.
 Take it twice per day.|Take it 3 times a day.
 每年收费，有效期三年|有效期一年
