@@ -91,7 +91,7 @@ TIME_PATTERNS = (
     re.compile(rf"{_HALVES}[ ]?(?P<hour>\d{{1,2}}):(?P<minute>[0-5]\d)(?!\w|:\d)"),
     re.compile(
         r"(?i)(?=[0-9])(?<![\w.:])(?P<hour>\d{1,2})(?:[:.](?P<minute>[0-5]\d))?[ ]?"
-        r"(?P<half>[ap])\.?m\b\.?(?![ ](?:tag|abend|morgen|mittag|nachmittag|wochenende|stück)\b)"
+        r"(?P<half>[ap])\.?m\b\.?(?![ ](?:tag|abend|mittag|nachmittag|wochenende|stück)\b)"
     ),
     re.compile(
         r"(?i)(?=[0-9])(?<![\w.,:])(?P<hour>\d{1,2})(?:[:.](?P<minute>[0-5]\d))?"

@@ -124,19 +124,29 @@ NUMBER_PATTERNS = (
 
 
 _AMOUNT_IN_WORDS = re.compile(
-    rf"(?i)(?P<words>{MORE_WORDS})[ -](?:(?!(?:per|pro|par|por|je|an?|each|every|im|al|for|für|in|of|to|or|and)\b)"
-    rf"[^\W\d_]+[ ])?(?:(?P<unit>{UNIT})|(?P<currency>{CURRENCY}))(?!\w)"
+    rf"(?i)(?P<words>{MORE_WORDS})(?:[ ](?:to|or|bis|oder|à|ou|a|o)[ ](?P<last>{MORE_WORDS}))?[ -]"
+    r"(?:(?!(?:per|pro|par|por|je|an?|each|every|im|al|for|für|in|of|to|or|and)\b)[^\W\d_]+[ ])?"
+    rf"(?:(?P<unit>{UNIT})|(?P<currency>{CURRENCY}))(?!\w)"
 )
 """Also with a word between them: `three free months`, `zwei weitere Wochen`."""
 
 
+_HALF_HOUR = re.compile(
+    mark_letters(
+        r"(?i)\bhalf(?:[ ]an)?[ -]hour\b|\bhalbe[nr]?[ ]stunde|\bdemi-heure|\bmedia[ ]hora\b|半[个個]?小[时時]"
+    )
+)
+
+
 def list_amounts_in_words(text: str) -> Iterator[str]:
     """Yield the readings of the amounts that a marked text says in words, which no value of it may be: `zwei Euro`."""
+    if _HALF_HOUR.search(text):
+        yield from list_sizes(("quantity:30 minute",), "")
     for match in _AMOUNT_IN_WORDS.finditer(text):
-        number = read_more_words(match["words"])
+        number = "-".join(str(read_more_words(one)) for one in match.group("words", "last") if one)
         if match["currency"]:
             yield from (f"money:{code} {number}" for code in list_currencies(match["currency"]))
-        elif number > 1:
+        elif number != "1":
             unit = read_unit(match["unit"])
             yield f"quantity:{number} {unit}"
             if not counts_working_days(match[0]):

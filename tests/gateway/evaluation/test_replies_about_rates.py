@@ -92,6 +92,14 @@ We love the '90s, and it is 5' tall.|5 ft tall
 Gehalt 3.000 € brutto im Monat|3000 € monatlich
 $20 plus VAT per month|$20 a month
 Each month $5 and each year $50|$50 a year
+Frist: vierzehn Tage|14 Tage
+Lieferzeit: zwei bis drei Wochen|2-3 Wochen
+Délai : trente jours|30 jours
+half an hour|30 minutes
+eine halbe Stunde|30 Minuten
+A dozen eggs.|12 eggs
+三个工作日|3个工作日
+Um 5 am Morgen|5 am
 20 pounds of every sale is donated.|£20 of every sale
 """.strip().splitlines()
 
@@ -128,6 +136,7 @@ The two plans cost 5 € and 9 € per month.|It costs 2 €.
 Zwei Geräte sind erlaubt. Die Frist beträgt 3 Wochen.|Die Frist beträgt 2 Wochen.
 Each month $5 and each year $50|$50 each month
 $20 plus VAT per month|$20 per year
+Lieferzeit: zwei bis drei Wochen|2-4 Wochen
 A three-course menu costs $40.|It costs $3.
 Take it twice per day.|Take it 3 times a day.
 每年收费，有效期三年|有效期一年
