@@ -66,7 +66,8 @@ def test_many_values_are_held_against_many_in_little_time() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["FİVE km", "fıve days", "ſix weeks", "dıx jours", "DREIßIG Tage", "dreissig Tage", "dreißigmal"]
+    "text",
+    ["FİVE km", "fıve days", "ſix weeks", "dıx jours", "DREIßIG Tage", "dreissig Tage", "dreißigmal", "15 Junı 2026"],
 )
 def test_a_number_in_words_with_letters_of_another_alphabet_breaks_nothing(text: str) -> None:
     assert TextValues.of(f"{text}, and it has 24 W.").states(find_values("24 W")[0])
