@@ -100,6 +100,9 @@ _JOINED = re.compile(r"[ \u00a0]?|,?[ ](?:and|und|et|y|e|en)[ ]")
 _MOST_APART = 6
 _LONG = ("second", "minute", "hour", "day", "month")
 _ONE = re.compile(r"(?i)\b(?:one|eine[rnms]?|une?|una)\b")
+_FORMER_TIME = re.compile(r"(?i)\b(\d{1,2})[ ]?am[ ](?:tag|abend|mittag|nachmittag|wochenende|stück)\b")
+_FORMER_YEARS = re.compile(r"(?i)\b(\d{1,3})[ ]an[ ]hour\b")
+"""These were read as a time and as years once, by which facts that were learnt then are known again."""
 _NUMERIC = re.compile(rf"[0-9{FRACTION_SIGNS}]")
 _WITHOUT_NUMBERS: tuple[Kind, ...] = ("url", "e-mail", "money", "quantity", "code")
 """Of these kinds a value may be without a digit: `two years`, `ORDER_ID`."""
@@ -165,6 +168,8 @@ class TextValues:
             f"number:1 count/{name}" for one in _ONE.finditer(marked) if (name := read_counted(marked, one.end()))
         }
         former = {f"above:{reading}" for value in values for reading in list_former_readings(value.kind, value.text)}
+        former |= {f"above:time:{one[1]:0>2}:00" for one in _FORMER_TIME.finditer(text)}
+        former |= {f"above:quantity:{one[1]} year" for one in _FORMER_YEARS.finditer(text)}
         return cls(frozenset(readings | sizes | implied | led | words | former), text)
 
     def states(self, value: Value) -> bool:

@@ -201,6 +201,10 @@ def test_feet_and_inches_are_one_length_in_each_spelling(feet: int, inches: int,
         ("1 h 30 min per day", "quantity", "1 h", ["quantity:1 hour", "span:90 minute"]),
         ('a 27" monitor', "number", "27", ["number:27"]),
         ("60 mi/h", "number", "60", ["number:60"]),
+        ("höchstens 5 am Tag", "time", "5 am", ["time:05:00"]),
+        ("3 an hour", "quantity", "3 an", ["quantity:3 year", "quantity:36 month"]),
+        ("He is 6'4 tall.", "number", "4", ["number:4"]),
+        ("3.000 € brutto im Monat", "money", "3.000 €", ["money:EUR 3000"]),
     ],
 )
 def test_what_was_learnt_by_earlier_versions_is_no_stale_fact(
