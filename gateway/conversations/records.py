@@ -35,6 +35,8 @@ ROW_LISTS = ("data", "train", "rows", "examples")
 _HEAD_BYTES = 1024
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 _NAMES = {"cp1252": "Windows-1252", "cp1250": "Windows-1250", "mac_roman": "Mac OS Roman"}
+_FEW_SIGNS = 4
+"""One byte alone, such as a broken one, tells none of the rarer encodings."""
 _LOOKED_AT = 20
 _NO_TEXT = (
     "It is no text, such as a workbook, an archive, or a data set's `.arrow`. Give JSON, JSONL, CSV or Parquet: Excel "
@@ -78,6 +80,8 @@ def decode_older(data: bytes) -> tuple[bytes, str]:
     except UnicodeDecodeError:
         has_utf8 = not data.decode("utf-8", "ignore").isascii()
         if data.startswith(_UTF16_MARKS) or has_utf8 or b"\0" in data or not (encoding := find_by_letters(data)):
+            return data, ""
+        if encoding not in _NAMES and len(data.translate(None, bytes(range(0x80)))) < _FEW_SIGNS:
             return data, ""
         try:
             return data.decode(encoding).encode(), _NAMES.get(encoding, encoding)

@@ -80,7 +80,7 @@ class EvalMessage(NullsLeftOut):
     annotations: _Ignored = None
     reasoning: Annotated[str | None, Field(exclude=True)] = None
     reasoning_content: Annotated[str | None, Field(exclude=True)] = None
-    refusal: Annotated[str | None, Field(exclude=True)] = None
+    refusal: Annotated[None, Field(exclude=True)] = None
     audio: Annotated[None, Field(exclude=True)] = None
     function_call: Annotated[None, Field(exclude=True)] = None
     tool_calls: _Nothing = None
@@ -91,9 +91,11 @@ class EvalMessage(NullsLeftOut):
         if not isinstance(value, dict):
             return value
         members = cast("dict[str, Any]", value)
+        if members.get("role") != "assistant":
+            return members
         content = members.get("content")
-        if content is None and isinstance(members.get("refusal"), str):
-            return members | {"content": members["refusal"]}
+        if not content and isinstance(members.get("refusal"), str):
+            return members | {"content": members["refusal"], "refusal": None}
         if isinstance(content, list):
             return members | {"content": [_take_refusal(part) for part in cast("list[Any]", content)]}
         return members
@@ -104,9 +106,10 @@ def _take_refusal(part: object) -> object:
     if not isinstance(part, dict):
         return part
     members = cast("dict[str, object]", part)
-    refusal = members.get("refusal")
-    is_refusal = members.get("type") == "refusal" and isinstance(refusal, str)
-    return {"type": "output_text", "text": refusal} if is_refusal else members
+    if members.get("type") != "refusal" or "text" in members:
+        return members
+    renamed = {"text" if name == "refusal" else name: value for name, value in members.items()}
+    return renamed | {"type": "output_text"}
 
 
 Messages = Annotated[list[EvalMessage], Field(min_length=1, max_length=_MOST_MESSAGES)]

@@ -89,7 +89,10 @@ TIME_PATTERNS = (
     re.compile(r"(?<=~)T(?P<hour>\d\d):(?P<minute>[0-5]\d)(?::[0-5]\d(?:[.,]\d+)?)?(?:Z|[+-]\d\d:?\d\d)?(?!\w)"),
     re.compile(rf"(?:{_HALVES}[ ]?)?(?<![\w.:])(?P<hour>\d{{1,2}})[ ]?(?:{mark_letters(_CLOCK)})"),
     re.compile(rf"{_HALVES}[ ]?(?P<hour>\d{{1,2}}):(?P<minute>[0-5]\d)(?!\w|:\d)"),
-    re.compile(r"(?i)(?=[0-9])(?<![\w.:])(?P<hour>\d{1,2})(?:[:.](?P<minute>[0-5]\d))?[ ]?(?P<half>[ap])\.?m\b\.?"),
+    re.compile(
+        r"(?i)(?=[0-9])(?<![\w.:])(?P<hour>\d{1,2})(?:[:.](?P<minute>[0-5]\d))?[ ]?"
+        r"(?P<half>[ap])\.?m\b\.?(?![ ](?:tag|abend|mittag|nachmittag|wochenende|stück)\b)"
+    ),
     re.compile(
         r"(?i)(?=[0-9])(?<![\w.,:])(?P<hour>\d{1,2})(?:[:.](?P<minute>[0-5]\d))?"
         r"(?=[ ]?(?:-|–|bis)[ ]?\d{1,2}(?:[:.][0-5]\d)?[ ]?uhr\b)"
@@ -122,8 +125,8 @@ def read_date(match: re.Match[str]) -> tuple[str, ...]:
         # At the end of a sentence: `am 17.2.`, and `iOS 17.2.`
         is_number = dates and re.fullmatch(r"\d{1,2}\.\d{1,2}\.", match[0])
         return (*dates, f"number:{clean_number(match[0][:-1])}") if is_number else dates
-    month_name = fields["month"].casefold()
-    month = next(number for number, names in enumerate(_MONTHS, 1) if re.fullmatch(names, month_name))
+    name = fields["month"]
+    month = next(number for number, names in enumerate(_MONTHS, 1) if re.fullmatch(names, name, re.IGNORECASE))
     return _format(year, month, int(fields["day"])) if fields.get("day") else (f"date:{year}-{month:02}",)
 
 

@@ -10,19 +10,20 @@ _UNITS = {**dict.fromkeys("'′’", "foot"), **dict.fromkeys(("''", *'"″”')
 MARKED_LENGTH = re.compile(
     r"""(?=[0-9])(?:(?:(?<![\w.,:/⁄£€$'’"“°′-])|(?<=[0-9]['’′]))"""
     rf"""(?P<marked>{MIXED}|\d{{1,3}}(?:[.,]\d{{1,2}}|[ ]?[{FRACTION_SIGNS}])?)(?P<mark>''|['’′"”″])"""
-    r"""(?:(?![\w'"])|(?=\d{1,2}(?:[.,]\d)?["”″]))"""
+    r"""(?:(?![\w'"])|(?=\d{1,2}(?:[.,]\d)?["”″])|(?<=['’′])(?=\d{1,2}(?![\w.,'’"”″])))"""
+    r"|(?<=[0-9]['’′])(?<!\d\d['’′])(?P<unmarked>\d|1[01])(?![\w.,'’\"”″])"
     r"|(?:(?<=\bft )|(?<=\bft[.] )|(?<=\bfeet )|(?<=\bfoot ))(?P<inches>\d{1,2}(?:[.]\d)?)[ ]?in\b"
     r"(?![ ](?:the|an?|this|our|all|every)\b))"
 )
 _QUOTE = re.compile(r"""(?<!\d)\"""")
-_SINGLE_QUOTE = re.compile(r"(?<!\w)['‘]")
+_SINGLE_QUOTE = re.compile(r"(?<!\w)['‘](?!\d\ds\b|n['’]|em\b|til\b)")
 _QUOTED_LENGTH = 200
 
 
 def read_marked_length(match: re.Match[str], notation: Notation) -> tuple[str, ...]:
     """Return `quantity:27 inch`, and the bare number besides: a mark may be a quotation's."""
-    if match["inches"]:
-        return (f"quantity:{clean_number(match['inches'])} inch",)
+    if inches := match["inches"] or match["unmarked"]:
+        return (f"quantity:{clean_number(inches)} inch",)
     if _ends_quotation(match):
         return ()
     numbers = notation.read(match["marked"])

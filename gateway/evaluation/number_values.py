@@ -1,12 +1,20 @@
 """Numbers, amounts of money and quantities, each in one spelling; see `values`."""
 
 import re
+from collections.abc import Iterator
 from fractions import Fraction
 
 from gateway.evaluation.marked_lengths import MARKED_LENGTH, read_marked_length
 from gateway.evaluation.number_notation import FRACTION_SIGNS, MIXED, NUMBER, Notation, clean_number
-from gateway.evaluation.number_words import CHARACTERS, NUMBER_WORDS, read_characters, read_words
-from gateway.evaluation.sizes import counts_working_days
+from gateway.evaluation.number_words import (
+    CHARACTERS,
+    MORE_WORDS,
+    NUMBER_WORDS,
+    read_characters,
+    read_more_words,
+    read_words,
+)
+from gateway.evaluation.sizes import counts_working_days, list_sizes
 from gateway.evaluation.units import CURRENCY, UNIT, WORD_UNIT, list_currencies, read_unit
 from gateway.evaluation.unspaced_scripts import mark_letters
 
@@ -14,6 +22,7 @@ __all__ = [
     "MONEY_PATTERNS",
     "NUMBER_PATTERNS",
     "QUANTITY_PATTERNS",
+    "list_amounts_in_words",
     "list_former_readings",
     "read_money",
     "read_number",
@@ -58,11 +67,17 @@ MONEY_PATTERNS = (
 _OTHER_NUMBER = re.compile(r"(?i)\d[ ](?:pound|dollar|euro|franken)")
 """A currency's word behind a number, which belongs to that."""
 _BEHIND_WEIGHT = re.compile(
-    r"(?i)[ ](?:of[ ](?!(?:the|your|our|my|their|it|this|that|credits?|discounts?|savings?|vouchers?|refunds?|debts?"
-    r"|fees?|shopping|cashback|value|postage|change|spend\w*|profits?|tax|income|funding|investments?)\b)[^\W\d_]"
+    r"(?i)[ ](?:of[ ](?!(?:the|your|our|my|their|its?|his|her|this|that|these|every|each|any|all)\b"
+    r"|(?:[a-z'’-]+[ ]){0,2}(?:credits?|discounts?|savings?|vouchers?|refunds?|debts?|fees?|rent|money|cash|prize"
+    r"|winnings|sales?|damages?|compensation|benefits?|donations?|arrears|costs?|payments?|wages|pay|salary|bonus|bets?"
+    r"|stock|shares?|shopping|cashback|value|postage|change|spend\w*|spent|profits?|tax|income|funding|investments?)\b)[^\W\d_]"
     r"|(?:heavy|heavier|lighter|overweight|in[ ]weight)\b|\d{1,2}[ ](?:oz|ounces?)\b)"
 )
-_BEFORE_WEIGHT = re.compile(r"(?i)\b(?:weigh(?:s|ed|ing|t)?|payload)\b[^\d.;\n|]*$")
+_BEFORE_WEIGHT = re.compile(
+    r"(?i)\b(?:weigh(?:s|ed|ing|t)?|payload):?"
+    r"(?:[ ](?:is|was|of|limit|may|be|about|only|just|around|roughly|nearly|almost|over|under|at|up|to|least|most|less"
+    r"|more|than|between|exactly|an?|the|capacity|in)){0,5}[ ]$"
+)
 """Words around pounds of weight: `5 pounds of flour`, `it weighs 30 pounds`. Others may be money or weight."""
 _NEAR_WEIGHT = 30
 _POUNDS = re.compile(r"(?i)(\d[\d.,]*)[ -]pounds?")
@@ -106,6 +121,36 @@ NUMBER_PATTERNS = (
         rf"(?:{_SCALE_WORD}|(?P<myriad>{_MYRIAD}))?(?![\w⁄:]|/(?![ ]?{_TIME}(?!\w))|[.,]\d)"
     ),
 )
+
+
+_AMOUNT_IN_WORDS = re.compile(
+    rf"(?i)(?P<words>{MORE_WORDS})(?:[ ](?:to|or|bis|oder|à|ou|a|o)[ ](?P<last>{MORE_WORDS}))?[ -]"
+    r"(?:(?!(?:per|pro|par|por|je|an?|each|every|im|al|for|für|in|of|to|or|and)\b)[^\W\d_]+[ ])?"
+    rf"(?:(?P<unit>{UNIT})|(?P<currency>{CURRENCY}))(?!\w)"
+)
+"""Also with a word between them: `three free months`, `zwei weitere Wochen`."""
+
+
+_HALF_HOUR = re.compile(
+    mark_letters(
+        r"(?i)\bhalf(?:[ ]an)?[ -]hour\b|\bhalbe[nr]?[ ]stunde|\bdemi-heure|\bmedia[ ]hora\b|半[个個]?小[时時]"
+    )
+)
+
+
+def list_amounts_in_words(text: str) -> Iterator[str]:
+    """Yield the readings of the amounts that a marked text says in words, which no value of it may be: `zwei Euro`."""
+    if _HALF_HOUR.search(text):
+        yield from list_sizes(("quantity:30 minute",), "")
+    for match in _AMOUNT_IN_WORDS.finditer(text):
+        number = "-".join(str(read_more_words(one)) for one in match.group("words", "last") if one)
+        if match["currency"]:
+            yield from (f"money:{code} {number}" for code in list_currencies(match["currency"]))
+        elif number != "1":
+            unit = read_unit(match["unit"])
+            yield f"quantity:{number} {unit}"
+            if not counts_working_days(match[0]):
+                yield from list_sizes((f"quantity:{number} {unit}",), "")
 
 
 def list_former_readings(kind: str, text: str) -> tuple[str, ...]:

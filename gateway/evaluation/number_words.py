@@ -1,13 +1,21 @@
 """Numbers in words: English ones below a thousand millions (`one hundred and twenty`), and Chinese characters.
 
-Of German, French and Spanish those up to twelve, in texts that replies are held against.
+Of German, French and Spanish the smaller and round ones, in texts that replies are held against; there also how often.
 """
 
 import re
 
 from gateway.evaluation.unspaced_scripts import mark_letters
 
-__all__ = ["CHARACTERS", "NUMBER_WORDS", "list_numbers_in_words", "read_characters", "read_words"]
+__all__ = [
+    "CHARACTERS",
+    "MORE_WORDS",
+    "NUMBER_WORDS",
+    "list_numbers_in_words",
+    "read_characters",
+    "read_more_words",
+    "read_words",
+]
 
 _ONES = "one two three four five six seven eight nine".split()
 _TEENS = "ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen".split()
@@ -31,27 +39,49 @@ NUMBER_WORDS = rf"(?:\b{_FIRST}(?:(?:{_BELOW_1000}|a)[ -]million(?:,?[ -](?:and[
 _SMALL = {
     word: number
     for words in (
-        "zwei drei vier fünf sechs sieben acht neun zehn elf zwölf",
-        "deux trois quatre cinq six sept huit neuf dix onze douze",
-        "dos tres cuatro cinco seis siete ocho nueve diez once doce",
+        "zwei drei vier fünf sechs sieben acht neun zehn elf zwölf dreizehn vierzehn fünfzehn sechzehn",
+        "deux trois quatre cinq six sept huit neuf dix onze douze treize quatorze quinze seize",
+        "dos tres cuatro cinco seis siete ocho nueve diez once doce trece catorce quince",
     )
     for number, word in enumerate(words.split(), 2)
     if word not in ("six", "once")  # English words
+} | {
+    word: 10 * number
+    for words in (
+        "zwanzig dreissig vierzig fünfzig sechzig siebzig achtzig neunzig",
+        "vingt trente quarante cinquante soixante",
+        "veinte treinta cuarenta cincuenta sesenta setenta ochenta noventa",
+    )
+    for number, word in enumerate(words.split(), 2)
 }
-_IN_WORDS = re.compile(rf"(?i){NUMBER_WORDS}|\b(?:{'|'.join(_SMALL)})\b")
+_SMALL_WORDS = "|".join(_SMALL).replace("ss", "(?:ß|ss)")
+MORE_WORDS = rf"(?:{NUMBER_WORDS}|\b(?:{_SMALL_WORDS})\b)"
+_OFTEN = {"twice": 2, "thrice": 3, "a dozen": 12, "dutzend": 12}
+_IN_WORDS = re.compile(
+    rf"(?i){MORE_WORDS}|\b(?:{'|'.join(_OFTEN)})\b|\b(?P<times>{_SMALL_WORDS})mal\b|\b(?P<digits>\d{{1,2}})[x×]\b"
+)
 
 _DIGITS = {**{sign: number for number, sign in enumerate("〇一二三四五六七八九")}, "零": 0, "两": 2, "兩": 2}
 _POWERS = {"十": 10, "百": 100, "千": 1000}
 CHARACTERS = mark_letters(f"[{''.join(_DIGITS)}{''.join(_POWERS)}]+")
 """A pattern for marked texts."""
+_CHARACTER = CHARACTERS.removesuffix("+")
+_COUNTED_CHARACTERS = re.compile(
+    rf"(?<!{_CHARACTER})({_CHARACTER}{{1,6}}){mark_letters('[次回片粒颗顆件份杯台名位个個种種]')}"
+)
 
 _BY_MARK = {mark_letters(sign): number for sign, number in [*_DIGITS.items(), *_POWERS.items()]}
+
+
+def _fold(text: str) -> str:
+    """Return words in lower case with the letters that a pattern in any case takes for `i` and `s` as these."""
+    return text.casefold().replace("i\u0307", "i").replace("ı", "i")
 
 
 def read_words(text: str) -> int:
     """Return the number that English words say."""
     total = current = 0
-    for word in re.findall("[a-z]+", text.casefold()):
+    for word in re.findall("[a-z]+", _fold(text)):
         if word == "hundred":
             current *= 100
         elif word in _SCALES:
@@ -61,10 +91,17 @@ def read_words(text: str) -> int:
     return total + current
 
 
+def read_more_words(text: str) -> int:
+    """Return the number that words say which `MORE_WORDS` matched."""
+    return _SMALL.get(_fold(text)) or read_words(text)
+
+
 def list_numbers_in_words(text: str) -> set[int]:
-    """Return the numbers above one that a text says in words, such as `three visits` and `drei Besuche`."""
-    words = {match[0].casefold() for match in _IN_WORDS.finditer(text)}
-    numbers = {_SMALL.get(word) or read_words(word) for word in words}
+    """Return the numbers above one that a marked text says otherwise, as `three visits`, `zweimal`, `3x` and 三次."""
+    numbers = {read_characters(match[1]) for match in _COUNTED_CHARACTERS.finditer(text)}
+    for match in _IN_WORDS.finditer(text):
+        words = _fold(match["times"] or match[0])
+        numbers.add(int(match["digits"] or _OFTEN.get(words, 0)) or read_more_words(words))
     return {number for number in numbers if number > 1}
 
 

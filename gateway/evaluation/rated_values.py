@@ -4,6 +4,7 @@ import re
 from bisect import bisect_left, bisect_right
 from dataclasses import replace
 
+from gateway.evaluation.number_words import CHARACTERS
 from gateway.evaluation.rates import (
     TIMES,
     denies_lead,
@@ -15,6 +16,7 @@ from gateway.evaluation.rates import (
     split_reading,
     to_rate,
 )
+from gateway.evaluation.unspaced_scripts import MARKED
 from gateway.evaluation.value import Kind, Value
 
 __all__ = ["RATED", "read_rates"]
@@ -23,6 +25,17 @@ RATED: tuple[Kind, ...] = ("money", "quantity")
 """The kinds of which a value may be per something."""
 _COUNTED: tuple[Kind, ...] = (*RATED, "number")
 _YEAR = re.compile(r"(?:19|20)\d\d")
+_NAME = re.compile(
+    r"(?:(?<=[^\W_] )[A-ZÄÖÜ](?!ie |hnen |hr )[^\W\d_]*|[^\W\d_]+[A-Z][^\W\d_]*"
+    r"|(?i:\b(?:rooms?|halls?|ext(?:ension|[.])|gates?|platform|track|lines?|bus|tram|train|levels?|type|form|chapter|version|class|grade|stage|phase|zone|building|floor"
+    r"|house|table|box|unit|model|windows|formula|raum|halle|zimmer|saal|durchwahl|gleis|linie|typ|stufe|klasse|formel"
+    r"|stock|tisch|haus|gruppe|group|team|salle|ligne|quai|voie|niveau|chambre|sala|línea|andén|nivel|tipo|clase"
+    r"|aula|planta|edificio|formulario|ticket|order|bestellung|auftrag|rechnung|invoice|commande|pedido|factura)))[ ]$"
+)
+"""A word right before a number that is its name: `in hall 5 every week`, `how Windows 11 updates monthly`."""
+_LONGEST_NAME = 24
+_AMOUNT_BEHIND = re.compile(rf"[{MARKED}]{{0,4}}?(?:[¥$€]?[0-9]|{CHARACTERS}[{MARKED}])")
+"""Behind 一天 it says that this is no day, as in 一天三次."""
 _MOST_SHARED = 8
 """Amounts of one list that is per something."""
 _NEAR = 40
@@ -41,6 +54,7 @@ def read_rates(values: list[Value], text: str, marked: str) -> tuple[Value, ...]
     apart = list(list_apart(marked)) if any(value.kind in _COUNTED for value in values) else []
     leads = dict(reversed(list(list_leads(marked, apart)))) if apart else {}  # the first of several has them all
     places = [place for place, _, _ in apart]
+    spans = {(start, end): name for start, end, name in apart}
     rates: list[Value] = []
     below_lines: set[str] = set()
     assigned: set[int] = set()
@@ -53,6 +67,10 @@ def read_rates(values: list[Value], text: str, marked: str) -> tuple[Value, ...]
             continue
         if value.kind == "number":
             rates.append(_count(value, marked, leads.get(value.start, (-1, ())), end))
+            continue
+        name = spans.get((value.start, value.end))
+        if name and _AMOUNT_BEHIND.match(marked, value.end):
+            rates.append(replace(value, readings=(*value.readings, f"per:{name}")))
             continue
         before, (end, below) = end, read_rate(marked, value.end, value.readings[0])
         if below:
@@ -88,7 +106,8 @@ def _count(value: Value, marked: str, lead: tuple[int, tuple[str, ...]], end: in
     """Return a bare number as that of things in a time, where it is one: `100 requests per minute`."""
     if _YEAR.fullmatch(value.text):
         return value
-    if name := read_counted(marked, value.end):
+    name = read_counted(marked, value.end)
+    if name and not _NAME.search(marked, max(0, value.start - _LONGEST_NAME), value.start):
         return _rate(value, (name,))
     place, below = lead
     return _rate(value, below) if place >= end and below and TIMES.issuperset(below) else value

@@ -118,6 +118,8 @@ _COUNTED = re.compile(
     r"|after|and|or|ist|sind|kostet|kosten|hat|wir|sie|der|die|das|den|dem|für|ab|mit|nach|und|oder|bei|est|sont|coûte|et|ou"
     r"|es|son|cuesta|y|o|in|within|on|by|to|als|innerhalb|dans|en|sur)\b)[^\W\d_][\w'’-]*"
 )
+_BEGINNING = re.compile(rf"[ \u00a0-]?(?:[^\W\d_]|[/{MARKED}])|×")
+"""A quick look, which numbers in lists and tables fail."""
 _TIMED = re.compile(
     r"(?i)/|\b(?:an?|per|pro|je|par|por|each|every|jede[rnms]?|chaque|cada|i[mn]|am|al|a la|die|den|das|p\.)[ \u00a0]"
     r"|(?:ly|lich|lich\w\w?|annuels?|mensuels?|mensual|anual|diario|ment)\b" + mark_letters("|[每毎]")
@@ -125,19 +127,26 @@ _TIMED = re.compile(
 
 _ALSO = "(?:and|und|et|y|e)"
 _EACH = "[ ]?[每毎][个個一]?"
-_PER = f"(?:(?:{_ALSO}[ ])?(?:per|pro|je|par|por|each|every|jede[mnrs]?|chaque|cada)|and|und|auf(?=[ ]100[ ]))[ \u00a0]"
+_PER_WORDS = "per|pro|je|par|por|each|every|jede[mnrs]?|chaque|cada"
+_PER = f"(?:(?:{_ALSO}[ ])?(?:{_PER_WORDS})|and|und|auf(?=[ ]100[ ]))[ \u00a0]"
+_PER_ALONE = f"(?:{_PER_WORDS}|auf(?=[ ]100[ ]))[ \u00a0]"
 _ARTICLE = r"(?:an?|die|das|den|der|le|la|el|il)[ ](?=[^\W\d_]{3})|(?:de[ ])?l['’](?=[^\W\d_]{3})"
 """`$3 a kilo`, `5 € la nuit`; before a letter alone it is another word."""
 _ONE = "(?:an?|one|eine?|une?|una?|uno)[ ]"
 _COST = r"[ ](?:costs?|kostet|coûte|cuesta|costa|is[ ][£€$])"
 _BELOW_NAME = rf"(?:{UNIT}|{_THING})"
 """`Ein Kilo kostet 3 €` says the same as `3 € pro Kilo`."""
+_TAX = (
+    r"(?:[ ](?:brutto|netto|gross|net|brut|bruto|neto|h[.]?t[.]?|ttc|(?:plus|[+]|incl[.]?|excl[.]?|ex)[ ]vat"
+    r"|(?:zzgl|inkl)[.]?[ ](?:mwst|ust)[.]?))?"
+)
+"""Between an amount and what it is per: `3.000 € brutto im Monat`."""
 _NEXT = re.compile(mark_letters(
-    rf"(?i)(?:(?:[ \u00a0]?/[ \u00a0]?|[ \u00a0]{_PER}|{_EACH}){_BELOW}"
+    rf"(?i){_TAX}(?:(?:[ \u00a0]?/[ \u00a0]?|[ \u00a0]{_PER}|{_EACH}){_BELOW}"
     rf"|[ \u00a0](?P<time>{_IN_TIME})(?!\w)|[ \u00a0](?P<adverb>{_ADVERB})(?!\w))"
 ))  # fmt: skip
 _APART = re.compile(mark_letters(
-    rf"(?i)(?:(?:(?<!\w){_PER}|/[ ]?|{_EACH}|(?<!第)一[个個]?|(?<!\w){_ONE}(?={_BELOW_NAME}{_COST})){_BELOW}"
+    rf"(?i)(?:(?:(?<!\w){_PER_ALONE}|/[ ]?|{_EACH}|(?<!第)一[个個]?|(?<!\w){_ONE}(?={_BELOW_NAME}{_COST})){_BELOW}"
     rf"|(?<!\w)(?P<adverb>{_ADVERB})(?!\w))"
 ))  # fmt: skip
 _LEAD = re.compile(mark_letters(
@@ -202,8 +211,7 @@ def list_apart(text: str) -> Iterator[tuple[int, int, str]]:
     """Yield what amounts may be per that stands elsewhere, as in a table's header or before them, with its place."""
     if _QUICK.search(text):
         for match in _APART.finditer(text):
-            if not match[0].casefold().startswith(("and", "und")):
-                yield match.start(), match.end(), _name(match)
+            yield match.start(), match.end(), _name(match)
 
 
 def list_leads(text: str, apart: Iterable[tuple[int, int, str]]) -> Iterator[tuple[int, tuple[int, tuple[str, ...]]]]:
@@ -219,7 +227,7 @@ def list_leads(text: str, apart: Iterable[tuple[int, int, str]]) -> Iterator[tup
 
 def read_counted(text: str, end: int) -> str:
     """Return the time in which a number before `end` is counted, the minute of `100 API requests per minute`; or ""."""
-    if _TIMED.search(text, end, end + _COUNTED_LENGTH) is None:
+    if _BEGINNING.match(text, end) is None or _TIMED.search(text, end, end + _COUNTED_LENGTH) is None:
         return ""
     left = _MOST_COUNTED
     while (match := _NEXT.match(text, end)) is None:

@@ -43,7 +43,7 @@ _CURRENCIES = {
 """A spelling of several currencies, such as `¥`, is read as each of them."""
 
 _MORE_UNITS = {
-    "year": "years?|yrs?|jahre?n?|ans?|años?|anni|anno|年间?|年間|년간?|ปี",
+    "year": "years?|yrs?|jahre?n?|ans?(?! hour)|años?|anni|anno|年间?|年間|년간?|ปี",
     "month": "monate?n?|mois|meses|mes|mesi|mese|maanden?|[个個箇ヶケか]月间?間?|カ月間?|ヵ月間?|개월간?|달간?|เดือน",
     "week": "wochen?|semaines?|semanas?|settimana|settimane|weken|周(?!年)|星期|[週礼禮][間拜]?|주간?|สัปดาห์",
     "day": "tage?n?|werktage?n?|arbeitstage?n?|kalendertage?n?|jours?|días?|dias?|giorno|giorni|dagen|天"

@@ -25,6 +25,7 @@ from gateway.evaluation.number_values import (
     MONEY_PATTERNS,
     NUMBER_PATTERNS,
     QUANTITY_PATTERNS,
+    list_amounts_in_words,
     list_former_readings,
     read_money,
     read_number,
@@ -32,7 +33,7 @@ from gateway.evaluation.number_values import (
 )
 from gateway.evaluation.number_words import CHARACTERS, list_numbers_in_words
 from gateway.evaluation.rated_values import RATED, read_rates
-from gateway.evaluation.rates import LOOSE, TIMES, list_apart, mentions_time, split_reading, to_rate
+from gateway.evaluation.rates import LOOSE, TIMES, list_apart, mentions_time, read_counted, split_reading, to_rate
 from gateway.evaluation.sizes import counts_working_days, list_sizes, read_span
 from gateway.evaluation.units import find_currency, find_unit
 from gateway.evaluation.unspaced_scripts import MARKED, mark_letters
@@ -98,6 +99,10 @@ _JOINED = re.compile(r"[ \u00a0]?|,?[ ](?:and|und|et|y|e|en)[ ]")
 """These stand between `2 years` and `6 months`; `2 kg and 500 g` are two packages."""
 _MOST_APART = 6
 _LONG = ("second", "minute", "hour", "day", "month")
+_ONE = re.compile(r"(?i)\b(?:one|eine[rnms]?|une?|una)\b")
+_FORMER_TIME = re.compile(r"(?i)\b(\d{1,2})[ ]?am[ ](?:tag|abend|mittag|nachmittag|wochenende|stück)\b")
+_FORMER_YEARS = re.compile(r"(?i)\b(\d{1,3})[ ]an[ ]hour\b")
+"""These were read as a time and as years once, by which facts that were learnt then are known again."""
 _NUMERIC = re.compile(rf"[0-9{FRACTION_SIGNS}]")
 _WITHOUT_NUMBERS: tuple[Kind, ...] = ("url", "e-mail", "money", "quantity", "code")
 """Of these kinds a value may be without a digit: `two years`, `ORDER_ID`."""
@@ -157,8 +162,14 @@ class TextValues:
         implied = {less for one in readings for less in (*imply_date(one), *_imply_amount(one), *_imply_rate(one))}
         # Words around it may say the same: `Ein Kilo kostet 3 €`.
         led = {f"whole:{split_reading(reading)[0]}" for value in values if value.is_led for reading in value.readings}
-        words = {f"{kind}:{number}" for number in list_numbers_in_words(text) for kind in ("number", "bare")}
+        marked = mark_letters(text)
+        words = {f"word:{number}" for number in list_numbers_in_words(marked)} | {*list_amounts_in_words(marked)}
+        words |= {
+            f"number:1 count/{name}" for one in _ONE.finditer(marked) if (name := read_counted(marked, one.end()))
+        }
         former = {f"above:{reading}" for value in values for reading in list_former_readings(value.kind, value.text)}
+        former |= {f"above:time:{one[1]:0>2}:00" for one in _FORMER_TIME.finditer(text)}
+        former |= {f"above:quantity:{one[1]} year" for one in _FORMER_YEARS.finditer(text)}
         return cls(frozenset(readings | sizes | implied | led | words | former), text)
 
     def states(self, value: Value) -> bool:
@@ -193,7 +204,7 @@ class TextValues:
 
     def _counts(self, number: str, below: Iterable[str]) -> bool:
         """Tell whether it has a number that it says no rate of, and the times below one of it in any words."""
-        is_bare = not self.readings.isdisjoint((f"bare:{number}", f"amount:{number}", f"code:{number}"))
+        is_bare = not self.readings.isdisjoint(f"{kind}:{number}" for kind in ("bare", "amount", "code", "word"))
         return is_bare and all(
             mentions_time(self.text, one) or not self.readings.isdisjoint(list_sizes((f"quantity:1 {one}",), ""))
             for one in below
@@ -203,21 +214,27 @@ class TextValues:
         above, below = split_reading(reading)
         if above.startswith("number:") and below:
             return self._counts(above.partition(":")[2], below)
+        if above.startswith("per:"):
+            return mentions_time(self.text, above.removeprefix("per:"))
         for count in range(1, len(below)):
             for own in combinations(below, count):
                 if to_rate(above, own) in self.readings and _list_below(self.text).issuperset({*below} - {*own}):
                     return True
         if below and _list_below(self.text).issuperset(below):
             return above in self.readings or self._states_apart(above)
+        return self._states_number(reading)
+
+    def _states_number(self, reading: str) -> bool:
+        """Tell whether it has the number of a value that is per nothing, and apart from it the unit or currency."""
         kind, _, rest = reading.partition(":")
         if kind == "code":  # `#40021` in a row, and `order 40021` in a document
             return rest.isdigit() and f"number:{rest}" in self.readings
         if kind == "number":
-            return not self.readings.isdisjoint((f"code:{rest}", f"amount:{rest}"))
+            return not self.readings.isdisjoint(f"{kind}:{rest}" for kind in ("code", "amount", "word"))
         if kind == "quantity":
             number, _, unit = rest.partition(" ")
             return f"number:{number}" in self.readings and find_unit(unit, self.text)
-        if kind == "money" and not below:
+        if kind == "money" and "/" not in rest.partition(" ")[0]:
             code, _, number = rest.partition(" ")
             return f"number:{number}" in self.readings and find_currency(code, self.text)
         return False

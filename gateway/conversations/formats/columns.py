@@ -4,6 +4,7 @@ import csv
 import importlib
 import io
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -216,7 +217,7 @@ def _check_doubles(names: Iterable[str], mapping: Mapping[str, str], guessed: It
 
 
 def _spell(name: str) -> str:
-    return str(name).strip().casefold().replace(" ", "_")
+    return unicodedata.normalize("NFC", str(name)).strip().casefold().replace(" ", "_")
 
 
 def _guess(names: Iterable[str]) -> dict[str, str]:

@@ -83,11 +83,17 @@ def test_a_check_says_that_an_encoding_was_told_by_letters_and_which_rows_to_loo
         write("Frage", "Antwort").encode() + b'4\t"Gr\xfc\xdfe"\t"So."\n',  # one row in another encoding
         "Frage,Antwort\nГде мой заказ?,Он в пути.\n".encode("cp1251"),
         b"Frage,Antwort\nWo?,\xfc\x81\x9d\n",
+        b"Frage,Antwort\nHow much?,It is 5 \xff each\n",  # one byte, which is no letter of a rare encoding
     ],
 )
 def test_a_table_in_a_doubtful_encoding_is_refused_with_the_way_out(data: bytes) -> None:
     with pytest.raises(UnusableFile, match="CSV UTF-8"):
         read_conversations(data)
+
+
+def test_a_column_is_known_by_a_name_whose_accents_stand_apart() -> None:
+    _, content = read_conversations("Question;Re\u0301ponse\nWhere?;Here.\n".encode())
+    assert [turn.text for turn in content.conversations[0].messages] == ["Where?", "Here."]
 
 
 def test_intercoms_list_without_parts_says_what_to_export() -> None:

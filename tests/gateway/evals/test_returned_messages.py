@@ -105,3 +105,17 @@ def test_what_says_more_than_a_text_is_still_refused(beside: dict[str, Any]) -> 
     with pytest.raises(ValidationError):
         EvalMessage.model_validate(message)
     assert check_rows(json.dumps({"messages": [USER, message]}).encode()).problems
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"role": "user", "content": None, "refusal": "No."},
+        {"role": "assistant", "content": "Yes.", "refusal": "No."},
+        {"role": "assistant", "content": [{"type": "refusal", "refusal": "No.", "contents": "x"}]},
+        {"role": "assistant", "content": [{"type": "refusal", "refusal": "No.", "text": "Yes."}]},
+    ],
+)
+def test_evals_drop_nothing_that_no_refusal_of_an_api_has(message: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        EvalMessage.model_validate(message)

@@ -45,7 +45,9 @@ def test_a_number_without_an_end_breaks_nothing(form: str, digits: int) -> None:
     assert not TextValues.of("It has 24 W.").states(find_values(f"{'9' * 39} m")[0])
 
 
-@pytest.mark.parametrize("text", [",".join(["999"] * 2_000) + " weeks", "〇" * 5_000 + "天", "九" * 5_000 + "天"])
+@pytest.mark.parametrize(
+    "text", [",".join(["999"] * 2_000) + " weeks", "〇" * 5_000 + "天", "九" * 5_000 + "天", "九" * 50_000 + "次"]
+)
 def test_groups_and_characters_without_an_end_break_nothing(text: str) -> None:
     assert TextValues.of(f"{text}. It has 24 W.").states(find_values("24 W")[0])
 
@@ -61,3 +63,11 @@ def test_many_values_are_held_against_many_in_little_time() -> None:
     stated = sum(evidence.states(value) for value in values)
     assert 0 < stated < len(values)
     assert time.process_time() - started < 5
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["FİVE km", "fıve days", "ſix weeks", "dıx jours", "DREIßIG Tage", "dreissig Tage", "dreißigmal", "15 Junı 2026"],
+)
+def test_a_number_in_words_with_letters_of_another_alphabet_breaks_nothing(text: str) -> None:
+    assert TextValues.of(f"{text}, and it has 24 W.").states(find_values("24 W")[0])

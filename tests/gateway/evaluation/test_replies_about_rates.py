@@ -72,6 +72,35 @@ The fee is 5 dollars 20 cents.|5 dollars
 Exercise 1 h 30 min per day.|90 minutes per day
 Exercise 90 minutes per day.|1 h 30 min per day
 1 h 30 min per day|It takes 90 minutes.
+Sie haben zwei weitere Wochen.|Sie haben 2 weitere Wochen.
+Es kostet zwei Euro.|Es kostet 2 €.
+Durée : trois semaines.|Durée : 21 jours.
+Take it twice per day.|Take it 2 times a day.
+Zweimal täglich eine Tablette.|2-mal täglich
+3x täglich einnehmen|3-mal täglich
+每日三次|每天3次
+每天服用2片|一天2片
+Training: hall 5|They train in hall 5 every week.
+How Windows 11 is updated|Here is how Windows 11 updates monthly.
+Pro Minute 100 Anfragen|In der Minute 100 Anfragen
+She weighed the options and paid 20 pounds.|She paid £20.
+You get 20 pounds of free store credit.|You get £20 of store credit.
+Max. 5/Tag|höchstens 5 am Tag
+3/h|3 an hour
+6'4 tall|6'4" tall
+We love the '90s, and it is 5' tall.|5 ft tall
+Gehalt 3.000 € brutto im Monat|3000 € monatlich
+$20 plus VAT per month|$20 a month
+Each month $5 and each year $50|$50 a year
+Frist: vierzehn Tage|14 Tage
+Lieferzeit: zwei bis drei Wochen|2-3 Wochen
+Délai : trente jours|30 jours
+half an hour|30 minutes
+eine halbe Stunde|30 Minuten
+A dozen eggs.|12 eggs
+三个工作日|3个工作日
+Um 5 am Morgen|5 am
+20 pounds of every sale is donated.|£20 of every sale
 """.strip().splitlines()
 
 WRONG = """
@@ -103,6 +132,14 @@ The apples are £2 per pound.|£2/kg
 2 pounds 4 ounces|£4
 Exercise 1 h 30 min per day.|1 h 30 min per week
 Exercise 1 h 30 min per day.|1 h 45 min per day
+The two plans cost 5 € and 9 € per month.|It costs 2 €.
+Zwei Geräte sind erlaubt. Die Frist beträgt 3 Wochen.|Die Frist beträgt 2 Wochen.
+Each month $5 and each year $50|$50 each month
+$20 plus VAT per month|$20 per year
+Lieferzeit: zwei bis drei Wochen|2-4 Wochen
+A three-course menu costs $40.|It costs $3.
+Take it twice per day.|Take it 3 times a day.
+每年收费，有效期三年|有效期一年
 """.strip().splitlines()
 
 
@@ -164,6 +201,10 @@ def test_feet_and_inches_are_one_length_in_each_spelling(feet: int, inches: int,
         ("1 h 30 min per day", "quantity", "1 h", ["quantity:1 hour", "span:90 minute"]),
         ('a 27" monitor', "number", "27", ["number:27"]),
         ("60 mi/h", "number", "60", ["number:60"]),
+        ("höchstens 5 am Tag", "time", "5 am", ["time:05:00"]),
+        ("3 an hour", "quantity", "3 an", ["quantity:3 year", "quantity:36 month"]),
+        ("He is 6'4 tall.", "number", "4", ["number:4"]),
+        ("3.000 € brutto im Monat", "money", "3.000 €", ["money:EUR 3000"]),
     ],
 )
 def test_what_was_learnt_by_earlier_versions_is_no_stale_fact(
