@@ -35,18 +35,21 @@ class Expiry:
         self._clock = clock
 
     async def expire_files(self) -> int:
-        """Delete the files whose time has come, also from the stores that they are in; return the number."""
+        """Delete the files whose time has come, also from the stores that they are in; return the number.
+
+        One per transaction: several would lock what their stores have in another order than deletions of clients do.
+        """
         expired = 0
         while True:
             async with self._database.begin() as session:
-                files = await list_expired_files(session, self._read_clock(), _BATCH)
+                files = await list_expired_files(session, self._read_clock(), 1)
                 for file in files:
                     await self._uses.let_go(session, file.tenant_id, file.id)
                     await FileRepository(session, file.tenant_id).delete(file)
                     await collect_later(session, file.tenant_id, [file.digest])
-            expired += len(files)
-            if len(files) < _BATCH:
+            if not files:
                 return expired
+            expired += 1
 
     async def expire_uploads(self) -> int:
         """End uploads that weren't completed in time, and return the number; their parts are collected.
