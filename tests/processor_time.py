@@ -7,7 +7,7 @@ __all__ = ["measure"]
 
 
 def measure(work: Callable[[], object]) -> float:
-    """Return the least seconds of three: a collection of all that a run holds takes a second, and falls into one."""
+    """Return the least seconds of three: a search for garbage may fall into one."""
     times: list[float] = []
     for _ in range(3):
         began = time.process_time()

@@ -1,12 +1,11 @@
 """A rate is a value of its own, and no plain amount; an amount is read with its multiplier and its unit."""
 
-from time import perf_counter
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.evaluation.values import TextValues, find_values
+from tests.processor_time import measure
 
 ABOVE = {"km": "length", "€": "", "GB": "data", "l": "volume", "kg": "mass", "%": "share"}
 LOOSE = ("Monat", "user", "Stück")
@@ -162,13 +161,8 @@ def test_a_rate_whose_bare_number_stands_in_a_text_is_none_of_it(reply: str) -> 
 
 
 def test_tables_of_many_prices_are_read_in_a_time_that_grows_with_their_size() -> None:
-    def measure(rows: int) -> float:
+    def read(rows: int) -> float:
         text = "| per month | €5 |\n" * rows
-        times: list[float] = []
-        for _ in range(3):
-            begun = perf_counter()
-            find_values(text)
-            times.append(perf_counter() - begun)
-        return min(times)
+        return measure(lambda: find_values(text))
 
-    assert measure(4000) < 10 * measure(1000)
+    assert read(4000) < 10 * read(1000)

@@ -1,7 +1,5 @@
 """A reply that says a passage's value in other words is right, and one with another value is wrong."""
 
-from time import process_time
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,6 +8,7 @@ from gateway.evaluation.stated_values import list_unsupported
 from gateway.evaluation.values import TextValues, Value, find_values
 from gateway.fine_tuning.stale_facts import states_fact
 from gateway.fine_tuning.tables import LearntFactRow
+from tests.processor_time import measure
 
 RIGHT = """
 每月50元，可随时取消。|费用是50元/月。
@@ -219,13 +218,8 @@ def test_what_was_learnt_by_earlier_versions_is_no_stale_fact(
     "pieces", ["$5 per month, 30 requests/min, ", '27" ', "5'10\" ", "每月50元，", "per month: $5 ", "per day "]
 )
 def test_repeated_rates_are_read_in_a_time_that_grows_with_their_number(pieces: str) -> None:
-    def measure(length: int) -> float:
+    def read(length: int) -> float:
         text = pieces * (length // len(pieces))
-        times: list[float] = []
-        for _ in range(3):
-            begun = process_time()
-            find_values(text)
-            times.append(process_time() - begun)
-        return min(times)
+        return measure(lambda: find_values(text))
 
-    assert measure(40_000) < 10 * measure(10_000)
+    assert read(40_000) < 10 * read(10_000)
