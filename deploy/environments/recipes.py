@@ -21,19 +21,17 @@ class Recipe:
     Attributes:
         packages: Wheels from the usual index.
         torch: A wheel that may be on PyTorch's own index only.
-        sources: Pure Python that has no wheel; `packages` has what builds it.
     """
 
     folder: str
     packages: str
     torch: str | None = None
-    sources: str | None = None
 
     def lists(self, root: Path) -> list[Path]:
-        return [root / "deploy" / "locks" / name for name in (self.torch, self.packages, self.sources) if name]
+        return [root / "deploy" / "locks" / name for name in (self.torch, self.packages) if name]
 
 
-GATEWAY = Recipe(".venv", "gateway.txt", sources="gateway-sources.txt")
+GATEWAY = Recipe(".venv", "gateway.txt")
 MODEL = {
     Hardware.CPU: Recipe(".venv-model", "model-cpu.txt", torch="torch-cpu.txt"),
     Hardware.CUDA: Recipe(".venv-model", "model-cuda.txt"),
@@ -77,8 +75,5 @@ def fill(installer: Installer, recipe: Recipe, root: Path) -> None:
             installer.install(doing, *_WHEELS, "--index-url", TORCH_CPU_INDEX, *torch)
         packages += torch
     installer.install("installing all packages", *_WHEELS, *installer.complete, *packages)
-    if recipe.sources:
-        sources = ("--no-build-isolation", "--require-hashes", "-r", str(locks / recipe.sources))
-        installer.install("installing what has no wheel", *sources)
     # The build backend is in the list: nothing unlocked is fetched for it.
     installer.install("linking Braid's own packages", "--no-build-isolation", "-e", str(root))

@@ -3,8 +3,8 @@
 import asyncio
 import shutil
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
@@ -13,7 +13,6 @@ from uuid import uuid4
 import httpx2
 import pytest
 import uvicorn
-from blockbuster import blockbuster_ctx
 from fastapi import FastAPI
 
 from gateway.administration.service import ensure_admin
@@ -28,6 +27,7 @@ from gateway.web.bounded_protocol import BoundedProtocol
 from gateway.web.state import State
 from tests.fakes.passages import FakePassages
 from tests.fakes.vllm import FakeVllm
+from tests.gateway.blocking import forbid_blocking
 from tests.gateway.compiled_statements import sharing_compiled_statements
 from tests.gateway.declared import check_error, read_description
 from tests.postgresql import PostgresqlServer, find_programs
@@ -210,20 +210,10 @@ async def passages(settings: Settings) -> AsyncIterator[FakePassages]:
         yield fake
 
 
-@contextmanager
-def unblocked() -> Generator[None, None, None]:
-    """Fail what blocks the event loop in our own code. A look at a path costs microseconds, and is let pass."""
-    with blockbuster_ctx("gateway") as blocking:
-        for name, function in blocking.functions.items():
-            if name.startswith("os."):
-                function.deactivate()
-        yield
-
-
 @pytest.fixture
 async def gateway(settings: Settings, request: pytest.FixtureRequest) -> AsyncIterator[Gateway]:
     # Others run a worker or a command in the same loop; those read files, and answer nobody meanwhile.
     alone = request.path.parent.name in {"chat", "administration", "files"}
     async with running(settings) as started:
-        with unblocked() if alone else nullcontext():
+        with forbid_blocking() if alone else nullcontext():
             yield started

@@ -16,7 +16,7 @@ from deploy.environments.hardware import Hardware, detect
 
 ROOT = Path(__file__).resolve().parents[3]
 CPU, CUDA = recipes.MODEL[Hardware.CPU], recipes.MODEL[Hardware.CUDA]
-LISTS = ("uv.txt", "gateway.txt", "gateway-sources.txt", "torch-cpu.txt", "model-cpu.txt", "model-cuda.txt")
+LISTS = ("uv.txt", "gateway.txt", "torch-cpu.txt", "model-cpu.txt", "model-cuda.txt")
 Place = Callable[..., None]
 
 
@@ -179,10 +179,12 @@ def test_what_pip_cannot_do_either_is_an_error_and_leaves_no_stamp(root: Path, p
     assert len(calls(root, "uv")) == before + 3
 
 
-def test_what_has_no_wheel_is_built_with_the_locked_tools(root: Path, place: Place) -> None:
+@pytest.mark.parametrize("recipe", [recipes.GATEWAY, CPU, CUDA], ids=lambda recipe: recipe.packages)
+def test_nothing_is_built_but_the_link_to_the_sources(root: Path, place: Place, recipe: recipes.Recipe) -> None:
     place(uv={})
     (root / ".venv/bin/python").symlink_to(sys.executable)
-    recipes.make(root, recipes.GATEWAY)
-    packages, sources, _ = calls(root, "uv")
-    assert "--only-binary :all:" in packages
-    assert sources.endswith("--no-deps --no-build-isolation --require-hashes -r deploy/locks/gateway-sources.txt")
+    recipes.make(root, recipe)
+    *packages, link = calls(root, "uv")
+    assert packages
+    assert all("--require-hashes --only-binary :all:" in call for call in packages)
+    assert link.endswith(f"--no-deps --no-build-isolation -e {root}")
