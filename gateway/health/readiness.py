@@ -38,7 +38,7 @@ class PartReadiness:
 
 
 class ReadinessBody(msgspec.Struct, frozen=True):
-    """What anybody may read: whether it can answer, which parts aren't ready, and of each `ok` or why not."""
+    """The answer that anybody may read: whether it can answer, which parts aren't ready, and of each `ok` or why not."""
 
     ready: bool
     degraded: list[str]

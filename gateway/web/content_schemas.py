@@ -1,4 +1,4 @@
-"""What a route answers with, as the OpenAPI shows it, where the framework doesn't encode it: msgspec's types, files,
+"""The answers of routes, as the OpenAPI shows them, where the framework doesn't encode them: msgspec's types, files,
 streams and pages.
 """
 
