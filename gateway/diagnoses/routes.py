@@ -22,10 +22,10 @@ __all__ = ["SCHEMAS", "router"]
 _BODY_BYTES = 8 * 1024 * 1024
 
 _CREATE = DiagnosisCreate.model_json_schema(ref_template="#/components/schemas/{model}")
-SCHEMAS: dict[str, Any] = _CREATE.pop("$defs")
+_CREATE_SCHEMAS: dict[str, Any] = _CREATE.pop("$defs")
 _DESCRIBED: dict[str, Any] = {"requestBody": {"required": True, "content": {"application/json": {"schema": _CREATE}}}}
 (_REPORT,), _REPORT_SCHEMAS = describe_answer(DiagnosisReport)
-SCHEMAS |= _REPORT_SCHEMAS
+SCHEMAS: dict[str, Any] = _CREATE_SCHEMAS | _REPORT_SCHEMAS
 
 router = APIRouter(prefix="/api/diagnoses", tags=["diagnoses"], responses=declare_errors(404, 409, 429))
 

@@ -38,7 +38,7 @@ class PartReadiness:
 
 
 class ReadinessBody(msgspec.Struct, frozen=True):
-    """The answer that anybody may read: whether it can answer, which parts aren't ready, and of each `ok` or why not."""
+    """The body that anybody may read: whether it can answer, which parts aren't ready, and `ok` or a reason of each."""
 
     ready: bool
     degraded: list[str]
