@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
-from gateway.app import create_app
+from gateway.app import _drop_extra_slashes, create_app  # pyright: ignore[reportPrivateUsage]
 
 _JSON = "application/json"
 _NAME = "urn:openapi"
@@ -79,4 +79,5 @@ def _validator(schema: str) -> Draft202012Validator:
 
 
 def _is(request: httpx2.Request, method: str, path: re.Pattern[str]) -> bool:
-    return request.method == method and path.fullmatch(request.url.path) is not None
+    asked = _drop_extra_slashes(request.url.path, request.url.raw_path)
+    return request.method == method and path.fullmatch(asked) is not None
