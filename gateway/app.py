@@ -21,6 +21,8 @@ from starlette.types import Receive, Scope, Send
 
 from gateway.adapters.routes import router as adapters
 from gateway.administration.routes import router as tenants
+from gateway.advice.report import AdviceReport
+from gateway.answers.routes import SCHEMAS as ANSWER_SCHEMAS
 from gateway.answers.routes import routers as answers
 from gateway.assistants.routes import router as assistants
 from gateway.chat.routes import SCHEMAS as CHAT_SCHEMAS
@@ -41,6 +43,7 @@ from gateway.errors import (
 )
 from gateway.evals.routes import SCHEMAS as EVAL_SCHEMAS
 from gateway.evals.routes import routers as evals
+from gateway.evaluation_jobs.routes import SCHEMAS as EVALUATION_SCHEMAS
 from gateway.evaluation_jobs.routes import router as evaluations
 from gateway.feedback.routes import router as feedback
 from gateway.files.routes import routers as files
@@ -48,6 +51,7 @@ from gateway.fine_tuning.fact_routes import router as stale_facts
 from gateway.fine_tuning.routes import router as fine_tuning
 from gateway.gates.closed_book_routes import router as closed_book
 from gateway.gates.routes import router as gates
+from gateway.health.routes import SCHEMAS as HEALTH_SCHEMAS
 from gateway.health.routes import router as health
 from gateway.models.routes import router as models
 from gateway.preferences.routes import router as preferences
@@ -60,6 +64,7 @@ from gateway.sources.routes import router as sources
 from gateway.vector_stores.routes import routers as vector_stores
 from gateway.web.api_browser import ApiBrowser
 from gateway.web.body_limit import BodyLimitSender, make_body_error
+from gateway.web.content_schemas import describe
 from gateway.web.cors import allow_origins
 from gateway.web.error_responses import SCHEMAS as ERROR_SCHEMAS
 from gateway.web.invalid_requests import explain_invalid, explain_unreadable
@@ -75,6 +80,8 @@ _log = structlog.get_logger()
 
 _MAX_BODY_BYTES = 1024 * 1024
 """Of a request on a route that doesn't say more itself; FastAPI reads a body before it looks at the key."""
+
+_, _ADVICE_SCHEMAS = describe(AdviceReport)
 
 _SLASHES = re.compile("/{2,}")
 
@@ -197,6 +204,10 @@ class _Gateway(FastAPI):
         schemas = described["components"]["schemas"]
         described["components"]["schemas"] = (
             EVAL_SCHEMAS
+            | ANSWER_SCHEMAS
+            | EVALUATION_SCHEMAS
+            | _ADVICE_SCHEMAS
+            | HEALTH_SCHEMAS
             | COMPARISON_SCHEMAS
             | DIAGNOSIS_SCHEMAS
             | ERROR_SCHEMAS

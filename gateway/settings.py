@@ -282,18 +282,17 @@ def check_url(url: str) -> SplitResult:
     return parts
 
 
-def load_settings(flags: Mapping[str, Any] | None = None, *, file: Path | None = None) -> Settings:
-    """Merge all sources into one `Settings`.
+def load_settings(flags: Mapping[str, Any] | None = None) -> Settings:
+    """Merge all sources into one `Settings`; the TOML file is `$BRAID_CONFIG`, or `braid.toml` where it is there.
 
     Args:
         flags: The values of the command line; `None` counts as absent.
-        file: The TOML file; by default `$BRAID_CONFIG` or `braid.toml` in the working folder, if it exists.
 
     Raises:
         SettingsError: An unknown key, a value of the wrong type, or an unreadable file.
     """
-    path = file or Path(os.environ.get("BRAID_CONFIG", "braid.toml"))
-    values = _read_toml(path) if path.exists() or file or "BRAID_CONFIG" in os.environ else {}
+    path = Path(os.environ.get("BRAID_CONFIG", "braid.toml"))
+    values = _read_toml(path) if path.exists() or "BRAID_CONFIG" in os.environ else {}
     setting_names = set(Settings.model_fields)
     for key in values:
         if key not in setting_names:

@@ -47,8 +47,9 @@ class Missing(StrictUndefined):
         name = self._undefined_name
         if self._undefined_obj is missing:
             return (
-                f"the variable '{name}' has no value; use {', '.join(REQUEST_VARIABLES)} in the blocks that have them, "
-                f"or write {{{{ {name} | default('…') }}}} to go without it"
+                f"the variable '{name}' has no value; give it one in the variables of the release or the job, use "
+                f"{', '.join(REQUEST_VARIABLES)} in the blocks that have them, or write "
+                f"{{{{ {name} | default('…') }}}} to go without it"
             )
         kind = type(self._undefined_obj).__name__
         return f"there is no '{name}' in this {kind}; a passage has number, title and text, a mapping has its own keys"

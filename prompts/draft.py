@@ -221,7 +221,6 @@ def render_row(
     passages: Sequence[NumberedPassage] | None,
     *,
     variables: Mapping[str, Any] | None = None,
-    cite: bool = True,
     markers: Markers = GENERIC,
 ) -> list[dict[str, Any]]:
     """Return a training row's messages as serving would send them, followed by the row's reply.
@@ -240,7 +239,6 @@ def render_row(
         history=conversation.history,
         passages=passages,
         variables=variables,
-        cite=cite,
         after=conversation.after,
         markers=markers,
     )

@@ -12,7 +12,6 @@ from msgspec.structs import astuple
 from retrieval.messages import MatchFeatures
 
 __all__ = [
-    "FEATURES",
     "JUDGED_PASSAGES",
     "LEAST_PROBABILITY",
     "MATCH_VERSION",
@@ -21,8 +20,6 @@ __all__ = [
     "estimate_generally",
     "join_features",
 ]
-
-FEATURES = MatchFeatures.__struct_fields__
 
 LEAST_PROBABILITY = 0.3
 """Without passages that answer with it the model gets none, unless a release or a request says otherwise."""

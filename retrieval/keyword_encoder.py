@@ -71,12 +71,11 @@ class KeywordEncoder:
         unique = list(dict.fromkeys([*terms, *_find_identifiers(text)]))
         return KeywordVector(unique, [1.0] * len(unique))
 
-    def encode_passage(self, text: str) -> KeywordVector:
-        """Return the passage's terms with BM25's weights, without the document frequencies of any corpus."""
-        return self.encode_passages([text])[0]
-
     def encode_passages(self, texts: Sequence[str]) -> list[KeywordVector]:
-        """Encode passages of one document; those that don't say their language have the document's."""
+        """Return the terms of each passage of one document, with BM25's weights, without the frequencies of any corpus.
+
+        Those that don't say their language have the document's.
+        """
         normal = [unicodedata.normalize("NFKC", text) for text in texts]
         words = [list(split_words(text)) for text in normal]
         counts = [count_function_words(one) for one in words]

@@ -27,11 +27,9 @@ class BaseCheckpoint(msgspec.Struct, frozen=True):
 
     Attributes:
         directory: Absolute.
-        is_new: False when it was there already.
     """
 
     directory: str
-    is_new: bool
 
 
 def _report_nothing(_: DownloadProgress) -> None:
@@ -77,7 +75,7 @@ def provide_base_checkpoint(
         for file in partial.rglob("*.safetensors"):
             # safetensors writes for the owner alone; an engine may run as another user.
             file.chmod(0o644)
-    return BaseCheckpoint(str(out.resolve()), is_new=True)
+    return BaseCheckpoint(str(out.resolve()))
 
 
 def _use_source(source: Path, out: Path, seal: Callable[[], None]) -> BaseCheckpoint:
@@ -91,12 +89,12 @@ def _use_source(source: Path, out: Path, seal: Callable[[], None]) -> BaseCheckp
     with atomic_folder(out, seal) as partial:
         for file in needed:
             (partial / file.name).symlink_to(file.resolve())
-    return BaseCheckpoint(str(out.resolve()), is_new=True)
+    return BaseCheckpoint(str(out.resolve()))
 
 
 def _use_folder(directory: Path) -> BaseCheckpoint:
     _check(directory)
-    return BaseCheckpoint(str(directory.resolve()), is_new=False)
+    return BaseCheckpoint(str(directory.resolve()))
 
 
 def _check(directory: Path) -> None:

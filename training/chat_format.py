@@ -71,18 +71,14 @@ def fold_system(messages: Messages) -> list[dict[str, Any]]:
     return turns
 
 
-def read_chat_format(directory: Path, day: date | None = None) -> ChatFormat:
-    """Return the form that a checkpoint's template asks for.
-
-    Args:
-        directory: The checkpoint's folder.
-        day: Is printed as today by templates that print it; None for this one.
+def read_chat_format(directory: Path) -> ChatFormat:
+    """Return the form that the template of a checkpoint's folder asks for, as of today where it prints the day.
 
     Raises:
         CheckpointUnreadable: A file of it is missing or damaged.
         TemplateUnlearnable: See `choose_format`.
     """
-    return choose_format(ChatTemplate.read(directory), read_special_tokens(directory).ends, day or date.today())
+    return choose_format(ChatTemplate.read(directory), read_special_tokens(directory).ends, date.today())
 
 
 def choose_format(template: ChatTemplate, ends: Set[str], day: date) -> ChatFormat:

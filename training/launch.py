@@ -95,7 +95,7 @@ class _Watch:
                         with suppress(subprocess.TimeoutExpired):  # how it ended is known a moment after its last line
                             key.data.process.wait(_LOOK_SECONDS)
                     for line in lines or ():
-                        self._take(key.data, line)
+                        self._take(line)
                 if self._note_ends() and deadline is None:
                     deadline = time.monotonic() + _LAST_WORDS_SECONDS
                 # Before it has said anything it may not listen to the signal yet, and would die of it.
@@ -118,7 +118,7 @@ class _Watch:
             raise TrainingError(failed.code, failed.message, failed.problems)
         raise TrainingError("process_killed", self._describe_death())
 
-    def _take(self, member: _Member, line: bytes) -> None:
+    def _take(self, line: bytes) -> None:
         event = self._decoder.decode(line)
         if isinstance(event, Failed):
             self._failures.append(event)

@@ -40,7 +40,6 @@ class TemplateUnlearnable(TrainingError):
             f"The base model's chat template {obstacle}. Choose the model's version for instructions, or put a "
             "template that doesn't do this beside its weights as chat_template.jinja, which then serves and trains.",
         )
-        self.obstacle = obstacle
 
 
 @dataclass(frozen=True, slots=True)

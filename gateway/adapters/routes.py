@@ -1,17 +1,20 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
-from fastapi.responses import StreamingResponse
+from starlette.responses import Response, StreamingResponse
 
 from gateway.adapters.export import open_export
 from gateway.adapters.schemas import Adapter, AdapterImport, AdapterList
 from gateway.adapters.service import AdapterService, find_export
+from gateway.web.content_schemas import declare_content
 from gateway.web.dependencies import CurrentState, ManageKey, OwnPage, ReadSession, WriteSession
 from gateway.web.error_responses import declare_errors
 
 __all__ = ["router"]
 
 router = APIRouter(prefix="/api/adapters", tags=["adapters"], responses=declare_errors(404, 409, 429))
+
+_ZIP = declare_content("application/zip", {"type": "string", "format": "binary"})
 
 
 def _writer(session: WriteSession, principal: ManageKey, state: CurrentState) -> AdapterService:
@@ -37,7 +40,7 @@ async def import_adapter(request: AdapterImport, adapters: Writer, state: Curren
     return await adapters.import_folder(request, state.settings.max_queued_jobs)
 
 
-@router.get("/{id_or_model:path}/export", response_class=StreamingResponse)
+@router.get("/{id_or_model:path}/export", response_class=Response, responses=_ZIP)
 async def export_adapter(id_or_model: str, principal: ManageKey, state: CurrentState) -> StreamingResponse:
     """Return an adapter as the zip of a PEFT folder with a model card."""
     async with state.database.read() as session:  # closed before anything is sent: that may take long

@@ -39,7 +39,6 @@ class Recommendation:
         arm: What to use.
         style_gap: How much more of the style the tenant's own replies have than the base, with documents if they are
             used; None without a style to measure.
-        task_gap: The share of a bounded task's replies that the base hasn't right; None for other tasks.
         left: How much of the style the recommendation's arm still lacks, of a bounded task how many replies.
         needs_style: Whether the gap is beyond its interval.
         gains_facts: Whether documents make answers state more facts, beyond the interval.
@@ -49,7 +48,6 @@ class Recommendation:
 
     arm: Arm
     style_gap: Estimate | None
-    task_gap: Estimate | None
     left: Estimate | None
     needs_style: bool
     gains_facts: bool
@@ -91,7 +89,6 @@ class _Judge:
         return Recommendation(
             arm=arm,
             style_gap=style_gap,
-            task_gap=task_gap,
             left=left_task if task_gap is not None else left_style,
             needs_style=self._needs_style(arm.facts),
             gains_facts=gains_facts,

@@ -191,7 +191,7 @@ class LinkFilter:
         assert run is not None
         if len(run.group()) > _LONGEST:
             self._swallows = run.end() == len(text)
-            return self._remove(at, run.end())
+            return self._remove(run.end())
         if run.end() == len(text) and not final:
             raise _Undecided
         address = _BRACKETS.split(run.group(), maxsplit=1)[0]
@@ -199,7 +199,7 @@ class LinkFilter:
         for end in range(min(len(address), len(words) + _MOST_CLOSING), len(words) - 1, -1):
             if self._is_given(address[:end]):
                 return self._keep(at, end)
-        return self._remove(at, at + (len(words) or len(address)))
+        return self._remove(at + (len(words) or len(address)))
 
     def _judge_target(self, at: int, *, final: bool) -> int:
         """Judge the target of what may be a link to a reader who finds its beginning elsewhere, such as in code."""
@@ -208,7 +208,7 @@ class LinkFilter:
             return self._keep(at, 2)
         end = self._find_link_end(end, final=final)
         self._keep(at, 1)
-        return self._remove(at + 1, end, alters=True)
+        return self._remove(end, alters=True)
 
     def _judge_definition(self, at: int, *, final: bool) -> int:
         text = self._pending.links
@@ -218,7 +218,7 @@ class LinkFilter:
             raise _Undecided
         if match["target"] and not self._may_go(match["target"]):
             self._keep(at, match.start("target") - at)
-            return self._remove(match.start("target"), match.end(), alters=True)
+            return self._remove(match.end(), alters=True)
         return self._keep(at, 2)
 
     def _judge_tag(self, at: int, *, final: bool) -> int:
@@ -236,7 +236,7 @@ class LinkFilter:
                 raise _Undecided
             end = limit if text.startswith(('"', "'"), end) else end
         if _AUTOLINK.fullmatch(text, at, end):
-            return self._keep(at, end - at) if self._is_given(text[at + 1 : end - 1]) else self._remove(at, end)
+            return self._keep(at, end - at) if self._is_given(text[at + 1 : end - 1]) else self._remove(end)
         tag = _TAG.fullmatch(text, at, end)
         if tag is None:
             return self._break_tag(at, end) if _LEAVES.search(text, at, end) else self._keep(at, 1)
@@ -353,7 +353,7 @@ class LinkFilter:
         self._emit(self._pending.cut(at, at + length))
         return at + length
 
-    def _remove(self, at: int, end: int, *, alters: bool = False) -> int:
+    def _remove(self, end: int, *, alters: bool = False) -> int:
         self.removals += 1
         self._joins = True
         self._emit(_mask(_REMOVED))

@@ -1,17 +1,22 @@
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 from fastapi import APIRouter, Depends, Request
 from sqlalchemy.ext.asyncio import AsyncSession
+from starlette.responses import Response
 
 from gateway.answers.log import AnswerLog
+from gateway.answers.record import AnswerRecord, CitedPassage
 from gateway.answers.schemas import DocumentAnswerList
 from gateway.answers.service import AnswerService, CitedDocuments, flush_records
+from gateway.web.content_schemas import describe_answer
 from gateway.web.dependencies import ChatKey, ManageKey, OwnPage, ReadSession
 from gateway.web.error_responses import declare_errors
 from gateway.web.state import part_of
 
-__all__ = ["routers"]
+__all__ = ["SCHEMAS", "routers"]
+
+(_RECORD, _CITATION), SCHEMAS = describe_answer(AnswerRecord, CitedPassage)
 
 router = APIRouter(prefix="/api/answers", tags=["answers"], responses=declare_errors(404))
 documents = APIRouter(prefix="/api/documents", tags=["documents"], responses=declare_errors(404))
@@ -31,20 +36,24 @@ async def _open(request: Request, session: AsyncSession, tenant: str) -> AnswerS
     return AnswerService(session, tenant, part_of(request, CitedDocuments))
 
 
+def _encode(answer: AnswerRecord | CitedPassage) -> Response:
+    return Response(msgspec.json.encode(answer), media_type="application/json")
+
+
 Service = Annotated[AnswerService, Depends(_service)]
 Reader = Annotated[AnswerService, Depends(_reader)]
 
 
-@router.get("/{answer_id}")
-async def get_answer(answer_id: str, service: Service) -> dict[str, Any]:
+@router.get("/{answer_id}", response_class=Response, responses=_RECORD)
+async def get_answer(answer_id: str, service: Service) -> Response:
     """Return the release, index epochs, passages with scores, prompt tokens by part, replica, timings and usage."""
-    return msgspec.to_builtins(await service.get(answer_id))
+    return _encode(await service.get(answer_id))
 
 
-@router.get("/{answer_id}/citations/{number}")
-async def get_citation(answer_id: str, number: int, service: Service, document_id: str | None = None) -> dict[str, Any]:
+@router.get("/{answer_id}/citations/{number}", response_class=Response, responses=_CITATION)
+async def get_citation(answer_id: str, number: int, service: Service, document_id: str | None = None) -> Response:
     """Return the passage that a citation of this answer points to, as the model saw it."""
-    return msgspec.to_builtins(await service.find_citation(answer_id, number, document_id))
+    return _encode(await service.find_citation(answer_id, number, document_id))
 
 
 @documents.get("/{document_id}/answers")

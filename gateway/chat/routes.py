@@ -19,9 +19,10 @@ from gateway.chat.stream import DONE_EVENT, ChunkEncoder, make_error_event
 from gateway.errors import BraidError
 from gateway.openai_format.event_sender import EventSender, send_whole
 from gateway.tenants.authenticator import Principal
+from gateway.web.content_schemas import describe
 from gateway.web.dependencies import ChatKey
 from gateway.web.error_responses import declare_errors
-from gateway.web.lean_route import LeanRoute, describe, read_body
+from gateway.web.lean_route import LeanRoute, read_body
 from gateway.web.presence import make_presence
 from gateway.web.request_log import note_answer, request_id_of
 from gateway.web.server_extensions import find_write

@@ -7,11 +7,10 @@ import msgspec
 
 from gateway.evaluation.values import Kind
 
-__all__ = ["CLASSES", "CheckReport", "FactClass", "Finding", "Level", "RowFact"]
+__all__ = ["CheckReport", "FactClass", "Finding", "Level", "RowFact"]
 
 Level = Literal["error", "warning", "info"]
 FactClass = Literal["evidence", "index", "changed", "nowhere"]
-CLASSES: tuple[FactClass, ...] = ("evidence", "index", "changed", "nowhere")
 
 _LISTED = 100
 

@@ -17,6 +17,8 @@ _Shingles = NDArray[np.uint32]
 _RUN = 3
 """Words of a shingle, or letters of a script without spaces."""
 
+_THRESHOLD = 0.8
+"""The least share of shingles that two texts have in common (Jaccard)."""
 _BANDS, _ROWS = 20, 4
 """Two texts that share 0.8 of their shingles agree in some band with a probability of 1 - (1 - 0.8⁴)²⁰ > 0.9999, and
 such that share 0.3 with one of 0.15, which the full comparison sorts out."""
@@ -37,15 +39,10 @@ class NearDuplicate:
 
 
 class NearDuplicates:
-    """Finds for each text the first earlier one that is nearly the same.
+    """Finds for each text the first earlier one that is nearly the same."""
 
-    Args:
-        threshold: The least share of shingles in common (Jaccard), 0..1.
-    """
-
-    def __init__(self, threshold: float = 0.8) -> None:
+    def __init__(self) -> None:
         numbers = np.random.default_rng(_SEED)
-        self._threshold = threshold
         self._factors = numbers.integers(1, _PRIME, _BANDS * _ROWS, dtype=np.uint64)
         self._terms = numbers.integers(0, _PRIME, _BANDS * _ROWS, dtype=np.uint64)
         self._mixers = numbers.integers(0, 1 << 62, (_BANDS, _ROWS), dtype=np.uint64) * np.uint64(2) + np.uint64(1)
@@ -69,7 +66,7 @@ class NearDuplicates:
             keys = self._find_keys(own)
             rivals = dict.fromkeys(rival for key in keys for rival in _get_rivals(buckets, key))
             best = max(((_compare(own, shingles[rival]), -rival) for rival in rivals), default=(0.0, 0))
-            if best[0] >= self._threshold:
+            if best[0] >= _THRESHOLD:
                 pairs.append(NearDuplicate(-best[1], place, round(best[0], 3)))
                 continue
             shingles[place] = own

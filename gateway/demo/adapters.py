@@ -26,12 +26,12 @@ async def find_adapter(client: Client, model: str) -> dict[str, Any]:
     return await client.get(f"/api/adapters/{model}")
 
 
-async def wait_until_loaded(client: Client, model: str, seconds: float = _LOAD_SECONDS) -> dict[str, Any]:
-    """Wait until the gateway has seen an adapter on all engines, or `seconds` are over; return its latest state.
+async def wait_until_loaded(client: Client, model: str) -> dict[str, Any]:
+    """Wait until the gateway has seen an adapter on all engines, for half a minute at most; return its latest state.
 
     The worker proves an adapter on engines before it is ready; the gateway looks at them on its own, a moment later.
     """
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + _LOAD_SECONDS
     adapter = await find_adapter(client, model)
     while adapter["loaded"]["replicas"] < adapter["loaded"]["of"] and time.monotonic() < deadline:
         await asyncio.sleep(_POLL_SECONDS)

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
+from statistics import fmean
 
 from gateway.demo.first_answers import FirstAnswer
 from gateway.demo.training import LossPoint, TrainedAdapter
@@ -11,6 +12,7 @@ from gateway.evaluation.svg import WIDTH, Panel, draw_panels, draw_text, wrap_sv
 
 __all__ = ["draw_intervals", "draw_losses", "draw_timeline", "format_minutes"]
 
+_LABEL_HEIGHT = 16.0
 _WINDOW = 5  # steps that a loss curve's point is the mean of
 _SERIES = ("series-1", "series-2", "series-3", "series-4")
 
@@ -97,13 +99,10 @@ def format_minutes(seconds: float) -> str:
     return f"{int(seconds) // 60}:{int(seconds) % 60:02}"
 
 
-def _smooth(points: Sequence[LossPoint], window: int = _WINDOW) -> list[LossPoint]:
+def _smooth(points: Sequence[LossPoint]) -> list[LossPoint]:
     """Return the running mean of the last steps: single steps of two rows jump too much to be read."""
     losses = [point.loss for point in points]
-    return [
-        LossPoint(point.step, sum(losses[max(0, end - window) : end]) / (end - max(0, end - window)))
-        for end, point in enumerate(points, 1)
-    ]
+    return [LossPoint(point.step, fmean(losses[max(0, end - _WINDOW) : end])) for end, point in enumerate(points, 1)]
 
 
 def _log_ticks(values: Sequence[float]) -> list[float]:
@@ -114,11 +113,11 @@ def _log_ticks(values: Sequence[float]) -> list[float]:
     return [step for step in steps if below <= step <= above]
 
 
-def _spread(heights: Iterable[float], least: float = 16) -> list[float]:
+def _spread(heights: Iterable[float]) -> list[float]:
     """Move labels apart that would lie on each other, downwards."""
     heights = list(heights)
     placed: dict[int, float] = {}
     below = float("-inf")
     for index in sorted(range(len(heights)), key=heights.__getitem__):
-        placed[index] = below = max(heights[index], below + least)
+        placed[index] = below = max(heights[index], below + _LABEL_HEIGHT)
     return [placed[index] for index in range(len(heights))]

@@ -1,7 +1,7 @@
 """Whether an answer is right: it states what it should, and it has the tenant's voice."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from gateway.diagnoses.cases import Case
@@ -73,12 +73,11 @@ class Voice:
 
     Args:
         replies: In the voice.
-        others: Answers that failed: words that are usual there and in no reply count against a voice.
     """
 
-    def __init__(self, replies: Iterable[str], others: Sequence[str] = ()) -> None:
+    def __init__(self, replies: Iterable[str]) -> None:
         texts = [_MARKS.sub("", text) for text in replies if text.strip()]
-        self._rules = learn_rules(texts, [_MARKS.sub("", text) for text in others if text.strip()])
+        self._rules = learn_rules(texts)
         scores = sorted(self._rules.score(text) for text in texts)
         self._least = scores[int((1 - _KEEP) * len(scores))] if scores else 0.0
 

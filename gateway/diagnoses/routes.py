@@ -2,14 +2,16 @@ from typing import Annotated, Any, cast
 
 import msgspec
 from fastapi import APIRouter, Depends, Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import HTMLResponse, Response
 
 from gateway.answers.log import AnswerLog
 from gateway.answers.service import CitedDocuments, flush_records
+from gateway.diagnoses.report import DiagnosisReport
 from gateway.diagnoses.schemas import Diagnosis, DiagnosisCreate, DiagnosisDeleted, DiagnosisList
 from gateway.diagnoses.service import DiagnosisService, DiagnosisSources
 from gateway.evals.run_service import EvalRunService
 from gateway.gates.service import GateService
+from gateway.web.content_schemas import declare_content, describe_answer
 from gateway.web.dependencies import CurrentState, ManageKey, NewestPage
 from gateway.web.error_responses import declare_errors
 from gateway.web.lean_route import read_model
@@ -20,9 +22,10 @@ __all__ = ["SCHEMAS", "router"]
 _BODY_BYTES = 8 * 1024 * 1024
 
 _CREATE = DiagnosisCreate.model_json_schema(ref_template="#/components/schemas/{model}")
-SCHEMAS: dict[str, Any] = _CREATE.pop("$defs")
+_CREATE_SCHEMAS: dict[str, Any] = _CREATE.pop("$defs")
 _DESCRIBED: dict[str, Any] = {"requestBody": {"required": True, "content": {"application/json": {"schema": _CREATE}}}}
-_PAGE: dict[int | str, dict[str, Any]] = {200: {"content": {"text/html": {"schema": {"type": "string"}}}}}
+(_REPORT,), _REPORT_SCHEMAS = describe_answer(DiagnosisReport)
+SCHEMAS: dict[str, Any] = _CREATE_SCHEMAS | _REPORT_SCHEMAS
 
 router = APIRouter(prefix="/api/diagnoses", tags=["diagnoses"], responses=declare_errors(404, 409, 429))
 
@@ -56,14 +59,14 @@ async def get_diagnosis(diagnosis_id: str, diagnoses: Diagnoses) -> Diagnosis:
     return await diagnoses.get(diagnosis_id)
 
 
-@router.get("/{diagnosis_id}/report", response_class=JSONResponse)
+@router.get("/{diagnosis_id}/report", response_class=Response, responses=_REPORT)
 async def get_diagnosis_report(diagnosis_id: str, diagnoses: Diagnoses) -> Response:
     """Return the report: each failure with its strand and the outcomes behind it, clusters, and proposals."""
     content = msgspec.json.encode(await diagnoses.read_report(diagnosis_id))
     return Response(content, media_type="application/json")
 
 
-@router.get("/{diagnosis_id}/page", response_class=Response, responses=_PAGE)
+@router.get("/{diagnosis_id}/page", response_class=Response, responses=declare_content("text/html"))
 async def get_diagnosis_page(diagnosis_id: str, diagnoses: Diagnoses) -> HTMLResponse:
     """Return the report as a page, which needs nothing but itself."""
     return HTMLResponse(await diagnoses.render(diagnosis_id))

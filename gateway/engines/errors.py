@@ -76,7 +76,7 @@ class EngineTimeout(EngineError):
 class EngineRefused(EngineError):
     """The engine answered with an error status.
 
-    `engine_status`, `reason`, `engine_kind` and `engine_param` are vLLM's own words: whoever answers a client
+    `engine_status`, `reason` and `engine_param` are vLLM's own words: whoever answers a client
     decides which of them it may see. The reason may repeat what the client wrote, so it isn't in `detail`.
     """
 
@@ -89,7 +89,6 @@ class EngineRefused(EngineError):
         )
         self.engine_status = status
         self.reason = reason
-        self.engine_kind = kind
         self.engine_param = param
 
     def explain(self) -> str:
@@ -121,7 +120,6 @@ class NoReplica(EngineError):
         super().__init__(
             f"No model server is ready now. Try again in {retry_after} s.", detail=detail, retry_after=retry_after
         )
-        self.retry_after = retry_after
 
 
 class AdapterNotLoaded(EngineError):
@@ -137,7 +135,6 @@ class AdapterNotLoaded(EngineError):
             retry_after=retry_after,
         )
         self.name = name
-        self.retry_after = retry_after
 
 
 class AdapterUnservable(EngineError):

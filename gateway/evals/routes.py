@@ -22,13 +22,13 @@ from gateway.evals.schemas import (
 )
 from gateway.evals.service import EvalService
 from gateway.pages import PageRequest
+from gateway.web.content_schemas import declare_content
 from gateway.web.dependencies import CurrentState, ManageKey, ReadSession, WriteSession
-from gateway.web.error_responses import declare_errors
+from gateway.web.error_responses import declare_errors, declare_errors_without_key
 from gateway.web.lean_route import read_model
 
 __all__ = ["SCHEMAS", "routers"]
 
-_PAGE: dict[int | str, dict[str, Any]] = {200: {"content": {"text/html": {"schema": {"type": "string"}}}}}
 _PAGE_HEADERS = {
     "cache-control": "private, no-store",
     "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'",
@@ -43,7 +43,7 @@ _DESCRIBED: dict[str, Any] = {"requestBody": {"required": True, "content": {"app
 
 router = APIRouter(prefix="/v1/evals", tags=["evals"], responses=declare_errors(404, 409, 429))
 differences = APIRouter(prefix="/api/eval_runs", tags=["evals"], responses=declare_errors(404))
-reports = APIRouter(prefix="/api/eval_runs", tags=["evals"])
+reports = APIRouter(prefix="/api/eval_runs", tags=["evals"], responses=declare_errors_without_key(401, 503))
 routers = (router, differences, reports)
 
 
@@ -146,7 +146,7 @@ async def compare_runs(run_id: str, baseline_id: str, runs: Runs) -> EvalRunDiff
     return await runs.compare(run_id, baseline_id)
 
 
-@reports.get("/{run_id}/report", response_class=Response, responses=_PAGE)
+@reports.get("/{run_id}/report", response_class=Response, responses=declare_content("text/html"))
 async def get_report(run_id: str, state: CurrentState, expires: str = "", signature: str = "") -> HTMLResponse:
     """Return a run's report as a page, for whoever has the link that is the run's `report_url`: no key is asked for."""
     page = await EvalReports(state.database).render(run_id, expires, signature)

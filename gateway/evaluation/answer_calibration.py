@@ -50,22 +50,20 @@ class MatchedQuestion(Struct, frozen=True):
         return self.general if weights is None else estimate_answer(self.features, weights)
 
 
-def fit_weights(
-    questions: Sequence[MatchedQuestion], start: Sequence[float] = STARTING_WEIGHTS, pull: float = _PULL
-) -> tuple[float, ...]:
-    """Return weights that fit the questions, near those to start from; without questions of both kinds, those.
+def fit_weights(questions: Sequence[MatchedQuestion]) -> tuple[float, ...]:
+    """Return weights that fit the questions, near `STARTING_WEIGHTS`; without questions of both kinds, those.
 
     Questions of either kind weigh as many as `UNANSWERABLE_SHARE` says, whatever their numbers.
     """
     rows, answerable, shares = _to_arrays(questions)
-    begin = np.asarray(start, dtype=np.float64)
+    begin = np.asarray(STARTING_WEIGHTS, dtype=np.float64)
     if answerable.all() or not answerable.any():
         return tuple(begin.tolist())
     weights = ahead = begin
     # The steepest that the loss can bend: with it each step goes down, and momentum keeps their number small.
-    stride = 1 / (float(np.linalg.norm(rows, 2)) ** 2 * float(shares.max()) / 4 + pull)
+    stride = 1 / (float(np.linalg.norm(rows, 2)) ** 2 * float(shares.max()) / 4 + _PULL)
     for step in range(_STEPS):
-        gradient = rows.T @ (shares * (_squash(rows @ ahead) - answerable)) + pull * (ahead - begin)
+        gradient = rows.T @ (shares * (_squash(rows @ ahead) - answerable)) + _PULL * (ahead - begin)
         after = ahead - stride * gradient
         after[:-1] = np.maximum(after[:-1], 0.0)  # all but the intercept
         moved = after - weights

@@ -12,7 +12,7 @@ from importlib.resources import files
 
 import msgspec
 
-__all__ = ["declines", "is_refusal", "list_refusal_languages"]
+__all__ = ["declines", "is_refusal"]
 
 _BEGINNING = 300  # characters: a warning behind what was asked for is no refusal
 _INTRODUCED = 60  # characters of a first step, which may say that it is about something else
@@ -34,17 +34,11 @@ class _RefusalFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, slots=True)
 class _RefusalWords:
-    languages: tuple[str, ...]
     refusal: re.Pattern[str]
     idiom: re.Pattern[str]
     instead: re.Pattern[str]
     unknown: re.Pattern[str]
     followed: re.Pattern[str]
-
-
-def list_refusal_languages() -> tuple[str, ...]:
-    """Return the codes of the languages whose refusals are told."""
-    return _load_words().languages
 
 
 def is_refusal(answer: str) -> bool:
@@ -78,7 +72,6 @@ def _load_words() -> _RefusalWords:
         return _join((one for some in patterns.values() for one in some), parts)
 
     return _RefusalWords(
-        tuple(file.refusals),
         join(file.refusals),
         join(file.idioms),
         join(file.instead),

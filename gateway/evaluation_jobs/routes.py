@@ -1,14 +1,22 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
-from fastapi.responses import FileResponse
+from starlette.responses import FileResponse, Response
 
+from gateway.evaluation.calibration_report import CalibrationReport
+from gateway.evaluation.retrieval_report import RetrievalReport
 from gateway.evaluation_jobs.schemas import Evaluation, EvaluationCreate, EvaluationDeleted, EvaluationList
 from gateway.evaluation_jobs.service import EvaluationService
+from gateway.web.content_schemas import declare_content, describe
 from gateway.web.dependencies import CurrentState, ManageKey, NewestPage
 from gateway.web.error_responses import declare_errors
 
-__all__ = ["router"]
+__all__ = ["SCHEMAS", "router"]
+
+_FIGURES, SCHEMAS = describe(RetrievalReport, CalibrationReport)
+_ADVICE = {"$ref": "#/components/schemas/AdviceReport"}
+"""Stands above this room; the application adds its schema."""
+_REPORT = declare_content("application/json", {"anyOf": [*_FIGURES, _ADVICE]}, "The report of the evaluation's kind.")
 
 router = APIRouter(prefix="/api/evaluations", tags=["evaluations"], responses=declare_errors(404, 409, 429))
 
@@ -36,7 +44,7 @@ async def get_evaluation(evaluation_id: str, evaluations: Evaluations) -> Evalua
     return await evaluations.get(evaluation_id)
 
 
-@router.get("/{evaluation_id}/report", response_class=FileResponse)
+@router.get("/{evaluation_id}/report", response_class=Response, responses=_REPORT)
 async def get_report(evaluation_id: str, evaluations: Evaluations) -> FileResponse:
     """Return the report, the same that `braid eval retrieval` writes as JSON."""
     return FileResponse(await evaluations.find_report(evaluation_id), media_type="application/json")

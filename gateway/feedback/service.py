@@ -68,13 +68,12 @@ class BadVote:
     corrected_reply: str | None
     messages: list[dict[str, Any]] | None
     reply: str | None
-    voted_at: int
 
 
 async def walk_bad_votes(
-    session: AsyncSession, tenant: str, assistant: str | None = None, *, since: int = 0, most: int = 1_000
+    session: AsyncSession, tenant: str, assistant: str | None = None, *, most: int = 1_000
 ) -> AsyncGenerator[list[BadVote]]:
-    """Yield a tenant's votes against answers since a Unix time, newest first: ratings down, corrections, lost choices.
+    """Yield a tenant's votes against answers, newest first: ratings down, corrections, lost choices.
 
     They come in slices of a few megabytes, those of the newest `most` feedback with 64 MiB in all. An answer appears
     once for each vote against it. With an `assistant` votes that are of another one's release alone are left out; one
@@ -82,7 +81,7 @@ async def walk_bad_votes(
     """
     beaten = FeedbackRow.preferred_over.is_not(None)
     bad = or_(FeedbackRow.rating == "down", FeedbackRow.corrected_reply.is_not(None), beaten)
-    where = [bad, FeedbackRow.updated_at >= since]
+    where = [bad]
     if assistant is not None:
         where.append(or_(_is_of(assistant), beaten))
     repository = FeedbackRepository(session, tenant)
@@ -220,11 +219,9 @@ def _slice(sizes: Sequence[tuple[str, int]]) -> Iterator[list[str]]:
 
 def _to_bad_votes(row: FeedbackRow) -> Iterator[BadVote]:
     if row.preferred_over is not None:
-        members = (row.preferred_over, None, row.voter, row.reason, None, row.messages, row.other_reply)
-        yield BadVote(*members, voted_at=row.updated_at)
+        yield BadVote(row.preferred_over, None, row.voter, row.reason, None, row.messages, row.other_reply)
     if row.rating == "down" or row.corrected_reply is not None:
-        own = (row.answer_id, row.release, row.voter, row.reason, row.corrected_reply, row.messages, row.reply)
-        yield BadVote(*own, voted_at=row.updated_at)
+        yield BadVote(row.answer_id, row.release, row.voter, row.reason, row.corrected_reply, row.messages, row.reply)
 
 
 def _check(request: FeedbackCreate) -> None:

@@ -50,13 +50,11 @@ class GarbageCollector:
         artifacts: Artifacts,
         columns: Sequence[InstrumentedAttribute[str] | InstrumentedAttribute[str | None]],
         *,
-        grace_seconds: float = _GRACE_SECONDS,
         clock: Callable[[], float] | None = None,
     ) -> None:
         self._database = database
         self._artifacts = artifacts
         self._columns = columns
-        self._grace_seconds = grace_seconds
         self._clock = clock
 
     async def run(self, claim: Claim) -> None:
@@ -69,8 +67,8 @@ class GarbageCollector:
             path = self._artifacts.locate_file(digest)
             if not path.exists():
                 continue
-            left = path.stat().st_mtime + self._grace_seconds - now
-            wait = max(wait, min(left, self._grace_seconds))  # a clock that was ahead may have put them
+            left = path.stat().st_mtime + _GRACE_SECONDS - now
+            wait = max(wait, min(left, _GRACE_SECONDS))  # a clock that was ahead may have put them
             if left <= 0:
                 self._artifacts.remove_file(digest)
         if wait > 0:

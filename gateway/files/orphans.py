@@ -32,7 +32,6 @@ class OrphanSweep:
             time or later.
         adapter_hours: How long weights stay when their last adapter was deleted or refused; 0: for good. An engine may
             need some of the first hour to unload them.
-        grace_seconds: The hour.
         clock: Tells the Unix time, in place of this machine's clock.
     """
 
@@ -44,14 +43,12 @@ class OrphanSweep:
         adapters_in_use: Callable[[AsyncSession, Collection[str], float], Awaitable[set[str]]],
         *,
         adapter_hours: int = 1,
-        grace_seconds: float = _HOUR_SECONDS,
         clock: Callable[[], float] | None = None,
     ) -> None:
         self._database = database
         self._artifacts = artifacts
         self._columns = columns
         self._adapters_in_use = adapters_in_use
-        self._grace_seconds = grace_seconds
         self._adapter_seconds = adapter_hours * _HOUR_SECONDS
         self._clock = clock
 
@@ -75,7 +72,7 @@ class OrphanSweep:
             async with self._database.read() as session:
                 unused = set(batch) - await self._adapters_in_use(session, batch, since)
             for digest in unused:
-                if self._artifacts.measure_adapter_age(digest, now) >= self._grace_seconds:
+                if self._artifacts.measure_adapter_age(digest, now) >= _HOUR_SECONDS:
                     await asyncio.to_thread(self._artifacts.remove_adapter, digest)
                     count += 1
         return count
@@ -87,7 +84,7 @@ class OrphanSweep:
         count = 0
         for digest in digests:
             age = self._artifacts.measure_file_age(digest, now)
-            if age is not None and age >= self._grace_seconds:
+            if age is not None and age >= _HOUR_SECONDS:
                 self._artifacts.remove_file(digest)
                 count += 1
         return count

@@ -1,12 +1,13 @@
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request
-from starlette.responses import FileResponse
+from starlette.responses import FileResponse, Response
 
 from gateway.files.part_routes import router as uploads_in_parts
 from gateway.files.schemas import PURPOSES, FileDeleted, FileObject, FileObjectList
 from gateway.files.service import FileService, FileUses, to_file_object
 from gateway.files.upload import MAX_UPLOAD_BYTES, Uploads
+from gateway.web.content_schemas import declare_content
 from gateway.web.dependencies import CurrentState, ManageKey, ReadSession, WriteSession
 from gateway.web.error_responses import declare_errors
 from gateway.web.state import part_of
@@ -32,11 +33,12 @@ def _reader(request: Request, session: ReadSession, principal: ManageKey, state:
 Writer = Annotated[FileService, Depends(_writer)]
 Reader = Annotated[FileService, Depends(_reader)]
 
+_BYTES = {"type": "string", "format": "binary"}
 _FORM: dict[str, Any] = {
     "type": "object",
     "required": ["file", "purpose"],
     "properties": {
-        "file": {"type": "string", "format": "binary"},
+        "file": _BYTES,
         "purpose": {"type": "string", "enum": list(PURPOSES)},
         "expires_after[anchor]": {"type": "string", "enum": ["created_at"]},
         "expires_after[seconds]": {"type": "integer", "minimum": 3600, "maximum": 2592000},
@@ -73,7 +75,7 @@ async def retrieve_file(file_id: str, files: Reader) -> FileObject:
     return await files.get(file_id)
 
 
-@router.get("/{file_id}/content", response_class=FileResponse)
+@router.get("/{file_id}/content", response_class=Response, responses=declare_content("*/*", _BYTES))
 async def file_content(file_id: str, files: Reader) -> FileResponse:
     content = await files.find_content(file_id)
     headers = {"x-content-type-options": "nosniff"}

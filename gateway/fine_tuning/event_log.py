@@ -33,11 +33,10 @@ def add_event(
     message: str,
     *,
     level: str = "info",
-    kind: str = "message",
     data: dict[str, Any] | None = None,
 ) -> None:
-    """Add an event to a fine-tuning job; `level` is info, warn or error, `kind` is message or metrics."""
-    EventRepository(session, tenant).add(_event(job, message, level=level, kind=kind, data=data or {}))
+    """Add a message to a fine-tuning job's events; `level` is info, warn or error."""
+    EventRepository(session, tenant).add(_event(job, message, level=level, kind="message", data=data or {}))
 
 
 async def delete_old_events(session: AsyncSession, before: int, limit: int) -> int:

@@ -1,5 +1,5 @@
 import re
-from typing import Annotated, Any, cast
+from typing import Annotated, cast
 
 from fastapi import APIRouter, Depends, Header, Query
 from starlette.requests import Request
@@ -19,6 +19,7 @@ from gateway.fine_tuning.schemas import (
     FineTuningJobList,
 )
 from gateway.fine_tuning.service import FineTuningService
+from gateway.web.content_schemas import declare_content
 from gateway.web.dependencies import CurrentState, ManageKey, ReadSession, WriteSession
 from gateway.web.error_responses import declare_errors
 
@@ -26,7 +27,7 @@ __all__ = ["EventStreamResponse", "router"]
 
 router = APIRouter(prefix="/v1/fine_tuning/jobs", tags=["fine-tuning"], responses=declare_errors(404, 429))
 
-_EVENTS: dict[int | str, dict[str, Any]] = {200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}}
+_EVENTS = declare_content("text/event-stream")
 _EVENT_HEADERS = {"cache-control": "no-cache", "x-accel-buffering": "no"}
 _METADATA = re.compile(r"metadata\[(.+)\]", re.DOTALL)
 _METADATA_PARAMETER = {

@@ -1,16 +1,15 @@
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends
 from starlette.responses import HTMLResponse, Response
 
 from gateway.gates.schemas import Gate, GateCreate
 from gateway.gates.service import GateService
+from gateway.web.content_schemas import declare_content
 from gateway.web.dependencies import CurrentState, ManageKey
 from gateway.web.error_responses import declare_errors
 
 __all__ = ["router"]
-
-_PAGE: dict[int | str, dict[str, Any]] = {200: {"content": {"text/html": {"schema": {"type": "string"}}}}}
 
 router = APIRouter(
     prefix="/api/assistants/{name}/releases/{number}/gate", tags=["gates"], responses=declare_errors(404, 409, 429)
@@ -35,7 +34,7 @@ async def get_gate(name: str, number: int, gates: Gates) -> Gate:
     return await gates.get(name, number)
 
 
-@router.get("/page", response_class=Response, responses=_PAGE)
+@router.get("/page", response_class=Response, responses=declare_content("text/html"))
 async def get_gate_page(name: str, number: int, gates: Gates) -> HTMLResponse:
     """Return the report as a page with pictures, which needs nothing but itself."""
     return HTMLResponse(await gates.render(name, number))

@@ -58,7 +58,7 @@ class AdminApp:
     async def _describe(self) -> tuple[int, bytes, bytes]:
         readiness = await self._check()
         body = {
-            **readiness.make_body(),
+            **msgspec.structs.asdict(readiness.make_body()),
             "replicas": self._pool.list_states(),
             "adapter_failures": self._reconciler.list_failures(),
         }

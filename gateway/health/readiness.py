@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
+import msgspec
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -19,7 +19,7 @@ from gateway.task_group import await_each
 from retrieval.client import IndexUnavailable, Retriever, RetrieverError
 from retrieval.patience import Patience
 
-__all__ = ["PartReadiness", "Readiness", "RemoteParts", "check_readiness", "check_worker"]
+__all__ = ["PartReadiness", "Readiness", "ReadinessBody", "RemoteParts", "check_readiness", "check_worker"]
 
 _PATIENCE_SECONDS = 2.0
 _FRESH_SECONDS = 1.0
@@ -35,6 +35,14 @@ class PartReadiness:
     ready: bool
     reason: str = ""
     essential: bool = False
+
+
+class ReadinessBody(msgspec.Struct, frozen=True):
+    """The body that anybody may read: whether it can answer, which parts aren't ready, and `ok` or a reason of each."""
+
+    ready: bool
+    degraded: list[str]
+    parts: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +61,10 @@ class Readiness:
         """The parts that aren't ready."""
         return [name for name, part in self.parts.items() if not part.ready]
 
-    def make_body(self) -> dict[str, Any]:
+    def make_body(self) -> ReadinessBody:
         """Return it as anybody may read it."""
         reasons = {name: "ok" if part.ready else part.reason for name, part in self.parts.items()}
-        return {"ready": self.ready, "degraded": self.degraded, "parts": reasons}
+        return ReadinessBody(self.ready, self.degraded, reasons)
 
 
 _FULL = PartReadiness(False, "its disk takes nothing more: answers go on, and their records wait until there is room")

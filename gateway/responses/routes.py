@@ -20,9 +20,10 @@ from gateway.responses.request import ResponseCreate, decode_request, to_questio
 from gateway.responses.schemas import Response
 from gateway.responses.stream import ResponseEvents
 from gateway.tenants.authenticator import Principal
+from gateway.web.content_schemas import describe
 from gateway.web.dependencies import ChatKey
 from gateway.web.error_responses import declare_errors
-from gateway.web.lean_route import LeanRoute, describe, read_body
+from gateway.web.lean_route import LeanRoute, read_body
 from gateway.web.presence import make_presence
 from gateway.web.request_log import note_answer, request_id_of
 from gateway.web.state import part_of, state_of

@@ -1,13 +1,14 @@
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query
-from fastapi.responses import PlainTextResponse
+from starlette.responses import PlainTextResponse, Response
 
 from gateway.pages import PageRequest
 from gateway.sources.kinds import allow_origins
 from gateway.sources.llms_export import LlmsExport
 from gateway.sources.schemas import Source, SourceCreate, SourceDeleted, SourceItemList, SourceList, SourceSync
 from gateway.sources.service import SourceService
+from gateway.web.content_schemas import declare_content
 from gateway.web.dependencies import CurrentState, ManageKey, ReadSession, WriteSession
 from gateway.web.error_responses import declare_errors
 
@@ -78,12 +79,7 @@ async def delete_source(source_id: str, sources: Writer, keep_documents: bool = 
     return await sources.delete(source_id, keep_documents=keep_documents)
 
 
-# Not by `response_class`, which would describe the errors as plain text too.
-@exports.get(
-    "/{vector_store_id}/llms.txt",
-    response_model=None,
-    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
-)
+@exports.get("/{vector_store_id}/llms.txt", response_class=Response, responses=declare_content("text/plain"))
 async def export_llms_txt(
     vector_store_id: str,
     principal: ManageKey,

@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -29,14 +28,14 @@ class EnvironmentBroken(Exception):
     """The interpreter doesn't run; the message is what it said."""
 
 
-def read_installed_versions(python: Path, packages: Sequence[str] = MODEL_PACKAGES) -> dict[str, str]:
-    """Return the versions of those `packages` that are there.
+def read_installed_versions(python: Path) -> dict[str, str]:
+    """Return the versions of those `MODEL_PACKAGES` that are there.
 
     Raises:
         EnvironmentBroken: The interpreter doesn't run.
     """
     try:
-        command = [python, "-c", _PROGRAM, *packages]
+        command = [python, "-c", _PROGRAM, *MODEL_PACKAGES]
         answer = subprocess.run(command, env=BARE.take(os.environ), capture_output=True, text=True, check=False)
     except OSError as error:
         raise EnvironmentBroken(str(error)) from None

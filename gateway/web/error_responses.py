@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-__all__ = ["SCHEMAS", "declare_errors"]
+__all__ = ["SCHEMAS", "declare_errors", "declare_errors_without_key"]
 
 
 class ErrorDetail(BaseModel):
@@ -44,7 +44,8 @@ _DESCRIPTIONS = {
     504: "The model server took too long.",
     507: "The disk of the server is full, or nearly so.",
 }
-_ALWAYS = (400, 401, 403, 413, 415, 500, 503, 507)
+_ANYWHERE = (400, 413, 415, 500)
+_WITH_KEY = (*_ANYWHERE, 401, 403, 503, 507)
 
 
 def declare_errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -52,8 +53,18 @@ def declare_errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
     That last one keeps the framework from listing its own 422, which no route here answers.
     """
+    return _declare({*_WITH_KEY, *statuses})
+
+
+def declare_errors_without_key(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return the `responses` of a router whose routes take no key: the errors of every route, these, and any other."""
+    return _declare({*_ANYWHERE, *statuses})
+
+
+def _declare(statuses: set[int]) -> dict[int | str, dict[str, Any]]:
     declared: dict[int | str, dict[str, Any]] = {
-        status: {"description": _DESCRIPTIONS[status], "content": _CONTENT} for status in sorted({*_ALWAYS, *statuses})
+        status: {"description": _DESCRIPTIONS[status], "content": _CONTENT} for status in sorted(statuses)
     }
-    declared[503]["headers"] = _RETRY_AFTER
+    if 503 in declared:
+        declared[503]["headers"] = _RETRY_AFTER
     return {**declared, "default": {"description": "Any other error.", "content": _CONTENT}}

@@ -3,10 +3,8 @@
 import json
 from codecs import BOM_UTF8
 from collections.abc import Awaitable, Callable, Sequence
-from inspect import cleandoc
 from typing import Any, TypeVar
 
-import msgspec
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ValidationError
@@ -16,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 from gateway.errors import PayloadTooLarge
 from gateway.tenants.authenticator import Principal
 
-__all__ = ["LeanRoute", "ModelMismatch", "describe", "read_body", "read_model"]
+__all__ = ["LeanRoute", "ModelMismatch", "read_body", "read_model"]
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -53,17 +51,6 @@ class LeanRoute(APIRoute):
         request = Request(scope, receive, send)
         response = await self.endpoint(request, await self._authenticate(request))
         await response(scope, receive, send)
-
-
-def describe(*types: type) -> tuple[tuple[dict[str, Any], ...], dict[str, Any]]:
-    """Return a reference to each type's JSON schema, and the schemas by name, as an OpenAPI takes them.
-
-    The types are what the endpoint itself decodes and encodes with msgspec, so that they and the OpenAPI can't differ.
-    """
-    references, schemas = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
-    for schema in schemas.values():
-        schema["description"] = cleandoc(schema["description"])
-    return references, schemas
 
 
 async def read_body(request: Request, limit: int) -> bytes:

@@ -40,7 +40,7 @@ def parse_notebook(content: FileContent, limits: ParseLimits) -> Parsed:
         plain = parse_text(content, limits)
         plain.warnings.append("The file isn't a notebook with cells and is read as plain text.")
         return plain
-    reader = _Reader(content.media_type, limits)
+    reader = _Reader(limits)
     for cell in cells:
         reader.add(cell)
     title = _as_dict(notebook.get("metadata")).get("title")
@@ -48,9 +48,8 @@ def parse_notebook(content: FileContent, limits: ParseLimits) -> Parsed:
 
 
 class _Reader:
-    def __init__(self, media_type: str, limits: ParseLimits) -> None:
+    def __init__(self, limits: ParseLimits) -> None:
         self.writer = TextWriter()
-        self._media_type = media_type
         self._limits = limits
 
     def add(self, cell: dict[str, Any]) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 
-from tests.architecture import function_names, rules
+from tests.architecture import function_names, rules, vain_tests
 from tests.architecture.source import PACKAGES, Module, modules, read
 
 
@@ -237,5 +237,11 @@ RULES = (
     ),
     Rule("prose says can't", rules.spelled_out, Module.of("x = 'It cannot be.'\n")),
     Rule("tests' names spell out", rules.cut_short, Module.of("def test_it_cant(): ...\n"), modules=tests),
+    Rule(
+        "a test asserts to its end",
+        vain_tests.early_returns,
+        Module.of("def test_it_holds(x):\n    if x:\n        return\n    assert x is None\n", "tests/test_x.py"),
+        modules=tests,
+    ),
     Rule("tests' names are sentences", rules.mere_nouns, Module.of("def test_bad_requests(): ...\n"), modules=tests),
 )

@@ -1,5 +1,6 @@
 """Default deny: every route takes a key or a signed link, but for the four that machines read which have none."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +12,7 @@ from gateway.app import create_app
 from gateway.tenants.authenticator import Scope
 from gateway.web.api_browser import ApiBrowser
 from gateway.web.dependencies import KeyCheck
+from tests.architecture.source import ROOT
 
 OPEN = {"/healthz", "/readyz", "/metrics", "/openapi.json"}
 SIGNED = {"/api/eval_runs/{run_id}/report"}
@@ -49,6 +51,14 @@ def _flat(found: Any) -> Iterator[Any]:
 def test_every_route_takes_a_key() -> None:
     open_routes = {route.path for route in routes() if not scopes_of(route)}
     assert open_routes <= OPEN | SIGNED
+
+
+def test_what_takes_no_key_is_listed_for_whoever_asks_what_is_trusted() -> None:
+    trusted = (ROOT / "SECURITY.md").read_text().partition("## What it trusts")[2]
+    listed = {path.removeprefix("GET ") for path in re.findall(r"`((?:GET )?/[^`]+)`", trusted)}
+    without_key = {route.path for route in routes() if not scopes_of(route)}
+    assert without_key
+    assert listed == without_key | {"/openapi.json", "/docs"}
 
 
 def test_nothing_but_the_api_browser_is_mounted() -> None:

@@ -94,7 +94,7 @@ async def backend(reopen: Reopen) -> IndexBackend:
 
 def point(number: int, text: str, dense: list[float], tenant: str = "kestrel", **payload: Any) -> Point:
     fields = {"tenant": tenant, "store": "vs", "document": "doc", "digest": f"d{number}", "from": 1, "to": OPEN}
-    return Point(str(UUID(int=number)), dense, ENCODER.encode_passage(text), {**fields, "text": text, **payload})
+    return Point(str(UUID(int=number)), dense, ENCODER.encode_passages([text])[0], {**fields, "text": text, **payload})
 
 
 async def texts(

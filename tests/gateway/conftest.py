@@ -29,7 +29,7 @@ from tests.fakes.passages import FakePassages
 from tests.fakes.vllm import FakeVllm
 from tests.gateway.blocking import forbid_blocking
 from tests.gateway.compiled_statements import sharing_compiled_statements
-from tests.gateway.declared import check_error, read_description
+from tests.gateway.declared import check_answer, read_description
 from tests.postgresql import PostgresqlServer, find_programs
 from tests.waiting import until
 
@@ -56,7 +56,7 @@ class Gateway:
         self.admin = self.client(ADMIN_KEY)
 
     def client(self, key: str) -> httpx2.AsyncClient:
-        headers, hooks = {"authorization": f"Bearer {key}"}, {"response": [check_error]}
+        headers, hooks = {"authorization": f"Bearer {key}"}, {"response": [check_answer]}
         client = httpx2.AsyncClient(base_url=self.url, headers=headers, timeout=30, event_hooks=hooks, verify=_NO_TLS)
         self._clients.append(client)
         return client

@@ -59,6 +59,7 @@ def test_a_missing_variable_is_named_with_its_line_and_what_may_stand_there() ->
     assert caught.value.line == 2
     assert "use passages, question, cite, instructions in the blocks that have them" in caught.value.message
     assert "{{ brand | default('…') }}" in caught.value.message
+    assert "in the variables of the release or the job" in caught.value.message
 
 
 @pytest.mark.parametrize("line", [1, 2, 3, 5])

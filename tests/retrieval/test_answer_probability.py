@@ -4,17 +4,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import astuple, replace
 
-from retrieval.answer_probability import FEATURES, STARTING_WEIGHTS, estimate_answer, estimate_generally, join_features
+from retrieval.answer_probability import STARTING_WEIGHTS, estimate_answer, estimate_generally, join_features
 from retrieval.messages import FULL_MATCH, MatchFeatures
 
 _SHARES = st.floats(0, 1)
-_MATCHES = st.builds(MatchFeatures, *[_SHARES] * len(FEATURES))
+_NUMBER = len(MatchFeatures.__struct_fields__)
+_MATCHES = st.builds(MatchFeatures, *[_SHARES] * _NUMBER)
 
 
 def test_the_weights_to_start_from_are_of_the_features_and_none_takes_from_the_probability() -> None:
-    assert len(STARTING_WEIGHTS) == len(FEATURES) + 1
+    assert len(STARTING_WEIGHTS) == _NUMBER + 1
     assert min(STARTING_WEIGHTS[:-1]) >= 0
-    assert astuple(FULL_MATCH) == (1.0,) * len(FEATURES)
+    assert astuple(FULL_MATCH) == (1.0,) * _NUMBER
 
 
 def test_a_passage_that_matches_in_no_way_hardly_answers_and_one_that_does_in_all_ways_mostly() -> None:
@@ -24,7 +25,7 @@ def test_a_passage_that_matches_in_no_way_hardly_answers_and_one_that_does_in_al
     assert estimate_generally([]) == 0
 
 
-@given(_MATCHES, _MATCHES, st.lists(st.floats(0, 20), min_size=len(FEATURES), max_size=len(FEATURES)))
+@given(_MATCHES, _MATCHES, st.lists(st.floats(0, 20), min_size=_NUMBER, max_size=_NUMBER))
 def test_a_better_match_is_never_less_likely_to_answer(
     one: MatchFeatures, other: MatchFeatures, slopes: list[float]
 ) -> None:
@@ -45,7 +46,7 @@ def test_the_likeliest_passage_answers_whatever_else_was_found(
 @given(st.lists(_MATCHES, max_size=5))
 def test_joined_features_are_the_best_of_each(matches: list[MatchFeatures]) -> None:
     joined = astuple(join_features(matches))
-    columns = list(zip(*map(astuple, matches), strict=True)) or [(0.0,)] * len(FEATURES)
+    columns = list(zip(*map(astuple, matches), strict=True)) or [(0.0,)] * _NUMBER
     assert joined == tuple(map(max, columns))
 
 

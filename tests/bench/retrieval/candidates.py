@@ -105,7 +105,7 @@ async def _index(
     texts = CONTEXTS[variant](chunks)
     dense = vectors.embed(texts)
     points = [
-        to_point(chunk, _to_request(document), vector, keywords.encode_passage(text))
+        to_point(chunk, _to_request(document), vector, keywords.encode_passages([text])[0])
         for (document, chunk), vector, text in zip(chunks, dense, texts, strict=True)
     ]
     for first in range(0, len(points), 256):

@@ -34,7 +34,7 @@ BASE, TOLD = figures(Arm("none", False)), figures(Arm("none", True), facts=figur
 
 
 def recommend(style: Style = "none", facts: bool = False, **more: Any) -> Recommendation:
-    values: dict[str, Any] = {"style_gap": None, "task_gap": None, "left": None, "comparisons": (), "recites": False}
+    values: dict[str, Any] = {"style_gap": None, "left": None, "comparisons": (), "recites": False}
     values |= {"needs_style": style != "none", "gains_facts": facts, **more}
     return Recommendation(arm=Arm(style, facts), **values)
 

@@ -1,13 +1,14 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import get_args
 
 import pytest
 
 from gateway.conversations import Conversation
 from gateway.conversations.deleted_facts import DeletedPieces, DeletedText, DeletedTexts
 from gateway.conversations.facts_lint import DocumentPassage, FactsLint, describe_facts
-from gateway.conversations.findings import CLASSES, RowFact
+from gateway.conversations.findings import FactClass, RowFact
 from gateway.evaluation.values import find_values
 from tests.gateway.conversations.planted_facts import NEGATIVES, Planted, PlantedIndex, plant, plant_chinese
 from training.dataset import Message, RowPassage
@@ -41,7 +42,7 @@ async def test_planted_facts_are_found_in_their_classes(planted: list[Planted], 
                 wrong.append((fact.row, fact.text, fact.place, one.expected))
     expected = Counter(place for one in planted for place in one.expected.values())
     assert sum(expected.values()) == len(planted)
-    figures = {place: (right[place] / named[place], right[place] / expected[place]) for place in CLASSES}
+    figures = {place: (right[place] / named[place], right[place] / expected[place]) for place in get_args(FactClass)}
     assert all(precision >= 0.95 and recall >= 0.8 for precision, recall in figures.values()), (figures, wrong)
 
 

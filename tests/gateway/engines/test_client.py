@@ -89,7 +89,7 @@ async def test_loading_a_folder_that_is_not_there_is_refused(engine: Engine) -> 
     with pytest.raises(EngineRefused) as caught:
         await engine.load_adapter("style", "/nowhere/style")
     assert caught.value.engine_status == 404
-    assert caught.value.engine_kind == "NotFoundError"
+    assert "(NotFoundError)" in caught.value.detail
     assert "No adapter found" in caught.value.reason
 
 
@@ -326,7 +326,7 @@ async def test_a_refusal_carries_the_engines_words(fake: FakeVllm, engine: Engin
     with pytest.raises(EngineRefused) as caught:
         await engine.chat(ask(model="nobody"))
     assert caught.value.engine_status == 404
-    assert caught.value.engine_kind == "NotFoundError"
+    assert "(NotFoundError)" in caught.value.detail
     assert caught.value.engine_param == "model"
     assert "nobody" not in caught.value.message
 

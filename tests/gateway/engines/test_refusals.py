@@ -158,7 +158,7 @@ def test_an_engine_s_fault_names_no_engine_to_a_client_and_says_when_to_try_agai
 def test_whom_no_engine_takes_is_told_to_come_back_after_the_next_look(interval: float, seconds: int) -> None:
     with pytest.raises(NoReplica) as caught:
         EnginePool([], interval=interval).pick(None)
-    assert caught.value.retry_after == seconds
+    assert caught.value.headers == {"retry-after": str(seconds)}
     assert f"{seconds} s" in caught.value.message
 
 

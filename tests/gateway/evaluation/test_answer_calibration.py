@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 from gateway.evaluation.answer_calibration import MatchedQuestion, fit_weights, measure_loss
 from gateway.evaluation.calibration_report import AskedQuestion, make_calibration_report
 from gateway.evaluation.labels import BadLabels
-from retrieval.answer_probability import FEATURES, STARTING_WEIGHTS, estimate_answer
+from retrieval.answer_probability import STARTING_WEIGHTS, estimate_answer
 from retrieval.messages import MatchFeatures
 
-_MATCHES = st.builds(MatchFeatures, *[st.floats(0, 1)] * len(FEATURES))
+_MATCHES = st.builds(MatchFeatures, *[st.floats(0, 1)] * len(MatchFeatures.__struct_fields__))
 
 
 def told_by_headings(number: int) -> list[MatchedQuestion]:
@@ -26,7 +26,7 @@ def told_by_headings(number: int) -> list[MatchedQuestion]:
 def test_a_store_that_is_told_by_headings_learns_to_go_by_them() -> None:
     questions = told_by_headings(200)
     weights = fit_weights(questions)
-    heading = FEATURES.index("heading")
+    heading = MatchFeatures.__struct_fields__.index("heading")
     assert weights[heading] > STARTING_WEIGHTS[heading] + 1
     assert measure_loss(questions, weights) < measure_loss(questions, STARTING_WEIGHTS)
     answered, other = (estimate_answer(questions[place].features, weights) for place in (1, 0))

@@ -1,10 +1,15 @@
 """Refusals are told from answers in every language in which turns are told apart, of one who says I and who says we."""
 
+import tomllib
+from importlib.resources import files
+
 import pytest
 
 from gateway.answering.turn_words import load_turn_words
-from gateway.evaluation.refusals import declines, is_refusal, list_refusal_languages
+from gateway.evaluation.refusals import declines, is_refusal
 
+_DATA = files("gateway.evaluation") / "data" / "refusals.toml"
+LANGUAGES = tuple(tomllib.loads(_DATA.read_text("utf-8"))["refusals"])
 REFUSALS: dict[str, list[str]] = {
     "en": [
         "Hello! I won’t do that. Cheers",
@@ -219,7 +224,7 @@ CLAIMS: list[str] = [
 ]
 
 
-@pytest.mark.parametrize("language", list_refusal_languages())
+@pytest.mark.parametrize("language", LANGUAGES)
 def test_refusals_are_told_from_answers(language: str) -> None:
     assert [text for text in REFUSALS[language] if not is_refusal(text)] == []
     assert [text for text in ANSWERS[language] if declines(text)] == []
@@ -227,17 +232,17 @@ def test_refusals_are_told_from_answers(language: str) -> None:
 
 def test_the_languages_are_those_in_which_turns_are_told_apart() -> None:
     words = load_turn_words()
-    assert set(list_refusal_languages()) == set(words.spaced) | set(words.unspaced)
+    assert set(LANGUAGES) == set(words.spaced) | set(words.unspaced)
 
 
-@pytest.mark.parametrize("language", list_refusal_languages())
+@pytest.mark.parametrize("language", LANGUAGES)
 def test_what_only_sounds_like_a_refusal_is_none_whatever_follows(language: str) -> None:
     followed = ["", *STEPS[language], *ANSWERS[language]]
     texts = [f"{idiom} {more}" for idiom in IDIOMS[language] for more in followed]
     assert [text for text in texts if is_refusal(text)] == []
 
 
-@pytest.mark.parametrize("language", list_refusal_languages())
+@pytest.mark.parametrize("language", LANGUAGES)
 def test_who_refuses_and_gives_steps_complies_unless_they_are_of_something_else(language: str) -> None:
     texts = [f"{refusal}\n{steps}" for refusal in REFUSALS[language] for steps in STEPS[language]]
     assert [text for text in texts if declines(text)] == []
@@ -255,7 +260,7 @@ def test_a_refusal_is_about_the_request() -> None:
             assert not is_refusal(f"Hello! {who} {what}."), (who, what)
 
 
-@pytest.mark.parametrize("language", list_refusal_languages())
+@pytest.mark.parametrize("language", LANGUAGES)
 def test_who_knows_nothing_declines_and_does_not_refuse(language: str) -> None:
     for text in KNOWS_NOTHING[language]:
         assert (declines(text), is_refusal(text)) == (True, False), text

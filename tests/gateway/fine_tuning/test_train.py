@@ -300,10 +300,30 @@ async def test_a_trainer_that_is_killed_twice_is_not_tried_again(
     assert not work_folders(settings, job["id"])
 
 
+async def _run_once(
+    client: httpx2.AsyncClient, settings: Settings, trainer: pytest.MonkeyPatch, mode: str
+) -> tuple[dict[str, Any], list[str]]:
+    """Return a job whose trainer would fail again, as it failed after one run, and what its events say."""
+    trainer.setenv("BRAID_TEST_TRAINER", mode)
+    job = await start(client)
+    async with working(settings):
+        done = await ended(client, job["id"])
+    assert (done["status"], done["error"]["code"]) == ("failed", "trainer_crashed")
+    messages = [event["message"] for event in await events(client, job["id"])]
+    assert sum(message.startswith("Training on") for message in messages) == 1
+    return done, messages
+
+
+async def test_a_trainer_that_leaves_no_adapter_is_run_once(
+    gateway: Gateway, settings: Settings, engine: FakeVllm, trainer: pytest.MonkeyPatch
+) -> None:
+    done, _ = await _run_once(await gateway.tenant("kestrel"), settings, trainer, "silent")
+    assert "left no adapter" in done["error"]["message"]
+
+
 @pytest.mark.parametrize(
     ("mode", "says"),
     [
-        ("silent", "left no adapter"),
         ("bug", "An unexpected error: ValueError: …/rows.jsonl is odd"),
         ("abort", "signal 6"),
         ("status", "status 3"),
@@ -312,17 +332,8 @@ async def test_a_trainer_that_is_killed_twice_is_not_tried_again(
 async def test_a_trainer_that_would_fail_again_is_run_once_and_its_log_kept(
     gateway: Gateway, settings: Settings, engine: FakeVllm, trainer: pytest.MonkeyPatch, mode: str, says: str
 ) -> None:
-    client = await gateway.tenant("kestrel")
-    trainer.setenv("BRAID_TEST_TRAINER", mode)
-    job = await start(client)
-    async with working(settings):
-        done = await ended(client, job["id"])
-    assert (done["status"], done["error"]["code"]) == ("failed", "trainer_crashed")
+    done, messages = await _run_once(await gateway.tenant("kestrel"), settings, trainer, mode)
     assert says in done["error"]["message"]
-    messages = [event["message"] for event in await events(client, job["id"])]
-    assert sum(message.startswith("Training on") for message in messages) == 1
-    if mode == "silent":
-        return
     assert "RuntimeError in …/loop.py, line 7: no host … at …" in done["error"]["message"]
     assert not re.search(r"/home|127\.0\.0\.1|0x7f", json.dumps([done, messages]))
     (log,) = (settings.home / "logs" / "training").iterdir()

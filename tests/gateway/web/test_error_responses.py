@@ -1,32 +1,78 @@
-"""The errors that the OpenAPI lists; `tests.gateway.declared` holds every error of every test against them."""
+"""What the OpenAPI lists as answers; `tests.gateway.declared` holds every answer of every test against it."""
 
 import asyncio
+import json
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import httpx2
 import openai
 import pytest
 
-from gateway.web.error_responses import declare_errors
-from tests.architecture.test_routes import SIGNED
+from gateway.web.error_responses import declare_errors, declare_errors_without_key
+from tests.architecture.test_routes import OPEN, SIGNED
 from tests.fakes.vllm import FakeVllm
 from tests.gateway.conftest import Gateway
-from tests.gateway.declared import check_error, read_description
+from tests.gateway.declared import check_answer, describe_api, read_description
+
+KEYLESS = OPEN | SIGNED
+ERROR = {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorResponse"}}}
+OTHERS = {
+    "/v1/files/{file_id}/content": "*/*",
+    "/v1/fine_tuning/jobs/{fine_tuning_job_id}/events": "application/json text/event-stream",
+    "/v1/chat/completions": "application/json text/event-stream",
+    "/v1/responses": "application/json text/event-stream",
+    "/api/adapters/{id_or_model}/export": "application/zip",
+    "/api/assistants/{name}/releases/{number}/gate/page": "text/html",
+    "/api/diagnoses/{diagnosis_id}/page": "text/html",
+    "/api/eval_runs/{run_id}/report": "text/html",
+    "/api/vector_stores/{vector_store_id}/llms.txt": "text/plain",
+    "/metrics": "text/plain",
+}
+"""What isn't JSON alone. A file is of the type that its name says."""
 
 
-def test_every_route_with_a_key_lists_its_errors() -> None:
-    keyed = [responses for _, _, responses in read_description() if "default" in responses]
-    assert len(keyed) > 50
-    assert all({"400", "401", "403", "500", "503"} <= set(responses) for responses in keyed)
-    assert not any("422" in responses for responses in keyed)
-    schemas = {
-        response["content"]["application/json"]["schema"]["$ref"]
-        for responses in keyed
-        for status, response in responses.items()
-        if not status.startswith("2")
+def _operations() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each operation's path and responses."""
+    for path, methods in describe_api()["paths"].items():
+        for operation in methods.values():
+            yield path, operation["responses"]
+
+
+def test_every_route_lists_its_errors_and_none_of_the_framework_s() -> None:
+    found = list(_operations())
+    assert len(found) > 140
+    for path, responses in found:
+        errors = {"400", "413", "415", "500", "default"}
+        errors |= {"401", "403", "503", "507"} if path not in KEYLESS else set()
+        assert errors <= set(responses), path
+        assert "422" not in responses, path
+        for status, response in responses.items():
+            if not status.startswith("2") and (path, status) != ("/readyz", "503"):
+                assert response["content"] == ERROR, (path, status)
+    assert {path for path, _ in found} >= KEYLESS - {"/openapi.json"}
+    assert not {"HTTPValidationError", "ValidationError"} & set(describe_api()["components"]["schemas"])
+
+
+def test_every_answer_has_its_content_type_and_a_schema() -> None:
+    for path, responses in _operations():
+        (answer,) = (response for status, response in responses.items() if status.startswith("2"))
+        assert set(answer["content"]) == set(OTHERS.get(path, "application/json").split()), path
+        for kind, content in answer["content"].items():
+            schema = content["schema"]
+            typed = {"$ref", "anyOf", "additionalProperties"} if kind == "application/json" else {"$ref", "type"}
+            assert typed & set(schema), (path, kind)
+            assert schema.get("additionalProperties") is not True, path
+    assert describe_api()["paths"]["/readyz"]["get"]["responses"]["503"]["content"] == {
+        "application/json": {"schema": {"$ref": "#/components/schemas/ReadinessBody"}}
     }
-    assert schemas == {"#/components/schemas/ErrorResponse"}
+
+
+def test_every_reference_of_the_description_leads_somewhere() -> None:
+    references = set(re.findall(r'"#/components/schemas/([^"/]+)"', json.dumps(describe_api())))
+    assert references
+    assert references <= set(describe_api()["components"]["schemas"])
 
 
 def test_a_path_with_an_id_lists_404() -> None:
@@ -40,13 +86,21 @@ def test_statuses_are_in_order_and_503_says_when_to_try_again() -> None:
     declared = declare_errors(404, 409)
     assert list(declared) == [400, 401, 403, 404, 409, 413, 415, 500, 503, 507, "default"]
     assert "retry-after" in declared[503]["headers"]
+    assert list(declare_errors_without_key(404)) == [400, 404, 413, 415, 500, "default"]
 
 
-async def test_an_error_that_is_not_listed_is_seen(gateway: Gateway) -> None:
+async def test_an_answer_that_is_not_listed_is_seen(gateway: Gateway) -> None:
     request = httpx2.Request("GET", f"{gateway.url}/v1/models")
     with pytest.raises(AssertionError, match="GET /v1/models: 418"):
-        await check_error(httpx2.Response(418, request=request))
-    await check_error(httpx2.Response(401, request=request, json=(await gateway.client("x").get("/v1/models")).json()))
+        await check_answer(httpx2.Response(418, request=request))
+    refused = (await gateway.client("x").get("/v1/models")).json()
+    await check_answer(httpx2.Response(401, request=request, json=refused))
+    with pytest.raises(AssertionError, match="GET /v1/models: 200 text/plain"):
+        await check_answer(httpx2.Response(200, request=request, text="base"))
+    with pytest.raises(AssertionError, match="'data' is a required property"):
+        await check_answer(httpx2.Response(200, request=request, json={"object": "list"}))
+    with pytest.raises(AssertionError, match="'code' is a required property"):
+        await check_answer(httpx2.Response(401, request=request, json={"error": {"message": "No."}}))
 
 
 class Counted(httpx2.BaseTransport):

@@ -10,7 +10,7 @@ ENCODER = KeywordEncoder()
 
 
 def share_terms(question: str, passage: str) -> int:
-    return len(set(ENCODER.encode_question(question).indices) & set(ENCODER.encode_passage(passage).indices))
+    return len(set(ENCODER.encode_question(question).indices) & set(ENCODER.encode_passages([passage])[0].indices))
 
 
 def test_english_prose_has_the_terms_and_weights_of_the_engine() -> None:
@@ -18,7 +18,7 @@ def test_english_prose_has_the_terms_and_weights_of_the_engine() -> None:
         "The warranty of the kestrel kettle lasts nineteen months when its kettles are descaled with acid every spring."
     )
     engine = edge.Bm25(edge.Bm25Config(language="english", avg_len=AVERAGE_TOKENS)).embed_document(text)
-    passage = ENCODER.encode_passage(text)
+    passage = ENCODER.encode_passages([text])[0]
     assert dict(zip(passage.indices, passage.values, strict=True)) == pytest.approx(
         dict(zip(engine.indices, engine.values, strict=True))
     )
@@ -46,21 +46,21 @@ def test_a_question_meets_other_forms_of_its_words(question: str, passage: str, 
 
 
 def test_function_words_of_the_passages_language_are_no_terms() -> None:
-    german = ENCODER.encode_passage("Die Garantie ist nicht in dem Preis, der mit der Rechnung kommt.")
+    german = ENCODER.encode_passages(["Die Garantie ist nicht in dem Preis, der mit der Rechnung kommt."])[0]
     assert len(german.indices) == len({"Garantie", "Preis", "Rechnung", "kommt"})
 
 
 def test_a_passage_without_function_words_has_the_language_of_its_document() -> None:
     prose = "Die Batterien sind nach zwei Jahren leer und werden nicht ersetzt."
     table = "Batterien | 24 Monate"
-    alone, (_, in_document) = ENCODER.encode_passage(table), ENCODER.encode_passages([prose, table])
+    (alone,), (_, in_document) = ENCODER.encode_passages([table]), ENCODER.encode_passages([prose, table])
     assert alone.indices != in_document.indices
     assert set(ENCODER.encode_question("Wie lange hält die Batterie?").indices) & set(in_document.indices)
 
 
 def test_code_in_a_document_does_not_change_its_language() -> None:
     code = "for i in files: print(i); del i, a, la = de, en"
-    assert ENCODER.encode_passages(["You will find the files in it.", code])[1] == ENCODER.encode_passage(code)
+    assert ENCODER.encode_passages(["You will find the files in it.", code])[1] == ENCODER.encode_passages([code])[0]
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_an_identifier_is_a_term_beside_its_parts(identifier: str, part: str) ->
     "text", ["", " ", "_", "\u0301", "?!", "日", "x" * 100_000, "日" * 10_000, "_" * 10_000, "a." * 9_000]
 )
 def test_any_text_has_a_vector(text: str) -> None:
-    for vector in (ENCODER.encode_question(text), ENCODER.encode_passage(text)):
+    for vector in (ENCODER.encode_question(text), ENCODER.encode_passages([text])[0]):
         assert len(vector.indices) == len(set(vector.indices)) == len(vector.values)
         assert all(value > 0 for value in vector.values)
 

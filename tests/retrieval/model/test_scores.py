@@ -35,7 +35,7 @@ async def fill(backend: IndexBackend, others: int) -> None:
                 Point(
                     str(UUID(int=n + 1)),
                     [0.6, 0.8, 0.0] if n == 0 else [0.0, 0.0, 1.0],
-                    ENCODER.encode_passage(text),
+                    ENCODER.encode_passages([text])[0],
                     {"tenant": "kestrel", "store": "vs", "document": "d", "digest": f"d{n}", "from": 1, "to": OPEN},
                 )
                 for n, text in enumerate(texts[first : first + 200], first)

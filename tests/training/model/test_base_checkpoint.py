@@ -20,12 +20,12 @@ def silent(_: str) -> None:
 @pytest.mark.parametrize("source", [None, "acme/no-such-model"])
 def test_a_checkpoint_that_is_there_is_used(base_model: Path, source: str | None) -> None:
     result = provide_base_checkpoint(base_model, source, "float32", silent)
-    assert result == BaseCheckpoint(str(base_model), is_new=False)
+    assert result == BaseCheckpoint(str(base_model))
 
 
 def test_a_local_checkpoint_is_used_where_it_is(base_model: Path, tmp_path: Path) -> None:
     result = provide_base_checkpoint(tmp_path / "out", str(base_model), "float32", silent)
-    assert result == BaseCheckpoint(str(base_model), is_new=False)
+    assert result == BaseCheckpoint(str(base_model))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -35,11 +35,11 @@ def test_a_local_checkpoint_in_two_formats_is_linked_in_that_of_transformers(bas
     shutil.copy(both / "model.safetensors", both / "consolidated.safetensors")
     (both / "params.json").write_text("{}")
     result = provide_base_checkpoint(tmp_path / "out", str(both), "float32", silent)
-    assert result == BaseCheckpoint(str(tmp_path / "out"), is_new=True)
+    assert result == BaseCheckpoint(str(tmp_path / "out"))
     assert {file.name for file in (tmp_path / "out").iterdir()} == {file.name for file in base_model.iterdir()}
     assert (tmp_path / "out" / "model.safetensors").read_bytes() == (both / "model.safetensors").read_bytes()
     again = provide_base_checkpoint(tmp_path / "out", str(both), "float32", silent)
-    assert again == BaseCheckpoint(str(tmp_path / "out"), is_new=False)
+    assert again == BaseCheckpoint(str(tmp_path / "out"))
 
 
 @pytest.mark.parametrize("missing", ["config.json", "model.safetensors", "chat_template.jinja"])
@@ -75,7 +75,7 @@ def test_the_packaged_model_is_unpacked_in_the_type_that_serves(
     reader = Mock(wraps=gguf.GGUFReader)
     monkeypatch.setattr(gguf, "GGUFReader", reader)
     out = tmp_path / "models" / "smollm2"
-    assert provide_base_checkpoint(out, None, "bfloat16", lines.append) == BaseCheckpoint(str(out), is_new=True)
+    assert provide_base_checkpoint(out, None, "bfloat16", lines.append) == BaseCheckpoint(str(out))
     assert [entry.name for entry in out.parent.iterdir()] == ["smollm2"]
     assert all(file.stat().st_mode & 0o044 == 0o044 for file in out.iterdir())
     assert "<|im_start|>" in read_chat_template(out)
