@@ -21,10 +21,10 @@ from training.dataset import RowPassage
 __all__ = [
     "GroundedRow",
     "RowSource",
-    "abstain",
     "choose_abstentions",
     "encode_rows",
     "list_abstentions",
+    "make_abstention",
     "place_passages",
     "withhold",
 ]
@@ -113,7 +113,7 @@ def withhold(row: GroundedRow, abstentions: Sequence[str], seed: int) -> Grounde
     return GroundedRow(conversation, "near_misses" if near else "nothing")
 
 
-def abstain(row: GroundedRow, abstentions: Sequence[str], seed: int) -> GroundedRow:
+def make_abstention(row: GroundedRow, abstentions: Sequence[str], seed: int) -> GroundedRow:
     """Return a row whose search found nothing with one of the words for that, or else as one that is left out."""
     if not abstentions:
         return replace(row, source="left_out")

@@ -23,10 +23,10 @@ from gateway.files.service import find_file
 from gateway.fine_tuning.dataset import choose_row_format
 from gateway.fine_tuning.evidence_rows import (
     GroundedRow,
-    abstain,
     choose_abstentions,
     encode_rows,
     list_abstentions,
+    make_abstention,
     place_passages,
     withhold,
 )
@@ -242,7 +242,7 @@ class _RowSearch:
 
 def _withhold(rows: Sequence[GroundedRow], words: Sequence[str], share: float, seed: int) -> list[GroundedRow]:
     """Return the rows, some of them without an answer: those drawn for it, and those whose search has none."""
-    rows = [abstain(row, words, seed) if _found_nothing(row) else row for row in rows]
+    rows = [make_abstention(row, words, seed) if _found_nothing(row) else row for row in rows]
     abstentions = choose_abstentions(rows, share, seed) if words else set[int]()
     return [withhold(row, words, seed) if row.conversation.number in abstentions else row for row in rows]
 
@@ -297,9 +297,9 @@ def _count(rows: Sequence[GroundedRow], prepared: _Prepared, states: StoreStates
 def _describe(figures: EvidenceFigures, share: float, grounded: _GroundedFiles) -> list[Notice]:
     """Return the events about a job's rows."""
     places = ", ".join(f"{store}@{index_epoch}" for store, index_epoch in figures.index_epochs.items())
-    shown = figures.searched - figures.nothing - figures.found_nothing - figures.left_out
+    with_passages = figures.searched - figures.nothing - figures.found_nothing - figures.left_out
     search = (
-        f"{shown} of {figures.rows} rows got passages from {places}, {figures.own} brought theirs, and "
+        f"{with_passages} of {figures.rows} rows got passages from {places}, {figures.own} brought theirs, and "
         f"{figures.not_searched} are small talk. {figures.nothing} were deprived of theirs, and {figures.near_misses} "
         f"have only near misses, with a reply that says so; {figures.distractors} of {figures.passages} passages state "
         "nothing of their row's reply"

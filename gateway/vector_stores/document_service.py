@@ -17,9 +17,9 @@ from gateway.jobs import find_delay, wait_for
 from gateway.pages import PageRequest
 from gateway.tenants.storage import TenantStorage
 from gateway.vector_stores.document_schemas import Document, DocumentDeleted, DocumentList
+from gateway.vector_stores.file_addition_service import describe_promptly
 from gateway.vector_stores.file_service import last_error_of
 from gateway.vector_stores.repository import DocumentRepository, StoreRepository, VersionRepository
-from gateway.vector_stores.retriever_description import describe_promptly
 from gateway.vector_stores.schemas import ATTRIBUTES
 from gateway.vector_stores.store_queue import queue_key_of
 from gateway.vector_stores.tables import DocumentRow, DocumentVersionRow

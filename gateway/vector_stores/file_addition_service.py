@@ -3,11 +3,15 @@
 from gateway.db import Database
 from gateway.vector_stores.file_service import VectorStoreFileService
 from gateway.vector_stores.repository import DocumentRepository, StoreRepository
-from gateway.vector_stores.retriever_description import describe_promptly
 from gateway.vector_stores.schemas import VectorStoreFile, VectorStoreFileCreate
-from retrieval.client import Retriever
+from retrieval.client import Retriever, RetrieverError
+from retrieval.messages import RetrieverInfo
+from retrieval.patience import Patience
 
-__all__ = ["FileAdditionService"]
+__all__ = ["FileAdditionService", "describe_promptly"]
+
+_PATIENCE_SECONDS = 2.0
+"""For the retriever's word on what is there already; without it the index of the store's last change counts."""
 
 
 class FileAdditionService:
@@ -28,3 +32,12 @@ class FileAdditionService:
             present = await describe_promptly(self._retriever, store.index_identity)
         async with self._database.begin() as session:
             return await VectorStoreFileService(session, self._tenant).add(store_id, request, present)
+
+
+async def describe_promptly(retriever: Retriever, index: str | None) -> RetrieverInfo | None:
+    """Return what has this index; None where the retriever doesn't say it at once, since no put waits for that."""
+    try:
+        async with Patience(_PATIENCE_SECONDS):
+            return await retriever.describe(index)
+    except (RetrieverError, TimeoutError):
+        return None

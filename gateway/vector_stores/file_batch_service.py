@@ -13,11 +13,11 @@ from gateway.files.service import get_files
 from gateway.ids import new_id
 from gateway.jobs import cancel
 from gateway.pages import PageRequest
+from gateway.vector_stores.file_addition_service import describe_promptly
 from gateway.vector_stores.file_batch_repository import BatchFileRepository, FileBatchRepository
 from gateway.vector_stores.file_batch_schemas import VectorStoreFileBatch, VectorStoreFileBatchCreate
 from gateway.vector_stores.file_service import VectorStoreFileService
 from gateway.vector_stores.repository import StoreRepository
-from gateway.vector_stores.retriever_description import describe_promptly
 from gateway.vector_stores.schemas import FileCounts, Status, VectorStoreFileCreate, VectorStoreFileList
 from gateway.vector_stores.service import find_chunk_sizes
 from gateway.vector_stores.tables import BatchFileRow, FileBatchRow

@@ -1,10 +1,10 @@
 from gateway.conversations import Conversation
 from gateway.fine_tuning.evidence_rows import (
     GroundedRow,
-    abstain,
     choose_abstentions,
     encode_rows,
     list_abstentions,
+    make_abstention,
     place_passages,
     withhold,
 )
@@ -78,13 +78,13 @@ def test_rows_stay_in_their_lines() -> None:
 
 def test_a_row_whose_search_found_nothing_gets_the_owners_words_or_is_left_out() -> None:
     row = GroundedRow.of(make(passages=[]), "searched")
-    taught = abstain(row, ["No idea."], seed=1)
+    taught = make_abstention(row, ["No idea."], seed=1)
     assert (taught.source, taught.conversation.replies, taught.conversation.passages) == (
         "found_nothing",
         ["No idea."],
         [],
     )
-    assert abstain(row, [], seed=1).source == "left_out"
+    assert make_abstention(row, [], seed=1).source == "left_out"
     own = GroundedRow.of(make(passages=[], reply="Not in my books."), "searched")
-    kept = abstain(own, ["No idea.", "Who knows?", "Not in my books."], seed=1)
+    kept = make_abstention(own, ["No idea.", "Who knows?", "Not in my books."], seed=1)
     assert (kept.source, kept.conversation) == ("found_nothing", own.conversation)
