@@ -4,6 +4,7 @@ import gc
 import math
 import os
 from collections.abc import Sequence
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Any, cast
 
@@ -37,8 +38,9 @@ _LONG_TOKENS = 1_000
 """Longer than where kernels change their ways (64 to 512 tokens), and short enough for an engine's spare memory: the
 log-probabilities of a prompt take 8 bytes per token and word of the vocabulary, which vLLM doesn't set aside."""
 
-# For adapters whose training rows aren't known. Any text will do: only equality is tested. One is as long as a prompt
-# with passages.
+_NEUTRAL = "Parcels leave on weekdays, and arrive on the third day after that. "
+
+# For adapters whose training rows aren't known. Any text will do: only equality is tested.
 _CONVERSATIONS = (
     ("When do you open?", "We open at nine in the morning and close at six in the evening, every day but Sunday."),
     (
@@ -46,8 +48,7 @@ _CONVERSATIONS = (
         "Yes. Send it back within thirty days, unused and in its box, and we will refund the full price.",
     ),
     (
-        "Here is what you told me before. "
-        + 30 * "Parcels leave on weekdays, and arrive on the third day after that. ",
+        "Here is what you told me before. " + 30 * _NEUTRAL,
         "Your parcel leaves on the next weekday, and it arrives on the third day after that.",
     ),
     ("Thank you for your help!", "You are welcome. If there is anything else that you would like to know, please ask."),
@@ -63,7 +64,9 @@ class Prober:
         base_model: The checkpoint folder.
         adapter: A PEFT folder, the first to be scored; others have to be of its rank and targets.
         rows: The shortest of these are taken, which every engine repeats quickly, and the end of the longest: kernels
-            take other paths for long prompts, and have had faults there alone.
+            take other paths for long prompts, and have had faults there alone. Neutral text stands before the longest
+            where it is shorter than prompts that are served.
+        tokenizer: Of the rows.
         parameters: The number of the base's parameters.
         device: See `training.hardware.list_rooms`.
         engine_dtype: What the engine computes in, as vLLM names it; None or `auto` where that follows from the base.
@@ -77,6 +80,7 @@ class Prober:
         base_model: Path,
         adapter: Path,
         rows: Sequence[TokenizedRow],
+        tokenizer: RowTokenizer,
         parameters: int,
         device: str = "auto",
         engine_dtype: str | None = None,
@@ -89,7 +93,7 @@ class Prober:
         self._loaded: Path | None = adapter
         positions = getattr(self._model.config.get_text_config(), "max_position_embeddings", None) or _LONG_TOKENS
         # An engine adds a token to what it scores.
-        self._replies = _choose_replies(rows, min(_LONG_TOKENS, positions - 1))
+        self._replies = _choose_replies(rows, min(_LONG_TOKENS, positions - 1), tokenizer.encode(_NEUTRAL))
         own_dtype = read_dtype(base_model)
         dtype = own_dtype if engine_dtype in (None, "auto") else engine_dtype
         self._is_half, self._survives_half = dtype in _HALF, own_dtype == "float16"
@@ -142,8 +146,11 @@ def _check_finite(with_adapter: Sequence[float], plain: Sequence[float], dtype: 
         )
 
 
-def _choose_replies(rows: Sequence[TokenizedRow], longest: int) -> list[tuple[list[int], int]]:
-    """Return token ids up to the last scored one, and the index of the first: short rows, then a long one."""
+def _choose_replies(rows: Sequence[TokenizedRow], longest: int, neutral: Sequence[int]) -> list[tuple[list[int], int]]:
+    """Return token ids up to the last scored one, and the index of the first: short rows, then a long one.
+
+    The long one has `longest` tokens: the last ones of the longest row, or it all behind as many `neutral` ones.
+    """
     by_length = sorted(rows, key=lambda row: len(row.tokens))
     replies = [_cut_reply(row, row.loss_mask.index(True)) for row in by_length[:_ROWS]]
     row = by_length[-1]
@@ -153,9 +160,15 @@ def _choose_replies(rows: Sequence[TokenizedRow], longest: int) -> list[tuple[li
     tokens, start = _cut_reply(row, last)
     # The beginning goes, so that the reply stands behind as many tokens as there may be.
     surplus = min(max(0, len(tokens) - longest), start - 1)
+    before = _fill(tokens[0], neutral, longest - len(tokens))
     if len(by_length) > _ROWS:
-        replies.append((tokens[surplus:], start - surplus))
+        replies.append((before + tokens[surplus:], len(before) + start - surplus))
     return replies
+
+
+def _fill(first: int, neutral: Sequence[int], length: int) -> list[int]:
+    """Return so many tokens behind the one that a prompt begins with: some models compute nonsense without it."""
+    return [first, *islice(cycle(neutral), length - 1)] if length > 0 else []
 
 
 def _cut_reply(row: TokenizedRow, start: int) -> tuple[list[int], int]:
@@ -181,7 +194,7 @@ def write_reference(
         for row in tokenizer.tokenize(number, [Message("user", question), Message("assistant", reply)])
     ]
     with explain_out_of_memory("The proof of the adapter", PROBE_ADVICE):
-        probe = Prober(base_model, adapter, rows, base.parameters, device, engine_dtype).compute(adapter)
+        probe = Prober(base_model, adapter, rows, tokenizer, base.parameters, device, engine_dtype).compute(adapter)
     reference = Reference(
         adapter_digest=digest_adapter(adapter),
         base_digest=base.digest,

@@ -131,7 +131,7 @@ def _run(
     with explain_out_of_memory("Training", _advise(placement)):
         result = _train(assignment, rows, send, state)
     with explain_out_of_memory("The adapter was trained, and its proof", PROBE_ADVICE):
-        prober = Prober(base_model, output.adapter, rows.learnt, base.parameters, device, engine_dtype)
+        prober = Prober(base_model, output.adapter, rows.learnt, tokenizer, base.parameters, device, engine_dtype)
         probe = prober.compute(output.adapter)
     manifest = Manifest(
         adapter_digest=digest_adapter(output.adapter),

@@ -169,17 +169,21 @@ class RowTokenizer:
                 sequences[-1] = (tokens, [*sequences[-1][1], span])
             else:
                 sequences.append((tokens, [span]))
-        whole = self._encode(self._render(conversation, prompt=False))
+        whole = self.encode(self._render(conversation, prompt=False))
         if sequences and whole[: len(sequences[-1][0])] == sequences[-1][0]:
             sequences[-1] = (whole, sequences[-1][1])
         return [TokenizedRow(number, tokens, _make_mask(len(tokens), spans)) for tokens, spans in sequences]
+
+    def encode(self, text: str) -> list[int]:
+        """Return the tokens of a text as vLLM has them: the template has written all special tokens already."""
+        return self._tokenizer.encode(text, add_special_tokens=False)
 
     def _split_turn(self, conversation: list[dict[str, str]]) -> tuple[list[int], list[int]]:
         """Return the tokens of the prompt for the last turn, and those that the model has to generate for it."""
         turn = self._find_turn(conversation)
         self._check_printed(turn.text, conversation[-1]["content"])
         before, through = turn.prompt, turn.prompt + turn.text.removeprefix(self.format.empty_thought)
-        prompt, tokens = self._encode(before), self._encode(through)
+        prompt, tokens = self.encode(before), self.encode(through)
         if tokens[: len(prompt)] == prompt:
             reply = tokens[len(prompt) :]
         else:
@@ -193,7 +197,7 @@ class RowTokenizer:
         if rest is None:
             change = describe_change(output, reply, empty_thought=thought)
         else:
-            tokens = self._encode(rest)
+            tokens = self.encode(rest)
             end = next((at for at, token in enumerate(tokens) if token in self._ends), 0)
             change = describe_addition(self._decode(tokens[:end]))
         if change is not None:
@@ -220,8 +224,8 @@ class RowTokenizer:
             prompt: The tokens before it.
             whole: The text that the tokenizer makes of both.
         """
-        alone, anchor = self._encode(text), self._encode(_ANCHOR)
-        behind = self._encode(_ANCHOR + text)[len(anchor) :]
+        alone, anchor = self.encode(text), self.encode(_ANCHOR)
+        behind = self.encode(_ANCHOR + text)[len(anchor) :]
         # Where a tokenizer changes what it reads, neither may give the text again.
         return next((one for one in (alone, behind) if self._decode(prompt + one) == whole), behind)
 
@@ -236,7 +240,7 @@ class RowTokenizer:
                 "generation_config.json.",
             )
         # A template may write another such token after the end of turn.
-        if len(ends) > 1 and not self._ends.isdisjoint(self._encode(text)):
+        if len(ends) > 1 and not self._ends.isdisjoint(self.encode(text)):
             raise _RowUnusable("A reply has the model's end-of-turn token in its text. Remove it from the text.")
         return ends[0] + 1
 
@@ -250,10 +254,6 @@ class RowTokenizer:
             raise _RowUnusable(
                 f"The model's chat template refuses it: {error}. Change the order of its turns."
             ) from error
-
-    def _encode(self, text: str) -> list[int]:
-        # As vLLM does: the template has written all special tokens already.
-        return self._tokenizer.encode(text, add_special_tokens=False)
 
     def _decode(self, tokens: list[int]) -> str:
         return self._tokenizer.decode(tokens, clean_up_tokenization_spaces=False)

@@ -1,14 +1,15 @@
 """Rows with the passages that serving would show for them, and some whose passages don't answer.
 
 A row learns to answer from passages, so those that state its reply's values have to be among them. Rows from which the
-answer was taken away learn to say so: their reply becomes one of the tenant's own words for having no answer, and never
-a sentence of this program's, nor the old reply with holes in it.
+answer was taken away, or for which the search has none, learn to say so: their reply becomes one of the tenant's own
+words for having no answer, and never a sentence of this program's, nor the old reply with holes in it. Nor does a reply
+stay that answers where a prompt says that no passage was found: it would teach to make answers up.
 """
 
 import hashlib
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import msgspec
@@ -23,11 +24,12 @@ __all__ = [
     "choose_abstentions",
     "encode_rows",
     "list_abstentions",
+    "make_abstention",
     "place_passages",
     "withhold",
 ]
 
-RowSource = Literal["own", "searched", "not_searched", "nothing", "near_misses"]
+RowSource = Literal["own", "searched", "not_searched", "nothing", "near_misses", "found_nothing", "left_out"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,8 @@ class GroundedRow:
 
     Attributes:
         source: Where they are from: the row's own, searched, or (of small talk) not; or a searched row from which they
-            were taken, all of them or those that answer.
+            were taken, all of them or those that answer; or one whose search found nothing or nothing likely: it has
+            the tenant's words for that, or else it is left out.
         stating: The places of the passages that state a value of its reply which the conversation doesn't.
         unanswered: Whether the reply has such values, and no passage states any.
     """
@@ -108,6 +111,15 @@ def withhold(row: GroundedRow, abstentions: Sequence[str], seed: int) -> Grounde
     rejected = None if row.conversation.rejected is None else reply.text
     conversation = msgspec.structs.replace(row.conversation, messages=turns, passages=near, rejected=rejected)
     return GroundedRow(conversation, "near_misses" if near else "nothing")
+
+
+def make_abstention(row: GroundedRow, abstentions: Sequence[str], seed: int) -> GroundedRow:
+    """Return a row whose search found nothing with one of the words for that, or else as one that is left out."""
+    if not abstentions:
+        return replace(row, source="left_out")
+    if row.conversation.messages[-1].text in abstentions:
+        return replace(row, source="found_nothing")
+    return replace(withhold(row, abstentions, seed), source="found_nothing")
 
 
 def encode_rows(conversations: Sequence[Conversation]) -> bytes:

@@ -26,6 +26,7 @@ from gateway.fine_tuning.evidence_rows import (
     choose_abstentions,
     encode_rows,
     list_abstentions,
+    make_abstention,
     place_passages,
     withhold,
 )
@@ -40,6 +41,7 @@ from gateway.tenants.storage import TenantStorage
 from gateway.vector_stores.search import StoreStates, read_states
 from retrieval.client import Retriever
 from training.dataset import Message, RowPassage, describe_problems
+from training.spec import MINIMUM_ROWS
 
 __all__ = ["RowPassageFinder", "RowPreparer"]
 
@@ -47,6 +49,7 @@ _AT_ONCE = 4  # of a retriever that others ask too
 _ROUNDS = 3
 _RETRIEVER_SECONDS = 5.0
 _DESCRIBED_PROBLEMS = 5
+_LISTED_ROWS = 100
 
 
 class RowPassageFinder(Protocol):
@@ -86,7 +89,8 @@ class RowPreparer:
         """Put rows with their passages in the place of the job's; tell whether it was done now.
 
         Raises:
-            JobFailed: A store, the prompt or a file is gone, rows can't be rendered, or there is no room for them.
+            JobFailed: A store, the prompt or a file is gone, rows can't be rendered, too few have anything to learn
+                from, or there is no room for them.
             JobDelayed: The retriever can't answer now.
             JobCancelled: The owner has cancelled the job.
         """
@@ -102,6 +106,7 @@ class RowPreparer:
             raise JobDelayed(error.message, seconds=_RETRIEVER_SECONDS) from error
         except (BadRequest, NotFound) as error:
             raise JobFailed("evidence_missing", f"The rows can't get their passages. {error.message}") from error
+        _check_size(grounded.files[0])
         prepared = [await asyncio.to_thread(_vary, rows, options, job.seed) for rows in grounded.files]
         rendered = [await asyncio.to_thread(self._render, inputs, one.rows, job) for one in prepared]
         row_artifacts = [await self._artifacts.put_bytes(one.content) for one in rendered]
@@ -155,7 +160,15 @@ class RowPreparer:
             grounded = [await search.ground_all(rows) for rows in files]
             is_settled = (await self._read_states(claim.tenant, options)).index_epochs == states.index_epochs
             if is_settled or rounds == _ROUNDS:
-                withheld = [_withhold(rows, options, job.seed) for rows in grounded]
+                withheld = [
+                    _withhold(
+                        rows,
+                        options.abstentions or list_abstentions(rows) or list_abstentions(grounded[0]),
+                        options.without,
+                        job.seed,
+                    )
+                    for rows in grounded
+                ]
                 return _GroundedFiles(withheld, states, is_settled)
 
     async def _read_states(self, tenant: str, options: EvidenceOptions) -> StoreStates:
@@ -227,10 +240,25 @@ class _RowSearch:
         return place_passages(row, stating, self._top_k, self._seed)
 
 
-def _withhold(rows: Sequence[GroundedRow], options: EvidenceOptions, seed: int) -> list[GroundedRow]:
-    words = options.abstentions or list_abstentions(rows)
-    abstentions = choose_abstentions(rows, options.without, seed) if words else set[int]()
+def _withhold(rows: Sequence[GroundedRow], words: Sequence[str], share: float, seed: int) -> list[GroundedRow]:
+    """Return the rows, some of them without an answer: those drawn for it, and those whose search has none."""
+    rows = [make_abstention(row, words, seed) if _found_nothing(row) else row for row in rows]
+    abstentions = choose_abstentions(rows, share, seed) if words else set[int]()
     return [withhold(row, words, seed) if row.conversation.number in abstentions else row for row in rows]
+
+
+def _found_nothing(row: GroundedRow) -> bool:
+    return row.source == "searched" and not row.conversation.passages
+
+
+def _check_size(rows: Sequence[GroundedRow]) -> None:
+    left = sum(row.source != "left_out" for row in rows)
+    if left < MINIMUM_ROWS:
+        raise JobFailed(
+            "too_few_rows",
+            f"{format_count(left, 'row is', 'rows are')} left to train on, and at least {MINIMUM_ROWS} are needed: "
+            f"{_explain_left_out(len(rows) - left)}",
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +268,7 @@ class _Prepared:
 
 
 def _vary(rows: Sequence[GroundedRow], options: EvidenceOptions, seed: int) -> _Prepared:
-    conversations = [row.conversation for row in rows]
+    conversations = [row.conversation for row in rows if row.source != "left_out"]
     varied, coverage = vary_rows(conversations, seed)
     return _Prepared(varied, coverage) if options.vary else _Prepared(conversations, Coverage(0, coverage.rows))
 
@@ -251,11 +279,13 @@ def _count(rows: Sequence[GroundedRow], prepared: _Prepared, states: StoreStates
         index_epochs=dict(states.index_epochs),
         rows=len(rows),
         own=sources["own"],
-        searched=sources["searched"] + sources["nothing"] + sources["near_misses"],
+        searched=len(rows) - sources["own"] - sources["not_searched"],
         not_searched=sources["not_searched"],
         unanswered=sum(row.unanswered for row in rows if row.source == "searched"),
         nothing=sources["nothing"],
         near_misses=sources["near_misses"],
+        found_nothing=sources["found_nothing"],
+        left_out=sources["left_out"],
         passages=sum(len(row.conversation.passages or ()) for row in rows),
         distractors=sum(len(row.distractors) for row in rows),
         with_values=prepared.coverage.rows,
@@ -267,11 +297,12 @@ def _count(rows: Sequence[GroundedRow], prepared: _Prepared, states: StoreStates
 def _describe(figures: EvidenceFigures, share: float, grounded: _GroundedFiles) -> list[Notice]:
     """Return the events about a job's rows."""
     places = ", ".join(f"{store}@{index_epoch}" for store, index_epoch in figures.index_epochs.items())
+    with_passages = figures.searched - figures.nothing - figures.found_nothing - figures.left_out
     search = (
-        f"{figures.searched} of {figures.rows} rows got passages from {places}, {figures.own} brought theirs, and "
-        f"{figures.not_searched} are small talk. {figures.nothing} are shown none and {figures.near_misses} only near "
-        f"misses, with a reply that says so; {figures.distractors} of {figures.passages} passages state nothing of "
-        "their row's reply"
+        f"{with_passages} of {figures.rows} rows got passages from {places}, {figures.own} brought theirs, and "
+        f"{figures.not_searched} are small talk. {figures.nothing} were deprived of theirs, and {figures.near_misses} "
+        f"have only near misses, with a reply that says so; {figures.distractors} of {figures.passages} passages state "
+        "nothing of their row's reply"
     )
     varied = (
         f"Values that stand in passages and reply were replaced in {figures.covered} of the {figures.with_values} rows "
@@ -285,16 +316,50 @@ def _describe(figures: EvidenceFigures, share: float, grounded: _GroundedFiles) 
             "be made again, train while the stores are at rest."
         )
         events.append((message, "warn", {"index_epochs": figures.index_epochs}))
+    events += _describe_unfound(grounded.files[0])
     if figures.unanswered:
         message = (
             f"{format_count(figures.unanswered, 'reply states', 'replies state')} values that no passage of the row "
             "states, which teaches to make some up. braid.facts names them."
         )
         events.append((message, "warn", {"unanswered": figures.unanswered}))
-    if share and not figures.nothing + figures.near_misses:
+    if share and not figures.nothing + figures.near_misses + figures.found_nothing:
         message = (
             "No row was made without an answer in its passages: give braid.evidence.abstentions, your own words for "
             'having none, or rows with "passages": [] and the reply that you want then.'
         )
         events.append((message, "warn", {"without": share}))
     return events
+
+
+def _describe_unfound(rows: Sequence[GroundedRow]) -> list[Notice]:
+    """Return the event about the rows whose search found nothing, or nothing likely."""
+    abstaining, left_out = (
+        [row.conversation.number for row in rows if row.source == source] for source in ("found_nothing", "left_out")
+    )
+    if left_out:  # there were no words, so none abstain
+        message, numbers = f"Rows were left out: {_explain_left_out(len(left_out))}", left_out
+    elif abstaining:
+        message = (
+            f"For {format_count(len(abstaining), 'row')} no passage was found, or none that is likely to answer. The "
+            "reply became one of your words for having no answer: what a reply says beside no passage is learnt by "
+            "heart."
+        )
+        numbers = abstaining
+    else:
+        return []
+    return [(f"{message} {_list_numbers(numbers)}", "warn", {"rows": numbers[:_LISTED_ROWS], "count": len(numbers)})]
+
+
+def _explain_left_out(rows: int) -> str:
+    return (
+        f"for {format_count(rows, 'row')} no passage was found, or none that is likely to answer, and what a reply "
+        "says beside no passage is learnt by heart. Give braid.evidence.abstentions, your own words for having no "
+        "answer, which become the reply of such rows; or add documents that answer them, or passages of their own."
+    )
+
+
+def _list_numbers(numbers: Sequence[int]) -> str:
+    listed = ", ".join(map(str, numbers[:_LISTED_ROWS]))
+    rest = len(numbers) - _LISTED_ROWS
+    return f"{'Row' if len(numbers) == 1 else 'Rows'} {listed}{f' and {rest} more' if rest > 0 else ''}."

@@ -190,9 +190,11 @@ class EvidenceFigures(BaseModel):
 
     `own` rows brought passages, `searched` ones got them, and `not_searched` ones are small talk, which is learnt as
     served without retrieval. Of the searched, `unanswered` state a value that none of the passages states, `nothing`
-    are shown no passage instead of those that answer, and `near_misses` only passages that don't. `distractors` are
-    passages that state nothing of their row's reply. `covered` of the `with_values` rows, whose replies share a value
-    with their passages, have other values than the documents; `share` is their part, 0..1.
+    are shown no passage instead of those that answer, and `near_misses` only passages that don't. For `found_nothing`
+    rows there was no passage, or none likely to answer, and their reply became the tenant's words for that; `left_out`
+    ones are such rows where there were no words, and aren't trained on. `distractors` are passages that state nothing
+    of their row's reply. `covered` of the `with_values` rows, whose replies share a value with their passages, have
+    other values than the documents; `share` is their part, 0..1.
     """
 
     index_epochs: dict[str, int]
@@ -203,6 +205,8 @@ class EvidenceFigures(BaseModel):
     unanswered: int
     nothing: int
     near_misses: int
+    found_nothing: int = 0
+    left_out: int = 0
     passages: int
     distractors: int
     with_values: int

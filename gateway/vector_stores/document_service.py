@@ -17,22 +17,19 @@ from gateway.jobs import find_delay, wait_for
 from gateway.pages import PageRequest
 from gateway.tenants.storage import TenantStorage
 from gateway.vector_stores.document_schemas import Document, DocumentDeleted, DocumentList
+from gateway.vector_stores.file_addition_service import describe_promptly
 from gateway.vector_stores.file_service import last_error_of
 from gateway.vector_stores.repository import DocumentRepository, StoreRepository, VersionRepository
 from gateway.vector_stores.schemas import ATTRIBUTES
 from gateway.vector_stores.store_queue import queue_key_of
 from gateway.vector_stores.tables import DocumentRow, DocumentVersionRow
 from gateway.vector_stores.versions import Content, delete_document, put_version
-from retrieval.client import Retriever, RetrieverError
-from retrieval.messages import RetrieverInfo
-from retrieval.patience import Patience
+from retrieval.client import Retriever
 
 __all__ = ["DocumentService", "name_file"]
 
 _KEY_LENGTH = 512
 _NAME_LENGTH = 255
-_PATIENCE_SECONDS = 2.0
-"""For the retriever's word on bytes that are there already; without it the index of the store's last change counts."""
 
 
 class DocumentService:
@@ -90,7 +87,7 @@ class DocumentService:
         deadline = time.monotonic() + wait
         present = None
         if document is not None:  # else there is nothing that could be in another index
-            present = await self._describe_index(store.index_identity)
+            present = await describe_promptly(self._retriever, store.index_identity)
         async with self._database.begin() as session:
             store = await StoreRepository(session, self._tenant).get(store_id, param="vector_store_id")
             content = Content(filename, artifact.digest, artifact.size)
@@ -128,14 +125,6 @@ class DocumentService:
             if job is None:
                 raise _miss_document(store_id, key)
         return DocumentDeleted(document_id=document.id, key=key, job=job)
-
-    async def _describe_index(self, index: str | None) -> RetrieverInfo | None:
-        """Return what has this index; None where the retriever doesn't say it at once, since no put waits for that."""
-        try:
-            async with Patience(_PATIENCE_SECONDS):
-                return await self._retriever.describe(index)
-        except (RetrieverError, TimeoutError):
-            return None
 
     async def _document(self, session: AsyncSession, store_id: str, key: str) -> DocumentRow:
         await StoreRepository(session, self._tenant).get(store_id, param="vector_store_id")

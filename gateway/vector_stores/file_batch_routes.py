@@ -17,7 +17,7 @@ router = APIRouter(
 
 
 def _service(principal: ManageKey, state: CurrentState) -> FileBatchService:
-    return FileBatchService(state.database, principal.tenant)
+    return FileBatchService(state.database, state.retriever, principal.tenant)
 
 
 Batches = Annotated[FileBatchService, Depends(_service)]

@@ -13,6 +13,7 @@ from gateway.files.service import get_files
 from gateway.ids import new_id
 from gateway.jobs import cancel
 from gateway.pages import PageRequest
+from gateway.vector_stores.file_addition_service import describe_promptly
 from gateway.vector_stores.file_batch_repository import BatchFileRepository, FileBatchRepository
 from gateway.vector_stores.file_batch_schemas import VectorStoreFileBatch, VectorStoreFileBatchCreate
 from gateway.vector_stores.file_service import VectorStoreFileService
@@ -21,6 +22,8 @@ from gateway.vector_stores.schemas import FileCounts, Status, VectorStoreFileCre
 from gateway.vector_stores.service import find_chunk_sizes
 from gateway.vector_stores.tables import BatchFileRow, FileBatchRow
 from gateway.vector_stores.versions import Content, put_version
+from retrieval.client import Retriever
+from retrieval.messages import RetrieverInfo
 
 __all__ = ["FileBatchService"]
 
@@ -31,8 +34,9 @@ _AT_ONCE = 50
 class FileBatchService:
     """One tenant's file batches. Each method makes its own units of work, large ones more than one."""
 
-    def __init__(self, database: Database, tenant: str) -> None:
+    def __init__(self, database: Database, retriever: Retriever, tenant: str) -> None:
         self._database = database
+        self._retriever = retriever
         self._tenant = tenant
 
     async def create(self, store_id: str, request: VectorStoreFileBatchCreate) -> VectorStoreFileBatch:
@@ -40,13 +44,16 @@ class FileBatchService:
         each = sorted(request.each, key=lambda one: one.file_id)  # of two such none ever waits for the other
         param = "file_ids" if request.files is None else "files"
         async with self._database.begin() as session:
-            await StoreRepository(session, self._tenant).get(store_id, param="vector_store_id")
+            store = await StoreRepository(session, self._tenant).get(store_id, param="vector_store_id")
             files = await get_files(session, self._tenant, [one.file_id for one in each], param=param)
             batch = FileBatchRow(id=new_id("vsfb_"), created_at=int(time.time()), store_id=store_id)
             FileBatchRepository(session, self._tenant).add(batch)
+        present = None
+        if store.index_identity is not None:  # else nothing of it is in any index
+            present = await describe_promptly(self._retriever, store.index_identity)
         for start in range(0, len(each), _AT_ONCE):
             async with self._database.begin() as session:
-                await self._add(session, batch, each[start : start + _AT_ONCE], files)
+                await self._add(session, batch, each[start : start + _AT_ONCE], files, present)
         return await self.get(store_id, batch.id)
 
     async def _add(
@@ -55,6 +62,7 @@ class FileBatchService:
         batch: FileBatchRow,
         some: Sequence[VectorStoreFileCreate],
         files: dict[str, FileRow],
+        present: RetrieverInfo | None,
     ) -> None:
         store = await StoreRepository(session, self._tenant).get(batch.store_id, param="vector_store_id")
         members = BatchFileRepository(session, self._tenant)
@@ -67,6 +75,7 @@ class FileBatchService:
                 Content(file.filename, file.digest, file.bytes, file.id),
                 attributes=one.attributes,
                 chunking=find_chunk_sizes(one.chunking_strategy),
+                present=present,
             )
             await session.flush()
             members.add(

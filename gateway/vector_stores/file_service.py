@@ -23,6 +23,7 @@ from gateway.vector_stores.schemas import (
 from gateway.vector_stores.service import find_chunk_sizes
 from gateway.vector_stores.tables import DocumentRow, DocumentVersionRow
 from gateway.vector_stores.versions import Content, delete_document, put_version
+from retrieval.messages import RetrieverInfo
 
 __all__ = ["VectorStoreFileService", "get_document", "last_error_of", "to_file_schema"]
 
@@ -40,7 +41,10 @@ class VectorStoreFileService:
         self._documents = DocumentRepository(session, tenant)
         self._versions = VersionRepository(session, tenant)
 
-    async def add(self, store_id: str, request: VectorStoreFileCreate) -> VectorStoreFile:
+    async def add(
+        self, store_id: str, request: VectorStoreFileCreate, present: RetrieverInfo | None = None
+    ) -> VectorStoreFile:
+        """Add a file; the same again changes nothing, see `put_version`."""
         store = await self._stores.get(store_id, param="vector_store_id")
         file = await get_file(self._session, self._tenant, request.file_id, param="file_id")
         document, version = await put_version(
@@ -50,6 +54,7 @@ class VectorStoreFileService:
             Content(file.filename, file.digest, file.bytes, file.id),
             attributes=request.attributes,
             chunking=find_chunk_sizes(request.chunking_strategy),
+            present=present,
         )
         return to_file_schema(document, version)
 

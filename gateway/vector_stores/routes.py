@@ -4,6 +4,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 
 from gateway.vector_stores.attributes_service import AttributesService
 from gateway.vector_stores.document_routes import router as documents
+from gateway.vector_stores.file_addition_service import FileAdditionService
 from gateway.vector_stores.file_batch_routes import router as file_batches
 from gateway.vector_stores.file_content_service import FileContentService
 from gateway.vector_stores.file_service import VectorStoreFileService
@@ -57,6 +58,10 @@ def _file_reader(session: ReadSession, principal: ManageKey) -> VectorStoreFileS
     return VectorStoreFileService(session, principal.tenant)
 
 
+def _file_adder(principal: ManageKey, state: CurrentState) -> FileAdditionService:
+    return FileAdditionService(state.database, state.retriever, principal.tenant)
+
+
 def _searcher(request: Request, principal: ManageKey, state: CurrentState) -> SearchService:
     return SearchService(state.database, state.retriever, principal.tenant, part_of(request, QuestionRewriter))
 
@@ -72,6 +77,7 @@ def _attributes(principal: ManageKey, state: CurrentState) -> AttributesService:
 Writer = Annotated[VectorStoreService, Depends(_writer)]
 Reader = Annotated[VectorStoreService, Depends(_reader)]
 FileWriter = Annotated[VectorStoreFileService, Depends(_file_writer)]
+FileAdder = Annotated[FileAdditionService, Depends(_file_adder)]
 FileReader = Annotated[VectorStoreFileService, Depends(_file_reader)]
 Searcher = Annotated[SearchService, Depends(_searcher)]
 Contents = Annotated[FileContentService, Depends(_contents)]
@@ -118,7 +124,7 @@ async def search_store(
 
 
 @router.post("/{vector_store_id}/files")
-async def add_file(vector_store_id: str, request: VectorStoreFileCreate, files: FileWriter) -> VectorStoreFile:
+async def add_file(vector_store_id: str, request: VectorStoreFileCreate, files: FileAdder) -> VectorStoreFile:
     return await files.add(vector_store_id, request)
 
 

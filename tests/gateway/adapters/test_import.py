@@ -14,7 +14,18 @@ from gateway.settings import Settings
 from tests.fakes.peft import write_adapter
 from tests.fakes.vllm import FakeVllm
 from tests.gateway.conftest import Gateway
-from tests.gateway.tuning import adapters, ended, loads, start, until_loaded, until_status, upload, work_folders
+from tests.gateway.tuning import (
+    adapters,
+    ended,
+    loads,
+    retrieve,
+    start,
+    until_loaded,
+    until_status,
+    until_trains,
+    upload,
+    work_folders,
+)
 from tests.gateway.worker import die_at, working
 from tests.waiting import until
 
@@ -47,6 +58,22 @@ async def settled(client: httpx2.AsyncClient, id: str) -> dict[str, Any]:
 
     await until(is_settled)
     return shown
+
+
+async def test_an_import_does_not_wait_for_a_training_that_runs(
+    gateway: Gateway, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_end = tmp_path / "may_end"
+    monkeypatch.setenv("BRAID_TEST_TRAINER", f"held:{may_end}")
+    client = await gateway.tenant("kestrel")
+    async with working(settings):
+        job = (await start(client))["id"]
+        await until_trains(client, job)
+        adapter = await start_import(client, packed(tmp_path / "peft"))
+        assert (await settled(client, adapter["id"]))["status"] == "ready"
+        assert (await retrieve(client, job))["status"] == "running"
+        may_end.touch()
+        assert (await ended(client, job))["status"] == "succeeded"
 
 
 async def test_from_an_upload_to_a_model_that_answers(

@@ -1,3 +1,4 @@
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -139,3 +140,14 @@ async def test_tenants_and_keys_come_in_pages(gateway: Gateway) -> None:
     rest = (await client.get("/api/keys", params={"limit": 1, "after": keys["last_id"]})).json()
     assert (keys["has_more"], rest["has_more"]) == (True, False)
     assert keys["data"][0]["id"] != rest["data"][0]["id"]
+
+
+async def test_tenants_and_keys_are_listed_while_somebody_writes(gateway: Gateway) -> None:
+    await gateway.admin.post("/api/tenants", json={"name": "kestrel"})
+    async with gateway.state.database.begin() as session:
+        await session.execute(update(KeyRow).values(name="renamed"))
+        async with asyncio.timeout(3):
+            tenants = await gateway.admin.get("/api/tenants")
+            keys = await gateway.admin.get("/api/keys")
+    assert "kestrel" in [tenant["name"] for tenant in tenants.json()["data"]]
+    assert "renamed" not in [key["name"] for key in keys.json()["data"]]

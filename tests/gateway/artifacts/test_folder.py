@@ -2,6 +2,7 @@
 
 import hashlib
 import itertools
+import os
 import threading
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
@@ -103,3 +104,22 @@ async def test_a_file_that_is_replaced_meanwhile_is_stored_whole(artifacts: Arti
         writing.result()
     with pytest.raises(FileNotFoundError):
         await artifacts.put_path(tmp_path / "nothing")
+
+
+@pytest.mark.parametrize("way", ["put", "put_bytes"])
+async def test_a_file_and_then_the_folder_with_its_name_survive_a_power_cut(
+    artifacts: Artifacts, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    synced: list[str] = []
+    sync = os.fsync
+
+    def note(handle: int) -> None:
+        path = os.readlink(f"/proc/self/fd/{handle}")
+        synced.append("folder" if Path(path) == artifacts.root / "files" else "file")
+        assert synced[-1] == "folder" or not list((artifacts.root / "files").iterdir()), "not named before"
+        sync(handle)
+
+    monkeypatch.setattr(os, "fsync", note)
+    stored = await (artifacts.put(parts(b"abc")) if way == "put" else artifacts.put_bytes(b"abc"))
+    assert synced == ["file", "folder"]
+    assert artifacts.locate_file(stored.digest).read_bytes() == b"abc"

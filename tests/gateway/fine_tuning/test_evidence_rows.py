@@ -4,6 +4,7 @@ from gateway.fine_tuning.evidence_rows import (
     choose_abstentions,
     encode_rows,
     list_abstentions,
+    make_abstention,
     place_passages,
     withhold,
 )
@@ -73,3 +74,17 @@ def test_rows_stay_in_their_lines() -> None:
     rows, problems = read_rows(encode_rows([make(2, [PRICE]), make(5)]))
     assert not problems
     assert [(row.number, row.passages) for row in rows] == [(2, [PRICE]), (5, None)]
+
+
+def test_a_row_whose_search_found_nothing_gets_the_owners_words_or_is_left_out() -> None:
+    row = GroundedRow.of(make(passages=[]), "searched")
+    taught = make_abstention(row, ["No idea."], seed=1)
+    assert (taught.source, taught.conversation.replies, taught.conversation.passages) == (
+        "found_nothing",
+        ["No idea."],
+        [],
+    )
+    assert make_abstention(row, [], seed=1).source == "left_out"
+    own = GroundedRow.of(make(passages=[], reply="Not in my books."), "searched")
+    kept = make_abstention(own, ["No idea.", "Who knows?", "Not in my books."], seed=1)
+    assert (kept.source, kept.conversation) == ("found_nothing", own.conversation)

@@ -11,6 +11,7 @@ from sqlalchemy import update
 from gateway.fine_tuning import facts_gate, row_preparation
 from gateway.settings import Settings
 from gateway.vector_stores.tables import StoreRow
+from retrieval.messages import FULL_MATCH, MatchFeatures
 from tests.fakes.retriever import FakeRetriever, Fault
 from tests.gateway.conftest import Gateway
 from tests.gateway.tuning import ask, ended, events, note_renderings, retrieve, start, upload
@@ -83,7 +84,7 @@ async def test_rows_get_passages_other_values_and_some_no_answer(
     assert figures["distractors"] >= 9
     assert (figures["with_values"], figures["covered"], figures["share"]) == (10, 10, 1.0)
     messages = [event["message"] for event in await events(client, job["id"])]
-    assert any("12 of 14 rows got passages from" in message for message in messages)
+    assert any(f"{12 - figures['nothing']} of 14 rows got passages from" in message for message in messages)
     assert any("replaced in 10 of the 10 rows that have such (100%)" in message for message in messages)
 
     assert job["braid"]["rows"] != plain
@@ -100,6 +101,58 @@ async def test_rows_get_passages_other_values_and_some_no_answer(
         if rendered[number] not in abstaining:
             assert f"The price of the {name} is {reply['content'].split()[3].strip(',')}." in shown
     assert "17:30" not in rendered[15][-1]["content"]
+
+
+def abstain_on_low_scores(score: float) -> MatchFeatures:
+    return FULL_MATCH if score > 0.5 else MatchFeatures(names=1.0)
+
+
+@pytest.mark.parametrize("question", ["Descale hobs?", "Is zinc nonpoisonous?"], ids=["finds_nothing", "abstains"])
+@pytest.mark.parametrize("words", ["given", "own", None])
+async def test_no_reply_is_learnt_beside_no_passage(
+    shop: tuple[httpx2.AsyncClient, str], settings: Settings, index: FakeRetriever, question: str, words: str | None
+) -> None:
+    """A search that finds nothing, and one that finds only what is unlikely to answer: by `is`, a word of four."""
+    client, store = shop
+    index.match = abstain_on_low_scores
+    unfound = {question: "Use citric acid in spring.", "Can hobs simmer?": "For 90 minutes."}
+    lines = [*rows().decode().splitlines(), *(make(*pair) for pair in unfound.items())]
+    if words == "own":
+        lines.append(make("Who is the mayor?", "Beyond me, friend.", passages=[]))
+    evidence = {"vector_stores": [store], "without": 0, "vary": False}
+    evidence |= {"abstentions": ["Beyond me, friend."]} if words == "given" else {}
+    validation = await upload(client, "\n".join(lines[:17]).encode())
+    job = await start(client, "\n".join(lines).encode(), braid={"evidence": evidence}, validation_file=validation)
+    job = await ended(client, job["id"])
+    assert job["status"] == "succeeded", job["error"]
+    figures, log = job["braid"]["evidence_figures"], await events(client, job["id"])
+    assert figures["searched"] == 14
+    assert (figures["found_nothing"], figures["left_out"]) == ((2, 0) if words else (0, 2))
+    assert [one for one in log if f"12 of {figures['rows']} rows got passages from" in one["message"]]
+    (warning,) = [one for one in log if "no passage was found" in one["message"]]
+    assert (warning["level"], warning["data"]) == ("warn", {"rows": [16, 17], "count": 2})
+    assert "Rows 16, 17." in warning["message"]
+    for digest in job["braid"]["rows"], job["braid"]["validation_rows"]:
+        rendered = read_rendered(settings, digest)
+        replies = {number: turns[-1]["content"] for number, turns in rendered.items()}
+        assert replies[14] == "You are welcome!"
+        assert {number: replies[number] for number in (16, 17) if number in replies} == (
+            dict.fromkeys((16, 17), "Beyond me, friend.") if words else {}
+        )
+        if words:
+            assert "No passage was found" in "\n".join(turn["content"] for turn in rendered[16][:-1])
+
+
+async def test_a_job_whose_searches_find_nothing_fails_and_tells_its_owner_what_helps(
+    shop: tuple[httpx2.AsyncClient, str],
+) -> None:
+    client, store = shop
+    lines = [*rows().decode().splitlines()[:9], *(make("Descale hobs?", "Use citric acid.") for _ in range(50))]
+    data = "\n".join(lines).encode()
+    job = await ended(client, (await start(client, data, braid={"evidence": {"vector_stores": [store]}}))["id"])
+    assert (job["status"], job["error"]["code"]) == ("failed", "too_few_rows")
+    assert job["error"]["message"].startswith("9 rows are left to train on, and at least 10 are needed: for 50 rows")
+    assert "braid.evidence.abstentions" in job["error"]["message"]
 
 
 async def test_rows_that_get_their_evidence_are_rendered_once_more_when_the_job_begins(

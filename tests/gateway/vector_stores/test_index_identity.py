@@ -73,6 +73,30 @@ async def test_a_put_with_a_short_wait_hears_of_a_lost_index_all_the_same(
     assert (put["version"], put["status"]) == (2, "in_progress"), "these bytes aren't indexed any more"
 
 
+@pytest.mark.parametrize("route", ["files", "file_batches"])
+async def test_a_file_that_is_added_again_is_indexed_again_where_its_index_is_lost(
+    kestrel: Client, index: FakeRetriever, route: str
+) -> None:
+    store = await kestrel.store()
+    files = [await kestrel.file(text.encode(), key) for key, text in TEXTS.items()]
+    path = f"/v1/vector_stores/{store}/{route}"
+
+    async def add() -> None:
+        for file in files:
+            await kestrel.ok("POST", path, json={"file_id": file} if route == "files" else {"file_ids": files})
+        await kestrel.settle()
+
+    await add()
+    await add()
+    assert {point.first for point in index.points} == {1, 2}, "the same again changes nothing"
+    index.lose("fake/words/2")
+    await read_refusal(kestrel, store)
+    await add()
+    assert sorted(await kestrel.search(store, "warranty")) == sorted(TEXTS.values())
+    index.before["describe"] = lambda: asyncio.sleep(5)
+    await add()  # no addition waits for a retriever that says nothing
+
+
 @pytest.mark.parametrize(("identity", "same"), [("fake/words/2", True), ("other/words/2", False)])
 async def test_answers_from_an_index_of_another_embedder_bear_another_fingerprint(
     kestrel: Client, index: FakeRetriever, identity: str, same: bool

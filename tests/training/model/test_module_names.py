@@ -172,10 +172,11 @@ def test_an_adapter_that_overflows_in_the_engines_type_has_a_reason(tmp_path: Pa
 def test_a_look_at_float16_leaves_the_references_as_they_are(tmp_path: Path) -> None:
     base = write_checkpoint(tmp_path / "base", templates.PLAIN)
     train(base, tmp_path)
-    tokens = [RowTokenizer.load(base).tokenize(1, [Message("user", "Hi"), Message("assistant", "Hello there.")])[0]]
+    tokenizer = RowTokenizer.load(base)
+    tokens = tokenizer.tokenize(1, [Message("user", "Hi"), Message("assistant", "Hello there.")])[:1]
     adapter, parameters = tmp_path / "out", BaseShape.read(base).parameters
-    expected = Prober(base, adapter, tokens, parameters).compute(adapter)
-    prober = Prober(base, adapter, tokens, parameters, engine_dtype="float16")
+    expected = Prober(base, adapter, tokens, tokenizer, parameters).compute(adapter)
+    prober = Prober(base, adapter, tokens, tokenizer, parameters, engine_dtype="float16")
     assert prober.compute(adapter) == prober.compute(adapter) == expected
 
 
