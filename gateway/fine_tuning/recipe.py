@@ -127,9 +127,13 @@ def _explain_rate(recipe: Recipe, request: Hyperparameters, parameters: int | No
     size = "the base model's size, which only workers know here"
     if parameters is not None:
         rate = choose_rate(parameters, recipe.method)
-        size = f"{_show(rate * multiplier)}: what suits a base model of {parameters / 1e6:,.0f} million parameters"
+        size = f"{_show(rate * multiplier)}: what suits a base model of {_count(parameters)} parameters"
     tenth = "" if recipe.method == "sft" else ", a tenth of what replies are learnt with"
     return size + tenth + ("" if factor == "auto" else f", times {factor} as the request says")
+
+
+def _count(parameters: int) -> str:
+    return f"{parameters / 1e6:,.0f} million" if parameters >= 1_000_000 else "less than a million"
 
 
 def _show(rate: float) -> str:
