@@ -20,7 +20,7 @@ from training.hardware import TrainingDevice
 from training.manifest import CONFIG_FILE, WEIGHTS_FILE
 from training.module_names import ModuleNames, choose_modules, map_modules
 from training.out_of_memory import is_out_of_memory
-from training.quantization import make_quantization_config
+from training.quantization import keep_trainable, make_quantization_config
 from training.spec import Recipe
 from training.tokenization import TokenizedRow
 from training.verdict import BaseShape
@@ -229,7 +229,10 @@ def load_base(base_model: Path, hardware: TrainingDevice, *, quantized: bool = F
         raise CheckpointUnreadable(
             f"The model in {base_model} can't be loaded: {error}. Fetch it again, or take one that transformers knows."
         ) from error
-    return cast("nn.Module", model if quantized else model.to(hardware.device))
+    if not quantized:
+        return cast("nn.Module", model.to(hardware.device))
+    keep_trainable(model)
+    return cast("nn.Module", model)
 
 
 def _set_weights(model: PeftModel, tensors: dict[str, Tensor]) -> None:

@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from typing import Any, cast
 
 import torch
+from torch import nn
 from transformers import BitsAndBytesConfig
 
 from training.errors import TrainingError
@@ -17,7 +18,7 @@ from training.hardware import TrainingDevice, list_rooms
 from training.manifest import BaseQuantization
 from training.out_of_memory import is_out_of_memory
 
-__all__ = ["check_quantization", "describe_quantization", "make_quantization_config"]
+__all__ = ["check_quantization", "describe_quantization", "keep_trainable", "make_quantization_config"]
 
 _WITHOUT = "Leave quantization out of braid.recipe to train on the base as it is"
 _WIDTH = 64  # a block has as many numbers
@@ -60,6 +61,19 @@ def make_quantization_config(hardware: TrainingDevice) -> Any:
         bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=hardware.dtype,
     )
+
+
+def keep_trainable(model: nn.Module) -> None:
+    """Keep the layers of a quantised base as they can be trained on, whatever is measured with it in between.
+
+    On processors with AVX512-BF16 bitsandbytes would pack a layer's weights anew in the first pass without gradients,
+    for a kernel of inference: it has no gradient, rounds to bfloat16, takes widths that are multiples of 64 alone, and
+    the weights stay so in all later steps.
+    """
+    layer: Any = import_module("bitsandbytes").nn.Linear4bit
+    for module in model.modules():
+        if isinstance(module, layer):
+            cast("Any", module).support_avx512bf16_for_cpu = False
 
 
 def describe_quantization(compute_dtype: str) -> BaseQuantization:

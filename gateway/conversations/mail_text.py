@@ -6,10 +6,15 @@ closing words and the name after them are style, and stay.
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby, islice
+from typing import Literal
 
-__all__ = ["cut_signature", "find_signature", "strip_mail"]
+__all__ = ["QUOTES", "SIGNATURES", "MailPart", "cut_signature", "find_signature", "strip_mail"]
+
+MailPart = Literal["quoted mails", "signatures"]
+QUOTES: MailPart = "quoted mails"
+SIGNATURES: MailPart = "signatures"
 
 _HEADER = re.compile(
     r"(?im)^[ \t>]*(?:"
@@ -96,15 +101,24 @@ _LEAST_COPIES = 3
 _ENDING_LINES = 24
 
 
-def strip_mail(text: str, earlier: str = "") -> str:
+def strip_mail(text: str, earlier: str = "", tell: Callable[[MailPart], None] = lambda _: None) -> str:
     """Return a message without quoted mail and without what follows `-- `; as it is where nothing else would be left.
 
     Answers between quoted lines stay, in their order. Lines behind `>` are quoted below a line that says so, or where
-    `earlier`, the thread's messages so far, has their words: others may be a path through menus, or a prompt.
+    `earlier`, the thread's messages so far, has their words: others may be a path through menus, or a prompt. `tell`
+    hears of which kind something was cut.
     """
     text = text.replace("\r\n", "\n").replace("\xa0", " ")
-    stripped = _cut_card(_cut_quoted(text, _flatten(earlier))).strip()
-    return re.sub(r"\n{3,}", "\n\n", stripped) if stripped else text.strip()
+    unquoted = _cut_quoted(text, _flatten(earlier))
+    stripped = _cut_card(unquoted).strip()
+    if not stripped:
+        return text.strip()
+    words = unquoted.split()
+    if words != text.split():
+        tell(QUOTES)
+    if words != stripped.split():
+        tell(SIGNATURES)
+    return re.sub(r"\n{3,}", "\n\n", stripped)
 
 
 def _cut_quoted(text: str, earlier: str) -> str:

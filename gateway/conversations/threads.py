@@ -8,7 +8,7 @@ from typing import Literal
 
 from gateway.conversations.conversation import Conversation, Import
 from gateway.conversations.html_text import read_html
-from gateway.conversations.mail_text import cut_signature, find_signature, strip_mail
+from gateway.conversations.mail_text import SIGNATURES, MailPart, cut_signature, find_signature, strip_mail
 from gateway.conversations.records import Record
 from training.dataset import Message, Problem
 
@@ -65,9 +65,10 @@ def choose_text(text: str, html: str) -> str:
 def join_threads(threads: Sequence[Thread], problems: Sequence[Problem] = ()) -> Import:
     """Make a conversation of each thread.
 
-    Internal notes and bots' messages are left out, quoted mail and agents' cards are cut, messages of one side that
-    follow each other become one, and what a customer says last, which nobody answered, goes. A thread with somebody of
-    whom it isn't known whether they are an agent is a problem: a customer's words would be learnt as the team's.
+    Internal notes and bots' messages are left out, quoted mail and agents' cards are cut (all of these are counted),
+    messages of one side that follow each other become one, and what a customer says last, which nobody answered, goes.
+    A thread with somebody of whom it isn't known whether they are an agent is a problem: a customer's words would be
+    learnt as the team's.
     """
     omitted: Counter[str] = Counter()
     cleaned = [replace(one, posts=list(_clean(one.posts, omitted))) for one in threads]
@@ -81,7 +82,7 @@ def join_threads(threads: Sequence[Thread], problems: Sequence[Problem] = ()) ->
         if strangers := dict.fromkeys(post.author for post in thread.posts if post.side == "unknown"):
             faults.append(Problem(thread.number, _describe_strangers(thread, [*strangers])))
             continue
-        messages = _join(thread.posts, cards)
+        messages = _join(thread.posts, cards, omitted)
         while messages and messages[-1].role == "user":
             messages.pop()
             omitted[_LATE] += 1
@@ -92,13 +93,14 @@ def join_threads(threads: Sequence[Thread], problems: Sequence[Problem] = ()) ->
         else:
             reason = f"The thread {thread.id} has no question with an agent's reply."
             faults.append(Problem(thread.number, reason if len(thread.posts) > 1 else f"{reason} {_ALONE}"))
-    return Import(conversations, sorted(faults, key=lambda fault: fault.row), dict(omitted))
+    return Import(conversations, sorted(faults, key=lambda fault: fault.row), dict(+omitted))
 
 
 def _clean(posts: Iterable[Post], omitted: Counter[str]) -> Iterable[Post]:
     earlier: list[str] = []
     for post in _sort(posts):
-        text = strip_mail(post.text, "\n".join(earlier))
+        cuts: list[MailPart] = []
+        text = strip_mail(post.text, "\n".join(earlier), cuts.append)
         earlier.append(post.text)
         if post.internal:
             omitted[NOTES] += 1
@@ -107,6 +109,7 @@ def _clean(posts: Iterable[Post], omitted: Counter[str]) -> Iterable[Post]:
         elif not text:
             omitted[_EMPTY] += 1
         else:
+            omitted.update(cuts)
             yield replace(post, text=text)
 
 
@@ -128,11 +131,12 @@ def _describe_strangers(thread: Thread, authors: Sequence[str]) -> str:
     )
 
 
-def _join(posts: Iterable[Post], cards: dict[str, tuple[str, ...]]) -> list[Message]:
+def _join(posts: Iterable[Post], cards: dict[str, tuple[str, ...]], omitted: Counter[str]) -> list[Message]:
     messages: list[Message] = []
     for post in posts:
         assert post.side == "user" or post.side == "assistant"
         text = cut_signature(post.text, cards.get(post.author, ())) if post.side == "assistant" else post.text
+        omitted[SIGNATURES] += text != post.text
         if messages and messages[-1].role == post.side:
             text = f"{messages.pop().text}\n\n{text}"
         messages.append(Message(post.side, text))

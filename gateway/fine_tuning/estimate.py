@@ -8,10 +8,19 @@ from typing import Any
 
 import msgspec
 
+from gateway.counts import format_count
 from gateway.settings import Settings
 from training.spec import Recipe
 
-__all__ = ["Price", "TrainingFigures", "estimate_training", "price_figures", "read_price", "summarise"]
+__all__ = [
+    "Price",
+    "TrainingFigures",
+    "describe_rows",
+    "estimate_training",
+    "price_figures",
+    "read_price",
+    "summarise",
+]
 
 _GUESSED_RATE = 200.0  # what the packaged 135M model takes on two calm cores
 _GUESSED_TOKEN_BYTES = 4.5  # of JSON lines with English in them
@@ -36,7 +45,7 @@ class TrainingFigures(msgspec.Struct, frozen=True, kw_only=True):
     """The figures of a training, estimated or measured.
 
     Attributes:
-        rows: Rows to train on.
+        rows: Rows to train on, the base's own answers among them.
         tokens: Tokens of all rows, each row counted once.
         trained_tokens: Tokens that go through the model over all epochs.
         steps: Optimizer steps.
@@ -86,11 +95,19 @@ def estimate_training(recipe: Recipe, rows: int, size: int, earlier: Sequence[Tr
     )
 
 
-def price_figures(figures: TrainingFigures, price: Price, *, basis: str) -> dict[str, Any]:
-    """Return what a job shows of its figures; `basis` says where they are from."""
+def price_figures(figures: TrainingFigures, price: Price, *, basis: str, rehearsal: int = 0) -> dict[str, Any]:
+    """Return what a job shows of its figures.
+
+    Args:
+        figures: Of all its rows.
+        price: Of an hour.
+        basis: Where the figures are from.
+        rehearsal: The base's own answers among the rows.
+    """
     cost = None if price.per_hour is None else round(price.per_hour * figures.seconds / 3600, 4)
     members = {
-        "rows": figures.rows,
+        "rows": figures.rows - rehearsal,
+        "rehearsal": rehearsal,
         "tokens": figures.tokens,
         "trained_tokens": figures.trained_tokens,
         "steps": figures.steps,
@@ -100,15 +117,21 @@ def price_figures(figures: TrainingFigures, price: Price, *, basis: str) -> dict
         "currency": None if cost is None else price.currency,
         "basis": basis,
     }
-    return {**members, "summary": summarise(figures, price)}
+    return {**members, "summary": summarise(figures, price, rehearsal)}
 
 
-def summarise(figures: TrainingFigures, price: Price) -> str:
+def describe_rows(rows: int, rehearsal: int) -> str:
+    """Return the number of all rows, of which `rehearsal` are the base's own answers, as messages have it."""
+    own = format_count(rows - rehearsal, "row")
+    return f"{own} and {rehearsal} of the base's own" if rehearsal else own
+
+
+def summarise(figures: TrainingFigures, price: Price, rehearsal: int = 0) -> str:
     """Return the figures as a line for people: `5,000 rows: 0.9 M tokens, about 12 min, about 0.60 EUR`."""
     parts = [f"{_count(figures.trained_tokens)} tokens", f"about {_duration(figures.seconds)}"]
     if price.per_hour is not None:
         parts.append(f"about {price.per_hour * figures.seconds / 3600:.2f} {price.currency}")
-    return f"{figures.rows:,} rows: {', '.join(parts)}"
+    return f"{describe_rows(figures.rows, rehearsal)}: {', '.join(parts)}"
 
 
 def _count(number: int) -> str:

@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -21,12 +22,13 @@ from gateway.fine_tuning.learnt_facts import open_store_facts
 from gateway.fine_tuning.repository import FineTuningJobRepository, LearntFactRepository
 from gateway.fine_tuning.tables import FineTuningJobRow, LearntFactRow
 from gateway.ids import new_id
-from gateway.jobs import Claim, JobCancelled, JobDelayed, JobFailed
+from gateway.jobs import Claim, JobCancelled, JobDelayed, JobFailed, failpoint
 from retrieval.client import Retriever
 
 __all__ = ["FactsGate"]
 
 _LISTED_ROWS = 100
+_SHOWN_VALUES = 5
 _RETRIEVER_SECONDS = 5.0
 
 
@@ -49,7 +51,16 @@ class FactsGate:
         async with self._database.read() as session:
             job = await FineTuningJobRepository(session, claim.tenant).get(claim.subject)
             options = job.braid.get("facts")
-            if not options or await LearntFactRepository(session, claim.tenant).has_any(job.id):
+            if not options:
+                return
+            recorded = await LearntFactRepository(session, claim.tenant).list_of([job.id])
+            if recorded or job.braid.get("facts_checked"):
+                # What was found is kept before the job fails for it, and a worker may have been killed in between.
+                changed = [fact for fact in recorded if fact.changed]
+                _refuse_changed(
+                    [f"{fact.text!r} in row {row} ({fact.document_key})" for fact in changed for row in fact.rows],
+                    options,
+                )
                 return
             file = await find_file(session, claim.tenant, job.training_file)
         # Rendered rows have their passages in the prompt: those of a job with evidence, and the file's has none.
@@ -64,17 +75,19 @@ class FactsGate:
         if rehearsed and digest == job.rows_digest:  # the base's own answers stand behind the job's rows
             own = own[:-rehearsed]
         facts, unread = await self._classify(claim, options["vector_stores"], own)
-        changed = [fact for fact in facts if fact.place == "changed"]
         async with claim.begin() as session:
+            current = await FineTuningJobRepository(session, claim.tenant).lock(job.id)
+            current.braid = {**current.braid, "facts_checked": True}
             _record(session, claim.tenant, job, facts, unread)
-        if changed and not options["force"]:
-            examples = ", ".join(f"{fact.text!r} in row {fact.row} ({describe_document(fact)})" for fact in changed[:5])
-            raise JobFailed(
-                "changed_facts",
-                f"{format_count(len(changed), 'value')} in replies stood in earlier versions of documents, or in "
-                f"deleted ones: {examples}. An adapter would recite them. Correct or remove those rows, or set "
-                "braid.facts.force.",
-            )
+        failpoint("facts-recorded")
+        _refuse_changed(
+            [
+                f"{fact.text!r} in row {fact.row} ({describe_document(fact)})"
+                for fact in facts
+                if fact.place == "changed"
+            ],
+            options,
+        )
 
     async def _classify(
         self, claim: Claim, stores: Sequence[str], conversations: Sequence[Conversation]
@@ -93,6 +106,17 @@ class FactsGate:
         except (BadRequest, NotFound) as error:
             raise JobFailed("facts_unknown", f"The facts can't be looked up. {error.message}") from error
         return facts, lint.unread
+
+
+def _refuse_changed(changed: Sequence[str], options: Mapping[str, Any]) -> None:
+    """Fail a job whose rows have values that documents have changed, each with its place, unless it is forced."""
+    if changed and not options["force"]:
+        raise JobFailed(
+            "changed_facts",
+            f"{format_count(len(changed), 'value')} in replies stood in earlier versions of documents, or in deleted "
+            f"ones: {', '.join(changed[:_SHOWN_VALUES])}. An adapter would recite them. Correct or remove those rows, "
+            "or set braid.facts.force.",
+        )
 
 
 def _record(session: AsyncSession, tenant: str, job: FineTuningJobRow, facts: Sequence[RowFact], unread: int) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from gateway.errors import BadRequest
+from gateway.fine_tuning.estimate import describe_rows
 from gateway.fine_tuning.schemas import DpoHyperparameters, Hyperparameters, RecipeOptions
 from training.spec import Recipe, choose_rate
 
@@ -77,12 +78,27 @@ def choose_recipe(request: Hyperparameters, options: RecipeOptions, rows: int, b
 
 
 def explain_recipe(
-    recipe: Recipe, request: Hyperparameters, options: RecipeOptions, rows: int, parameters: int | None
+    recipe: Recipe,
+    request: Hyperparameters,
+    options: RecipeOptions,
+    rows: int,
+    parameters: int | None,
+    rehearsal: int = 0,
 ) -> dict[str, str]:
-    """Return why each number of a run is what it is; `parameters` are `RecipeBounds`'."""
+    """Return why each number of a run is what it is.
+
+    Args:
+        recipe: Of the run.
+        request: What its owner asked for.
+        options: The same.
+        rows: All that are learnt.
+        parameters: See `RecipeBounds`.
+        rehearsal: The base's own answers among the rows.
+    """
     sizes_batches, counts_epochs = request.batch_size in ("auto", None), request.n_epochs == "auto"
     reasons = {
-        "steps": f"{rows} rows are learnt best in about so many: few rows are seen often, many in larger batches"
+        "steps": f"{describe_rows(rows, rehearsal)} are learnt best in about so many: few rows are seen often, many in "
+        "larger batches"
         if sizes_batches or counts_epochs
         else "so many have these epochs of these batches",
         "n_epochs": "so many passes have these steps; no row is seen more than 5 times" if counts_epochs else None,
@@ -111,9 +127,13 @@ def _explain_rate(recipe: Recipe, request: Hyperparameters, parameters: int | No
     size = "the base model's size, which only workers know here"
     if parameters is not None:
         rate = choose_rate(parameters, recipe.method)
-        size = f"{_show(rate * multiplier)}: what suits a base model of {parameters / 1e6:,.0f} million parameters"
+        size = f"{_show(rate * multiplier)}: what suits a base model of {_count(parameters)} parameters"
     tenth = "" if recipe.method == "sft" else ", a tenth of what replies are learnt with"
     return size + tenth + ("" if factor == "auto" else f", times {factor} as the request says")
+
+
+def _count(parameters: int) -> str:
+    return f"{parameters / 1e6:,.0f} million" if parameters >= 1_000_000 else "less than a million"
 
 
 def _show(rate: float) -> str:

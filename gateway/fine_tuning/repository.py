@@ -45,11 +45,6 @@ class LearntFactRepository(Repository[LearntFactRow]):
     table = LearntFactRow
     noun = "learnt fact"
 
-    async def has_any(self, job: str) -> bool:
-        """Tell whether a job's facts have been written."""
-        query = self.select(LearntFactRow.fine_tuning_job_id == job).with_only_columns(LearntFactRow.id).limit(1)
-        return await self.session.scalar(query) is not None
-
     async def list_of(self, jobs: Collection[str]) -> Sequence[LearntFactRow]:
         """List what some jobs have learnt, however many they are."""
         facts: list[LearntFactRow] = []

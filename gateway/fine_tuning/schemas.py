@@ -169,11 +169,13 @@ class FineTuningJobCreate(NullsLeftOut):
 class TrainingCost(BaseModel):
     """The work, the time and the cost of a training.
 
-    `tokens` are those of all rows once, `trained_tokens` those of all epochs. `cost` is null where the operator set no
+    `rows` are the file's, `rehearsal` the base's own answers that are learnt among them, `tokens` those of all of them
+    once, `trained_tokens` those of all epochs. `cost` is null where the operator set no
     price. `basis` says where the figures are from, `summary` has them in a line for people.
     """
 
     rows: int
+    rehearsal: int = 0
     tokens: int
     trained_tokens: int
     steps: int

@@ -72,13 +72,20 @@ async def find_job(session: AsyncSession, tenant: str, id: str) -> FineTuningJob
 
 
 async def estimate_cost(
-    session: AsyncSession, base: str, method: str, recipe: Recipe, rows: int, size: int, price: Price
+    session: AsyncSession,
+    base: str,
+    method: str,
+    recipe: Recipe,
+    rows: int,
+    size: int,
+    price: Price,
+    rehearsal: int = 0,
 ) -> dict[str, Any]:
     """Estimate a training of so many rows, of `size` bytes, from the last ones of the base; see `price_figures`."""
     earlier = await list_figures(session, base, method, _EARLIER)
     figures = estimate_training(recipe, rows, size, [msgspec.convert(one, TrainingFigures) for one in earlier])
     basis = f"measured in {format_count(len(earlier), 'training')}, the last of this base" if earlier else _GUESS
-    return price_figures(figures, price, basis=basis)
+    return price_figures(figures, price, basis=basis, rehearsal=rehearsal)
 
 
 class FineTuningService:
@@ -127,13 +134,14 @@ class FineTuningService:
         findings = await files.check(request.training_file, request.validation_file, method)
         wishes = options.recipe or RecipeOptions()
         rehearsal = choose_rehearsal(options.rehearsal, method, rows.count, traits)
-        learnt = rows.count + rehearsal.answers
+        answers = rehearsal.answers
+        learnt = rows.count + answers
         recipe = choose_recipe(hyperparameters, wishes, learnt, bounds)
         artifact = await files.store(rows)
         stored_validation = await files.store(validation_rows) if validation_rows else None
         await check_named_stores(self._session, self._tenant, options)
         facts = options.facts or (options.evidence and FactsOptions(vector_stores=options.evidence.vector_stores))
-        size = artifact.size + _foresee_passages(options, rows) + rehearsal.answers * ROW_BYTES
+        size = artifact.size + _foresee_passages(options, rows) + answers * ROW_BYTES
         braid = {
             "prompt": f"{prompt.name}@{prompt.version}" if prompt else None,
             "prompt_digest": rows.prompt_digest,
@@ -145,10 +153,10 @@ class FineTuningService:
             "recipe": to_options(recipe),
             "facts": facts and facts.model_dump(),
             "evidence": options.evidence and options.evidence.model_dump(),
-            "rehearsal": rehearsal.answers,
-            "reasons": explain_recipe(recipe, hyperparameters, wishes, learnt, bounds.parameters)
-            | {"rehearsal": f"{rehearsal.answers}: {rehearsal.reason}"},
-            "estimate": await estimate_cost(self._session, base, method, recipe, learnt, size, price),
+            "rehearsal": answers,
+            "reasons": explain_recipe(recipe, hyperparameters, wishes, learnt, bounds.parameters, answers)
+            | {"rehearsal": f"{answers}: {rehearsal.reason}"},
+            "estimate": await estimate_cost(self._session, base, method, recipe, learnt, size, price, answers),
         }
         figures = _show_hyperparameters(hyperparameters, recipe)
         row = self._jobs.add(_make_row(request, base, figures, artifact, stored_validation, braid))

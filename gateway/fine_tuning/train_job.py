@@ -360,7 +360,8 @@ class _Training:
         job.fine_tuned_model, job.trained_tokens = row.model, result.trained_tokens
         self._log_parity(session, job, stored_adapter)
         if result.figures is not None:
-            actual = price_figures(result.figures, self._price, basis="measured in this training")
+            rehearsed = job.braid.get("rehearsed") or 0
+            actual = price_figures(result.figures, self._price, basis="measured in this training", rehearsal=rehearsed)
             job.braid = {**job.braid, "actual": actual, "figures": msgspec.to_builtins(result.figures)}
             add_event(session, self._claim.tenant, job.id, f"Measured: {actual['summary']}", data=actual)
         self.checkpoints.add_rows(

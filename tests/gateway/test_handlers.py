@@ -438,7 +438,10 @@ PUBLISHED = ("adapter-made", "adapter-judged", "adapter-stored", "adapter-named"
 SCENES: dict[str, tuple[type[Scene], tuple[str, ...]]] = {
     "train": (
         Training,
-        ("rows-prepared", "rows-kept", "trainer-started", "trainer-event", "state-stored", "state-kept", *PUBLISHED),
+        (
+            *("rows-prepared", "rows-kept", "facts-recorded"),
+            *("trainer-started", "trainer-event", "state-stored", "state-kept", *PUBLISHED),
+        ),
     ),
     "import": (Import, ("reference-made", *PUBLISHED)),
     "ingest": (

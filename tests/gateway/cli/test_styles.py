@@ -38,6 +38,26 @@ async def test_findings_are_lines_for_people_and_json_for_programs(tmp_path: Pat
     assert [finding["rows"] for finding in report["findings"]] == [[2], [1]]
 
 
+async def test_what_was_cut_from_a_ticket_systems_messages_is_told(tmp_path: Path) -> None:
+    signed = "A year.\n\n-- \nAnna Smith\n+44 20 7946 0000"
+    quoting = "How long?\n\nOn 2 Jan 2026 at 10:12, Bo <bo@example.com> wrote:\n> Which one?"
+    comments = [
+        {"author_id": author, "plain_body": body, "public": number < 2, "created_at": f"2026-01-01T1{number}:00:00Z"}
+        for number, (author, body) in enumerate([(5, quoting), (9, signed), (9, "Call Bo.")])
+    ]
+    ticket = {"id": 1, "requester_id": 5, "assignee_id": 9, "comments": comments}
+    (tmp_path / "tickets.json").write_text(json.dumps({"tickets": [ticket]}))
+    done = await run("styles", "check", str(tmp_path / "tickets.json"), "--json")
+    cut = {"quoted mails": 1, "signatures": 1}
+    assert json.loads(done.stdout)["omitted"] == {"internal notes": 1, **cut}
+    out = ["-o", str(tmp_path / "out.jsonl")]
+    for command in (["check"], ["convert", *out]):
+        done = await run("styles", command[0], str(tmp_path / "tickets.json"), *command[1:])
+        assert all(f"Left out: {count} {part}" in done.stderr for part, count in cut.items())
+    row = json.loads((tmp_path / "out.jsonl").read_text())
+    assert [turn["content"] for turn in row["messages"]] == ["How long?", "A year."]
+
+
 async def test_warnings_fail_only_where_they_are_told_to(tmp_path: Path) -> None:
     (tmp_path / "rows.jsonl").write_text(f"{json.dumps(ROW)}\n{json.dumps(ROW)}\n")
     assert (await run("styles", "check", str(tmp_path / "rows.jsonl"))).exit_code == Exit.OK

@@ -59,7 +59,7 @@ def test_what_is_quoted_of_earlier_messages_is_cut_also_of_those_that_nobody_lea
     note = agent(question, 0, internal=True)
     content = join(note, user("Help!", 1), quoting)
     assert texts(content)[1] == "Turn it up.\n> Settings then Heat then Boil"
-    assert content.omitted == {"internal notes": 1}
+    assert content.omitted == {"internal notes": 1, "quoted mails": 1}
 
 
 def test_what_is_left_out_is_counted_by_its_reason() -> None:
@@ -82,9 +82,26 @@ def test_what_is_left_out_is_counted_by_its_reason() -> None:
     }
 
 
+def test_what_is_cut_from_messages_that_stay_is_counted_once_per_message_and_kind() -> None:
+    quote = "On 2 Jan 2026 at 10:12, Bo <bo@example.com> wrote:\n> Why?\n> Why?"
+    posts = [
+        user(f"Why?\n\n{quote}\n\n{quote}\n\nSent from my iPhone"),
+        agent(f"Seen.\n\n{quote}", internal=True),
+        agent(f"So.\n\n-- \n{CARD}"),
+        user("Ah.\n\nSent from my iPhone"),
+        agent("Yes."),
+    ]
+    content = join(*posts)
+    assert texts(content) == ["Why?", "So.", "Ah.", "Yes."]
+    assert content.omitted == {"internal notes": 1, "quoted mails": 1, "signatures": 2}
+    assert join(user("Why?"), agent("So.\n\n\n\nBecause.")).omitted == {}, "blank lines are nothing"
+
+
 def test_a_card_is_cut_from_its_writers_messages_alone() -> None:
     posts = [part for n in range(3) for part in (user(f"Q{n}?"), agent(f"A{n}.\n\n{CARD}"))]
-    (one,) = join(*posts, user("And?"), agent(f"Ask them.\n\n{CARD}", author="b")).conversations
+    content = join(*posts, user("And?"), agent(f"Ask them.\n\n{CARD}", author="b"))
+    assert content.omitted == {"signatures": 3}
+    (one,) = content.conversations
     replies = [message.text for message in one.messages if message.role == "assistant"]
     assert ["+44" in reply for reply in replies] == [False, False, False, True]
     assert replies[0] == "A0.\n\nKind regards,\nAnna Smith", "the closing words and the name are style"

@@ -125,7 +125,7 @@ def test_threads_become_conversations_without_notes_bots_and_cards(system: str) 
             ("assistant", f"Order {number} is on its way.\n\nKind regards,\nAnna Smith"),
         ]
     assert content.omitted.pop("messages of bots", 4) == 4
-    assert content.omitted == {"internal notes": 4, "customers' last words": 4}
+    assert content.omitted == {"internal notes": 4, "customers' last words": 4, "signatures": 4}
 
 
 def test_pages_of_the_api_and_lines_are_the_same_as_a_list(system: str) -> None:

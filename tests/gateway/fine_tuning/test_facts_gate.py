@@ -6,6 +6,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from gateway.jobs import JobDelayed
 from gateway.settings import Settings
 from gateway.terminal import Exit
 from tests.fakes.trainer import rows
@@ -13,7 +14,7 @@ from tests.gateway.cli.commands import run
 from tests.gateway.conftest import Gateway
 from tests.gateway.tuning import ended, events, start
 from tests.gateway.vector_stores.conftest import index
-from tests.gateway.worker import working
+from tests.gateway.worker import die_at, worker_process, working
 
 __all__ = ["index"]
 
@@ -95,6 +96,57 @@ async def test_changed_facts_stop_a_job_unless_forced_and_are_stale_after(gatewa
     assert (await other.get(STALE)).json()["data"] == []
     done = await run("styles", "stale", "--url", gateway.url, "--key", other.headers["authorization"].split()[1])
     assert (done.exit_code, "No adapter is known" in done.stderr) == (Exit.OK, True)
+
+
+@pytest.mark.e2e
+@pytest.mark.usefixtures("index")
+@pytest.mark.parametrize("is_forced", [False, True])
+async def test_a_worker_killed_before_it_fails_a_job_for_its_facts_leaves_the_verdict_to_the_next(
+    gateway: Gateway, settings: Settings, is_forced: bool
+) -> None:
+    client = await gateway.tenant("kestrel")
+    store = (await client.post("/v1/vector_stores", json={"name": "shop"})).json()["id"]
+    kettle = make("How long is the warranty of the kettle?", "The warranty of the kettle is 24 months.")
+    async with working(settings):
+        await put(client, store, "kettle.md", "The warranty of the kettle is 24 months.")
+        await put(client, store, "kettle.md", "The warranty of the kettle is 36 months.")
+    facts = {"vector_stores": [store], "force": is_forced}
+    job = await start(client, b"\n".join([rows(12).rstrip(), kettle]), braid={"facts": facts})
+    await die_at(settings, "facts-recorded")
+    async with worker_process(settings):
+        done = await ended(client, job["id"])
+    assert done["status"] == ("succeeded" if is_forced else "failed")
+    if not is_forced:
+        assert done["error"]["code"] == "changed_facts"
+        assert "1 value in replies" in done["error"]["message"]
+        assert "'24 months' in row 13 (kettle.md)" in done["error"]["message"]
+    told = [event["data"].get("check") for event in await events(client, job["id"])]
+    assert told.count("facts_changed") == 1
+
+
+@pytest.mark.usefixtures("index")
+async def test_rows_without_facts_of_documents_are_looked_at_once(
+    gateway: Gateway, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A job may wait for an engine behind it again and again."""
+    looks: list[str] = []
+
+    def delay_once(step: str) -> None:
+        looks.append(step)
+        if len(looks) == 1:
+            raise JobDelayed("The engine is away.", seconds=0.0)
+
+    monkeypatch.setattr("gateway.fine_tuning.facts_gate.failpoint", delay_once)
+    client = await gateway.tenant("kestrel")
+    store = (await client.post("/v1/vector_stores", json={"name": "shop"})).json()["id"]
+    lamp = make("What is the price of the lamp?", "The price of the lamp is 49 pounds.")
+    async with working(settings):
+        job = await start(client, b"\n".join([rows(12).rstrip(), lamp]), braid={"facts": {"vector_stores": [store]}})
+        done = await ended(client, job["id"])
+    assert done["status"] == "succeeded", done["error"]
+    assert looks == ["facts-recorded"]
+    told = [event["data"].get("check") for event in await events(client, job["id"])]
+    assert told.count("facts_nowhere") == 1
 
 
 async def test_stores_of_the_facts_have_to_be_the_tenants(gateway: Gateway) -> None:

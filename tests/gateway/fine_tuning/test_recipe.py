@@ -41,7 +41,7 @@ async def test_what_an_owner_asks_for_is_shown_and_reaches_the_trainer(
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({}, "7e-4: what suits a base model of 0 million parameters"),
+        ({}, "7e-4: what suits a base model of less than a million parameters"),
         ({"hyperparameters": {"learning_rate_multiplier": 0.5}}, "3.5e-4: what suits"),
         ({"braid": {"recipe": {"learning_rate": 0.0003}}}, "0.0003: the request says so"),
     ],
@@ -58,6 +58,9 @@ def test_where_only_workers_know_the_base_the_reason_says_what_decides() -> None
     assert reasons["learning_rate"] == "the base model's size, which only workers know here"
     known = explain_recipe(Recipe.for_rows(50), Hyperparameters(), RecipeOptions(), 50, 494_000_000)
     assert known["learning_rate"] == "3.11e-4: what suits a base model of 494 million parameters"
+    for parameters, words in ((999_999, "less than a million"), (1_000_000, "1 million"), (7e9, "7,000 million")):
+        reasons = explain_recipe(Recipe.for_rows(50), Hyperparameters(), RecipeOptions(), 50, int(parameters))
+        assert reasons["learning_rate"].endswith(f": what suits a base model of {words} parameters")
 
 
 async def test_the_rest_follows_from_the_engines(gateway: Gateway, settings: Settings) -> None:

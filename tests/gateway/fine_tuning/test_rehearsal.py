@@ -37,12 +37,17 @@ async def test_a_job_learns_the_bases_own_answers_behind_its_rows(
     job = await start(client, rows(50), braid={"rehearsal": None})
     assert (job["braid"]["rehearsal"], job["braid"]["rehearsed"]) == (25, None)
     assert job["braid"]["reasons"]["rehearsal"].startswith("25: ")
-    assert job["braid"]["estimate"]["rows"] == 75
+    estimate = job["braid"]["estimate"]
+    assert (estimate["rows"], estimate["rehearsal"]) == (50, 25)
+    assert estimate["summary"].startswith("50 rows and 25 of the base's own: ")
+    assert ": 50 rows and 25 of the base's own are learnt best in" in job["braid"]["reasons"]["steps"]
     plain = read_turns(settings, job["braid"]["rows"])
     async with working(settings):
         job = await ended(client, job["id"])
     assert job["status"] == "succeeded", job["error"]
-    assert job["braid"]["rehearsed"] == 25
+    actual = job["braid"]["actual"]
+    assert (job["braid"]["rehearsed"], actual["rows"], actual["rehearsal"]) == (25, 50, 25)
+    assert actual["steps"] == estimate["steps"]
     turns = read_turns(settings, job["braid"]["rows"])
     assert turns[:50] == plain
     assert len(turns) == 75
@@ -51,6 +56,8 @@ async def test_a_job_learns_the_bases_own_answers_behind_its_rows(
         assert answer == {"role": "assistant", "content": f"The engine heard: {prompt['content']}"}
     messages = [event["message"] for event in await events(client, job["id"])]
     assert any(message.startswith("25 of the base model's own answers") for message in messages)
+    for opening in ("Expected: 50 rows and 25 of the base's own: ", "Measured: 50 rows and 25 of the base's own: "):
+        assert any(message.startswith(opening) for message in messages)
     assert all(json.loads(one.body)["model"] == engine.model for one in engine.requests(CHAT))
 
 
