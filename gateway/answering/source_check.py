@@ -1,13 +1,12 @@
 """A last look at what an answer is about to cite: documents that were deleted while it was made are cited no more."""
 
-import asyncio
-
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.answering.trace import AnswerTrace
 from gateway.db import Database, cut_slices
 from gateway.vector_stores.service import find_live
+from retrieval.patience import Patience
 
 __all__ = ["SourceCheck"]
 
@@ -29,7 +28,7 @@ class SourceCheck:
     async def check(self, trace: AnswerTrace) -> None:
         documents = trace.list_documents()
         try:
-            async with asyncio.timeout(_PATIENCE_SECONDS), self._database.read() as session:
+            async with Patience(_PATIENCE_SECONDS), self._database.read() as session:
                 live: set[str] = set()
                 for some in cut_slices(documents):
                     live |= await find_live(session, trace.tenant, some)

@@ -11,9 +11,9 @@ from gateway.sources.tables import SourceItemRow, SourceRow
 __all__ = [
     "SourceItemRepository",
     "SourceRepository",
-    "has_failed",
     "list_by_kind",
     "list_due",
+    "match_failed",
     "take_turn",
     "wake_sources",
 ]
@@ -47,7 +47,7 @@ class SourceItemRepository(Repository[SourceItemRow]):
 
     async def count_failed(self, source: str, failed: Collection[str]) -> int:
         """Count the items that failed last, and those whose documents `failed`, by their keys."""
-        query = self.select(SourceItemRow.source_id == source, has_failed(failed))
+        query = self.select(SourceItemRow.source_id == source, match_failed(failed))
         return await self.session.scalar(query.with_only_columns(func.count(SourceItemRow.id))) or 0
 
     async def find_with_failed_document(self, source: str, failed: Collection[str]) -> SourceItemRow | None:
@@ -70,7 +70,7 @@ class SourceItemRepository(Repository[SourceItemRow]):
             await self.delete_rows(SourceItemRow.source_id == source, SourceItemRow.key.in_(some))
 
 
-def has_failed(failed: Collection[str]) -> ColumnElement[bool]:
+def match_failed(failed: Collection[str]) -> ColumnElement[bool]:
     """Return the condition that an item couldn't be read last, or that its document `failed`."""
     return or_(SourceItemRow.error_message.is_not(None), SourceItemRow.key.in_(failed))
 

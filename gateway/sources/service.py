@@ -14,7 +14,7 @@ from gateway.jobs import cancel
 from gateway.pages import PageRequest
 from gateway.sources.kinds import OriginCheck
 from gateway.sources.reader import SourceUnreadable
-from gateway.sources.repository import SourceItemRepository, SourceRepository, has_failed
+from gateway.sources.repository import SourceItemRepository, SourceRepository, match_failed
 from gateway.sources.schemas import (
     Source,
     SourceCreate,
@@ -33,6 +33,7 @@ from gateway.vector_stores.service import check_stores
 __all__ = ["SourceService"]
 
 _MOST_SOURCES = 100
+_ITEMS_FAILED = "items_failed"
 _AGAIN_SECONDS = 60.0  # before the removal of one is asked for again, if that failed
 
 
@@ -135,7 +136,7 @@ class SourceService:
         where = [SourceItemRow.source_id == id]
         if failed is not None:
             states = await read_states(self._session, self._tenant, source.store_id, source.prefix)
-            where.append(has_failed(states.failed) if failed else ~has_failed(states.failed))
+            where.append(match_failed(states.failed) if failed else ~match_failed(states.failed))
         page = await self._items.list_page(*where, **asdict(request))
         keys = [source.prefix + row.key for row in page.rows]
         fed = await list_fed(self._session, self._tenant, source.store_id, source.prefix, keys)
@@ -160,7 +161,7 @@ class SourceService:
         ) or (None,)
         reason = (document.error_message if document else None) or "its document failed"
         others = f" and {format_count(failed - 1, 'other')}" if failed > 1 else ""
-        error = SourceError(code="items_failed", message=f"{first.key!r}{others} couldn't be read: {reason}")
+        error = SourceError(code=_ITEMS_FAILED, message=f"{first.key!r}{others} couldn't be read: {reason}")
         return _Figures(items, failed, states.reading, error)
 
     async def _live(self, id: str) -> SourceRow:

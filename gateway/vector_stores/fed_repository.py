@@ -1,9 +1,11 @@
 """The documents below a prefix of a store, by what became of what was put last."""
 
+from collections.abc import Collection, Sequence
+
 from sqlalchemy import ColumnElement, func
 
 from gateway.db import Repository
-from gateway.vector_stores.tables import DocumentRow
+from gateway.vector_stores.tables import DocumentRow, DocumentVersionRow
 
 __all__ = ["FedRepository"]
 
@@ -14,6 +16,21 @@ _MOST_NAMED = 10_000
 class FedRepository(Repository[DocumentRow]):
     table = DocumentRow
     noun = "document"
+
+    async def list_newest(
+        self, store: str, prefix: str, keys: Collection[str] | None = None
+    ) -> Sequence[tuple[str, DocumentVersionRow]]:
+        """List the documents whose keys begin with `prefix` (of these `keys`), each with the version put last."""
+        where = _below(store, prefix)
+        if keys is not None:
+            where = (*where, DocumentRow.live_key.in_(keys))
+        query = (
+            self.select(*where)
+            .join(DocumentVersionRow, DocumentVersionRow.document_id == DocumentRow.id)
+            .where(DocumentVersionRow.version == DocumentRow.latest)
+            .with_only_columns(DocumentRow.key, DocumentVersionRow)
+        )
+        return [(key, version) for key, version in (await self.session.execute(query)).all()]
 
     async def count_reading(self, store: str, prefix: str) -> int:
         """Count the documents that are still being read."""

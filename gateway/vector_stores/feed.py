@@ -95,7 +95,7 @@ async def list_fed(
     session: AsyncSession, tenant: str, store_id: str, prefix: str, keys: Collection[str] | None = None
 ) -> Sequence[FedDocument]:
     """List a store's documents whose keys begin with `prefix`; only those of some keys, if they are given."""
-    newest = await DocumentRepository(session, tenant).list_newest(store_id, prefix, keys)
+    newest = await FedRepository(session, tenant).list_newest(store_id, prefix, keys)
     return [
         FedDocument(
             *(key, version.document_id, version.attributes),
