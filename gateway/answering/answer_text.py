@@ -55,5 +55,10 @@ class AnswerText:
         return () if self._marks is None else self._marks.citations
 
     @property
+    def may_cite(self) -> bool:
+        """Whether it has citations, or withholds what may be one."""
+        return self._marks is not None and (bool(self._marks.citations) or not self._idle)
+
+    @property
     def removed_links(self) -> int:
         return 0 if self._links is None else self._links.removals

@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import Self
 
 from gateway.answering.engine_answer import BrokenAnswer, EngineAnswer, EventReader, decode_answer
+from gateway.answering.source_check import SourceCheck
 from gateway.answering.trace import AnswerTrace
 from gateway.answers.log import AnswerLog
 from gateway.engines import EngineError, EngineRefused, Lease, Stream
@@ -31,7 +32,9 @@ class Generation:
         Unavailable: The process is stopping.
     """
 
-    def __init__(self, trace: AnswerTrace, drain: Drain, metrics: Metrics, answers: AnswerLog) -> None:
+    def __init__(
+        self, trace: AnswerTrace, drain: Drain, metrics: Metrics, answers: AnswerLog, sources: SourceCheck
+    ) -> None:
         drain.admit(self.stop)
         self.trace = trace
         self.preparing = Interruption(explain_cut)
@@ -39,6 +42,7 @@ class Generation:
         self._drain = drain
         self._metrics = metrics
         self._answers = answers
+        self._sources = sources
         self._lease: Lease | None = None
         self._upstream: Stream | None = None
         self._reader = EventReader()
@@ -90,7 +94,14 @@ class Generation:
             raise
         self.trace.usage = answer.usage and answer.usage.to_token_usage()
         self._whole = True
+        if self.trace.may_cite(choice.message.content or "" for choice in answer.choices if choice.message):
+            await self._sources.check(self.trace)
         return answer
+
+    async def check_sources(self) -> None:
+        """Look once more at the documents of an answer that breaks off, before a face tells what it cites so far."""
+        if self.trace.used_passages:
+            await self._sources.check(self.trace)
 
     def pass_on(self, take: Callable[[bytes], bool]) -> None:
         """Give events to `take` as they come in, so that whoever iterates isn't woken for each.
@@ -130,6 +141,8 @@ class Generation:
                 events = self._reader.feed(await self._upstream.__anext__())
                 if events:
                     self.trace.note_events(events)
+                    if self.trace.may_cite_at_end(events):
+                        await self._sources.check(self.trace)
                     return events
         except StopAsyncIteration:
             if not self._reader.is_whole:

@@ -12,6 +12,7 @@ from gateway.answering.question import Question
 from gateway.answering.resolve import Resolver, Target
 from gateway.answering.retrieve import SKIPPED, retrieve
 from gateway.answering.search_decision import SearchDecider
+from gateway.answering.source_check import SourceCheck
 from gateway.answering.trace import AnswerTrace
 from gateway.answers.log import AnswerLog
 from gateway.db import Database
@@ -80,6 +81,7 @@ class AnsweringService:
         self._traits = traits
         self._decider = decider
         self._resolver = Resolver(database, traits.base)
+        self._sources = SourceCheck(database)
 
     async def begin(
         self, principal: Principal, question: Question, on_wait: Callable[[AnswerTrace], None] | None = None
@@ -103,7 +105,7 @@ class AnsweringService:
         if options is not None and options.filters is not None:
             check_filters(options.filters, param="braid.filters")
         trace = AnswerTrace(principal.tenant, question, key=principal.key)
-        generation = Generation(trace, self._drain, self._metrics, self._answers)
+        generation = Generation(trace, self._drain, self._metrics, self._answers, self._sources)
         try:
             await self._start(generation, on_wait)
         except BaseException as error:

@@ -1,9 +1,11 @@
 """The trace of one answer: who asked, what it was made of, and when; its record in the end."""
 
 import json
+import re
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 import msgspec
 
@@ -30,6 +32,9 @@ __all__ = ["AnswerTrace"]
 
 _NO_TARGET = Target("")
 _FIRST_EVENTS = 4096
+_END = re.compile(rb'"finish_reason"\s*:\s*"')
+_MARK_SIGN = re.compile(r"[\[【]")
+_WIDE_SIGNS = ("【".encode(), b"\\u3010")
 
 
 @dataclass(slots=True)
@@ -38,7 +43,7 @@ class AnswerTrace:
 
     `started`, `retrieved_at`, `composed_at` and `first_byte_at` are seconds of `time.perf_counter`; `created` is Unix
     time. `key` is the id of the key that asked. The engine's events are noted for the case that it never comes to tell
-    its usage.
+    its usage. `withdrawn` are the documents that aren't cited whatever the answer says, and why not.
     """
 
     tenant: str
@@ -59,6 +64,8 @@ class AnswerTrace:
     retrieved_at: float | None = None
     composed_at: float | None = None
     first_byte_at: float | None = None
+    withdrawn: dict[str, Literal["deleted", "unchecked"]] = field(default_factory=lambda: {})
+    _texts: list[AnswerText] = field(default_factory=lambda: [])
     _shows_marks: bool | None = None
 
     @property
@@ -119,7 +126,9 @@ class AnswerTrace:
         if not (self.citable or self.checks_links):
             return None
         passage_numbers = frozenset(self.used_passages) if self.citable else None
-        return AnswerText(passage_numbers, self._read_prompt if self.checks_links else None)
+        text = AnswerText(passage_numbers, self._read_prompt if self.checks_links else None)
+        self._texts.append(text)
+        return text
 
     def make_thought_text(self) -> AnswerText | None:
         """Return the same for what the model thought, in which nothing is cited."""
@@ -145,8 +154,32 @@ class AnswerTrace:
         """Note what one choice cites; where no marks could be asked for, that is every passage in the prompt."""
         self.cited.update(self.used_passages if self.question.structured else numbers)
 
-    def list_sources(self, number: int) -> Sequence[Passage]:
-        """List the passage of a number, and those of other documents that say the same."""
+    def may_cite_at_end(self, events: Sequence[bytes]) -> bool:
+        """Tell whether one of the engine's events ends a choice, and the answer cites something by then, or may."""
+        if not self.used_passages or not any(map(_END.search, events)):
+            return False
+        if self.question.structured or any(text.may_cite for text in self._texts):
+            return True
+        # An end may bring the last of the text; each event has one bracket around its choices.
+        return any(data.count(b"[") > 1 or any(sign in data for sign in _WIDE_SIGNS) for data in events)
+
+    def may_cite(self, texts: Iterable[str]) -> bool:
+        """Tell whether an answer of these texts cites something, or may."""
+        return bool(self.used_passages) and (self.question.structured or any(map(_MARK_SIGN.search, texts)))
+
+    def list_documents(self) -> set[str]:
+        """List the ids of all documents that the answer may cite."""
+        return {passage.document for number in self.used_passages for passage in self._list_behind(number)}
+
+    def list_sources(self, number: int) -> Sequence[tuple[Passage, bool]]:
+        """List the passage of a number, and those of other documents that say the same: each of those is a copy (True).
+
+        What was withdrawn is left out.
+        """
+        behind = self._list_behind(number)
+        return [(one, place > 0) for place, one in enumerate(behind) if one.document not in self.withdrawn]
+
+    def _list_behind(self, number: int) -> Sequence[Passage]:
         hits = self.evidence.hits
         return (self.evidence.passages[number - 1], *(hits[number - 1].copies if hits else ()))
 
@@ -165,7 +198,8 @@ class AnswerTrace:
         passage = hit.passage
         return CitedPassage(
             number=number,
-            cited=number in self.cited,
+            cited=number in self.cited and passage.document not in self.withdrawn,
+            withdrawn=self.withdrawn.get(passage.document, "") if number in self.cited else "",
             score=passage.score,
             vector_store_id=passage.store,
             document_id=passage.document,

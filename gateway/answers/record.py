@@ -27,6 +27,8 @@ class CitedPassage(msgspec.Struct, frozen=True, kw_only=True):
     source of the answer as well. `score` is the search's, `boost` the factor that it was ranked with, and `neighbours`
     the number of chunks of the document that the text was extended by. `deleted` says that the document was deleted
     since: then `text` and `heading` are "".
+    `withdrawn` says why it isn't cited though the answer carries its mark: its document was `deleted` while the answer
+    was made, or stays `unchecked`, since the database couldn't tell in time whether it is there.
 
     `lead` and `tail` are characters of `text` before and behind what is between the offsets: the head of a table or of
     code, and its end, which are repeated where the passage is cut from the middle. The rest is exactly that part of the
@@ -54,6 +56,7 @@ class CitedPassage(msgspec.Struct, frozen=True, kw_only=True):
     lead: int = 0
     tail: int = 0
     deleted: bool = False
+    withdrawn: str = ""
 
 
 class Timings(msgspec.Struct, frozen=True):

@@ -30,11 +30,11 @@ def to_logprobs(logprobs: dict[str, Any] | None) -> ChoiceLogprobs | None:
 
 def _annotations(trace: AnswerTrace, citation: Citation) -> list[Annotation]:
     """Return the annotations of a mark: of its passage, and of each document that says the same."""
-    passage, *copies = trace.list_sources(citation.number)
-    return [_annotation(trace, citation, passage), *(_annotation(trace, citation, one, copy=True) for one in copies)]
+    sources = trace.list_sources(citation.number)
+    return [_annotation(trace, citation, passage, copy=copy) for passage, copy in sources]
 
 
-def _annotation(trace: AnswerTrace, citation: Citation, passage: Passage, *, copy: bool = False) -> Annotation:
+def _annotation(trace: AnswerTrace, citation: Citation, passage: Passage, *, copy: bool) -> Annotation:
     return Annotation(
         type="url_citation",
         url_citation=AnnotationURLCitation(

@@ -15,7 +15,7 @@ from gateway.client import Client
 from gateway.evaluation.abstention import Abstention
 from gateway.evaluation.calibration_report import CalibrationFigures, CalibrationReport
 from gateway.evaluation.estimate import Estimate
-from gateway.evaluation.label_sets import read_questions
+from gateway.evaluation.label_sets import read_lone_questions
 from gateway.evaluation.labels import BadLabels, LabelledQuestion
 from gateway.terminal import CommandError, Exit, print_json, print_table, say
 from retrieval.answer_probability import LEAST_PROBABILITY
@@ -68,7 +68,7 @@ def calibrate(
         say("Answers from this store go by the general model from now on.")
         return
     try:
-        labels = None if questions is None else read_questions(questions, qrels)
+        labels = None if questions is None else read_lone_questions(questions, qrels)
     except BadLabels as error:
         raise CommandError(str(error), Exit.USAGE) from None
     source: dict[str, Any] = {"generate": generate} if labels is None else {"questions": _to_rows(labels)}

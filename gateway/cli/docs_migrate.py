@@ -12,7 +12,7 @@ import typer
 from gateway.cli.options import AsJson, Home, Key, Url, find_connection
 from gateway.client import Client, GatewayError
 from gateway.client.documents import find_store
-from gateway.evaluation.label_sets import read_questions
+from gateway.evaluation.label_sets import read_lone_questions
 from gateway.evaluation.labels import BadLabels
 from gateway.terminal import CommandError, Exit, print_json, print_table, say
 
@@ -276,7 +276,7 @@ async def _evaluate(url: str, key: str, store: str | None, file: Path | None) ->
 
 def _read_labels(file: Path) -> list[dict[str, Any]]:
     try:
-        labels = [question for question in read_questions(file, None) if question.answerable]
+        labels = [question for question in read_lone_questions(file, None) if question.answerable]
     except BadLabels as error:
         raise CommandError(str(error), Exit.USAGE) from None
     if len(labels) > _MOST_QUESTIONS:

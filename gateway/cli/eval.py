@@ -12,7 +12,7 @@ from gateway.cli.options import AsJson, Home, Key, Url, check_output_folder, fin
 from gateway.client import Client
 from gateway.client.documents import WAIT_SECONDS
 from gateway.counts import format_count
-from gateway.evaluation.label_sets import CorpusDocument, read_corpus, read_questions
+from gateway.evaluation.label_sets import CorpusDocument, read_corpus, read_lone_questions
 from gateway.evaluation.labels import BadLabels, Half, LabelledQuestion
 from gateway.evaluation.ranking_metrics import METRICS
 from gateway.evaluation.remote_store import NoStore, RemoteStore, put_corpus
@@ -96,7 +96,7 @@ def retrieval(
     A question's half follows from its text; without a choice both are asked, and reported apart.
     """
     try:
-        labels = _choose_half(read_questions(questions, qrels), tune=tune_half, report=report_half)
+        labels = _choose_half(read_lone_questions(questions, qrels), tune=tune_half, report=report_half)
         weights = [_read_weights(text) for text in against_weights or ()]
         address = find_connection(url, key, home)
         if add_corpus:

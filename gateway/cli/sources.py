@@ -10,6 +10,7 @@ import typer
 from gateway.cli.named_store import make_store
 from gateway.cli.options import AsJson, Home, Key, Url, find_connection
 from gateway.client import AmbiguousName, Client, GatewayError, find_store
+from gateway.counts import format_count
 from gateway.terminal import CommandError, Exit, print_json, print_table, say
 
 __all__ = ["sources"]
@@ -48,7 +49,7 @@ def add(
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make a source, and return when it is synchronised for the first time."""
+    """Make a source, and return when it is synchronised for the first time and its documents answer."""
     body: dict[str, Any] = {
         "name": name or _name(place),
         "origin": _origin(place, branch=branch, depth=depth, pages=pages),
@@ -80,7 +81,7 @@ def sync(
     home: Home = None,
     as_json: AsJson = False,
 ) -> None:
-    """Synchronise a source now; return when it is done. Stopping the command doesn't stop the sync."""
+    """Synchronise a source now; return when its documents answer. Stopping the command doesn't stop the sync."""
     _print_end(asyncio.run(_sync(*find_connection(url, key, home), source, yes)), as_json)
 
 
@@ -134,8 +135,10 @@ def _print_end(state: dict[str, Any], as_json: bool) -> None:
     if state["status"] != "synced":
         raise CommandError(state["error"]["message"] if state["error"] else "The sync was stopped.")
     if state["failed"]:
-        reason = state["error"]["message"] if state["error"] else f"{state['failed']} items couldn't be read"
-        say(f"{reason}. /api/sources/{state['id']}/items?failed=true has all of them.")
+        reason = state["error"]["message"].rstrip(".") if state["error"] else "Not all items could be read"
+        say(f"{reason}. Mend them in their place and synchronise again: braid sources sync {state['name']}")
+        say(f"/api/sources/{state['id']}/items?failed=true has all of them, with their reasons.")
+        raise CommandError(f"{state['failed']} of {state['items']} items aren't live.")
 
 
 async def _add(url: str, key: str, store: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -181,11 +184,13 @@ async def _find(client: Client, name_or_id: str) -> dict[str, Any]:
 
 
 async def _wait(client: Client, state: dict[str, Any]) -> dict[str, Any]:
-    """Wait until the sync that was asked for has ended, and say how far it is."""
+    """Wait until the sync that was asked for has ended and its documents were read, and say how far it is."""
     last = ""
-    while state["status"] in _BUSY:
+    while state["status"] in _BUSY or (state["status"] == "synced" and state["reading"]):
         line = f"{state['name']}: {state['done']} of {state['total']} changed items are put"
-        if state["status"] == "syncing" and state["total"] and line != last:
+        if state["status"] == "synced":
+            line = f"{state['name']}: {format_count(state['reading'], 'document')} to be read"
+        if state["status"] != "waiting" and state["total"] and line != last:
             say(line)
             last = line
         await asyncio.sleep(_POLL_SECONDS)

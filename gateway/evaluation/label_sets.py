@@ -12,7 +12,7 @@ from gateway.evaluation.label_rows import decode_text, read_rows
 from gateway.evaluation.labels import BadLabels, LabelledQuestion, LineFault, refuse_faults
 from training.repeated_names import find_repeated_name
 
-__all__ = ["CorpusDocument", "read_corpus", "read_questions"]
+__all__ = ["CorpusDocument", "read_corpus", "read_lone_questions", "read_questions"]
 
 _TOPIC = re.compile(r"<top>(.*?)</top>", re.DOTALL | re.IGNORECASE)
 _NUMBER = re.compile(r"<num>\s*(?:Number:)?\s*([^\s<]+)", re.IGNORECASE)
@@ -46,6 +46,22 @@ def read_questions(path: Path, qrels: Path | None = None) -> list[LabelledQuesti
     if qrels is not None:
         return _join(path, qrels)
     return read_rows(_read(path), path.name)
+
+
+def read_lone_questions(path: Path, qrels: Path | None = None) -> list[LabelledQuestion]:
+    """Read questions as `read_questions` does, for a search that knows no conversation.
+
+    Raises:
+        BadLabels: As there; or some have a history, without which they would be measured as what nobody asks.
+    """
+    questions = read_questions(path, qrels)
+    if later := [one for one in questions if one.history]:
+        raise BadLabels(
+            f"{path.name} has {format_count(len(later), 'question')} with a history, such as {later[0].text[:80]!r}. A "
+            "store is searched for one question at a time: it's an assistant that rewrites follow-ups. Write each as a "
+            "question that stands alone, or leave the history out to measure them as they are."
+        )
+    return questions
 
 
 def read_corpus(folder: Path) -> Iterator[CorpusDocument]:

@@ -171,9 +171,9 @@ def cite(trace: AnswerTrace, text: AnswerText | None) -> list[FileCitation | URL
     trace.removed_links += text.removed_links if text is not None else 0
     trace.cite([citation.number for citation in citations])
     return [
-        _annotate(trace, citation, passage, copy=place > 0)
+        _annotate(trace, citation, passage, copy=copy)
         for citation in citations
-        for place, passage in enumerate(trace.list_sources(citation.number))
+        for passage, copy in trace.list_sources(citation.number)
     ]
 
 

@@ -118,6 +118,7 @@ class ResponseReply(Reply):
         except BraidError as error:
             reason = getattr(error, "detail", error.message)
             _log.warning("stream_interrupted", answer=generation.trace.id, reason=reason)
+            await generation.check_sources()
             end = events.fail(error)
             await generation.aclose(error)
         await sender.send(end)

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from gateway.sources.path_filter import compose_signs
 from gateway.sources.reader import Listing
 
-__all__ = ["FEW", "LAST_RETRY_SECONDS", "Plan", "SyncedItem", "compare"]
+__all__ = ["LAST_RETRY_SECONDS", "Plan", "SyncedItem", "compare"]
 
-FEW = 5
-"""Deletions that are never asked for unless nothing would be left: half of a handful is no accident."""
+_UNASKED = 1
+"""A deletion that is never asked for unless nothing would be left: the only document is renamed, or replaced."""
 
 LAST_RETRY_SECONDS = 86_400.0
 """The longest that an item which failed waits: what is to wait longer was noted by a clock that was set back since."""
@@ -69,7 +69,7 @@ def compare(
     )
     renamed_keys = {_fold(key) for key in listing.items.keys() - last_items.keys()}
     deletions = sum(_fold(key) not in renamed_keys for key in removals & documents)
-    unasked = max(FEW, len(documents) / 2) if listing.items or listing.unread else 0
+    unasked = max(_UNASKED, len(documents) / 2) if listing.items or listing.unread else 0
     return Plan(put, sorted(removals), sorted(listing.unread), deletions, asks=deletions > max(unasked, confirmed))
 
 

@@ -8,7 +8,15 @@ from gateway.db import Repository, cut_slices
 from gateway.jobs import CLOCK_SKEW_SECONDS
 from gateway.sources.tables import SourceItemRow, SourceRow
 
-__all__ = ["SourceItemRepository", "SourceRepository", "list_by_kind", "list_due", "take_turn", "wake_sources"]
+__all__ = [
+    "SourceItemRepository",
+    "SourceRepository",
+    "list_by_kind",
+    "list_due",
+    "match_failed",
+    "take_turn",
+    "wake_sources",
+]
 
 
 class SourceRepository(Repository[SourceRow]):
@@ -37,6 +45,16 @@ class SourceItemRepository(Repository[SourceItemRow]):
         rows = (await self.session.execute(query)).all()
         return dict.fromkeys(sources, (0, 0)) | {source: (items, failed) for source, items, failed in rows}
 
+    async def count_failed(self, source: str, failed: Collection[str]) -> int:
+        """Count the items that failed last, and those whose documents `failed`, by their keys."""
+        query = self.select(SourceItemRow.source_id == source, match_failed(failed))
+        return await self.session.scalar(query.with_only_columns(func.count(SourceItemRow.id))) or 0
+
+    async def find_with_failed_document(self, source: str, failed: Collection[str]) -> SourceItemRow | None:
+        """Find an item whose document `failed`, the first by its key."""
+        query = self.select(SourceItemRow.source_id == source, SourceItemRow.key.in_(failed))
+        return (await self.session.scalars(query.order_by(SourceItemRow.key).limit(1))).one_or_none()
+
     async def find_failed(self, source: str) -> SourceItemRow | None:
         """Find an item that couldn't be read last, the first by its key."""
         failed = self.select(SourceItemRow.source_id == source, SourceItemRow.error_message.is_not(None))
@@ -50,6 +68,11 @@ class SourceItemRepository(Repository[SourceItemRow]):
     async def erase(self, source: str, keys: Collection[str]) -> None:
         for some in cut_slices(keys):
             await self.delete_rows(SourceItemRow.source_id == source, SourceItemRow.key.in_(some))
+
+
+def match_failed(failed: Collection[str]) -> ColumnElement[bool]:
+    """Return the condition that an item couldn't be read last, or that its document `failed`."""
+    return or_(SourceItemRow.error_message.is_not(None), SourceItemRow.key.in_(failed))
 
 
 async def list_due(session: AsyncSession, now: float, limit: int) -> Sequence[SourceRow]:

@@ -104,8 +104,9 @@ class SourceError(BaseModel):
 class Source(BaseModel):
     """A source and its last sync.
 
-    Of its `items`, `failed` couldn't be read last; `error` names one of them then (`items_failed`). `done` of `total`
-    changed items were put by the sync that runs, or ran last. `deletions` wait to be confirmed where `status` is
+    Of its `items`, `failed` couldn't be read last, or their documents couldn't; `error` names one of them then
+    (`items_failed`). `done` of `total` changed items were put by the sync that runs, or ran last; a sync doesn't wait
+    until their documents answer: so many are still `reading`. `deletions` wait to be confirmed where `status` is
     `needs_confirmation`. `revision` is the source's own version, such as a commit.
     """
 
@@ -125,6 +126,7 @@ class Source(BaseModel):
     error: SourceError | None
     items: int
     failed: int
+    reading: int
     done: int
     total: int
     deletions: int

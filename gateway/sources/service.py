@@ -3,17 +3,18 @@
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from gateway.counts import format_count
 from gateway.errors import BadRequest, Conflict, NotFound
 from gateway.ids import new_id
 from gateway.jobs import cancel
 from gateway.pages import PageRequest
 from gateway.sources.kinds import OriginCheck
 from gateway.sources.reader import SourceUnreadable
-from gateway.sources.repository import SourceItemRepository, SourceRepository
+from gateway.sources.repository import SourceItemRepository, SourceRepository, match_failed
 from gateway.sources.schemas import (
     Source,
     SourceCreate,
@@ -26,13 +27,27 @@ from gateway.sources.schemas import (
 )
 from gateway.sources.sync_job import ask_for_sync
 from gateway.sources.tables import SourceItemRow, SourceRow
-from gateway.vector_stores.feed import FedDocument, list_fed
+from gateway.vector_stores.feed import FedDocument, list_fed, read_states
 from gateway.vector_stores.service import check_stores
 
 __all__ = ["SourceService"]
 
 _MOST_SOURCES = 100
+_ITEMS_FAILED = "items_failed"
 _AGAIN_SECONDS = 60.0  # before the removal of one is asked for again, if that failed
+
+
+@dataclass(frozen=True, slots=True)
+class _Figures:
+    """The numbers of items, of those that failed, and of documents still being read; `error` names one that failed."""
+
+    items: int
+    failed: int
+    reading: int
+    error: SourceError | None
+
+
+_NO_FIGURES = _Figures(0, 0, 0, None)
 
 
 class SourceService:
@@ -85,23 +100,23 @@ class SourceService:
         self._sources.add(row)
         await self._session.flush()
         await ask_for_sync(self._session, row)
-        return _schema(row, (0, 0))
+        return _schema(row, _NO_FIGURES)
 
     async def list(self, request: PageRequest) -> SourceList:
         page = await self._sources.list_page(SourceRow.live_name.is_not(None), **asdict(request))
         counts = await self._items.count([row.id for row in page.rows])
-        return SourceList.of([_schema(row, counts[row.id]) for row in page.rows], page)
+        figures = [await self._read_figures(row, counts[row.id]) for row in page.rows]
+        return SourceList.of([_schema(row, of) for row, of in zip(page.rows, figures, strict=True)], page)
 
     async def get(self, id: str) -> Source:
-        row = await self._live(id)
-        return _schema(row, (await self._items.count([id]))[id])
+        return await self._describe(await self._live(id))
 
     async def sync(self, id: str, request: SourceSync) -> Source:
         """Have a source synchronised now, also the items that wait because they failed."""
         row = await self._live(id)
         await ask_for_sync(self._session, row, deletions=request.confirm_deletions, at_once=True)
         await self._session.flush()
-        return _schema(row, (await self._items.count([id]))[id])
+        return await self._describe(row)
 
     async def delete(self, id: str, *, keep_documents: bool) -> SourceDeleted:
         """Delete a source: with the documents that it put, unless they are kept, which then belong to nobody's sync."""
@@ -120,12 +135,34 @@ class SourceService:
         source = await self._live(id)
         where = [SourceItemRow.source_id == id]
         if failed is not None:
-            where.append(SourceItemRow.error_message.is_not(None) if failed else SourceItemRow.error_message.is_(None))
+            states = await read_states(self._session, self._tenant, source.store_id, source.prefix)
+            where.append(match_failed(states.failed) if failed else ~match_failed(states.failed))
         page = await self._items.list_page(*where, **asdict(request))
         keys = [source.prefix + row.key for row in page.rows]
         fed = await list_fed(self._session, self._tenant, source.store_id, source.prefix, keys)
         documents = {one.key: one for one in fed}
         return SourceItemList.of([_item(row, source, documents) for row in page.rows], page)
+
+    async def _describe(self, row: SourceRow) -> Source:
+        return _schema(row, await self._read_figures(row, (await self._items.count([row.id]))[row.id]))
+
+    async def _read_figures(self, row: SourceRow, counts: tuple[int, int]) -> _Figures:
+        """Count also the documents that are still being read, and those that couldn't be: no sync waits for them."""
+        items, failed = counts
+        states = await read_states(self._session, self._tenant, row.store_id, row.prefix)
+        if not states.failed:
+            return _Figures(items, failed, states.reading, None)
+        first = await self._items.find_with_failed_document(row.id, states.failed)
+        if first is None:  # they are others' documents
+            return _Figures(items, failed, states.reading, None)
+        failed = await self._items.count_failed(row.id, states.failed)
+        (document,) = await list_fed(
+            self._session, self._tenant, row.store_id, row.prefix, [row.prefix + first.key]
+        ) or (None,)
+        reason = (document.error_message if document else None) or "its document failed"
+        others = f" and {format_count(failed - 1, 'other')}" if failed > 1 else ""
+        error = SourceError(code=_ITEMS_FAILED, message=f"{first.key!r}{others} couldn't be read: {reason}")
+        return _Figures(items, failed, states.reading, error)
 
     async def _live(self, id: str) -> SourceRow:
         row = await self._sources.lock(id)
@@ -149,9 +186,8 @@ class SourceService:
                 )
 
 
-def _schema(row: SourceRow, counts: tuple[int, int]) -> Source:
-    items, failed = counts
-    error = None
+def _schema(row: SourceRow, figures: _Figures) -> Source:
+    error = figures.error
     if row.error_code is not None:
         error = SourceError(code=row.error_code, message=row.error_message or "")
     return Source.model_validate(
@@ -159,8 +195,9 @@ def _schema(row: SourceRow, counts: tuple[int, int]) -> Source:
             **{name: getattr(row, name) for name in _SAME},
             "vector_store_id": row.store_id,
             "error": error,
-            "items": items,
-            "failed": failed,
+            "items": figures.items,
+            "failed": figures.failed,
+            "reading": figures.reading,
             "job": row.job_id,
             "next_sync_at": None if row.next_at is None else int(row.next_at),
         }

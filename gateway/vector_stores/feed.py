@@ -9,11 +9,22 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from gateway.artifacts.folder import StoredBytes
 from gateway.tenants.storage import TenantStorage
 from gateway.vector_stores.document_service import name_file
+from gateway.vector_stores.fed_repository import FedRepository
 from gateway.vector_stores.repository import DocumentRepository, StoreRepository
 from gateway.vector_stores.versions import Content, delete_document, put_version
 from retrieval.messages import RetrieverInfo
 
-__all__ = ["FedDocument", "NamedDocument", "delete_fed", "list_fed", "list_live", "name_file", "put_fed"]
+__all__ = [
+    "FedDocument",
+    "FedStates",
+    "NamedDocument",
+    "delete_fed",
+    "list_fed",
+    "list_live",
+    "name_file",
+    "put_fed",
+    "read_states",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +37,17 @@ class FedDocument:
     status: str
     error_code: str | None
     error_message: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class FedStates:
+    """The number of the documents that are still being read, and the keys, without their prefix, of those that failed.
+
+    Of those that failed the first ten thousand are listed.
+    """
+
+    reading: int
+    failed: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +95,7 @@ async def list_fed(
     session: AsyncSession, tenant: str, store_id: str, prefix: str, keys: Collection[str] | None = None
 ) -> Sequence[FedDocument]:
     """List a store's documents whose keys begin with `prefix`; only those of some keys, if they are given."""
-    newest = await DocumentRepository(session, tenant).list_newest(store_id, prefix, keys)
+    newest = await FedRepository(session, tenant).list_newest(store_id, prefix, keys)
     return [
         FedDocument(
             *(key, version.document_id, version.attributes),
@@ -81,6 +103,13 @@ async def list_fed(
         )
         for key, version in newest
     ]
+
+
+async def read_states(session: AsyncSession, tenant: str, store_id: str, prefix: str) -> FedStates:
+    """Return what has become of the documents of a store whose keys begin with `prefix`, as they were put last."""
+    fed = FedRepository(session, tenant)
+    failed = [key.removeprefix(prefix) for key in await fed.list_failed(store_id, prefix)]
+    return FedStates(await fed.count_reading(store_id, prefix), failed)
 
 
 async def list_live(session: AsyncSession, tenant: str, store_id: str) -> Sequence[NamedDocument]:

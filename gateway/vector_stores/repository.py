@@ -136,21 +136,6 @@ class DocumentRepository(Repository[DocumentRow]):
         )
         return newest.exists()
 
-    async def list_newest(
-        self, store: str, prefix: str, keys: Collection[str] | None = None
-    ) -> Sequence[tuple[str, DocumentVersionRow]]:
-        """List the documents whose keys begin with `prefix` (of these `keys`), each with the version put last."""
-        where = [DocumentRow.store_id == store, DocumentRow.live_key.startswith(prefix, autoescape=True)]
-        if keys is not None:
-            where.append(DocumentRow.live_key.in_(keys))
-        query = (
-            self.select(*where)
-            .join(DocumentVersionRow, DocumentVersionRow.document_id == DocumentRow.id)
-            .where(DocumentVersionRow.version == DocumentRow.latest)
-            .with_only_columns(DocumentRow.key, DocumentVersionRow)
-        )
-        return [(key, version) for key, version in (await self.session.execute(query)).all()]
-
     async def list_live_versions(self, store: str) -> Sequence[tuple[str, DocumentVersionRow]]:
         """List the keys of a store's documents that have a live version, each with that, whatever was put since."""
         query = (

@@ -2,7 +2,7 @@
 
 import asyncio
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -47,7 +47,8 @@ def make_passage(store: str, number: int, text: str, *, version: int = 1, **more
 class FakePassages:
     """Listens on a Unix socket; `find` gives a question's passages, and `failing` makes every call fail, by `code`.
 
-    `pieces` are documents' texts, by the documents' ids; `causes` are those of all calls.
+    `pieces` are documents' texts, by the documents' ids; `causes` are those of all calls. No database knows the
+    documents: `find_live` stands for its look at them, and `deleted` are those that aren't there any more.
     """
 
     def __init__(self, path: Path) -> None:
@@ -59,6 +60,8 @@ class FakePassages:
         self.pieces: dict[str, list[TextPiece]] = {}
         self.causes: list[str] = []
         self.reads: list[ContentRequest] = []
+        self.deleted: set[str] = set()
+        self.looks: list[set[str]] = []
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
 
@@ -75,6 +78,10 @@ class FakePassages:
         for writer in list(self._writers):
             writer.close()
         self.path.unlink(missing_ok=True)
+
+    async def find_live(self, _session: object, _tenant: str, documents: Collection[str]) -> set[str]:
+        self.looks.append(set(documents))
+        return set(documents) - self.deleted
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.add(writer)

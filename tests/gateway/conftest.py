@@ -16,6 +16,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from gateway.administration.service import ensure_admin
+from gateway.answering import source_check
 from gateway.app import create_app
 from gateway.composition import open_state
 from gateway.db import open_database
@@ -205,8 +206,9 @@ async def running(settings: Settings) -> AsyncGenerator[Gateway, None]:
 
 
 @pytest.fixture
-async def passages(settings: Settings) -> AsyncIterator[FakePassages]:
+async def passages(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[FakePassages]:
     async with FakePassages(settings.retriever_socket) as fake:
+        monkeypatch.setattr(source_check, "find_live", fake.find_live)
         yield fake
 
 

@@ -156,6 +156,10 @@ async def test_what_cannot_be_evaluated_says_what_to_do(address: list[str], tmp_
     labels.write_text("question,document\n,prices.md\n")
     done = await run(*command, "--store", "shop")
     assert (done.exit_code, "line 2: it has no question" in done.stderr) == (Exit.USAGE, True)
+    later = tmp_path / "later.jsonl"
+    later.write_text('{"question": "And that?", "history": ["What does the K2 cost?"], "document": "price.md"}\n')
+    done = await run(*command[:3], str(later), *command[4:], "--store", "shop")
+    assert (done.exit_code, "1 question with a history" in done.stderr) == (Exit.USAGE, True)
     other = "report" if find_half("alone") == "tune" else "tune"
     labels.write_text("question,document\nalone,price.md\n")
     done = await run(*command, "--store", "shop", f"--{other}-half")

@@ -12,7 +12,7 @@ from tests.gateway.written_answers import ADDRESS, WrittenAnswers
 
 STORES = [{"id": "vs_1", "name": "handbook"}]
 STATE: dict[str, Any] = {
-    **{"id": "src_1", "name": "shop", "status": "synced", "items": 8, "failed": 0, "deletions": 0},
+    **{"id": "src_1", "name": "shop", "status": "synced", "items": 8, "failed": 0, "reading": 0, "deletions": 0},
     **{"done": 0, "total": 0, "error": None, "vector_store_id": "vs_1"},
 }
 
@@ -100,8 +100,13 @@ async def test_a_new_name_makes_a_store_and_an_unknown_id_does_not(
         (state(status="needs_confirmation", deletions=5), Exit.CONFLICT, "5 of 8 documents would be deleted"),
         (state(status="failed", error={"message": "The folder is gone."}), Exit.FAILED, "The folder is gone."),
         (state(status="paused"), Exit.FAILED, "The sync was stopped."),
-        (state(failed=2), Exit.OK, "2 items couldn't be read. /api/sources/src_1/items?failed=true"),
-        (state(failed=2, error={"message": "a.md is damaged"}), Exit.OK, "a.md is damaged. /api/sources/src_1/items"),
+        (state(failed=2), Exit.FAILED, "2 of 8 items aren't live"),
+        (state(failed=2), Exit.FAILED, "/api/sources/src_1/items?failed=true"),
+        (
+            state(failed=2, error={"message": "a.md is damaged."}),
+            Exit.FAILED,
+            "a.md is damaged. Mend them in their place",
+        ),
     ],
 )
 @pytest.mark.parametrize("as_json", [[], ["--json"]])
@@ -131,6 +136,15 @@ async def test_a_sync_is_waited_for_and_says_how_far_it_is_when_that_changes(mon
     assert done.exit_code == Exit.OK
     progress = done.stderr.splitlines()[:-1]
     assert progress == [f"shop: {number} of 3 changed items are put" for number in (1, 2)], "the last names the columns"
+
+
+async def test_documents_that_are_read_after_a_sync_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    steps = [state(total=3, reading=reading) for reading in (2, 2, 1)]
+    answering(monkeypatch, state(status="waiting"), **{"GET /api/sources/src_1": (*steps, state(failed=1))})
+    done = await run("sources", "sync", "shop", *ADDRESS)
+    assert done.exit_code == Exit.FAILED
+    assert done.stderr.splitlines()[:2] == ["shop: 2 documents to be read", "shop: 1 document to be read"]
+    assert done.stdout.split() == ["shop", "synced", "8", "1"]
 
 
 @pytest.mark.parametrize(("flags", "kept"), [([], False), (["--keep"], True)])

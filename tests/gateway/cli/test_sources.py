@@ -47,6 +47,24 @@ async def test_a_source_is_added_synchronised_and_removed(address: list[str], tm
     assert len((await run("docs", "list", "handbook", *address)).stdout.splitlines()) == 2
 
 
+async def test_a_document_that_cannot_be_read_is_told_with_what_to_do(address: list[str], tmp_path: Path) -> None:
+    folder = tmp_path / "lent" / "shop"
+    folder.mkdir(parents=True)
+    (folder / "good.md").write_text("Page.")
+    (folder / "broken.md").write_bytes(b"\xff\xfe\xfa")
+    added = await run("sources", "add", "handbook", str(folder), "--every", "0", *address)
+    assert added.exit_code == (await run("docs", "add", "other", str(folder), *address)).exit_code == Exit.FAILED
+    assert added.stdout.split() == ["shop", "synced", "2", "1"]
+    assert "'broken.md' couldn't be read" in added.stderr
+    assert "braid sources sync shop" in added.stderr
+    assert "1 of 2 items aren't live" in added.stderr
+    assert (await run("sources", "list", *address)).stdout.split()[-1] == "1"
+
+    (folder / "broken.md").write_text("Mended.")
+    mended = await run("sources", "sync", "shop", *address)
+    assert (mended.exit_code, mended.stdout.split()) == (Exit.OK, ["shop", "synced", "2", "0"])
+
+
 async def test_a_folder_that_is_not_lent_is_refused_and_leaves_no_store_behind(
     address: list[str], tmp_path: Path
 ) -> None:

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.evaluation.label_sets import CorpusDocument, read_corpus, read_questions
+from gateway.evaluation.label_sets import CorpusDocument, read_corpus, read_lone_questions, read_questions
 from gateway.evaluation.labels import BadLabels, LabelledQuestion
 
 QUERIES = '{"_id": "q1", "text": "How long?"}\n{"_id": "q2", "text": "How loud?", "metadata": {"history": ["K2?"]}}\n'
@@ -27,6 +27,17 @@ def test_a_folder_of_beir_is_read_with_its_grades_and_its_splits(folder: Path) -
     only = read_questions(folder, folder / "qrels" / "dev.tsv")
     assert only == [LabelledQuestion("q2", "How loud?", {"d2": 1}, "", ["K2?"])]
     assert list(read_corpus(folder)) == [CorpusDocument("d1", "K2", "Two years.")]
+
+
+def test_questions_of_a_conversation_are_refused_where_none_is_searched_with(folder: Path) -> None:
+    with pytest.raises(BadLabels, match=r"queries\.jsonl has 1 question with a history, such as 'How loud\?'"):
+        read_lone_questions(folder / "queries.jsonl", folder / "qrels" / "test.tsv")
+    rows = folder / "rows.jsonl"
+    rows.write_text('{"question": "And what does it cost?", "history": ["What is the K2?"], "document": "k2.md"}\n')
+    with pytest.raises(BadLabels, match=r"rows\.jsonl has 1 question with a history.*Write each as a question that"):
+        read_lone_questions(rows)
+    rows.write_text('{"question": "What does it cost?", "history": [], "document": "k2.md"}\n')
+    assert read_lone_questions(rows) == read_questions(rows)
 
 
 def test_a_folder_without_test_judgements_asks_which(folder: Path) -> None:

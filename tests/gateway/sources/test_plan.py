@@ -3,10 +3,11 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.sources.plan import FEW, SyncedItem, compare
+from gateway.sources.plan import SyncedItem, compare
 from gateway.sources.reader import Listing
 
 KEYS = [f"{letter}.md" for letter in "abcdefghijkl"]
@@ -35,7 +36,7 @@ class World:
         assert not set(plan.delete) & (self.source.keys() - lost)
         assert not lost or not plan.deletions
         if plan.asks:
-            assert plan.deletions > max(confirmed, *((FEW, len(self.known) / 2) if seen or unread else ()))
+            assert plan.deletions > max(confirmed, *((1, len(self.known) / 2) if seen or unread else ()))
             assert self.store == before
             return False
         for key in (*plan.unread, *plan.put, *plan.delete):
@@ -103,6 +104,22 @@ def test_the_last_items_are_asked_for_however_few_they_are() -> None:
     assert not compare(Listing({}), known, known.keys(), now=0.0, confirmed=2).asks
     assert not compare(Listing({}, {"b": "odd"}), known, known.keys(), now=0.0).asks
     assert not compare(Listing({}), {"a": SyncedItem(None)}, (), now=0.0).asks
+
+
+@pytest.mark.parametrize(
+    ("known", "left", "asks"), [(6, 1, True), (4, 1, True), (3, 1, True), (4, 2, False), (5, 3, False)]
+)
+def test_more_than_half_is_asked_for_however_few_they_are(known: int, left: int, asks: bool) -> None:
+    items = {str(number): SyncedItem("1") for number in range(known)}
+    plan = compare(Listing({str(number): "1" for number in range(left)}), items, items.keys(), now=0.0)
+    assert (plan.deletions, plan.asks) == (known - left, asks)
+
+
+def test_the_only_document_may_be_replaced_by_another_unasked() -> None:
+    known = {"a": SyncedItem("1")}
+    assert not compare(Listing({"b": "1"}), known, known.keys(), now=0.0).asks
+    both = {**known, "c": SyncedItem("1")}
+    assert compare(Listing({"b": "1"}), both, both.keys(), now=0.0).asks
 
 
 def test_what_was_seen_to_be_gone_goes_whatever_else_is_unknown() -> None:

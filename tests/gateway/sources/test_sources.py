@@ -139,7 +139,54 @@ async def test_a_document_that_cannot_be_parsed_is_shown_with_its_item(kestrel: 
     await kestrel.settle()
     assert (await kestrel.items(source))["noise.md"]["status"] == "failed"
     assert (await kestrel.items(source))["noise.md"]["error"]
-    assert (await kestrel.sync(source))["total"] == 0
+    state = await kestrel.sync(source)
+    assert (state["total"], state["status"], state["items"], state["failed"], state["reading"]) == (
+        0,
+        "synced",
+        1,
+        1,
+        0,
+    )
+
+
+async def test_documents_that_failed_count_among_a_sources_failed_items(kestrel: Sources, root: Path) -> None:
+    write(root, a_md="One.", b_md="", c_md="Three.")
+    for name in ("noise.md", "odd.md"):
+        (root / name).write_bytes(b"\xff\xfe\xfa")
+    store = await kestrel.store()
+    await kestrel.put(store, "mine.md", b"\xff\xfe\xfa")  # of no source
+    source = await kestrel.source(store, {"kind": "folder", "path": str(root)})
+    await kestrel.settle()
+    state = await kestrel.ok("GET", f"/api/sources/{source}")
+    assert (state["status"], state["items"], state["failed"]) == ("synced", 5, 3)
+    assert state["error"]["code"] == "items_failed"
+    listed = (await kestrel.ok("GET", "/api/sources"))["data"]
+    assert (listed[0]["failed"], listed[0]["error"]) == (3, state["error"])
+    for failed, keys in ((True, {"b.md", "noise.md", "odd.md"}), (False, {"a.md", "c.md"})):
+        page = await kestrel.ok("GET", f"/api/sources/{source}/items", params={"failed": failed})
+        assert {item["key"] for item in page["data"]} == keys
+
+    write(root, b_md="Two.", odd_md="Three.")
+    mended = await kestrel.sync(source)
+    assert mended["failed"] == 1
+    assert mended["error"]["message"].startswith("'noise.md' couldn't be read: ")
+    (root / "noise.md").unlink()
+    mended = await kestrel.sync(source)
+    assert (mended["failed"], mended["error"]) == (0, None)
+
+
+async def test_documents_that_are_being_read_are_counted(kestrel: Sources, gateway: Gateway, root: Path) -> None:
+    write(root, a_md="One.", b_md="Two.")
+    source = await kestrel.source(await kestrel.store(), {"kind": "folder", "path": str(root)})
+    database = gateway.state.database
+    async with open_handlers(gateway.state.settings, database) as handlers:
+        claim = await claim_next(database, kinds=["sync"], worker="w", lease_seconds=60)
+        assert claim is not None
+        await handlers["sync"].run(claim)
+    state = await kestrel.ok("GET", f"/api/sources/{source}")
+    assert (state["items"], state["reading"], state["failed"]) == (2, 2, 0)
+    await kestrel.settle()
+    assert (await kestrel.ok("GET", f"/api/sources/{source}"))["reading"] == 0
 
 
 @pytest.mark.parametrize("keep", [False, True])
