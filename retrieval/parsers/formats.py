@@ -173,7 +173,7 @@ FORMATS = (
         label="OpenDocument (.odt, .ods, .odp)",
         media_types={".odt": f"{_OPEN}.text", ".ott": f"{_OPEN}.text-template"},
         parser="retrieval.parsers.opendocument_text:parse_odt",
-        version=4,
+        version=5,
         archive=re.compile(rf"\A{_OPEN}\.text(?:-template)?$", re.M),
     ),
     DocumentFormat(
