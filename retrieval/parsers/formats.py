@@ -107,7 +107,7 @@ FORMATS = (
         label="HTML",
         media_types={".html": "text/html", ".htm": "text/html", ".xhtml": "text/html", ".svg": "image/svg+xml"},
         parser="retrieval.parsers.html:parse_html",
-        version=12,
+        version=13,
         opening=re.compile(_PAGE, re.I | re.S),
         # The next thing is an element as well, and one is closed.
         structure=re.compile(rf"\A{_PAGE}[^>]*>\s*{_COMMENTS}<[a-z].*?</[a-z]", re.I | re.S),
@@ -122,7 +122,7 @@ FORMATS = (
         label="PDF",
         media_types={".pdf": "application/pdf"},
         parser="retrieval.parsers.pdf:parse_pdf",
-        version=8,
+        version=9,
         # At the beginning, or after junk in the first 1024 bytes: a printer's commands, what is no text, or text if
         # the file ends as a PDF does. A text that speaks of `%PDF-1.7` is a text.
         signature=re.compile(
@@ -173,7 +173,7 @@ FORMATS = (
         label="OpenDocument (.odt, .ods, .odp)",
         media_types={".odt": f"{_OPEN}.text", ".ott": f"{_OPEN}.text-template"},
         parser="retrieval.parsers.opendocument_text:parse_odt",
-        version=4,
+        version=5,
         archive=re.compile(rf"\A{_OPEN}\.text(?:-template)?$", re.M),
     ),
     DocumentFormat(

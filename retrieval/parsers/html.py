@@ -13,6 +13,7 @@ from retrieval.parsers.html_landmarks import Landmarks
 from retrieval.parsers.html_lists import LISTS, ListMarks
 from retrieval.parsers.html_roles import find_written_title, name_by_role
 from retrieval.parsers.html_scripts import find_mark, find_mark_behind
+from retrieval.parsers.html_styles import hide_by_rules
 from retrieval.parsers.html_tables import CELLS, Table, is_of_data, is_short
 from retrieval.parsers.html_tabs import open_tab_panels
 from retrieval.parsers.html_visibility import HEADINGS, count_hidden, is_hidden, is_permalink
@@ -62,6 +63,7 @@ def parse_html(content: FileContent, _limits: ParseLimits) -> Parsed:
     comments: list[str] = []
     if root is not None:
         comments = _take_comments(root)
+        hide_by_rules(root)
         name_by_role(root)
         open_tab_panels(root)
         open_disclosures(root)

@@ -10,9 +10,12 @@ from lxml import etree as _etree  # pyright: ignore[reportAttributeAccessIssue, 
 __all__ = [
     "HEADINGS",
     "count_hidden",
+    "forget_content",
     "has_main",
+    "is_content",
     "is_hidden",
     "is_main",
+    "is_opened_by_button",
     "is_permalink",
     "is_switched_off",
     "is_unseen",
@@ -81,12 +84,18 @@ _SPACE = re.compile(r"[ \t\r\n\f]+")
 _HIDDEN_STYLE = re.compile(
     r"display:none|visibility:(?:hidden|collapse)|opacity:0*\.?0*(?:;|$)"
     r"|font-size:(?:0*\.?0*(?:px|em|rem|pt|%)?|[012](?:\.\d+)?p[xt])(?:;|$)|(?<!-)color:transparent"
-    r"|(?<!-)color:rgba\((?:\d+,){3}0?\.?0\)|(?:left|top|text-indent):-\d{4,}"
+    r"|(?<!-)color:rgba\((?:\d+,){3}0?\.?0\)|(?:left|top|text-indent):-\d{4,}|transform:scale\(0\)"
 )
-_CLOSED_STYLE = re.compile(r"display:none|visibility:(?:hidden|collapse)")
+_NO_SIZE = re.compile(r"(?:^|;)(?:max-)?(?:height|width):0*\.?0*(?:px|r?em|pt|%|vh|vw)?(?=;|$)")
+_CUT = re.compile(r"overflow(?:-[xy])?:(?:hidden|clip)")
+_CLIPPED = re.compile(r"clip-path:inset\((?:100|50)%|clip-path:circle\(0|clip:rect\((?:[01](?:px)?,?){4}\)")
+_FOR_READERS = re.compile(r"(?:^|;)(?:width|height):1px")
+"""With a clip, what screen readers say: it is on the page for whoever can't see it."""
+_CLOSED_STYLE = re.compile(rf"display:none|visibility:(?:hidden|collapse)|{_NO_SIZE.pattern}")
 _COLOR = re.compile(r"(?<!-)color:([^;]+)")
 _BACKGROUND = re.compile(r"background(?:-color)?:([^;]+)")
 _WHITE = re.compile(r"#fff(?:f{3})?|white|rgba?\(255,255,255(?:,1(?:\.0)?)?\)|hsl\(0,0%,100%\)")
+_MOST_PARTS = 10  # of what stands before an element, that may be buttons
 _NAMED_BY_BUTTONS = frozenset((*HEADINGS, "summary", "dt"))
 
 
@@ -153,7 +162,28 @@ def _is_navigation(element: Any) -> bool:
     marks = _NO_TEXT_CLASSES & (classes | names)
     if not marks or element.tag in _WHOLE or (marks <= _TOPICS - classes and _has_heading(element)):
         return False
-    return element not in _find_content(element.getroottree().getroot())
+    return not is_content(element)
+
+
+def is_content(element: Any) -> bool:
+    """Tell whether an element has a page's main part, its title, or most of its text in it."""
+    return element in _find_content(element.getroottree().getroot())
+
+
+def forget_content() -> None:
+    """Look anew for what is a page's content, since its elements have changed."""
+    _find_content.cache_clear()
+
+
+def is_opened_by_button(element: Any) -> bool:
+    """Tell whether something to click on stands right before an element, as before what an accordion opens."""
+    before = element.getprevious()
+    parts = [before, *before[:_MOST_PARTS]] if before is not None and isinstance(before.tag, str) else []
+    return any(
+        part.tag in ("button", "summary", "label") or read_role(part) == "button" or "onclick" in part.attrib
+        for part in parts
+        if isinstance(part.tag, str)
+    )
 
 
 @lru_cache(maxsize=1)
@@ -214,11 +244,18 @@ def _opens_text(button: Any) -> bool:
 
 
 def _read_style(element: Any) -> str:
-    return re.sub(r"\s|!important", "", element.get("style", "").lower())
+    style = element.get("style", "").lower()
+    if element.tag == "font" and (color := element.get("color")):
+        style = f"color:{color.lower()};{style}"
+    return re.sub(r"\s|!important", "", style)
 
 
 def _has_hiding_style(element: Any, style: str) -> bool:
-    return _HIDDEN_STYLE.search(style) is not None or _has_its_backgrounds_color(element, style)
+    if _HIDDEN_STYLE.search(style) or _has_its_backgrounds_color(element, style):
+        return True
+    if _CLIPPED.search(style):
+        return _FOR_READERS.search(style) is None
+    return bool(_NO_SIZE.search(style) and _CUT.search(style)) and not is_opened_by_button(element)
 
 
 def _has_its_backgrounds_color(element: Any, style: str) -> bool:
@@ -231,8 +268,11 @@ def _has_its_backgrounds_color(element: Any, style: str) -> bool:
     if not _WHITE.fullmatch(color[1]):
         return False
     above = [element, *element.iterancestors()]
-    styled = any(one.keys() and {"class", "bgcolor", "background"} & set(one.keys()) for one in above)
-    painted = any("background" in one.get("style", "") for one in above)
+    styled = any(one.keys() and {"class", "background"} & set(one.keys()) for one in above)
+    painted = any(
+        "background" in one.get("style", "") or not _WHITE.fullmatch(one.get("bgcolor", "white").strip().lower())
+        for one in above
+    )
     return not (styled or painted or element.getroottree().find(".//style") is not None)
 
 

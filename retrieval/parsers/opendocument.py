@@ -107,7 +107,7 @@ class _Style:
     name: str
     parent: str
     hidden: bool | None
-    white: bool
+    white: bool | None
     position: str
     font: str
 
@@ -126,7 +126,7 @@ class OpenDocumentStyles:
                     name,
                     get_attribute(element, "parent-style-name"),
                     _read_hidden(element),
-                    _is_white(element),
+                    _read_white(element),
                     _read_position(element),
                     _read_font(element),
                 )
@@ -139,8 +139,9 @@ class OpenDocumentStyles:
         """Tell whether a style hides what has it: text, a section, a table or a slide."""
         return next((style.hidden for style in self._chain(family, name) if style.hidden is not None), False)
 
-    def is_white(self, name: str) -> bool:
-        return any(style.white for style in self._chain("text", name))
+    def is_white(self, family: str, name: str) -> bool | None:
+        """Tell whether text of a style is white with nothing behind it; None where the style gives it no colour."""
+        return next((style.white for style in self._chain(family, name) if style.white is not None), None)
 
     def find_position(self, name: str) -> str:
         """Return where a style puts text: `super 58%`, `sub`, `-33% 58%`; "" where it says nothing."""
@@ -226,13 +227,15 @@ def _read_font(style: Element) -> str:
     )
 
 
-def _is_white(style: Element) -> bool:
-    """Tell whether a style is of white text with nothing behind it."""
-    for properties in style.iterchildren("{*}text-properties"):
-        behind = get_attribute(properties, "background-color", "transparent")
-        if get_attribute(properties, "color").lower() == _WHITE and behind in ("transparent", _WHITE):
-            return True
-    return False
+def _read_white(style: Element) -> bool | None:
+    """Tell whether a style is of white text with nothing behind it; None where it gives no colour."""
+    white: bool | None = None
+    for properties in style.iterchildren("{*}text-properties", "{*}paragraph-properties"):
+        if get_attribute(properties, "background-color", "transparent") not in ("transparent", _WHITE):
+            return False
+        if color := get_attribute(properties, "color"):
+            white = color.lower() == _WHITE
+    return white
 
 
 def iterate_rows(table: Element) -> Iterator[tuple[Element, bool]]:

@@ -74,6 +74,7 @@ class _Reader:
         self._attached: list[Element] = []
         self._hidden = 0
         self._in_table = False
+        self._may_be_dark = False  # what is behind the text: a slide, or a frame, may be filled
 
     def finish(self) -> TextWriter:
         self._gathered.flush()
@@ -82,6 +83,7 @@ class _Reader:
         return self.writer
 
     def add_slide(self, page: Element, number: int) -> None:
+        self._may_be_dark = True
         shapes = [shape for shape in page if get_attribute(shape, "class") not in _RUNNING]
         titles = [shape for shape in shapes if get_attribute(shape, "class") == "title"]
         title = " ".join(self._read(paragraph) for shape in titles for paragraph in shape.iter("{*}p"))
@@ -231,9 +233,10 @@ class _Reader:
     def _read_cell(self, cell: Element) -> str:
         return " ".join(self._read(paragraph) for paragraph in cell.iter("{*}p", "{*}h"))
 
-    def _read(self, element: Element) -> str:
-        """Return the text of a paragraph, or of what stands in one."""
-        parts = [element.text or ""]
+    def _read(self, element: Element, unseen: bool = False) -> str:
+        """Return the text of a paragraph, or of what stands in one; the text around that may be unseen."""
+        unseen = self._is_unseen_paragraph(element) if get_name(element) in ("p", "h") else unseen
+        parts = [self._keep(element.text, unseen)]
         for child in element:
             name = get_name(child)
             if name == "s":
@@ -251,9 +254,21 @@ class _Reader:
             elif name == "span" and self._is_unseen(child):
                 self._hidden += sum(len(text) for text in child.itertext())
             elif name not in _NO_TEXT and name:
-                parts.append(self._mark(child, self._read(child)) if name == "span" else self._read(child))
-            parts.append(child.tail or "")
+                own = self._styles.is_white("text", get_attribute(child, "style-name")) if name == "span" else None
+                text = self._read(child, unseen and own is None)
+                parts.append(self._mark(child, text) if name == "span" else text)
+            parts.append(self._keep(child.tail, unseen))
         return mark_runs(parts)
+
+    def _keep(self, text: str | None, unseen: bool) -> str:
+        """Return a text that is seen; one that isn't is counted."""
+        self._hidden += len(text or "") if unseen else 0
+        return "" if unseen else text or ""
+
+    def _is_unseen_paragraph(self, paragraph: Element) -> bool:
+        style = get_attribute(paragraph, "style-name")
+        is_white = self._styles.is_white("paragraph", style) and not self._in_table and not self._may_be_dark
+        return bool(is_white) or self._styles.is_hidden("paragraph", style)
 
     def _mark(self, span: Element, text: str) -> str:
         text = read_symbols(text, self._styles.find_font(get_attribute(span, "style-name")))
@@ -264,7 +279,9 @@ class _Reader:
 
     def _is_unseen(self, span: Element) -> bool:
         style = get_attribute(span, "style-name")
-        return self._styles.is_hidden("text", style) or (not self._in_table and self._styles.is_white(style))
+        return self._styles.is_hidden("text", style) or (
+            not self._in_table and bool(self._styles.is_white("text", style))
+        )
 
     def _add_attached(self) -> None:
         """Add the notes and the text boxes of a paragraph after it."""
@@ -278,8 +295,10 @@ class _Reader:
                 text = " ".join(self._read(paragraph).strip() for paragraph in element.iterfind("{*}note-body/{*}p"))
                 self.writer.add_paragraph(f"Note {number}: {text}")
             else:
+                outside, self._may_be_dark = self._may_be_dark, True
                 self.walk([element])
                 self._gathered.flush()
+                self._may_be_dark = outside
 
 
 def _lays_out(cell: Element) -> bool:

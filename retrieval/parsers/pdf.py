@@ -8,21 +8,24 @@ from dataclasses import dataclass, replace
 from itertools import accumulate, groupby
 
 import pypdfium2 as pdfium
-import pypdfium2.raw as pdfium_c
 
 from retrieval.errors import DocumentUnreadable
 from retrieval.parsers.document_title import find_top_heading, pick_title
 from retrieval.parsers.ocr import Recogniser
 from retrieval.parsers.parsed import Block, FileContent, Heading, Parsed, ParseLimits
 from retrieval.parsers.pdf_columns import find_columns
+from retrieval.parsers.pdf_file import open_pdf, read_title
 from retrieval.parsers.pdf_forms import Entry, count_unread, place_entry, read_entries
+from retrieval.parsers.pdf_grids import Rule, arrange_grids
+from retrieval.parsers.pdf_heads import split_under_heads
 from retrieval.parsers.pdf_hidden import remove_hidden
 from retrieval.parsers.pdf_layers import Layers
 from retrieval.parsers.pdf_letters import PageLetters, count_units
-from retrieval.parsers.pdf_marks import restore_marks
-from retrieval.parsers.pdf_order import restore_order
+from retrieval.parsers.pdf_moves import find_late_title, find_low_cells
+from retrieval.parsers.pdf_rules import read_rules
 from retrieval.parsers.pdf_scan import find_pictures, read_pictures, read_scan
-from retrieval.parsers.pdf_tables import GAP, Cell, Word, arrange_rows
+from retrieval.parsers.pdf_tables import Cell, arrange_rows
+from retrieval.parsers.pdf_words import read_layer, split_cells
 from retrieval.parsers.table_heads import count_heads, has_data
 from retrieval.parsers.text import clean
 
@@ -33,6 +36,8 @@ _HYPHENATED = re.compile("(?:\ufffe|\x02)[\r\n]*")
 _LARGER = 1.1  # times the size of the body's type
 _LONGEST_HEADING = 120
 _LETTERS = re.compile(r"[^\W\d_]{2}")  # a drop cap or a page number in large type is no heading
+_BULLETS = "•◦‣▪●○■–"
+_LEADING = 2.5  # times the size of type, from one line of a heading to the next
 _DEEPEST = 6
 _EDGE = 2  # lines at the top and at the bottom of a page that can be running heads
 _REPEATED = 3
@@ -40,28 +45,26 @@ _REPEATED = 3
 _NUMBERED = re.compile(
     r"(?P<before>(?:.{0,60}?\D)?)(?P<last>\d{1,5})(?:\s*(?:/|of|von|de|sur|di|из)\s*\d{1,5})?|(?P<first>\d{1,5})(?P<after>\D.{0,60})"
 )
-# What word processors write as a title when nobody gave one.
-_PROGRAM = re.compile(r"^(?:Microsoft \w+|PowerPoint Presentation)\s*-\s*", re.I)
 
 
 @dataclass(frozen=True, slots=True)
 class _Line:
     """`start` is its offset in the page's text, `size` that of its first character's type, in points.
 
-    A table's row has its cells in its text; other lines' `cells` are what a wide gap parts.
+    A table's row has its cells in its text, and its table's number; other lines' `cells` are what a wide gap parts.
     """
 
     start: int
     text: str
     size: float
     cells: tuple[Cell, ...] = ()
-    is_row: bool = False
+    table: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class _Page:
     """`hidden` characters of it are in neither its text nor its lines; `entries` of forms have no label there, and
-    `unread` more of them were too many.
+    `unread` more of them were too many. One that `is_wide` may be a slide.
     """
 
     text: str
@@ -69,6 +72,7 @@ class _Page:
     hidden: int = 0
     entries: tuple[str, ...] = ()
     unread: int = 0
+    is_wide: bool = False
 
 
 _Change = tuple[int, Sequence[_Line]]
@@ -83,7 +87,7 @@ def parse_pdf(content: FileContent, limits: ParseLimits) -> Parsed:
     Raises:
         DocumentUnreadable: Encrypted, broken, too many pages, or without text.
     """
-    document = _open(content.data)
+    document = open_pdf(content.data)
     recogniser = Recogniser(limits)  # whose time begins with the document's
     warnings: list[str] = []
     pictures: list[int] = []
@@ -96,7 +100,7 @@ def parse_pdf(content: FileContent, limits: ParseLimits) -> Parsed:
         layers = Layers()
         pages = [_read_page(document, number, layers) for number in range(len(document))]
         hidden, unread = sum(page.hidden for page in pages), sum(page.unread for page in pages)
-        title = _read_title(document)
+        title = read_title(document)
         silent = [number for number, page in enumerate(pages) if not page.text.strip()]
         if len(silent) == len(pages) and not any(page.entries for page in pages):
             pages = [_Page(text, []) for text in read_scan(document, recogniser)]
@@ -111,12 +115,13 @@ def parse_pdf(content: FileContent, limits: ParseLimits) -> Parsed:
         document.close()
     pages = _drop_running_heads(pages)
     pages = [replace(page, text="\n".join(filter(None, [page.text, *page.entries]))) for page in pages]
-    levels = _rank_sizes([line for page in pages for line in page.lines])
+    levels = _rank_sizes(pages)
     headings: list[Heading] = []
     starts = list(accumulate((len(page.text) + 1 for page in pages[:-1]), initial=0))
     for start, page in zip(starts, pages, strict=True):
+        titles = {size: level for size, level in levels.items() if size not in _find_own_sizes(page)}
         headings += [
-            Heading(start + line.start, levels[line.size], line.text) for line in _join_headings(page.lines, levels)
+            Heading(start + line.start, titles[line.size], line.text) for line in _join_headings(page.lines, titles)
         ]
     blocks = [block for start, page in zip(starts, pages, strict=True) for block in _find_tables(page, start)]
     text = "\f".join(page.text for page in pages)
@@ -145,16 +150,12 @@ def _find_tables(page: _Page, start: int) -> Iterator[Block]:
 
 def _find_runs(page: _Page) -> Iterator[tuple[list[_Line], int]]:
     """Find runs of rows, each with the number of those that name columns, above rows with numbers."""
-    for is_row, run in groupby(page.lines, key=lambda line: line.is_row):
-        if is_row:
+    for table, run in groupby(page.lines, key=lambda line: line.table):
+        if table:
             rows = list(run)
             cells = [line.text.split(" | ") for line in rows]
             heads = count_heads(cells)
             yield rows, heads if any(map(has_data, cells[heads:])) else 0
-
-
-def _read_title(document: pdfium.PdfDocument) -> str:
-    return _PROGRAM.sub("", " ".join(clean(document.get_metadata_value("Title")).split()))
 
 
 def _drop_running_heads(pages: list[_Page]) -> list[_Page]:
@@ -216,47 +217,24 @@ def _drop_lines(page: _Page, dropped: Sequence[_Line]) -> _Page:
     return replace(page, text="".join(parts) + page.text[at:], lines=lines)
 
 
-def _open(data: bytes) -> pdfium.PdfDocument:
-    try:
-        return pdfium.PdfDocument(data)
-    except pdfium.PdfiumError as error:
-        if pdfium_c.FPDF_GetLastError() == pdfium_c.FPDF_ERR_PASSWORD:
-            raise DocumentUnreadable(
-                "invalid_file", "The PDF is encrypted. Save it without a password, then upload it again."
-            ) from error
-        raise DocumentUnreadable(
-            "invalid_file", f"The PDF is broken ({str(error).rstrip('.')}). Export it again from where it was made."
-        ) from error
-
-
 def _read_page(document: pdfium.PdfDocument, number: int, layers: Layers) -> _Page:
     try:
         sheet = document[number]
         hidden = remove_hidden(sheet, layers)
         letters = PageLetters.open(sheet)
-        raw = _read_layer(letters)
+        raw = read_layer(letters)
         text = clean(_HYPHENATED.sub("", raw)).replace("\f", "\n").strip("\n")
         entries = [letters.place(entry) for entry in read_entries(document, sheet)]
         page = _write_entries(_Page(text, _find_lines(letters, raw, text)), entries)
-        return replace(_write_rows(_write_columns(page)), hidden=hidden, unread=count_unread(sheet))
+        page = _write_grids(_move_cells(_move_title(page)), read_rules(sheet, letters.find_point))
+        page = _write_rows(_write_columns(page))
+        width, height = sheet.get_size()
+        return replace(page, hidden=hidden, unread=count_unread(sheet), is_wide=width > height)
     except (pdfium.PdfiumError, ctypes.ArgumentError) as error:
         raise DocumentUnreadable(
             "invalid_file",
             f"Page {number + 1} of the PDF is broken ({str(error).rstrip('.')}). Export it again from its source.",
         ) from error
-
-
-def _read_layer(letters: PageLetters) -> str:
-    text = letters.text
-    units = list(accumulate((1 + (sign > "\uffff") for sign in text), initial=0))
-    raw = restore_order(text, lambda place: letters.find_ends(units[place]))
-
-    def measure_drop(before: int, after: int) -> float:
-        units = count_units(raw[:before]), count_units(raw[:after])
-        size = letters.measure_size(units[0])
-        return (letters.find_base(units[0]) - letters.find_base(units[1])) / size if size else 0.0
-
-    return restore_marks(raw, measure_drop)
 
 
 def _find_lines(letters: PageLetters, raw: str, text: str) -> list[_Line]:
@@ -269,29 +247,10 @@ def _find_lines(letters: PageLetters, raw: str, text: str) -> list[_Line]:
         if start >= 0:
             blank = len(part) - len(part.lstrip())
             size = letters.measure_size(units + count_units(part[:blank]))
-            lines.append(_Line(start, visible, size, tuple(_split_cells(letters, part, units, size))))
+            lines.append(_Line(start, visible, size, tuple(split_cells(letters, part, units, size))))
             at = start + len(visible)
         units += count_units(part)
     return lines
-
-
-def _split_cells(letters: PageLetters, line: str, units: int, size: float) -> Iterator[Cell]:
-    """Split a line in type of a size where its words are far apart; `units` is where it begins in the page."""
-    words: list[Word] = []
-    base = 0.0
-    for match in re.finditer(r"\S+", line):
-        text = clean(match[0])
-        at = units + count_units(line[: match.start()])
-        ends = *letters.find_ends(at), *letters.find_ends(units + count_units(line[: match.end() - 1]))
-        word = Word(text, min(ends), max(ends))
-        gap = max(word.left - words[-1].right, words[-1].left - word.right) if words else 0.0
-        if gap > size * GAP > 0:
-            yield Cell(words, base, base, size)
-            words = []
-        base = base if words else letters.find_base(at)
-        words = [*words, word] if text else words
-    if words:
-        yield Cell(words, base, base, size)
 
 
 def _write_entries(page: _Page, entries: Sequence[Entry]) -> _Page:
@@ -309,6 +268,34 @@ def _write_entries(page: _Page, entries: Sequence[Entry]) -> _Page:
     return replace(_put_in_place(page, changed), entries=tuple(rest))
 
 
+def _move_title(page: _Page) -> _Page:
+    """Put a title that is drawn last, as programs for slides may do, before what stands below it."""
+    place = find_late_title([line.cells for line in page.lines])
+    if place is None:
+        return page
+    first, last = place
+    return _put_in_place(page, {0: (last, [*page.lines[first : last + 1], *page.lines[:first]])})
+
+
+def _move_cells(page: _Page) -> _Page:
+    """Put cells that are joined over rows in the row that they stand in."""
+    places = find_low_cells([line.cells for line in page.lines])
+    return _put_in_place(
+        page, {first: (last - 1, [*page.lines[first + 1 : last], page.lines[first]]) for first, last in places}
+    )
+
+
+def _write_grids(page: _Page, rules: Sequence[Rule]) -> _Page:
+    """Write the rows of ruled tables, each in a line."""
+    changed: dict[int, _Change] = {}
+    for number, table in enumerate(arrange_grids([line.cells for line in page.lines], rules), 1):
+        size = page.lines[table.first].size
+        titles = [_Line(0, title, size) for title in table.titles]
+        rows = [_Line(0, " | ".join(row), size, table=number) for row in table.rows]
+        changed[table.first] = table.last, [*titles, *rows, *(page.lines[rest] for rest in table.rest)]
+    return _put_in_place(page, changed)
+
+
 def _write_columns(page: _Page) -> _Page:
     """Write columns of prose one after the other."""
     changed: dict[int, _Change] = {}
@@ -320,10 +307,13 @@ def _write_columns(page: _Page) -> _Page:
 
 def _write_rows(page: _Page) -> _Page:
     """Write the rows of tables with their columns, each in a line."""
-    rows = arrange_rows([line.cells for line in page.lines])
-    return _put_in_place(
-        page, {row.first: (row.last, [replace(page.lines[row.first], text=row.text, is_row=True)]) for row in rows}
-    )
+    rows = arrange_rows(split_under_heads([line.cells for line in page.lines]))
+    ruled = max((line.table for line in page.lines), default=0)
+    changed: dict[int, _Change] = {}
+    for row in rows:
+        line = replace(page.lines[row.first], text=row.text, table=ruled + row.table)
+        changed[row.first] = row.last, [line]
+    return _put_in_place(page, changed)
 
 
 def _put_in_place(page: _Page, changed: Mapping[int, _Change]) -> _Page:
@@ -349,11 +339,24 @@ def _put_in_place(page: _Page, changed: Mapping[int, _Change]) -> _Page:
     return replace(page, text="".join(parts) + page.text[at:], lines=lines)
 
 
-def _rank_sizes(lines: Sequence[_Line]) -> dict[float, int]:
+def _rank_sizes(pages: Sequence[_Page]) -> dict[float, int]:
     """Give each size that is larger than the body's a level."""
-    body = _find_body_size(lines)
-    larger = {line.size for line in lines if line.size >= body * _LARGER > 0 and _can_be_title(line)}
+    body = _find_body_size([line for page in pages for line in page.lines])
+    larger = {
+        line.size
+        for page in pages
+        for own in [_find_own_sizes(page)]
+        for line in page.lines
+        if line.size >= body * _LARGER > 0 and line.size not in own and _can_be_title(line)
+    }
     return {size: min(level, _DEEPEST) for level, size in enumerate(sorted(larger, reverse=True), 1)}
+
+
+def _find_own_sizes(page: _Page) -> set[float]:
+    """Return the sizes of what a page says below its title, however large: its tables' type, and a slide's points'."""
+    largest = max((line.size for line in page.lines), default=0.0)
+    points = _find_body_size([line for line in page.lines if line.size < largest]) if page.is_wide else 0.0
+    return {points, *(line.size for line in page.lines if line.table)}
 
 
 def _find_body_size(lines: Sequence[_Line]) -> float:
@@ -371,14 +374,24 @@ def _join_headings(lines: Sequence[_Line], levels: dict[float, int]) -> list[_Li
     for line in lines:
         if line.size not in levels:
             joins = False
-        elif joins and headings[-1].size == line.size:
-            if len(headings[-1].text) <= _LONGEST_HEADING:  # or else it is a paragraph by now
-                headings[-1] = _Line(headings[-1].start, f"{headings[-1].text} {line.text}", line.size)
+        elif joins and headings[-1].size == line.size and _goes_on(headings[-1], line):
+            text = headings[-1].text  # which is a paragraph by now, if it is so long
+            text = f"{text} {line.text}" if len(text) <= _LONGEST_HEADING else text
+            headings[-1] = replace(headings[-1], text=text, cells=line.cells)
         else:
             headings.append(line)
             joins = True
     return [line for line in headings if _can_be_title(line)]
 
 
+def _goes_on(title: _Line, line: _Line) -> bool:
+    """Tell whether a line is close below the last one of a title."""
+    if not (title.cells and line.cells):
+        return True
+    return title.cells[-1].low - line.cells[0].base <= _LEADING * line.size
+
+
 def _can_be_title(line: _Line) -> bool:
-    return len(line.text) <= _LONGEST_HEADING and _LETTERS.search(line.text) is not None
+    return (
+        line.text[0] not in _BULLETS and len(line.text) <= _LONGEST_HEADING and _LETTERS.search(line.text) is not None
+    )

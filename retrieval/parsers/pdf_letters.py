@@ -50,14 +50,14 @@ class PageLetters:
         """Return where a character begins and ends."""
         left, right, bottom, top = (ctypes.c_double() for _ in range(4))
         pdfium_c.FPDFText_GetCharBox(self.layer, self._find_character(index), left, right, bottom, top)
-        first, last = self._turn(left.value, bottom.value), self._turn(right.value, top.value)
+        first, last = self.find_point(left.value, bottom.value), self.find_point(right.value, top.value)
         return min(first[0], last[0]), max(first[0], last[0])
 
     def find_base(self, index: int) -> float:
         """Return the height of the line on which a character stands."""
         x, y = ctypes.c_double(), ctypes.c_double()
         pdfium_c.FPDFText_GetCharOrigin(self.layer, self._find_character(index), x, y)
-        return self._turn(x.value, y.value)[1]
+        return self.find_point(x.value, y.value)[1]
 
     def measure_size(self, index: int) -> float:
         """Measure type as it is printed: many PDFs have 1 there and scale it up by a matrix."""
@@ -69,15 +69,16 @@ class PageLetters:
 
     def place(self, entry: Entry) -> Entry:
         """Return a form's entry where it stands among the characters."""
-        corners = self._turn(entry.left, entry.bottom), self._turn(entry.right, entry.top)
+        corners = self.find_point(entry.left, entry.bottom), self.find_point(entry.right, entry.top)
         (left, right), (bottom, top) = (sorted(ends) for ends in zip(*corners, strict=True))
         return replace(entry, left=left, bottom=bottom, right=right, top=top)
 
+    def find_point(self, x: float, y: float) -> tuple[float, float]:
+        """Return where a point of the page is, once that is turned."""
+        return {0: (x, y), 90: (y, -x), 180: (-x, -y), 270: (-y, x)}[self.turn]
+
     def _find_character(self, index: int) -> int:
         return pdfium_c.FPDFText_GetCharIndexFromTextIndex(self.layer, index)
-
-    def _turn(self, x: float, y: float) -> tuple[float, float]:
-        return {0: (x, y), 90: (y, -x), 180: (-x, -y), 270: (-y, x)}[self.turn]
 
 
 def _find_turn(layer: pdfium.PdfTextPage) -> int | None:

@@ -5,9 +5,11 @@ one cell after the other: what stands as high as the row begins goes on with the
 """
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+
+from retrieval.parsers.table_heads import is_header
 
 __all__ = ["GAP", "Cell", "TableRow", "Word", "arrange_rows"]
 
@@ -16,9 +18,13 @@ _MOST_LINES = 12
 """Lines of a cell: columns of a page have more, and are no row."""
 _LEADING = 1.5  # times the size of type, from one line of a cell to the next
 _LEVEL = 0.4  # times the size of type, between the lines of cells that are on one level
+_FAR = 2.5  # times the usual distance of two rows: from a table to the next
 GAP = 1.5
 """Times the size of type: wider than words of a line are apart, also in justified text."""
 _NARROW_GAP = 0.6  # times the size of type: between a cell that fills its column, and the next
+
+_Columns = list[tuple[float, float]]
+"""The left and the right end of each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,33 +80,72 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class TableRow:
-    """The lines `first` to `last` of a page as a row of a table, or what is told of them so far."""
+    """The lines `first` to `last` of a page as a row of a table, or what is told of them so far.
+
+    `table` is the number of the table that it is of, from 1.
+    """
 
     first: int
     last: int
     cells: Sequence[Cell]
     text: str = ""
+    table: int = 0
 
 
 def arrange_rows(lines: Sequence[Sequence[Cell]]) -> list[TableRow]:
     """Return the rows of all tables.
 
     A table is a run of rows with several cells each that stand in columns: cells that lie above each other are in one.
-    Where two cells of a row would be in the same, the columns are those of the rows with the most cells, if half of
-    them have so many: others may have cells that are wider. Else it is none, and stays as it is.
+    Where half of the rows and the first have the most cells, the columns are those: a name may stand above no number of
+    its column. So they are where two cells of a row would be in one column, which may be wider in other rows. Else it
+    is none, and stays as it is.
     """
     joined = _join_lines(_split_at_columns(lines))
-    return [row for first, last in _find_runs(joined) for row in _arrange_run(joined[first:last])]
+    runs = [joined[first:last] for first, last in _find_runs(joined)]
+    tables = [rows for run in runs for part in _split_run(run) if (rows := _arrange_run(part))]
+    return [replace(row, table=number) for number, rows in enumerate(tables, 1) for row in rows]
+
+
+def _split_run(run: Sequence[TableRow]) -> list[Sequence[TableRow]]:
+    """Split a run where a row of names comes far below another row: it is the head of a table of its own."""
+    steps = [
+        min(cell.low for cell in above.cells) - max(cell.base for cell in row.cells) for above, row in pairwise(run)
+    ]
+    usual = sorted(steps)[len(steps) // 2]
+    places = [
+        place
+        for place, step in enumerate(steps, 1)
+        if step > _FAR * usual > 0
+        and _LEAST_ROWS <= place <= len(run) - _LEAST_ROWS
+        and is_header([cell.text for cell in run[place].cells])
+    ]
+    return [run[first:last] for first, last in pairwise([0, *places, len(run)]) if last - first >= _LEAST_ROWS]
 
 
 def _arrange_run(run: Sequence[TableRow]) -> list[TableRow]:
-    most = max(len(row.cells) for row in run)
-    for base in (run, [row for row in run if len(row.cells) == most]):
-        columns = _find_columns([cell for row in base for cell in row.cells])
+    for columns in _list_columns(run):
         texts = [_arrange(row.cells, columns) for row in run]
-        if len(base) * 2 >= len(run) and all(texts):
+        if all(texts):
             return [replace(row, text=text) for row, text in zip(run, texts, strict=True)]
     return []
+
+
+def _list_columns(run: Sequence[TableRow]) -> Iterator[_Columns]:
+    """Yield what may be the columns of a run, the likeliest first."""
+    most = max(len(row.cells) for row in run)
+    full = [row for row in run if len(row.cells) == most]
+    columns = _find_columns([cell for row in run for cell in row.cells])
+    is_usual = len(full) * 2 >= len(run)
+    if is_usual and len(run[0].cells) == most < len(columns):
+        counted = [
+            (min(cell.left for cell in cells), max(cell.right for cell in cells))
+            for cells in zip(*(row.cells for row in full), strict=True)
+        ]
+        if all(left[1] < right[0] for left, right in pairwise(counted)):
+            yield counted
+    yield columns
+    if is_usual:
+        yield _find_columns([cell for row in full for cell in row.cells])
 
 
 def _split_at_columns(lines: Sequence[Sequence[Cell]]) -> list[list[Cell]]:
@@ -143,8 +188,10 @@ def _join_lines(lines: Sequence[Sequence[Cell]]) -> list[TableRow]:
                 rows[start:] = [TableRow(rows[start].first, number, _put_beside(_stack(rows[start:]), cells))]
             elif rows and rows[-1].last == number:  # the rest of a line stays in it
                 rows[-1] = TableRow(rows[-1].first, number, [*rows[-1].cells, *cells])
-            elif rows and len(cells) == 1 and len(rows[-1].cells) > 1 and _can_wrap(rows[-1].cells, cells[0]):
-                rows[-1] = TableRow(rows[-1].first, number, [*rows[-1].cells[:-1], rows[-1].cells[-1].extend(cells[0])])
+            elif rows and len(cells) == 1 and (place := _find_wrapped(rows[-1].cells, cells[0])) is not None:
+                above = list(rows[-1].cells)
+                above[place] = above[place].extend(cells[0])
+                rows[-1] = TableRow(rows[-1].first, number, above)
             else:
                 rows.append(TableRow(number, number, cells))
     return rows
@@ -160,9 +207,10 @@ def _split_by_level(line: Sequence[Cell]) -> list[list[Cell]]:
     return parts
 
 
-def _can_wrap(row: Sequence[Cell], line: Cell) -> bool:
-    """Tell whether a line is the next one of a row's last cell."""
-    return row[-1].goes_on_with(line) and not any(cell.overlaps(line) for cell in row[:-1])
+def _find_wrapped(row: Sequence[Cell], line: Cell) -> int | None:
+    """Return the place of the cell of a row whose next line a line is; a line below the first one begins a row."""
+    places = [place for place, cell in enumerate(row) if cell.overlaps(line)]
+    return places[0] if len(places) == 1 and places[0] and row[places[0]].goes_on_with(line) else None
 
 
 def _find_beginning(rows: Sequence[TableRow], cells: Sequence[Cell]) -> int | None:
@@ -208,9 +256,9 @@ def _find_runs(rows: Sequence[TableRow]) -> list[tuple[int, int]]:
     return [(first + 1, last) for first, last in pairwise(breaks) if last - first - 1 >= _LEAST_ROWS]
 
 
-def _find_columns(cells: Sequence[Cell]) -> list[tuple[float, float]]:
+def _find_columns(cells: Sequence[Cell]) -> _Columns:
     """Join the widths of cells that lie above each other."""
-    columns: list[tuple[float, float]] = []
+    columns: _Columns = []
     for cell in sorted(cells, key=lambda cell: cell.left):
         if columns and cell.left <= columns[-1][1]:
             columns[-1] = (columns[-1][0], max(columns[-1][1], cell.right))
@@ -219,7 +267,7 @@ def _find_columns(cells: Sequence[Cell]) -> list[tuple[float, float]]:
     return columns
 
 
-def _arrange(row: Sequence[Cell], columns: Sequence[tuple[float, float]]) -> str:
+def _arrange(row: Sequence[Cell], columns: _Columns) -> str:
     """Write a row with all its columns, a cell in the first that it reaches; empty where two cells would be in one."""
     texts = [""] * len(columns)
     for cell in (part for whole in row for part in _split_over(whole, columns)):
@@ -230,7 +278,7 @@ def _arrange(row: Sequence[Cell], columns: Sequence[tuple[float, float]]) -> str
     return " | ".join(texts)
 
 
-def _split_over(cell: Cell, columns: Sequence[tuple[float, float]]) -> list[Cell]:
+def _split_over(cell: Cell, columns: _Columns) -> list[Cell]:
     """Split a cell that reaches over several columns where one ends and another begins, if there is a gap."""
     ends = [
         (right + left) / 2

@@ -105,3 +105,40 @@ def test_a_chart_is_a_title_and_a_table_and_what_is_no_opendocument_is_left() ->
     chart = f"<document-content><body><chart><chart><title><p>Sales</p></title><table>{cells}</table></chart></chart>"
     assert embed(frame, f"{chart}</body></document-content>") == "So .\n\nSales\n\n| 2026\nEast | 7"
     assert read(paragraph(f"So {frame}.")) == "So ."
+
+
+STYLE = "<style:style style:name='{}' style:family='{}' {}>{}</style:style>"
+FO = "xmlns:fo='urn:oasis:names:tc:opendocument:xmlns:xsl-fo-compatible:1.0'"
+COLOR = f"<style:text-properties {FO} fo:color='{{}}'/>"
+DARK = f"<style:paragraph-properties {FO} fo:background-color='#222222'/>"
+WHITES = "".join(
+    [
+        STYLE.format("W", "paragraph", "", COLOR.format("#FFFFFF")),
+        STYLE.format("Child", "paragraph", "style:parent-style-name='W'", ""),
+        STYLE.format("Black", "paragraph", "style:parent-style-name='W'", COLOR.format("#000000")),
+        STYLE.format("Painted", "paragraph", "style:parent-style-name='W'", DARK),
+        STYLE.format("B", "text", "", COLOR.format("#000000")),
+    ]
+)
+
+
+@pytest.mark.parametrize("style", ["W", "Child"])
+@pytest.mark.parametrize("name", ["p", "h"])
+def test_a_paragraph_in_white_is_left_out_and_told_but_for_words_in_another_colour(style: str, name: str) -> None:
+    body = (
+        f"<text:{name} text:style-name='{style}'>evil<text:span text:style-name='B'>seen</text:span>evil</text:{name}>"
+    )
+    parsed = read_document(make_odt(paragraph("a") + body, styles=WHITES), "upload", ParseLimits())
+    assert "evil" not in parsed.text
+    assert "seen" in parsed.text
+    assert parsed.warnings == ["8 characters of hidden text were left out."]
+
+
+@pytest.mark.parametrize("style", ["Black", "Painted"])
+def test_a_paragraph_in_white_on_a_ground_is_seen(style: str) -> None:
+    assert read(f"<text:p text:style-name='{style}'>seen</text:p>", WHITES) == "seen"
+
+
+def test_white_words_of_a_frame_are_seen_since_it_may_be_filled() -> None:
+    frame = "<draw:frame><draw:text-box><text:p text:style-name='W'>seen</text:p></draw:text-box></draw:frame>"
+    assert "seen" in read(f"<text:p>a{frame}</text:p>", WHITES)

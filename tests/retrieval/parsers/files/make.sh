@@ -11,4 +11,5 @@ convert() { # SOURCE EXTENSION [FILTER]
 for extension in docx odt rtf epub; do convert text.fodt "$extension"; done
 for extension in xlsx ods; do convert sheets.fods "$extension"; done
 for extension in pptx odp; do convert slides.fodp "$extension"; done
-convert right-to-left.fodt pdf
+for source in right-to-left.fodt text.fodt sheets.fods slides.fodp; do convert "$source" pdf; done
+soffice --headless --infilter="HTML (StarWriter)" --convert-to pdf:writer_pdf_Export sources/prices.html >/dev/null 2>&1
