@@ -171,7 +171,8 @@ RULES = (
                 *("allowed_tools", "allowed_tools_choice", "named_tool_choice", "chat_completion_tool"),
                 *("chat_completion_message_tool_call", "choice_delta_tool_call"),
             )
-        },
+        }
+        | {f"gateway/chat/request.py:{name}": "OpenAI's word" for name in ("_tool", "_tool_choice", "_tool_mode")},
     ),
     Rule(
         "a name is a noun and no participle",

@@ -103,9 +103,15 @@ def vague_names(module: Module) -> set[str]:
     """Files, folders, classes and functions that are named after no idea."""
     nouns = module.path.removesuffix(".py").split("/")
     nouns += [_snake(node.name) for node in module.nodes(ast.ClassDef)]
+    nouns += [_snake(name) for name in _top_level(module) if _is_type(name)]
     names = nouns + [function.name for function in module.functions()]
     vague = {name for name in names if VAGUE.search(name)} | {name for name in nouns if VAGUE_NOUN.search(name)}
     return {f"{module.path}:{name}" for name in vague}
+
+
+def _is_type(name: str) -> bool:
+    """Tell whether a name is spelled as that of a class, as those of type aliases are."""
+    return bool(re.fullmatch(r"_*(?:[A-Z]+[a-z0-9]+)+", name))
 
 
 def _snake(name: str) -> str:

@@ -32,6 +32,12 @@ def test_a_class_is_no_participle_either() -> None:
     }
 
 
+def test_an_alias_of_a_type_is_named_after_an_idea_as_a_class_is() -> None:
+    assert rules.vague_names(Module.of("ForManager = Annotated[Service, None]\nMANAGER = 1\n")) == {
+        "gateway/example.py:for_manager"
+    }
+
+
 def test_a_member_of_the_api_may_be_a_participle() -> None:
     text = "class Passage:\n    cited: bool\n    spelled: str\n"
     assert rules.participles(Module.of(text)) == {"gateway/example.py:spelled"}
