@@ -203,7 +203,7 @@ class Index:
         document = show_document(request.tenant, request.store, request.document)
         self._backend.check_room()
         read = await self._ahead.take(request) or await self._read(request)
-        characters, chunks = len(read.parsed.text), read.chunks
+        characters, chunks = len(read.document.text), read.chunks
         await report(IngestProgress("parsed", characters, characters))
         await report(IngestProgress("chunked", len(chunks), len(chunks)))
         embedded = 0
@@ -222,10 +222,10 @@ class Index:
             embedded=embedded,
             reused=len(chunks) - embedded,
             characters=characters,
-            media_type=read.parsed.media_type,
+            media_type=read.document.media_type,
             seconds=time.perf_counter() - started,
-            warnings=read.parsed.warnings,
-            chunker=self._name_chunker(read.parsed.parser),
+            warnings=read.document.warnings,
+            chunker=self._name_chunker(read.document.parser),
         )
 
     async def read_ahead(self, request: IngestRequest) -> None:
@@ -235,11 +235,11 @@ class Index:
             self._ahead.begin(request)
 
     async def _read(self, request: IngestRequest) -> ReadDocument:
-        parsed = await parse(Path(request.path), request.filename, start=self._parsers.start)
+        document = await parse(Path(request.path), request.filename, start=self._parsers.start)
         chunks = await asyncio.to_thread(
-            contextualize, parsed, request, self._embedder.find_token_offsets, window=self._embedder.window
+            contextualize, document, request, self._embedder.find_token_offsets, window=self._embedder.window
         )
-        return ReadDocument(parsed, chunks, {})
+        return ReadDocument(document, chunks, {})
 
     async def _read_and_embed(self, request: IngestRequest) -> ReadDocument:
         """Read a document and embed its beginning, but for what the store has: as much as is written in one go."""
@@ -291,8 +291,8 @@ class Index:
 
     async def parse(self, request: ParseRequest) -> ParsedText:
         """See `retrieval.client.Retriever.parse`."""
-        parsed = await parse(Path(request.path), request.filename, start=self._parsers.start)
-        return ParsedText(parsed.text[:_MOST_PARSED])
+        document = await parse(Path(request.path), request.filename, start=self._parsers.start)
+        return ParsedText(document.text[:_MOST_PARSED])
 
     async def has_store(self, tenant: str, store: str) -> bool:
         """Tell whether there are points of a store, in whatever index epoch."""

@@ -14,7 +14,7 @@ import msgspec
 from training.assignment import Assignment, EpochAdapter, TrainedAdapters, train_adapter
 from training.batches import measure_load
 from training.errors import TrainingError
-from training.events import Event, Finished, Notice, Paused, Tokenized
+from training.events import Event, Finished, Notice, Paused, PromptSamples
 from training.hardware import check_reference_hardware
 from training.launch import train_together
 from training.manifest import CONFIG_FILE, MANIFEST_FILE, Manifest, digest_adapter
@@ -120,7 +120,7 @@ def _run(
     _check_feasible(base_model, base, recipe, device)
     tokenizer = RowTokenizer.load(base_model, spec.chat_template_kwargs)
     rows = read_run_rows(spec, tokenizer, recipe, send)
-    send(Tokenized(prompts=sample_prompts(rows.learnt), chat_template_kwargs=tokenizer.format.variables))
+    send(PromptSamples(prompts=sample_prompts(rows.learnt), chat_template_kwargs=tokenizer.format.variables))
     demand = _measure_demand(base_model, base, recipe, rows)
     placement = find_room(demand, send, device=device, wait_seconds=wait_seconds, processes=processes)
     recipe = msgspec.structs.replace(recipe, micro_batch_tokens=placement.plan.micro_batch_tokens)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from gateway.answering.markdown_code import Masked
+from gateway.answering.markdown_code import MaskedText
 
 __all__ = ["Citation", "MarkFilter", "shows_marks"]
 
@@ -90,7 +90,7 @@ class MarkFilter:
         """Take a piece without a sign of a mark while it is idle."""
         self._pass(text, [])
 
-    def feed(self, piece: Masked) -> str:
+    def feed(self, piece: MaskedText) -> str:
         """Take the next piece; return the text that may be sent now."""
         text, marks = self._pending + piece.text, self._pending_marks + piece.marks
         unfinished = (_UNFINISHED if self.passage_numbers else _UNFINISHED_OR_SPACE).search(marks)

@@ -55,7 +55,7 @@ class Generation:
         self._lease = lease
         self.trace.replica = lease.replica.name
         with lease.replica.make_wait(stream=self.trace.question.stream):
-            self._upstream = upstream = await lease.engine.chat(self.trace.composed.body)
+            self._upstream = upstream = await lease.engine.chat(self.trace.prompt.body)
             first = await upstream.start()
             # An answer that never began: nobody has seen anything of it.
             if not first or first.startswith(_ERROR_EVENT) or not _is_answer(upstream, self.trace.question.stream):

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from gateway.answering.markdown_code import CODE, NOTHING, Masked
+from gateway.answering.markdown_code import CODE, NOTHING, MaskedText
 
 __all__ = ["BEGINNING", "LinkFilter"]
 
@@ -99,15 +99,15 @@ class LinkFilter:
     read_given: Callable[[], str]
     removals: int = 0
     _prompt: str | None = None
-    _pending: Masked = NOTHING
+    _pending: MaskedText = NOTHING
     _last: str = "\n"
     _back: str = "\n"
     _joins: bool = False
     _altered: bool = False
     _swallows: bool = False
-    _out: list[Masked] = field(default_factory=list[Masked])
+    _out: list[MaskedText] = field(default_factory=list[MaskedText])
 
-    def feed(self, piece: Masked) -> Masked:
+    def feed(self, piece: MaskedText) -> MaskedText:
         """Take the next piece; return what may be sent now."""
         if not piece.text:
             return piece
@@ -125,11 +125,11 @@ class LinkFilter:
         """Take a piece without a sign of an address while it is idle."""
         self._last = self._back = text[-1]
 
-    def finish(self) -> Masked:
+    def finish(self) -> MaskedText:
         """Return what was withheld; the text is whole."""
         return self._run(final=True)
 
-    def _run(self, *, final: bool) -> Masked:
+    def _run(self, *, final: bool) -> MaskedText:
         # The character before stays in front, for what has to look back.
         self._pending = _mask(self._back) + self._pending
         at = 1
@@ -372,7 +372,7 @@ class LinkFilter:
         self._pending = self._pending.reveal(at)
         return at
 
-    def _emit(self, piece: Masked) -> None:
+    def _emit(self, piece: MaskedText) -> None:
         if not piece.text:
             return
         if self._joins:
@@ -384,5 +384,5 @@ class LinkFilter:
         self._last = piece.links[-1]
 
 
-def _mask(text: str) -> Masked:
-    return Masked(text, text, text, text)
+def _mask(text: str) -> MaskedText:
+    return MaskedText(text, text, text, text)

@@ -128,7 +128,7 @@ class AnsweringService:
         else:
             await self._look_up(trace, base_model)
         await self._traits.settle()
-        trace.composed = await compose(
+        trace.prompt = await compose(
             question,
             trace.target,
             trace.evidence,

@@ -9,7 +9,7 @@ import prompts
 from gateway.answering.resolve import Target
 from gateway.answering.retrieve import Evidence
 from gateway.diagnoses.answer_judge import Voice, find_expected
-from gateway.diagnoses.attribution import AS_FOUND, AnswerTally, Attribution, CaseScene, Judged, VariantStrand, decide
+from gateway.diagnoses.attribution import AS_FOUND, AnswerTally, Aspect, Attribution, CaseScene, VariantStrand, decide
 from gateway.diagnoses.cases import Case
 from gateway.diagnoses.passage_finder import PassageFinder, PassagePlace
 from gateway.diagnoses.replay import Replay
@@ -66,9 +66,9 @@ class CaseDiagnosis:
             knows_voice=self._voice.has_rules,
         )
 
-        async def ask(name: str, samples: int, judged: Judged) -> AnswerTally:
+        async def ask(name: str, samples: int, aspect: Aspect) -> AnswerTally:
             target, evidence = self._choose(name, place)
-            return await self._replay.count_right(target, case, expected, evidence, samples, judged)
+            return await self._replay.count_right(target, case, expected, evidence, samples, aspect)
 
         return DiagnosedCase(case, await decide(scene, ask, self._samples), place)
 

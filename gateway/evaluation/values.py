@@ -111,8 +111,8 @@ _ENDLESS_CHARACTERS = re.compile(f"{CHARACTERS.removesuffix('+')}{{40,}}")
 """Models that repeat themselves write such numbers; they are nobody's facts, and too long to be reckoned with."""
 _MOST_REMEMBERED = 8_192
 """Characters; longer texts are read anew."""
-_Found = tuple[int, int, tuple[str, ...]]
-_Finder = Callable[[str, Notation], Iterator[_Found]]
+_Place = tuple[int, int, tuple[str, ...]]
+_Finder = Callable[[str, Notation], Iterator[_Place]]
 
 
 def find_values(text: str) -> list[Value]:
@@ -297,7 +297,7 @@ def _is_long(span: str) -> bool:
     return span.endswith(_LONG)
 
 
-def _mask(text: str, places: Iterable[_Found]) -> str:
+def _mask(text: str, places: Iterable[_Place]) -> str:
     """Return a text with marks in some places of it, which are in order and apart."""
     pieces: list[str] = []
     last = 0
@@ -324,7 +324,7 @@ def _find_dated(patterns: Iterable[re.Pattern[str]], read: Callable[[re.Match[st
 def _find_all(
     patterns: Iterable[re.Pattern[str]], read: Callable[[re.Match[str], Notation], tuple[str, ...]]
 ) -> _Finder:
-    def find(text: str, notation: Notation) -> Iterator[_Found]:
+    def find(text: str, notation: Notation) -> Iterator[_Place]:
         for pattern in patterns:
             places = [
                 (match.start(), match.end(), readings)

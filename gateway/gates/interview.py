@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from gateway.answering.compose import Composed, compose
+from gateway.answering.compose import ComposedPrompt, compose
 from gateway.answering.engine_answer import EngineUsage, decode_answer
 from gateway.answering.question import Message, Question
 from gateway.answering.resolve import Target
@@ -141,7 +141,7 @@ class Interview:
 
     async def compose_whole(
         self, target: Target, messages: Sequence[Message], evidence: Evidence, parameters: Mapping[str, Any]
-    ) -> Composed:
+    ) -> ComposedPrompt:
         """Return the same with other parameters, and what went into its prompt; raises as `compose` does."""
         question = Question("gate", target.engine_model, messages, parameters)
         await self._traits.settle()

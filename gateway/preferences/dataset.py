@@ -107,7 +107,7 @@ def check_prompts(pairs: Sequence[PreferencePair], form: PromptForm) -> tuple[li
     Where no digest of the served prompt is known, nothing is compared.
     """
     try:
-        rendered = render_preferences(encode_pairs(pairs), form.template, form.variables, form.markers).content
+        content = render_preferences(encode_pairs(pairs), form.template, form.variables, form.markers).content
     except RowsUnusable as error:
         bad = {problem.row for problem in error.problems}
         sound = [pair for number, pair in enumerate(pairs, 1) if number not in bad]
@@ -116,7 +116,7 @@ def check_prompts(pairs: Sequence[PreferencePair], form: PromptForm) -> tuple[li
         checked, left_out = check_prompts(sound, form)
         return checked, left_out + Counter[LeftOut]({"unusable": len(bad)})
     checked: list[PreferencePair] = []
-    for pair, line in zip(pairs, rendered.splitlines(), strict=True):
+    for pair, line in zip(pairs, content.splitlines(), strict=True):
         messages = msgspec.json.decode(line)["input"]["messages"]
         digest = digest_prompt(fold_system(messages) if form.folds_system else messages)
         if pair.prompt in (None, digest):

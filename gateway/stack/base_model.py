@@ -36,7 +36,7 @@ class _Progress(msgspec.Struct):
     total: int
 
 
-class _Failed(msgspec.Struct):
+class _Failure(msgspec.Struct):
     message: str
 
 
@@ -136,7 +136,7 @@ def _directory(answer: bytes, status: int | None, log: Path) -> str:
     try:
         if status == 0:
             return msgspec.json.decode(last, type=_Checkpoint).directory
-        reason = msgspec.json.decode(last, type=_Failed).message
+        reason = msgspec.json.decode(last, type=_Failure).message
     except msgspec.MsgspecError:
         reason = f"The program that makes it ended with status {status}."
     raise CommandError(f"The base model can't be prepared: {reason} Its log: {log}")

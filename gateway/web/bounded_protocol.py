@@ -65,26 +65,26 @@ class ConnectionBounds:
     idle_seconds: float = 75.0
 
 
-class _Refused(BraidError):
+class _Refusal(BraidError):
     kind = "invalid_request_error"
 
 
-class HeadTooLarge(_Refused):
+class HeadTooLarge(_Refusal):
     status = 431
     code = "head_too_large"
 
 
-class UrlTooLong(_Refused):
+class UrlTooLong(_Refusal):
     status = 414
     code = "url_too_long"
 
 
-class RequestTooSlow(_Refused):
+class RequestTooSlow(_Refusal):
     status = 408
     code = "request_too_slow"
 
 
-class InvalidHttp(_Refused):
+class InvalidHttp(_Refusal):
     status = 400
     code = "invalid_http"
 

@@ -11,7 +11,7 @@ from urllib.parse import unquote
 from lxml import etree as _etree  # pyright: ignore[reportAttributeAccessIssue, reportUnknownVariableType]
 
 from retrieval.errors import DocumentUnreadable
-from retrieval.parsers.parsed import ParseLimits
+from retrieval.parsers.parsed_document import ParseLimits
 
 __all__ = ["Archive", "Element", "get_attribute", "get_name", "parse_xml", "to_number"]
 

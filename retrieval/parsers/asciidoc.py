@@ -6,7 +6,7 @@ from collections.abc import Container, Sequence
 
 from retrieval.parsers.asciidoc_attributes import Attributes
 from retrieval.parsers.asciidoc_tables import read_asciidoc_table
-from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
+from retrieval.parsers.parsed_document import FileContent, ParsedDocument, ParseLimits
 from retrieval.parsers.text import clean_visible
 from retrieval.parsers.text_page import TextPage, measure_columns
 
@@ -38,7 +38,7 @@ _MARKS = re.compile(
 )
 
 
-def parse_asciidoc(content: FileContent, _limits: ParseLimits) -> Parsed:
+def parse_asciidoc(content: FileContent, _limits: ParseLimits) -> ParsedDocument:
     """Find titles, code, tables and lists, and leave comments and the settings of blocks out.
 
     Raises:

@@ -8,7 +8,7 @@ from retrieval.parsers.archive import Archive, Element, get_attribute, get_name,
 from retrieval.parsers.docx_styles import DocxStyles, Numbering, find_value, read_outline, read_switch
 from retrieval.parsers.drawings import Drawings, get_relation
 from retrieval.parsers.office_formulas import write_formula
-from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
+from retrieval.parsers.parsed_document import FileContent, ParsedDocument, ParseLimits
 from retrieval.parsers.scripts import LEVEL, LOWERED, RAISED, mark_runs
 from retrieval.parsers.sniff import sniff
 from retrieval.parsers.symbol_fonts import read_symbols
@@ -30,7 +30,7 @@ _WHITE = frozenset(("FFFFFF", "FFFFFE", "FEFEFE"))
 _TINY = 2  # half points
 
 
-def parse_docx(content: FileContent, limits: ParseLimits) -> Parsed:
+def parse_docx(content: FileContent, limits: ParseLimits) -> ParsedDocument:
     """Take the body of a Word document; headers, footers, comments, deleted and hidden text are left out.
 
     Raises:
@@ -115,9 +115,9 @@ class _Document:
                 if not self._inner:  # a file can have itself in it
                     inner = _Document(Archive(content.data, self._limits), self._limits, inner=True)
                     inner.read()
-                    self.writer.add_parsed(inner.writer.finish(""), 0)
+                    self.writer.add_document(inner.writer.finish(""), 0)
                 return
-            self.writer.add_parsed(format_.load_parser()(content, self._limits), 0)
+            self.writer.add_document(format_.load_parser()(content, self._limits), 0)
         except DocumentUnreadable as error:
             self.writer.warnings.append(f"The inserted file {name!r} was left out. {error}")
 

@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 import msgspec
 
-from retrieval.parsers.parsed import ParseLimits
+from retrieval.parsers.parsed_document import ParseLimits
 
 __all__ = [
     "CHILD_ENVIRONMENT",

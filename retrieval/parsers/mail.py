@@ -14,7 +14,7 @@ from retrieval.parsers.formats import MAILBOX_LINE
 from retrieval.parsers.html import parse_html
 from retrieval.parsers.mail_envelopes import open_envelopes, read_bytes
 from retrieval.parsers.ocr import OcrMissing
-from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
+from retrieval.parsers.parsed_document import FileContent, ParsedDocument, ParseLimits
 from retrieval.parsers.sniff import sniff
 from retrieval.parsers.text import clean
 from retrieval.parsers.text_writer import TextWriter, join_words
@@ -45,7 +45,7 @@ _DEEPEST = 5
 _MOST_ATTACHMENTS = 200
 
 
-def parse_mail(content: FileContent, limits: ParseLimits) -> Parsed:
+def parse_mail(content: FileContent, limits: ParseLimits) -> ParsedDocument:
     """Take a message, or the messages of a mailbox.
 
     What a message in a mailbox quotes of those before it is left out; a single message keeps its quotes.
@@ -118,7 +118,7 @@ class _Reader:
         try:
             text = _decode(part)
             if part.get_content_subtype() == "html":
-                self.writer.add_parsed(parse_html(FileContent(b"", "text/html", text), self._limits), level)
+                self.writer.add_document(parse_html(FileContent(b"", "text/html", text), self._limits), level)
             else:
                 self.writer.add_paragraph(self._drop_quotes(_unwrap(part, text)))
         except DocumentUnreadable as error:
@@ -131,15 +131,15 @@ class _Reader:
             return
         self._left -= 1
         try:
-            parsed = self._parse(part, name)
+            document = self._parse(part, name)
         except DocumentUnreadable as error:
             self.writer.lacks_ocr = self.writer.lacks_ocr or isinstance(error, OcrMissing)
             self.writer.warnings.append(f"The attachment {name!r} was left out. {error}")
             return
         self.writer.add_heading(f"Attachment: {name}", level)
-        self.writer.add_parsed(parsed, level)
+        self.writer.add_document(document, level)
 
-    def _parse(self, part: Message, name: str) -> Parsed:
+    def _parse(self, part: Message, name: str) -> ParsedDocument:
         if part.get_content_type() == "message/rfc822":
             inner = _Reader(self._limits, self._depth + 1)
             subject = inner.add(part.get_payload(0), 1) if part.is_multipart() else ""  # pyright: ignore[reportArgumentType]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from retrieval.errors import DocumentUnreadable
 from retrieval.parsers.archive import Archive, Element, get_attribute, get_name, parse_xml, to_number
 from retrieval.parsers.list_numbers import write_letters, write_roman
-from retrieval.parsers.parsed import FileContent, ParseLimits
+from retrieval.parsers.parsed_document import FileContent, ParseLimits
 from retrieval.parsers.table_heads import COVERED
 from retrieval.parsers.text_writer import is_code
 

@@ -5,7 +5,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 
 from retrieval.parsers.org_macros import Macros
-from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
+from retrieval.parsers.parsed_document import FileContent, ParsedDocument, ParseLimits
 from retrieval.parsers.text import clean_visible
 from retrieval.parsers.text_page import TextPage, measure_indent
 
@@ -44,7 +44,7 @@ _MARKS = re.compile(
 )
 
 
-def parse_org(content: FileContent, _limits: ParseLimits) -> Parsed:
+def parse_org(content: FileContent, _limits: ParseLimits) -> ParsedDocument:
     """Find headings, code, tables and lists; leave out comments, properties, and subtrees that are commented out.
 
     Raises:

@@ -13,7 +13,7 @@ import pypdfium2.raw as pdfium_c
 from retrieval.errors import DocumentUnreadable
 from retrieval.parsers.document_title import find_top_heading, pick_title
 from retrieval.parsers.ocr import Recogniser
-from retrieval.parsers.parsed import Block, FileContent, Heading, Parsed, ParseLimits
+from retrieval.parsers.parsed_document import Block, FileContent, Heading, ParsedDocument, ParseLimits
 from retrieval.parsers.pdf_columns import find_columns
 from retrieval.parsers.pdf_forms import Entry, count_unread, place_entry, read_entries
 from retrieval.parsers.pdf_hidden import remove_hidden
@@ -75,7 +75,7 @@ _Change = tuple[int, Sequence[_Line]]
 """The number of the last line that is replaced, and the lines in its place."""
 
 
-def parse_pdf(content: FileContent, limits: ParseLimits) -> Parsed:
+def parse_pdf(content: FileContent, limits: ParseLimits) -> ParsedDocument:
     """Take the text layer, and what OCR reads of pages that are pictures; larger type makes headings.
 
     Pages end with a form feed.
@@ -124,7 +124,7 @@ def parse_pdf(content: FileContent, limits: ParseLimits) -> Parsed:
         warnings = [*warnings, f"{hidden} characters of hidden text were left out."]
     if unread:
         warnings = [*warnings, f"{unread} annotations weren't read, since their pages have too many. Split the pages."]
-    return Parsed(
+    return ParsedDocument(
         content.media_type,
         pick_title(title, find_top_heading(headings, text)),
         text,

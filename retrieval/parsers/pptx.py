@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from retrieval.parsers.archive import Archive, Element, get_attribute, get_name
 from retrieval.parsers.docx import find_main_part, read_core_title
 from retrieval.parsers.drawings import Drawings, get_relation, iterate_shapes, read_paragraphs, read_runs
-from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
+from retrieval.parsers.parsed_document import FileContent, ParsedDocument, ParseLimits
 from retrieval.parsers.table_heads import COVERED, count_heads, widen_names
 from retrieval.parsers.text_writer import TextWriter, join_words
 
@@ -17,7 +17,7 @@ _LISTS = frozenset(("body", "obj", "none"))
 """Placeholders whose paragraphs are the points of a slide; one without a type is `obj`."""
 
 
-def parse_pptx(content: FileContent, limits: ParseLimits) -> Parsed:
+def parse_pptx(content: FileContent, limits: ParseLimits) -> ParsedDocument:
     """Take each slide's title, shapes in their own order, tables, diagrams and notes; hidden slides are left out.
 
     Raises:

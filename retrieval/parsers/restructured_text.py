@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
+from retrieval.parsers.parsed_document import FileContent, ParsedDocument, ParseLimits
 from retrieval.parsers.substitutions import Substitutions
 from retrieval.parsers.text import clean_visible
 from retrieval.parsers.text_page import TextPage, find_end, measure_columns, measure_indent
@@ -32,7 +32,7 @@ _QUOTED = re.compile(
 _ESCAPE = re.compile(r"\\(\S)")
 
 
-def parse_restructured_text(content: FileContent, _limits: ParseLimits) -> Parsed:
+def parse_restructured_text(content: FileContent, _limits: ParseLimits) -> ParsedDocument:
     """Find titles, code and tables, and leave comments and labels out.
 
     Raises:

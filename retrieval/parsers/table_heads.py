@@ -25,11 +25,11 @@ MOST_HEADS = 4
 _LONGEST_NAMES = 500  # characters of a row of the head, with the names over several columns above each of them
 
 
-class _Covered(str):
+class _CoveredCell(str):
     __slots__ = ()
 
 
-COVERED: Final[str] = _Covered()
+COVERED: Final[str] = _CoveredCell()
 """An empty cell that the one before it in its row reaches into; it is told by being this very object."""
 
 
