@@ -292,7 +292,7 @@ async def _http_error(request: Request, error: Exception) -> Response:
     return _respond(problem)
 
 
-async def _left(_request: Request, _error: Exception) -> Response:
+async def _answer_nobody(_request: Request, _error: Exception) -> Response:
     return Response(status_code=400)  # nobody reads it: the client left before its request was whole
 
 
@@ -335,7 +335,7 @@ _HANDLERS: Mapping[type[Exception], Callable[[Request, Exception], Awaitable[Res
     BraidError: _braid_error,
     RequestValidationError: _invalid,
     HTTPException: _http_error,
-    ClientDisconnect: _left,
+    ClientDisconnect: _answer_nobody,
     IntegrityError: _conflict,
     StaleDataError: _conflict,  # the row that was to be changed has gone since it was read
     DataError: _out_of_range,

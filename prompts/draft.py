@@ -252,14 +252,14 @@ def _choose(passages: Sequence[int], turns: Sequence[int], free: int) -> tuple[i
     totals = [0, *accumulate(passages)]
     share = max(free // 2, free - sum(turns), *totals[:2])
     best = bisect_right(totals, share) - 1
-    left = free - totals[best]
+    room = free - totals[best]
     newest = 0
     for size in reversed(turns):
-        if size > left:
+        if size > room:
             break
-        left -= size
+        room -= size
         newest += 1
-    best = bisect_right(totals, totals[best] + left) - 1
+    best = bisect_right(totals, totals[best] + room) - 1
     return best, newest
 
 

@@ -199,7 +199,7 @@ class Index:
             self._ingests -= 1
 
     async def _ingest(self, request: IngestRequest, report: Report) -> IngestResult:
-        started = time.perf_counter()
+        start = time.perf_counter()
         document = show_document(request.tenant, request.store, request.document)
         self._backend.check_room()
         read = await self._ahead.take(request) or await self._read(request)
@@ -223,7 +223,7 @@ class Index:
             reused=len(chunks) - embedded,
             characters=characters,
             media_type=read.document.media_type,
-            seconds=time.perf_counter() - started,
+            seconds=time.perf_counter() - start,
             warnings=read.document.warnings,
             chunker=self._name_chunker(read.document.parser),
         )

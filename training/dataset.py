@@ -234,10 +234,10 @@ def read_lines(
     for number, line in split_lines(data):
         try:
             row = msgspec.json.decode(line, type=type)
-            repeated = None
+            name = None
             if may_repeat_names(line, row.plain_quotes) and may_repeat_names(line, row.count_quotes()):
-                repeated = find_repeated_name(line)
-            yield number, row if repeated is None else Problem(number, describe_repeated_name(repeated))
+                name = find_repeated_name(line)
+            yield number, row if name is None else Problem(number, describe_repeated_name(name))
         except msgspec.ValidationError as error:
             yield number, Problem(number, explain(line, error))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

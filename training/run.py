@@ -120,7 +120,7 @@ def _run(
     _check_feasible(base_model, base, recipe, device)
     tokenizer = RowTokenizer.load(base_model, spec.chat_template_kwargs)
     rows = read_run_rows(spec, tokenizer, recipe, send)
-    send(PromptSamples(prompts=sample_prompts(rows.learnt), chat_template_kwargs=tokenizer.format.variables))
+    send(PromptSamples(prompts=sample_prompts(rows.learnt_rows), chat_template_kwargs=tokenizer.format.variables))
     demand = _measure_demand(base_model, base, recipe, rows)
     placement = find_room(demand, send, device=device, wait_seconds=wait_seconds, processes=processes)
     recipe = msgspec.structs.replace(recipe, micro_batch_tokens=placement.plan.micro_batch_tokens)
@@ -131,7 +131,7 @@ def _run(
     with explain_out_of_memory("Training", _advise(placement)):
         result = _train(assignment, rows, send, state)
     with explain_out_of_memory("The adapter was trained, and its proof", PROBE_ADVICE):
-        prober = Prober(base_model, output.adapter, rows.learnt, base.parameters, device, engine_dtype)
+        prober = Prober(base_model, output.adapter, rows.learnt_rows, base.parameters, device, engine_dtype)
         probe = prober.compute(output.adapter)
     manifest = Manifest(
         adapter_digest=digest_adapter(output.adapter),

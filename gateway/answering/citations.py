@@ -28,7 +28,7 @@ _UNFINISHED_OR_SPACE = re.compile(rf"(?: ?{_MARK}| |{_TAG})$", re.I)
 _WITHOUT_SPACES = 0x0E00  # from here on, most scripts put no spaces between words: Thai, Chinese, Japanese …
 _LETTER = rf"[^\W{chr(_WITHOUT_SPACES)}-{chr(0x10FFFF)}]"
 # A mark in a client's message, or what stands for one where marks are explained. A bracket in front is found fastest.
-_SHOWN = re.compile(
+_SHOWN_LABEL = re.compile(
     rf"\[(?<!{_LETTER}\[)(?:{_NUMBER}|[nNi#]|number)\](?!{_LETTER}|\()"
     rf"|【(?:{_NUMBER}|[nNi#]|number)(?:†[^【】]{{0,60}})?】"
 )
@@ -192,7 +192,7 @@ def _read_numbers(text: str | None) -> list[int]:
 
 def shows_marks(text: str) -> bool:
     """Tell whether a message has a mark, or `[n]` for one, that is no index (`list[1]`) and no link (`[1](…)`)."""
-    return _SHOWN.search(text) is not None
+    return _SHOWN_LABEL.search(text) is not None
 
 
 def _is_word(character: str) -> bool:

@@ -14,7 +14,7 @@ from gateway.answering.markdown_code import CODE, NOTHING, MaskedText
 
 __all__ = ["BEGINNING", "LinkFilter"]
 
-_REMOVED, _IMAGE_REMOVED = "(link removed)", "(image removed)"
+_LINK_REMOVED, _IMAGE_REMOVED = "(link removed)", "(image removed)"
 _LONGEST_BEGINNING = 8
 _LONGEST = 2000  # characters of a link's text, of an address or of a tag
 _OF_ADDRESSES = r"!#-;=?-_a-~\u00a1-\u0dff"  # not `<>"`, space, nor scripts that put no spaces between words
@@ -66,7 +66,7 @@ _ESCAPE = re.compile(r"\\([!-/:-@\[-`{-~])")
 _UNSEEN = re.compile(r"[\x00-\x20\x7f-\xa0\u200b-\u200f\u2028-\u202f\u2060-\u206f\ufeff]")
 # A link whose text begins and ends like a word's, on one line: without its target the text around it means the same.
 _SIMPLE = re.compile(r"!?\[[^\W_](?:[^\n`<>\[\]\\]*[^\W_])?\]\([^\n`]*\)")
-_JOINED = {"]": "([:", ":": "/", "/": "/", "`": f"`{CODE}", CODE: f"`{CODE}"}
+_BESIDE_LINKS = {"]": "([:", ":": "/", "/": "/", "`": f"`{CODE}", CODE: f"`{CODE}"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,7 +262,7 @@ class LinkFilter:
         inner = words.feed(self._pending.cut(link.begin, link.close)) + words.finish()
         self.removals += 1 + words.removals
         if not inner.text.strip():
-            inner = _mask(_IMAGE_REMOVED if source.startswith("!") else _REMOVED)
+            inner = _mask(_IMAGE_REMOVED if source.startswith("!") else _LINK_REMOVED)
         simple = _SIMPLE.fullmatch(source) is not None
         if not simple:  # a tag that begins in it would end elsewhere
             for tag in reversed([*_TAG_BEGINNING.finditer(inner.links)]):
@@ -356,14 +356,14 @@ class LinkFilter:
     def _remove(self, at: int, end: int, *, alters: bool = False) -> int:
         self.removals += 1
         self._joins = True
-        self._emit(_mask(_REMOVED))
+        self._emit(_mask(_LINK_REMOVED))
         self._joins = True
         return self._alter(end) if alters else end
 
     def _break_tag(self, at: int, end: int) -> int:
         """Make a tag text that no browser takes for one, whatever else is around it."""
         self.removals += 1
-        self._emit(_mask("< " + _TOKEN.sub(_REMOVED, self._pending.text[at + 1 : end])))
+        self._emit(_mask("< " + _TOKEN.sub(_LINK_REMOVED, self._pending.text[at + 1 : end])))
         return self._alter(end)
 
     def _alter(self, at: int) -> int:
@@ -377,7 +377,7 @@ class LinkFilter:
             return
         if self._joins:
             self._joins = False
-            first, follows = piece.links[0], _JOINED.get(self._last, "")
+            first, follows = piece.links[0], _BESIDE_LINKS.get(self._last, "")
             if first in follows or (self._last == "<" and (first.isalpha() or first in "/!?")):
                 self._out.append(_mask(" "))
         self._out.append(piece)

@@ -12,7 +12,7 @@ _SPAN = 2000  # characters; a run of backticks that isn't closed within as many 
 _TICKS = re.compile(r"\\.|`+", re.DOTALL)
 _DELIMITERS = re.compile(r"[ \t>]*[-:| \t]*\|[-:| \t]*[\r\n]*|[ \t>]*:?-+:?[ \t]*[\r\n]*")
 _RUNS = re.compile("`+")
-_JUDGED = re.compile(r"[\r\n`\\]")
+_TELLING = re.compile(r"[\r\n`\\]")
 _LINES = re.compile(r"[^\r\n]*(?:\r\n?|\n)|[^\r\n]+")
 _NOT_BLANK = re.compile(r"[^\n]")
 # In these a backtick is no code's beginning, to some or to all renderers; those that are whole have none.
@@ -92,7 +92,7 @@ class CodeScanner:
 
     def feed(self, text: str) -> MaskedText:
         """Take the next piece; return what is judged by now."""
-        if self.is_idle and not _JUDGED.search(text):
+        if self.is_idle and not _TELLING.search(text):
             self._prose.append(text)
             return MaskedText(text, text, text, text)
         text, self._carriage = self._carriage + text, ""
@@ -172,8 +172,8 @@ class CodeScanner:
             self._waits_from = len(self._out)
 
     def _add_code(self, text: str) -> None:
-        masked = _NOT_BLANK.sub(CODE, text)
-        self._out.append(MaskedText(text, text, text if self._doubtful else masked, masked))
+        mask = _NOT_BLANK.sub(CODE, text)
+        self._out.append(MaskedText(text, text, text if self._doubtful else mask, mask))
 
     def _add_text(self, text: str, plain: str) -> None:
         self._rest += text
@@ -220,13 +220,13 @@ class CodeScanner:
         cut = "|" in text or "\n" in plain  # to readers of tables, which end cells and paragraphs in the middle of code
         if cut:
             self._wait()
-        masked = CODE * len(text)
+        mask = CODE * len(text)
         self._out.append(
             MaskedText(
                 text,
                 plain,
-                plain if self._unsure or self._doubtful or (self._table and cut) else masked,
-                masked,
+                plain if self._unsure or self._doubtful or (self._table and cut) else mask,
+                mask,
             )
         )
 

@@ -44,7 +44,7 @@ class AnswerTrace:
     tenant: str
     question: Question
     created: int = field(default_factory=lambda: int(time.time()))
-    started: float = field(default_factory=time.perf_counter)
+    started_at: float = field(default_factory=time.perf_counter)
     target: Target = _NO_TARGET
     evidence: Evidence = NO_EVIDENCE
     decision: SearchDecision | None = None
@@ -152,11 +152,11 @@ class AnswerTrace:
 
     def list_passages(self) -> list[CitedPassage]:
         """Return the passages that were in the prompt, each followed by its copies under the same number."""
-        used = self.used_passages
+        numbers = self.used_passages
         passages: list[CitedPassage] = []
         hits = self.evidence.hits or [RankedPassage(passage) for passage in self.evidence.passages]
         for number, one in enumerate(hits, 1):
-            if number in used:
+            if number in numbers:
                 passages.append(self._cite(number, one))
                 passages += [self._cite(number, RankedPassage(copy), copy=True) for copy in one.copies]
         return passages
@@ -233,7 +233,7 @@ class AnswerTrace:
         return UncountedAnswer(self.prompt.body, tuple(self.first_events), self.total_events)
 
     def _milliseconds(self, moment: float) -> float:
-        return round((moment - self.started) * 1_000_000) / 1000
+        return round((moment - self.started_at) * 1_000_000) / 1000
 
 
 def _counted_parts(rendering: prompts.Rendering | None) -> dict[str, int] | None:

@@ -202,11 +202,11 @@ async def _wait_for(client: Client, path: str, state: dict[str, Any]) -> dict[st
     """Wait until a store is indexed, or nothing is gained any more, and say how far it is."""
     stalled = 0
     while state["state"] != "current" and stalled < _PATIENCE:
-        left = state["missing"] + state["outdated"]
-        say(f"{state['vector_store_id']}: {state['documents'] - left} of {state['documents']} documents are indexed")
+        rest = state["missing"] + state["outdated"]
+        say(f"{state['vector_store_id']}: {state['documents'] - rest} of {state['documents']} documents are indexed")
         await asyncio.sleep(_PROGRESS_SECONDS)
         state = await client.get(path)
-        stalled = stalled + 1 if state["missing"] + state["outdated"] == left else 0
+        stalled = stalled + 1 if state["missing"] + state["outdated"] == rest else 0
     return state
 
 

@@ -140,12 +140,12 @@ class ProposalMaker:
     async def _ask_both(
         self, candidate: ReleaseVariant, case: Case, aspect: Aspect
     ) -> tuple[AnswerTally, AnswerTally] | None:
-        expected = find_expected(case)
+        facts = find_expected(case)
         tallies: list[AnswerTally] = []
         for target in (candidate.target, self._release.target):
             evidence, _ = await self._releases.find(target, case)
             try:
-                right = self._replay.count_right(target, case, expected, evidence, self._samples, aspect)
+                right = self._replay.count_right(target, case, facts, evidence, self._samples, aspect)
                 tallies.append(await right)
             except BadRequest:
                 return None

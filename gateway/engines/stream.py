@@ -38,7 +38,7 @@ class Stream:
         self._parts: list[bytes] = []
         self._unread = 0
         self._paused = False
-        self._started = False
+        self._has_started = False
         self._whole = False
         self._problem: EngineUnreachable | EngineTimeout | None = None
         self._waiter: asyncio.Future[None] | None = None
@@ -122,7 +122,7 @@ class Stream:
         """Take in a piece of the body."""
         if self._transport is None:
             return
-        self._started = True
+        self._has_started = True
         waiter = self._waiter
         if self.listener is not None and waiter is not None and not waiter.done() and self.listener(part):
             self._since = self._loop.time()
@@ -149,7 +149,7 @@ class Stream:
         transport = self._release()
         if transport is None:
             return
-        self._problem = kind(f"{self._url}: {detail}", "stream" if self._started else "answer")
+        self._problem = kind(f"{self._url}: {detail}", "stream" if self._has_started else "answer")
         transport.abort()
         self._wake()
 
@@ -168,9 +168,11 @@ class Stream:
                 self._since = self._anew = now
         is_awaited = self._waiter is not None and not self._waiter.done()
         silence = now - self._since if is_awaited else 0.0
-        patience = self._gap if self._started else self._first_byte
+        patience = self._gap if self._has_started else self._first_byte
         if silence >= patience:
-            words = f"silent for {self._gap:g} s in mid-answer" if self._started else f"no answer within {patience:g} s"
+            words = (
+                f"silent for {self._gap:g} s in mid-answer" if self._has_started else f"no answer within {patience:g} s"
+            )
             self.fail(words, EngineTimeout)
             return patience
         return min(self._gap, patience - silence)
@@ -188,7 +190,7 @@ class Stream:
         """Wait until anything has come in; raises if nothing will."""
         if self._problem is not None:
             raise self._problem
-        if self._started:
+        if self._has_started:
             self._since = self._loop.time()
         self._waiter = self._loop.create_future()
         try:

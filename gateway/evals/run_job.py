@@ -21,7 +21,7 @@ from gateway.evals.repository import EvalOutputItemRepository, EvalRepository, E
 from gateway.evals.tables import EvalRunRow
 from gateway.ids import new_id
 from gateway.jobs import (
-    ENDED,
+    FINAL_STATUSES,
     Claim,
     JobCancelled,
     JobDelayed,
@@ -75,8 +75,8 @@ class EvalRunHandler:
         asker = Asker(self._complete, principal)
         source = None if isinstance(plan.source, JsonlDataSource) else plan.source
         maker = OutputItemMaker(source, asker, Grader(plan.criteria, asker, self._embed))
-        left = [(number, row) for number, row in enumerate(rows) if number not in plan.there]
-        await _answer_all(claim, maker, left)
+        open_rows = [(number, row) for number, row in enumerate(rows) if number not in plan.there]
+        await _answer_all(claim, maker, open_rows)
         async with claim.begin() as session:
             succeed_subject(await EvalRunRepository(session, claim.tenant).lock(claim.subject))
 
@@ -109,9 +109,9 @@ class EvalRunHandler:
             raise JobDelayed("The embedder doesn't answer now.", seconds=_AWAY_SECONDS) from error
 
 
-async def _answer_all(claim: Claim, maker: OutputItemMaker, left: Sequence[tuple[int, DataItem]]) -> None:
+async def _answer_all(claim: Claim, maker: OutputItemMaker, open_rows: Sequence[tuple[int, DataItem]]) -> None:
     """Answer rows, a few at once; the first fault that concerns them all, or a cancellation, ends it."""
-    writer, rows = _Writer(claim), iter(left)
+    writer, rows = _Writer(claim), iter(open_rows)
 
     async def work() -> None:
         for number, row in rows:
@@ -155,7 +155,7 @@ class _Writer:
         claim, now = self._claim, int(time.time())
         async with claim.begin() as session:
             run = await EvalRunRepository(session, claim.tenant).lock(claim.subject)
-            if run is None or run.status in ENDED:
+            if run is None or run.status in FINAL_STATUSES:
                 raise JobCancelled
             await EvalOutputItemRepository(session, claim.tenant).add_rows(
                 [

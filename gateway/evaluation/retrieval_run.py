@@ -102,9 +102,9 @@ async def search_questions(
     """Search for one question after the other, so that the times mean something; return what each had, by its id."""
     run: dict[str, RunHits] = {}
     for count, question in enumerate(questions, 1):
-        started = time.perf_counter()
+        start = time.perf_counter()
         result = await search(question.text)
-        run[question.id] = RunHits(result.hits, time.perf_counter() - started, result.probability)
+        run[question.id] = RunHits(result.hits, time.perf_counter() - start, result.probability)
         on_progress(count)
         await asyncio.sleep(0)
     return run

@@ -64,14 +64,14 @@ class FactsGate:
         if rehearsed and digest == job.rows_digest:  # the base's own answers stand behind the job's rows
             own = own[:-rehearsed]
         facts, unread = await self._classify(claim, options["vector_stores"], own)
-        changed = [fact for fact in facts if fact.place == "changed"]
+        stale = [fact for fact in facts if fact.place == "changed"]
         async with claim.begin() as session:
             _record(session, claim.tenant, job, facts, unread)
-        if changed and not options["force"]:
-            examples = ", ".join(f"{fact.text!r} in row {fact.row} ({describe_document(fact)})" for fact in changed[:5])
+        if stale and not options["force"]:
+            examples = ", ".join(f"{fact.text!r} in row {fact.row} ({describe_document(fact)})" for fact in stale[:5])
             raise JobFailed(
                 "changed_facts",
-                f"{format_count(len(changed), 'value')} in replies stood in earlier versions of documents, or in "
+                f"{format_count(len(stale), 'value')} in replies stood in earlier versions of documents, or in "
                 f"deleted ones: {examples}. An adapter would recite them. Correct or remove those rows, or set "
                 "braid.facts.force.",
             )
@@ -101,14 +101,14 @@ def _record(session: AsyncSession, tenant: str, job: FineTuningJobRow, facts: Se
         level = "info" if finding.level == "info" else "warn"
         data = {"check": finding.check, "count": finding.count, "rows": finding.rows, **finding.details}
         add_event(session, tenant, job.id, finding.message, level=level, data=data)
-    learnt: dict[tuple[str, ...], LearntFactRow] = {}
+    fact_rows: dict[tuple[str, ...], LearntFactRow] = {}
     repository = LearntFactRepository(session, tenant)
     for fact in facts:
         if not fact.document:
             continue
-        row = learnt.get((fact.document, *fact.readings))
+        row = fact_rows.get((fact.document, *fact.readings))
         if row is None:
-            row = learnt[fact.document, *fact.readings] = repository.add(
+            row = fact_rows[fact.document, *fact.readings] = repository.add(
                 LearntFactRow(
                     id=new_id("fact_"),
                     created_at=int(time.time()),

@@ -245,7 +245,7 @@ def _vary(rows: Sequence[GroundedRow], options: EvidenceOptions, seed: int) -> _
     return _PreparedRows(varied, coverage) if options.vary else _PreparedRows(conversations, Coverage(0, coverage.rows))
 
 
-def _count(rows: Sequence[GroundedRow], prepared: _PreparedRows, states: StoreStates) -> EvidenceFigures:
+def _count(rows: Sequence[GroundedRow], rows_file: _PreparedRows, states: StoreStates) -> EvidenceFigures:
     sources = Counter(row.source for row in rows)
     return EvidenceFigures(
         index_epochs=dict(states.index_epochs),
@@ -258,9 +258,9 @@ def _count(rows: Sequence[GroundedRow], prepared: _PreparedRows, states: StoreSt
         near_misses=sources["near_misses"],
         passages=sum(len(row.conversation.passages or ()) for row in rows),
         distractors=sum(len(row.distractors) for row in rows),
-        with_values=prepared.coverage.rows,
-        covered=prepared.coverage.varied,
-        share=round(prepared.coverage.share, 4),
+        with_values=rows_file.coverage.rows,
+        covered=rows_file.coverage.varied,
+        share=round(rows_file.coverage.share, 4),
     )
 
 

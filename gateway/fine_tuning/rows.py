@@ -89,9 +89,9 @@ def render_rows(
         messages = rendering.render(row, row.number)
         if messages is None:
             continue
-        learnt = sum(message["role"] == "assistant" and message.get("weight") != 0 for message in messages)
-        context_replies += sum(message.is_target for message in row.messages) - learnt
-        if learnt:
+        replies = sum(message["role"] == "assistant" and message.get("weight") != 0 for message in messages)
+        context_replies += sum(message.is_target for message in row.messages) - replies
+        if replies:
             rendering.count(row.number, row.passages, messages)
             rendering.writer.add_row(row.number, messages)
         else:

@@ -234,7 +234,7 @@ class _Training:
         self._provable = True
         self._claim = claim
         self._price = price
-        self._started = 0.0
+        self._start = 0.0
         self._seconds = 0.0
         self._inputs = beginning.inputs
         self._artifacts = artifacts
@@ -262,7 +262,7 @@ class _Training:
         if not folder.is_dir():
             raise JobFailed("trainer_crashed", "The trainer said that it succeeded, and left no adapter.")
         await self._log.flush()
-        self._seconds = time.monotonic() - self._started
+        self._seconds = time.monotonic() - self._start
         return folder
 
     async def stop(self) -> None:
@@ -283,7 +283,7 @@ class _Training:
                 await self._claim.save({})
             match event:
                 case Started():
-                    self._started = time.monotonic()  # what a queue or the wait for memory took costs nobody anything
+                    self._start = time.monotonic()  # what a queue or the wait for memory took costs nobody anything
                     await self._log.add(event)
                 case PromptSamples():
                     self._samples = event

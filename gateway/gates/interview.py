@@ -168,7 +168,7 @@ class Interview:
 
         async def ask() -> MeasuredAnswer:
             async with self._places:
-                started = time.perf_counter()
+                start = time.perf_counter()
                 with self._pool.pick(target.adapter) as lease:
                     with lease.replica.make_wait():
                         stream = await lease.engine.chat(body)
@@ -176,7 +176,7 @@ class Interview:
                         data = await stream.read()
                     finally:
                         await stream.aclose()
-                seconds = time.perf_counter() - started
+                seconds = time.perf_counter() - start
             answer = decode_answer(data)
             message = answer.choices[0].message if answer.choices else None
             usage = (answer.usage or EngineUsage()).to_token_usage()

@@ -5,9 +5,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from gateway.db import Base, OwnedRow
 
-__all__ = ["DELAYED", "ENDED", "ClockRow", "JobRow"]
+__all__ = ["DELAYED", "FINAL_STATUSES", "ClockRow", "JobRow"]
 
-ENDED = frozenset({"succeeded", "failed", "cancelled"})
+FINAL_STATUSES = frozenset({"succeeded", "failed", "cancelled"})
 """The states in which a job stays for good; a fine-tuning job has the same."""
 
 

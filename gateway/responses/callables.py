@@ -151,13 +151,13 @@ def _check_function(
     forced = "required" if _to_choice(choice) not in (None, "none", "auto") else None
     function = {name: value for name, value in tool.items() if name != "type" and value is not None}
     try:
-        checked = check_functions([{"type": "function", "function": function}], forced, grammars=grammars)
+        functions = check_functions([{"type": "function", "function": function}], forced, grammars=grammars)
     except BadRequest as error:
         param = (error.param or "").replace("tools[0].function", where)
         message = error.message.replace("tools[0].function", where)
         raise BadRequest(message, param=param, code=error.code) from None
-    assert checked is not None
-    return checked[0]
+    assert functions is not None
+    return functions[0]
 
 
 def _to_choice(choice: str | dict[str, Any] | None) -> str | dict[str, Any] | None:

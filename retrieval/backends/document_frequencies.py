@@ -116,8 +116,8 @@ class DocumentFrequencies:
     def _is_stale(self, counts: _Counts, corpus: Visibility) -> bool:
         if counts.added > _DRIFT * counts.points:
             return True
-        changed = counts.added > 0 or counts.corpus != corpus
-        return changed and time.monotonic() - counts.counted_at > _STALE_SECONDS
+        has_changed = counts.added > 0 or counts.corpus != corpus
+        return has_changed and time.monotonic() - counts.counted_at > _STALE_SECONDS
 
     def _count(self, key: Visibility, corpus: Visibility, priority: Priority) -> asyncio.Task[_Counts]:
         """Count a corpus, unless it is being counted."""

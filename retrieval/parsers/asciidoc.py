@@ -106,8 +106,8 @@ class _Reader:
                 self.page.lines.append(self.attributes.fill_in(condition[2]))
         elif line == "+" and self.page.open_list is not None:
             self._joins = True
-        elif (self._begins or self._is_head) and (used := self.attributes.read(self._lines, self._at)):
-            self._at += used
+        elif (self._begins or self._is_head) and (length := self.attributes.read(self._lines, self._at)):
+            self._at += length
             return True
         elif _SETTINGS.fullmatch(line) and (self._begins or self._is_above_block()):
             self._settings.append(line)
@@ -221,8 +221,8 @@ class _Reader:
 
     def _read_beginning(self, line: str) -> bool:
         """Read what only stands where no paragraph is open: a title, a caption, code that is indented."""
-        if not self._outer and (used := self._read_title(line)):
-            self._at += used
+        if not self._outer and (length := self._read_title(line)):
+            self._at += length
             return True
         if (caption := _CAPTION.fullmatch(line)) is not None and self._has_next():
             self._add_caption(self.attributes.fill_in(caption[1]))

@@ -32,18 +32,18 @@ class Attributes:
         if entry is None:
             return 0
         before, name, behind, value = entry.groups("")
-        used = 1
+        length = 1
         parts = [value]
-        while parts[-1].endswith(" \\") and at + used < len(lines):
+        while parts[-1].endswith(" \\") and at + length < len(lines):
             parts[-1] = parts[-1][:-2].removesuffix(" +")
-            parts.append(f" {lines[at + used].strip()}")
-            used += 1
+            parts.append(f" {lines[at + length].strip()}")
+            length += 1
         value = self.fill_in("".join(parts).strip())
         if before or behind:
             self._values.pop(name.lower(), None)
         else:
             self._values[name.lower()] = value
-        return used
+        return length
 
     def get_value(self, name: str) -> str:
         return self._values.get(name, "")

@@ -19,7 +19,7 @@ _DELIMITERS = ",;\t|"
 _SAMPLE = 200
 """Lines from which the delimiter is told."""
 _MOST_LINES = 200  # of a cell
-_NAMED = re.compile(r"sep=(.)\n", re.I)
+_SEPARATOR_LINE = re.compile(r"sep=(.)\n", re.I)
 
 
 def parse_delimited(content: FileContent, limits: ParseLimits) -> ParsedDocument:
@@ -32,7 +32,7 @@ def parse_delimited(content: FileContent, limits: ParseLimits) -> ParsedDocument
     """
     csv.field_size_limit(sys.maxsize)
     text = clean_visible(content.text)
-    name_match = _NAMED.match(text)
+    name_match = _SEPARATOR_LINE.match(text)
     lines = text[name_match.end() if name_match else 0 :].split("\n")
     delimiter = name_match[1] if name_match else _find_delimiter(lines[:_SAMPLE])
     if not delimiter:

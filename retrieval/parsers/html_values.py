@@ -31,7 +31,7 @@ class HtmlValues:
         self._left_out = Counter[str]()
         self._unread = 0
         self._limits = limits
-        self._left = _MOST
+        self._budget = _MOST
 
     @property
     def warnings(self) -> list[str]:
@@ -45,10 +45,10 @@ class HtmlValues:
         """Return the text of a piece of a page; any other value, and one without text, as it is; "" for hidden text."""
         if "</" not in value or not _is_piece(value):
             return value
-        if self._left < len(value) + _OF_EACH:
+        if self._budget < len(value) + _OF_EACH:
             self._unread += 1
             return value
-        self._left -= len(value) + _OF_EACH
+        self._budget -= len(value) + _OF_EACH
         is_empty = False
         try:
             document = self._parse(value)

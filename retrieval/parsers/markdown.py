@@ -44,7 +44,7 @@ _QUOTED_PAGE = re.compile(r"[ \t]*<(?:pre|script|style|textarea)\b", re.I)
 """A block in which tags are text, or of no page."""
 _TAG = re.compile(r"<[a-z/!][^<>]*>", re.I)
 _PICTURE_WORDS = re.compile(r"<img\b[^<>]*?\salt=([\"'])([^<>]*?)\1", re.I)
-_MARKED = re.compile(r"[\\`*_\[\]<>&!\n]")
+_SIGNS = re.compile(r"[\\`*_\[\]<>&!\n]")
 
 _BLOCK_KINDS: dict[str, Literal["list", "table", "code"]] = {
     "ordered_list_open": "list",
@@ -173,7 +173,7 @@ def _make_block(blocks: _Blocks, token: Token, kind: Literal["list", "table", "c
 
 def _read_inline(content: str) -> str:
     """Return the words of a heading, without marks, as one line."""
-    if not _MARKED.search(content):
+    if not _SIGNS.search(content):
         return " ".join(content.split())
     parts: list[str] = []
     for token in _INLINE_READER.parseInline(content)[0].children or []:

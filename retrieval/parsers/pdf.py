@@ -35,7 +35,7 @@ _LONGEST_HEADING = 120
 _LETTERS = re.compile(r"[^\W\d_]{2}")  # a drop cap or a page number in large type is no heading
 _DEEPEST = 6
 _EDGE = 2  # lines at the top and at the bottom of a page that can be running heads
-_REPEATED = 3
+_LEAST_REPEATS = 3
 """Pages on which a line has to stand, and 40 % of all (left and right pages have their own), to be a running head."""
 _NUMBERED = re.compile(
     r"(?P<before>(?:.{0,60}?\D)?)(?P<last>\d{1,5})(?:\s*(?:/|of|von|de|sur|di|из)\s*\d{1,5})?|(?P<first>\d{1,5})(?P<after>\D.{0,60})"
@@ -165,7 +165,7 @@ def _drop_running_heads(pages: list[_Page]) -> list[_Page]:
     """
     edges = [_find_edges(page) for page in pages]
     body = _find_body_size([line for page in pages for line in page.lines])
-    least = max(_REPEATED, len(pages) * 2 // 5)
+    least = max(_LEAST_REPEATS, len(pages) * 2 // 5)
     counts = Counter(text for lines in edges for text in {line.text for line in lines})
     numbers = Counter(key for number, lines in enumerate(edges) for key in {*_number_keys(number, lines)})
     earlier_heads: set[str] = set()
@@ -297,7 +297,7 @@ def _split_cells(letters: PageLetters, line: str, units: int, size: float) -> It
 def _write_entries(page: _Page, entries: Sequence[Entry]) -> _Page:
     """Write what was entered in a form beside the words that it belongs to; what belongs to none is in `entries`."""
     cells, rest = [line.cells for line in page.lines], list[str]()
-    changed: dict[int, _Change] = {}
+    changes: dict[int, _Change] = {}
     for entry in entries:
         place = place_entry(cells, entry)
         if place is None:
@@ -305,17 +305,17 @@ def _write_entries(page: _Page, entries: Sequence[Entry]) -> _Page:
             continue
         number, cells[number] = place
         text = " ".join(cell.text for cell in cells[number])
-        changed[number] = number, [replace(page.lines[number], text=text, cells=cells[number])]
-    return replace(_put_in_place(page, changed), entries=tuple(rest))
+        changes[number] = number, [replace(page.lines[number], text=text, cells=cells[number])]
+    return replace(_put_in_place(page, changes), entries=tuple(rest))
 
 
 def _write_columns(page: _Page) -> _Page:
     """Write columns of prose one after the other."""
-    changed: dict[int, _Change] = {}
+    changes: dict[int, _Change] = {}
     for block in find_columns([line.cells for line in page.lines]):
         cells = [cell for column in block.columns for cell in column]
-        changed[block.first] = block.last, [_Line(0, cell.text, cell.size, (cell,)) for cell in cells]
-    return _put_in_place(page, changed)
+        changes[block.first] = block.last, [_Line(0, cell.text, cell.size, (cell,)) for cell in cells]
+    return _put_in_place(page, changes)
 
 
 def _write_rows(page: _Page) -> _Page:
@@ -326,16 +326,16 @@ def _write_rows(page: _Page) -> _Page:
     )
 
 
-def _put_in_place(page: _Page, changed: Mapping[int, _Change]) -> _Page:
+def _put_in_place(page: _Page, changes: Mapping[int, _Change]) -> _Page:
     """Put lines in place of others, by the number of the first of those."""
-    if not changed:
+    if not changes:
         return page
     parts: list[str] = []
     lines: list[_Line] = []
     at = moved = number = 0
     while number < len(page.lines):
         line = page.lines[number]
-        end, others = changed.get(number, (number, [line]))
+        end, others = changes.get(number, (number, [line]))
         last = page.lines[end]
         start = line.start + moved
         for other in others:

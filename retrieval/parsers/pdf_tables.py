@@ -89,8 +89,8 @@ def arrange_rows(lines: Sequence[Sequence[Cell]]) -> list[TableRow]:
     Where two cells of a row would be in the same, the columns are those of the rows with the most cells, if half of
     them have so many: others may have cells that are wider. Else it is none, and stays as it is.
     """
-    joined = _join_lines(_split_at_columns(lines))
-    return [row for first, last in _find_runs(joined) for row in _arrange_run(joined[first:last])]
+    rows = _join_lines(_split_at_columns(lines))
+    return [row for first, last in _find_runs(rows) for row in _arrange_run(rows[first:last])]
 
 
 def _arrange_run(run: Sequence[TableRow]) -> list[TableRow]:

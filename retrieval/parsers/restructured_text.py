@@ -78,8 +78,8 @@ def _read(lines: Sequence[str], page: _Page) -> None:
             at = end
         elif (explicit := _EXPLICIT.match(line)) is not None:
             at = _read_explicit(lines, at, explicit, page, directives)
-        elif used := _read_title(lines, at, page) or _read_table(lines, at, page):
-            at += used
+        elif length := _read_title(lines, at, page) or _read_table(lines, at, page):
+            at += length
         else:
             page.lines.append(page.substitutions.fill_in(line))
             at += 1

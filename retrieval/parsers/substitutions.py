@@ -26,7 +26,7 @@ class Substitutions:
         self.ends: dict[int, int] = {}
         self._entries: dict[str, tuple[int, int]] = {}
         self._texts: dict[str, str] = {}
-        self._used = set[str]()
+        self._used_names = set[str]()
         self._open: list[str] = []
         self._added = 0
         for at, line in enumerate(lines):
@@ -46,7 +46,7 @@ class Substitutions:
 
     def hide_used(self) -> bool:
         """Leave entries out from now on whose texts were put somewhere; return whether there are any."""
-        self.ends = dict(self._entries[name] for name in self._used)
+        self.ends = dict(self._entries[name] for name in self._used_names)
         self._added = 0
         return bool(self.ends)
 
@@ -57,7 +57,7 @@ class Substitutions:
         if text is None or self._added + len(text) > _MOST or name in self._open or len(self._open) == _DEEPEST:
             return place[0]
         self._added += len(text)
-        self._used.add(name)
+        self._used_names.add(name)
         self._open.append(name)
         text = _PLACE.sub(self._find, text)
         self._open.pop()

@@ -12,7 +12,7 @@ from retrieval.parsers.drawings import get_relation, iterate_shapes, read_paragr
 from retrieval.parsers.number_formats import BUILT_IN, show_number
 from retrieval.parsers.parsed_document import FileContent, ParsedDocument, ParseLimits
 from retrieval.parsers.sheet import add_sheet
-from retrieval.parsers.table_heads import COVERED
+from retrieval.parsers.table_heads import COVERED_CELL
 from retrieval.parsers.text_writer import TextWriter
 
 __all__ = ["parse_xlsx"]
@@ -195,7 +195,7 @@ class _Merges:
             elif text:
                 cells.setdefault(column, text)
                 for beside in range(column + 1, last_column + 1):
-                    cells.setdefault(beside, COVERED)
+                    cells.setdefault(beside, COVERED_CELL)
 
 
 def _read_merges(data: bytes) -> _Merges:

@@ -21,7 +21,7 @@ SEGMENTS = (Segment("system", "You answer."), Segment("question", "How long?"))
 def grounded_trace(*, structured: bool = False, dropped: bool = False) -> AnswerTrace:
     """An answer with three passages, of which the first two are in the prompt."""
     question = Question("answer-1", "support", [Message("user", "How long?")], {}, structured=structured)
-    trace = AnswerTrace("kestrel", question, created=7, started=100.0, target=Target("base", release="support@1"))
+    trace = AnswerTrace("kestrel", question, created=7, started_at=100.0, target=Target("base", release="support@1"))
     trace.evidence = Evidence("found", tuple(make_passage("vs_1", n, f"Fact {n}.") for n in (1, 2, 3)), {"vs_1": 4})
     parts = {"system": 2, "instructions": 0, "turn": 0, "passage": 6, "question": 3}
     rendering = Rendering([], [1, 2], [3] if dropped else [], 1 if dropped else 0, parts)  # type: ignore[arg-type]
@@ -49,7 +49,7 @@ def test_marking_a_step_notes_the_present() -> None:
     assert trace.retrieved_at is not None
     assert trace.composed_at is not None
     assert trace.first_byte_at is not None
-    assert trace.started <= trace.retrieved_at <= trace.composed_at <= trace.first_byte_at
+    assert trace.started_at <= trace.retrieved_at <= trace.composed_at <= trace.first_byte_at
 
 
 def test_the_record_has_the_passages_of_the_prompt_and_which_are_cited() -> None:
