@@ -345,7 +345,7 @@ class ParsedText(Struct, frozen=True):
 
 
 class HoldRequest(Struct, frozen=True):
-    """Let changes of the index wait until they are released, and `seconds` at most; searches go on."""
+    """Let changes of the index wait until they are resumed, and `seconds` at most; searches go on."""
 
     seconds: float
 

@@ -136,7 +136,7 @@ class Stream:
 
     def finish(self) -> None:
         """Note that the body is whole; the connection is the caller's again."""
-        transport = self._release()
+        transport = self._let_go_of_transport()
         if transport is None:
             return
         self._whole = True
@@ -146,7 +146,7 @@ class Stream:
 
     def fail(self, detail: str, kind: type[EngineUnreachable] | type[EngineTimeout] = EngineUnreachable) -> None:
         """End in an error and cut the connection, unless the answer has ended before."""
-        transport = self._release()
+        transport = self._let_go_of_transport()
         if transport is None:
             return
         self._problem = kind(f"{self._url}: {detail}", "stream" if self._has_started else "answer")
@@ -177,7 +177,7 @@ class Stream:
             return patience
         return min(self._gap, patience - silence)
 
-    def _release(self) -> asyncio.Transport | None:
+    def _let_go_of_transport(self) -> asyncio.Transport | None:
         transport, self._transport = self._transport, None
         self.listener = None  # it refers to who reads, and they to this
         return transport

@@ -7,7 +7,7 @@ from gateway.artifacts import Artifacts
 from gateway.db import Database
 from gateway.errors import NotFound
 from gateway.evaluation.values import KINDS, Kind, TextValues, Value, find_values
-from gateway.fine_tuning.fact_schemas import StaleFact, StaleFacts, State
+from gateway.fine_tuning.fact_schemas import FactState, StaleFact, StaleFacts
 from gateway.fine_tuning.repository import FineTuningJobRepository, LearntFactRepository
 from gateway.fine_tuning.tables import LearntFactRow
 from gateway.vector_stores.search import read_states
@@ -45,7 +45,7 @@ class StaleFactsService:
         doubtful = [fact for fact in facts if _has_moved(fact, present)]
         document_ids = sorted({fact.document_id for fact in doubtful} & present.keys())
         evidence = {id: await self._read(present[id], id) for id in document_ids[:_MOST_DOCUMENTS]}
-        fact_states: list[tuple[LearntFactRow, State | None]] = [
+        fact_states: list[tuple[LearntFactRow, FactState | None]] = [
             (fact, _judge(fact, present, evidence)) for fact in doubtful
         ]
         data = [
@@ -69,7 +69,7 @@ def _has_moved(fact: LearntFactRow, present: Mapping[str, LiveDocument]) -> bool
 
 def _judge(
     fact: LearntFactRow, present: Mapping[str, LiveDocument], evidence: Mapping[str, TextValues]
-) -> State | None:
+) -> FactState | None:
     """Return what became of a fact; None where its document still states it, or wasn't read."""
     if fact.document_id not in present:
         return "deleted"
@@ -89,7 +89,7 @@ def states_fact(evidence: TextValues, fact: LearntFactRow) -> bool:
     return evidence.has_rate(row_value) or any(evidence.states(value) for value in (row_value, *anew))
 
 
-def _to_schema(model: str, fact: LearntFactRow, state: State, document: LiveDocument | None) -> StaleFact:
+def _to_schema(model: str, fact: LearntFactRow, state: FactState, document: LiveDocument | None) -> StaleFact:
     return StaleFact(
         adapter=model,
         fine_tuning_job_id=fact.fine_tuning_job_id,

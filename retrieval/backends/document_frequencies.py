@@ -14,7 +14,7 @@ from typing import Any
 
 from retrieval.backends.protocol import Point
 from retrieval.filter_expressions import All, AnyOf, Between, Condition, Match, Not, list_parts
-from retrieval.priority_executor import Priority
+from retrieval.priority_threads import Priority
 from retrieval.visibility import Visibility
 
 __all__ = ["DocumentFrequencies", "ReadTerms"]

@@ -61,6 +61,12 @@ def _is_condition(value: ast.expr) -> bool:
             return False
 
 
+def releases(module: Module) -> set[str]:
+    """Functions that release something, by their names: the verb is to mean one thing beside the noun."""
+    names = {function.name for function in module.functions()}
+    return {f"{module.path}:{name}" for name in names if re.match(r"_*release(_(?!of)|$)", name)}
+
+
 def bare_epochs(module: Module) -> set[str]:
     """Names of a store's index epoch that say only `epoch`, which is a pass over training data."""
     if module.path.startswith(PLACES_OF_TRAINING):

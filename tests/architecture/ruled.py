@@ -195,6 +195,12 @@ RULES = (
         {f"{path}:{name}": reason for (path, reason), names in OTHERS_NAMES.items() for name in names.split()},
     ),
     Rule(
+        "leases and claims are released, and nothing else is: a release is an assistant's",
+        name_rules.releases,
+        Module.of("class Backend:\n    def release(self) -> None: ...\n"),
+        {"gateway/jobs/claim.py:release": "a claim", "gateway/engines/replica.py:release": "a lease"},
+    ),
+    Rule(
         "an epoch is a pass over training data, and a store's is an index epoch",
         name_rules.bare_epochs,
         Module.of("def find(epoch): ...\n", "gateway/vector_stores/search.py"),

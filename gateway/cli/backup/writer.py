@@ -188,7 +188,7 @@ async def _holding(retrievers: Sequence[Retriever]) -> AsyncGenerator[list[Retri
         renewing.cancel()
         await asyncio.gather(renewing, return_exceptions=True)
         for retriever in holding:
-            await retriever.release()
+            await retriever.resume()
 
 
 async def _renew(holding: Sequence[Retriever]) -> None:
