@@ -65,7 +65,7 @@ class TextPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One turn.
+    """One turn of a conversation.
 
     Attributes:
         weight: 0 or 1, and only an assistant's turn has one: 0 keeps the turn as context without learning it.
@@ -101,12 +101,12 @@ class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def text(self) -> str:
-        """Return the content as one text, its parts joined by line breaks as vLLM joins them."""
+        """The content as one text, its parts joined by line breaks as vLLM joins them."""
         return self.content if isinstance(self.content, str) else "\n".join(part.text for part in self.content)
 
     @property
     def is_target(self) -> bool:
-        """Tell whether the turn is learnt."""
+        """Whether the turn is learnt."""
         return self.role == "assistant" and self.weight != 0
 
 

@@ -13,7 +13,7 @@ __all__ = ["Halves", "split_halves", "to_row"]
 
 @dataclass(frozen=True, slots=True)
 class Halves:
-    """The halves.
+    """The two halves of a tenant's conversations.
 
     Attributes:
         training: What rules and examples come from, or an adapter has learnt.

@@ -33,7 +33,7 @@ class ArmDifference(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Recommendation:
-    """The recommendation.
+    """The arm that a tenant is advised to use, and what speaks for it.
 
     Attributes:
         arm: What to use.

@@ -43,7 +43,7 @@ class ArmScores:
 
 @dataclass(frozen=True, slots=True)
 class AdviceScores:
-    """All arms.
+    """The scores of all arms.
 
     Attributes:
         arms: By name.

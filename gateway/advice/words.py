@@ -20,7 +20,7 @@ _FEW_FACTS = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """The sentences."""
+    """The sentences of the advice."""
 
     use: list[str]
     avoid: list[str]

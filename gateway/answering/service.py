@@ -48,7 +48,7 @@ _ADAPTER_PATIENCE_SECONDS = 10.0
 
 
 class AnsweringService:
-    """Resolve → retrieve → compose → pick → generate.
+    """The way of an answer: resolve → retrieve → compose → pick → generate.
 
     Args:
         decider: Tells what is searched for, if anything.

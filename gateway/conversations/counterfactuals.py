@@ -52,7 +52,7 @@ class Coverage:
 
     @property
     def share(self) -> float:
-        """0..1; 0 where no row has such a value."""
+        """The share of rows that got other values, from 0 to 1; 0 where no row has such a value."""
         return self.varied / self.rows if self.rows else 0.0
 
 

@@ -165,7 +165,7 @@ async def _find_mending(
 
 
 async def _decide_voice(scene: CaseScene, outcomes: "_Outcomes") -> Attribution:
-    """Facts are right and the voice isn't: that is style's, unless another prompt alone brings the voice back."""
+    """Decide on right facts in another voice: that is style's, unless another prompt alone brings the voice back."""
     effects = {
         one: await outcomes.compare(one.name, "control") for one in scene.variants if one.strand in ("prompt", "style")
     }

@@ -68,7 +68,7 @@ class ShownPassage(msgspec.Struct, frozen=True):
 
 
 class CaseReport(msgspec.Struct, frozen=True):
-    """One failure.
+    """The report on one failure.
 
     `outcomes` are the tallies by variant, right answers of all: `control` is the release as it is, `passages` the same
     with the passage put in, `reference` with the reference in its place, `as_found:` before a variant's name that
@@ -95,7 +95,7 @@ class CaseReport(msgspec.Struct, frozen=True):
 
 
 class DiagnosisReport(msgspec.Struct, frozen=True):
-    """The whole.
+    """The whole report of a diagnosis.
 
     Attributes:
         release: The one under diagnosis, as `name@number`.

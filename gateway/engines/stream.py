@@ -52,7 +52,7 @@ class Stream:
 
     @property
     def headers(self) -> dict[str, str]:
-        """Return the headers by name in lower case; values of a name that came several times are joined with commas."""
+        """The headers by name in lower case; values of a name that came several times are joined with commas."""
         headers: dict[str, str] = {}
         for name, value in self._fields:
             key, text = name.decode("latin-1").lower(), value.decode("latin-1")

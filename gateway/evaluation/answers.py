@@ -38,7 +38,7 @@ class Variant(msgspec.Struct, frozen=True):
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """An answer.
+    """An answer of the gateway, as it is scored.
 
     Attributes:
         id: Under which the gateway keeps its record.

@@ -21,7 +21,7 @@ class RowsUnfit(Exception):
 
 
 class HeldOutRow(msgspec.Struct, frozen=True):
-    """A row.
+    """A row that wasn't learnt, whose reply is known.
 
     Attributes:
         number: Its line in the file, from 1.

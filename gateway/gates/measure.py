@@ -56,7 +56,7 @@ class Measurer:
     async def measure(
         self, rows: Sequence[HeldOutRow], replies: Sequence[LearntReply], canaries: Sequence[str]
     ) -> GateMeasurements:
-        """Ask everything.
+        """Ask for all that the gate measures.
 
         Raises:
             EngineError: No engine answered.

@@ -28,7 +28,7 @@ class ExampleRow(msgspec.Struct, frozen=True):
 
 
 class GateReport(msgspec.Struct, frozen=True):
-    """The whole.
+    """The whole report of a gate.
 
     Attributes:
         release: The candidate, as `name@number`.

@@ -1,4 +1,4 @@
-"""`POST /v1/responses`."""
+"""The routes of OpenAI's Responses."""
 
 from typing import Any
 

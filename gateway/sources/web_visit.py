@@ -72,7 +72,7 @@ class SiteVisit:
 
     @property
     def is_older(self) -> bool:
-        """Tell whether it isn't known which list named a page."""
+        """Whether it isn't known which list named a page."""
         return any(not page.version.address for page in self.known_pages)
 
     def find(self, url: str) -> KnownPage | None:

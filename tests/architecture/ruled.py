@@ -224,6 +224,17 @@ RULES = (
     Rule("one backtick", rules.double_backticks, Module.of("x = 1  # see ``y``\n"), modules=everything),
     Rule("a docstring has a subject", rules.question_words, Module.of('"""What is done."""\n')),
     Rule(
+        "a function's docstring begins with a verb, a module's and a property's with a noun",
+        rules.moods,
+        Module.of('class Turn:\n    @property\n    def is_target(self):\n        """Tell whether it is learnt."""\n'),
+    ),
+    Rule(
+        "a docstring is a sentence",
+        rules.fragments,
+        Module.of('class Report:\n    """The whole."""\n'),
+        {f"{FIRST_SCHEMA}:The first schema": "generated"},
+    ),
+    Rule(
         "a string behind a constant, a setting or an attribute has a subject",
         rules.loose_subjects,
         Module.of('class Settings:\n    seconds: float = 1.0\n    """How long it may take."""\n'),

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable
 from typing import Any, TypeGuard
 
+from tests.architecture.function_names import PROSE_VERBS, VERBS
 from tests.architecture.rates import find_rates
 from tests.architecture.source import Module, length, top_level_names
 
@@ -178,6 +179,32 @@ def functions_that_tell(module: Module) -> set[str]:
         for node in module.nodes(ast.FunctionDef, ast.AsyncFunctionDef)
         if not any("property" in ast.unparse(decorator) for decorator in node.decorator_list)
         and (ast.get_docstring(node) or "").startswith("Whether ")
+    }
+
+
+def moods(module: Module) -> set[str]:
+    """Docstrings of functions that begin with no verb, and those of modules and properties that do.
+
+    A function is asked to do something, and a module or a property is something. `Answer` and `Work` are nouns as well.
+    """
+    verbs, nouns = VERBS | PROSE_VERBS, {"answer", "work"}
+    unfit: set[str] = set()
+    for node in module.nodes(ast.Module, ast.FunctionDef, ast.AsyncFunctionDef):
+        word = _first_word(ast.get_docstring(node) or "")
+        decorators = [] if isinstance(node, ast.Module) else [ast.unparse(one) for one in node.decorator_list]
+        acts = not isinstance(node, ast.Module) and not any("property" in one for one in decorators)
+        if word and (word not in verbs if acts else word in verbs - nouns):
+            unfit.add(f"{module.path}:{_start(ast.get_docstring(node) or '')}")
+    return unfit
+
+
+def fragments(module: Module) -> set[str]:
+    """Docstrings that are no sentence: of one or two words, or without the noun that they are about."""
+    texts = [" ".join(text.split("\n\n")[0].split()) for _, text in module.docstrings()]
+    return {
+        f"{module.path}:{_start(text)}"
+        for text in texts
+        if re.match(r"\d|(?:Those|Like|Also|Likewise|Same)\b", text) or (text.count(" ") < 2 and text[:4] != "See ")
     }
 
 
