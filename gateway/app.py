@@ -193,9 +193,9 @@ class _Gateway(FastAPI):
 
     def openapi(self) -> dict[str, Any]:
         """Return the OpenAPI, with the schemas of what FastAPI doesn't decode itself."""
-        described = super().openapi()
-        schemas = described["components"]["schemas"]
-        described["components"]["schemas"] = (
+        document = super().openapi()
+        schemas = document["components"]["schemas"]
+        document["components"]["schemas"] = (
             EVAL_SCHEMAS
             | COMPARISON_SCHEMAS
             | DIAGNOSIS_SCHEMAS
@@ -204,7 +204,7 @@ class _Gateway(FastAPI):
             | CHAT_SCHEMAS
             | RESPONSE_SCHEMAS
         )
-        return described
+        return document
 
 
 async def _answer_error(error: Exception, scope: Scope, receive: Receive, send: Send) -> None:

@@ -180,10 +180,10 @@ def draft(
     """
     values = {name: value for name, value in (variables or {}).items() if name in template.variables}
     rules = template.render_system(values)
-    added = instructions.strip() if instructions else ""
-    if rules and added:
-        added = _GAP + template.render_instructions(values, added)
-    rules, added = markers.neutralise(rules), markers.neutralise(added)
+    addition = instructions.strip() if instructions else ""
+    if rules and addition:
+        addition = _GAP + template.render_instructions(values, addition)
+    rules, addition = markers.neutralise(rules), markers.neutralise(addition)
     values["cite"] = cite
     turns, tail = _split_turns(history, markers), tuple(_to_message(message, markers) for message in after)
     evidence = _render_evidence(template, values, question, passages or ())
@@ -191,8 +191,8 @@ def draft(
     no_evidence = None if passages is None else markers.neutralise(template.render("no_evidence", values))
     wording = markers.neutralise(template.render_question(values, question))
 
-    segments = [Segment("system", rules, messages=1 if rules or added else 0)]
-    segments += [Segment("instructions", added)] if added else []
+    segments = [Segment("system", rules, messages=1 if rules or addition else 0)]
+    segments += [Segment("instructions", addition)] if addition else []
     head = len(segments)
     segments += map(_make_turn_segment, turns)
     segments += [Segment("passage", share) for share in shares.values()]
@@ -203,7 +203,7 @@ def draft(
     return Draft(
         segments=tuple(segments),
         head=head,
-        system=rules + added,
+        system=rules + addition,
         turns=turns,
         numbers=tuple(p.number for p in passages or ()),
         ranks=tuple(shares),

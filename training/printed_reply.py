@@ -70,8 +70,8 @@ def describe_change(output: str, reply: str, *, empty_thought: str, tail: str = 
 
 def describe_addition(text: str) -> str | None:
     """Return that a template adds a text to a reply; None for white space and marks such as tokens."""
-    added = text.strip()
-    return None if not added or added[0] in "<[◁" else f"adds {added[:80]!r} to a reply"
+    addition = text.strip()
+    return None if not addition or addition[0] in "<[◁" else f"adds {addition[:80]!r} to a reply"
 
 
 def _list_thoughts(reply: str, empty_thought: str) -> Iterator[int]:

@@ -197,8 +197,8 @@ def _complete_checkpoint(
         send(Notice(code="checkpoint_left_out", message=message))
         return
     changes = {"losses": manifest.losses[: end.step], "trained_tokens": end.tokens, "best_step": end.step}
-    described = msgspec.structs.replace(manifest, adapter_digest=digest_adapter(folder), probe=probe, **changes)
-    (folder / MANIFEST_FILE).write_bytes(msgspec.json.encode(described))
+    final_manifest = msgspec.structs.replace(manifest, adapter_digest=digest_adapter(folder), probe=probe, **changes)
+    (folder / MANIFEST_FILE).write_bytes(msgspec.json.encode(final_manifest))
 
 
 def _list_packages(recipe: Recipe) -> tuple[str, ...]:

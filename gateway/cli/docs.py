@@ -62,21 +62,21 @@ def add(
     asyncio.run(_add(*find_connection(url, key, home), store, files, watch, as_json))
 
 
-def _show_added(added: list[dict[str, Any]], as_json: bool) -> None:
+def _show_added(rows: list[dict[str, Any]], as_json: bool) -> None:
     """Print what became of some files.
 
     Raises:
         CommandError: Not all of them are live.
     """
     if as_json:
-        print_json(added)
+        print_json(rows)
     else:
         columns = ("document", "version", "status", "chunks", "embedded")
-        print_table(columns, [tuple(row[name] for name in ("key", *columns[1:])) for row in added])
-    say(sum_up(added))
-    failed = [row for row in added if row["status"] != "completed"]
+        print_table(columns, [tuple(row[name] for name in ("key", *columns[1:])) for row in rows])
+    say(sum_up(rows))
+    failed = [row for row in rows if row["status"] != "completed"]
     if failed:
-        raise CommandError(f"{len(failed)} of {len(added)} documents aren't live; the reasons stand above.")
+        raise CommandError(f"{len(failed)} of {len(rows)} documents aren't live; the reasons stand above.")
 
 
 @docs.command("list")

@@ -13,7 +13,7 @@ Level = Literal["error", "warning", "info"]
 FactClass = Literal["evidence", "index", "changed", "nowhere"]
 CLASSES: tuple[FactClass, ...] = ("evidence", "index", "changed", "nowhere")
 
-_LISTED = 100
+_MOST_LISTED = 100
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -39,7 +39,7 @@ class Finding(msgspec.Struct, frozen=True):
     def of(cls, check: str, level: Level, message: str, rows: Iterable[int], **details: Any) -> "Finding":
         """Make a finding of rows; its count is theirs."""
         numbers = sorted(set(rows))
-        return cls(check, level, message, len(numbers), numbers[:_LISTED], details)
+        return cls(check, level, message, len(numbers), numbers[:_MOST_LISTED], details)
 
 
 class RowFact(msgspec.Struct, frozen=True):

@@ -197,12 +197,12 @@ def _count(run: EvalRunRow, outcome: ItemOutcome) -> None:
 def _add_usage(sums: Sequence[Mapping[str, Any]], model: str, usage: AnswerUsage) -> list[Any]:
     others = [one for one in sums if one["model_name"] != model]
     previous_sums = {name: number for one in sums if one["model_name"] == model for name, number in one.items()}
-    added = {
+    counts = {
         "invocation_count": 1,
         "prompt_tokens": usage.prompt_tokens,
         "completion_tokens": usage.completion_tokens,
         "total_tokens": usage.total_tokens,
         "cached_tokens": usage.cached_tokens,
     }
-    sums_of_model = {name: previous_sums.get(name, 0) + number for name, number in added.items()}
+    sums_of_model = {name: previous_sums.get(name, 0) + number for name, number in counts.items()}
     return sorted([*others, {"model_name": model, **sums_of_model}], key=lambda one: one["model_name"])

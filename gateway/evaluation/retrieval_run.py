@@ -22,7 +22,7 @@ __all__ = [
     "search_questions",
 ]
 
-_LISTED = 20
+_MOST_LISTED = 20
 
 
 class Hit(Struct, frozen=True):
@@ -123,7 +123,7 @@ def score_run(questions: Sequence[LabelledQuestion], run: Mapping[str, RunHits])
             text=question.text,
             half=question.half,
             expected=[document for document, grade in question.documents.items() if grade > 0],
-            ranking=rankings[question.id][:_LISTED],
+            ranking=rankings[question.id][:_MOST_LISTED],
             metrics=scores.get(question.id, {}),
             seconds=round(run[question.id].seconds, 6),
             probability=run[question.id].probability,

@@ -115,7 +115,7 @@ class ResponseBuilder:
             temperature=request.temperature if request.temperature is not None else sampling.get("temperature"),
             text=_describe_form(request.text),
             tool_choice=request.tool_choice or "auto",
-            tools=list(self._tools.listed),
+            tools=list(self._tools.echo),
             top_logprobs=request.top_logprobs or 0,
             top_p=request.top_p if request.top_p is not None else sampling.get("top_p"),
             truncation=request.truncation or "disabled",

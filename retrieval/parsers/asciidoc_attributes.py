@@ -24,7 +24,7 @@ class Attributes:
 
     def __init__(self) -> None:
         self._values = dict(_SIGNS)
-        self._added = 0
+        self._added_characters = 0
 
     def read(self, lines: Sequence[str], at: int) -> int:
         """Read an entry, `:price: 49 euros`, if one begins at a line; return the number of its lines."""
@@ -56,7 +56,7 @@ class Attributes:
         value = self._values.get(place[2].lower())
         if place[1] or value is None:
             return place[0].removeprefix("\\") if value is not None else place[0]
-        if self._added + len(value) > _MOST:
+        if self._added_characters + len(value) > _MOST:
             return place[0]
-        self._added += len(value)
+        self._added_characters += len(value)
         return value

@@ -113,8 +113,8 @@ def place_entry(lines: Sequence[Sequence[Cell]], entry: Entry) -> tuple[int, tup
     if beside:
         number = min(beside)[1]
         cells = lines[number]
-        added = Cell([Word(entry.text, entry.left, entry.right)], cells[0].base, cells[0].base, cells[0].size)
-        return number, tuple(sorted((*cells, added), key=lambda cell: cell.left))
+        entry_cell = Cell([Word(entry.text, entry.left, entry.right)], cells[0].base, cells[0].base, cells[0].size)
+        return number, tuple(sorted((*cells, entry_cell), key=lambda cell: cell.left))
     above = [
         (cell.low, number, place)
         for number, cells in enumerate(lines)

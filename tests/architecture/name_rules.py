@@ -15,7 +15,7 @@ PARTICIPLES = frozenset(
         *("carried", "ended", "heard", "checked", "judged", "scored", "joined", "marked", "counted", "rendered"),
         *("parsed", "learnt", "expected", "started", "left", "used", "changed", "composed", "prepared", "masked"),
         *("tokenized", "detokenized", "completed", "identified", "owned", "covered", "repeated", "ignored"),
-        *("unframed", "unnoted"),
+        *("unframed", "unnoted", "listed", "described", "added"),
     }
 )
 # Members with these names are those of the API, of tables, and of reports: `done` of `total`.

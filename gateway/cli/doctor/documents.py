@@ -73,11 +73,11 @@ def check_index_folders(settings: Settings) -> CheckResult:
     if not unused:
         return CheckResult.ok("index folders", f"{len(folders)}, all in use")
     size = sum(file.stat().st_size for path in unused for file in path.rglob("*") if file.is_file())
-    listed = ", ".join(path.name for path in unused[:_MOST_NAMED]) + (", …" if len(unused) > _MOST_NAMED else "")
+    shown_names = ", ".join(path.name for path in unused[:_MOST_NAMED]) + (", …" if len(unused) > _MOST_NAMED else "")
     return CheckResult.warning(
         "index folders",
         f"{format_count(len(unused), 'folder')} of no store below {settings.home / 'index'} ({size / 1e6:,.0f} MB): "
-        f"{listed}.",
+        f"{shown_names}.",
         "Delete what is named, unless you want to go back to that embedder.",
     )
 
