@@ -232,7 +232,6 @@ RULES = (
         "a docstring is a sentence",
         rules.fragments,
         Module.of('class Report:\n    """The whole."""\n'),
-        {f"{FIRST_SCHEMA}:The first schema": "generated"},
     ),
     Rule(
         "a string behind a constant, a setting or an attribute has a subject",
