@@ -200,9 +200,9 @@ class _Gateway(FastAPI):
 
     def openapi(self) -> dict[str, Any]:
         """Return the OpenAPI, with the schemas of what FastAPI doesn't decode itself."""
-        described = super().openapi()
-        schemas = described["components"]["schemas"]
-        described["components"]["schemas"] = (
+        document = super().openapi()
+        schemas = document["components"]["schemas"]
+        document["components"]["schemas"] = (
             EVAL_SCHEMAS
             | ANSWER_SCHEMAS
             | EVALUATION_SCHEMAS
@@ -215,7 +215,7 @@ class _Gateway(FastAPI):
             | CHAT_SCHEMAS
             | RESPONSE_SCHEMAS
         )
-        return described
+        return document
 
 
 async def _answer_error(error: Exception, scope: Scope, receive: Receive, send: Send) -> None:
@@ -303,7 +303,7 @@ async def _http_error(request: Request, error: Exception) -> Response:
     return _respond(problem)
 
 
-async def _left(_request: Request, _error: Exception) -> Response:
+async def _answer_nobody(_request: Request, _error: Exception) -> Response:
     return Response(status_code=400)  # nobody reads it: the client left before its request was whole
 
 
@@ -346,7 +346,7 @@ _HANDLERS: Mapping[type[Exception], Callable[[Request, Exception], Awaitable[Res
     BraidError: _braid_error,
     RequestValidationError: _invalid,
     HTTPException: _http_error,
-    ClientDisconnect: _left,
+    ClientDisconnect: _answer_nobody,
     IntegrityError: _conflict,
     StaleDataError: _conflict,  # the row that was to be changed has gone since it was read
     DataError: _out_of_range,

@@ -17,7 +17,7 @@ _SHARE = "set BRAID_ENGINE_GPU_SHARE instead"
 _CONTRACT = "clients are promised what OpenAI's description says, and an adapter is proven by its log probabilities"
 _PROCESS = "Braid starts one server that it can supervise"
 
-_OWNED = {
+_OWN_OPTIONS = {
     "--host": _REACH,
     "--port": _REACH,
     "--uds": _REACH,
@@ -133,7 +133,7 @@ def _name(word: str) -> str:
 
 def _check_owner(name: str) -> None:
     positive = name.replace("--no-", "--", 1)
-    for owned, reason in _OWNED.items():
+    for own, reason in _OWN_OPTIONS.items():
         # vLLM's parser completes names that are cut short.
-        if positive == owned or (positive.startswith("--") and len(positive) > 2 and owned.startswith(positive)):
+        if positive == own or (positive.startswith("--") and len(positive) > 2 and own.startswith(positive)):
             raise ValueError(f"{name} can't be among the options: {reason}")

@@ -21,14 +21,14 @@ class PageRequest:
     before: str | None
 
 
-class _Identified(Protocol):
+class _RowWithId(Protocol):
     @property
     def id(self) -> object: ...
 
 
 class _Page(Protocol):
     @property
-    def rows(self) -> Sequence[_Identified]: ...
+    def rows(self) -> Sequence[_RowWithId]: ...
 
     @property
     def has_more(self) -> bool: ...

@@ -47,7 +47,7 @@ class Progress:
     def __init__(self, forecast: Callable[[Mapping[str, float]], float] | None = None) -> None:
         self.seconds: dict[str, float] = {}
         self._forecast = forecast
-        self._started = time.monotonic()
+        self._start = time.monotonic()
         self._console = open_console()
 
     def tell(self, text: str) -> None:
@@ -64,16 +64,16 @@ class Progress:
 
     def measure_elapsed(self) -> float:
         """Return the seconds since the beginning."""
-        return round(time.monotonic() - self._started, 1)
+        return round(time.monotonic() - self._start, 1)
 
     @contextmanager
     def step(self, name: str, title: str) -> Generator[None]:
         """Tell one step: its title now, its time at the end."""
-        left = "" if self._forecast is None else f"  [dim]({_format_left(self._forecast(self.seconds))})[/dim]"
-        self._console.print(f"\n[bold]{len(self.seconds) + 1}. {title}[/bold]{left}")
-        started = time.monotonic()
+        time_left = "" if self._forecast is None else f"  [dim]({_format_left(self._forecast(self.seconds))})[/dim]"
+        self._console.print(f"\n[bold]{len(self.seconds) + 1}. {title}[/bold]{time_left}")
+        start = time.monotonic()
         yield
-        self.seconds[name] = round(time.monotonic() - started, 1)
+        self.seconds[name] = round(time.monotonic() - start, 1)
         self._console.print(f"   [dim]{self.seconds[name]:.0f} s[/dim]")
 
     @contextmanager

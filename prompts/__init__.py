@@ -7,7 +7,7 @@ frozen dataclasses a draft took 96 µs instead of 77.
 from prompts._syntax import MAX_SOURCE
 from prompts.conversation import ConversationParts, Message, Role, split
 from prompts.default import DEFAULT
-from prompts.draft import EVIDENCE_LAYOUT, Draft, NumberedPassage, Part, Rendered, Segment, draft, render_row
+from prompts.draft import EVIDENCE_LAYOUT, Draft, NumberedPassage, Part, Rendering, Segment, draft, render_row
 from prompts.errors import ContextTooLong, NoQuestion, PromptError, TemplateFailed, TemplateInvalid
 from prompts.markers import GENERIC, Markers, find_generic
 from prompts.template import Template, compile
@@ -26,7 +26,7 @@ __all__ = [
     "NumberedPassage",
     "Part",
     "PromptError",
-    "Rendered",
+    "Rendering",
     "Role",
     "Segment",
     "Template",

@@ -215,9 +215,9 @@ def _check_names(node: nodes.Node) -> None:
 def _check_arguments(node: nodes.Node) -> None:
     if isinstance(node, nodes.Filter | nodes.Test | nodes.Call):
         keys = [keyword.key for keyword in node.kwargs]
-        repeated = next((key for index, key in enumerate(keys) if key in keys[:index]), None)
-        if repeated is not None:
-            raise TemplateInvalid(f"the argument '{repeated}' is there twice; keep one", node.lineno)
+        repeated_key = next((key for index, key in enumerate(keys) if key in keys[:index]), None)
+        if repeated_key is not None:
+            raise TemplateInvalid(f"the argument '{repeated_key}' is there twice; keep one", node.lineno)
 
 
 def _check_variables(block: nodes.Block, names: set[str]) -> None:

@@ -14,7 +14,7 @@ from prompts.markers import GENERIC, Markers
 from prompts.template import Template
 from prompts.text import clean, join_lines
 
-__all__ = ["EVIDENCE_LAYOUT", "Draft", "NumberedPassage", "Part", "Rendered", "Segment", "draft", "render_row"]
+__all__ = ["EVIDENCE_LAYOUT", "Draft", "NumberedPassage", "Part", "Rendering", "Segment", "draft", "render_row"]
 
 Part: TypeAlias = Literal["system", "instructions", "turn", "passage", "question"]
 _GAP = "\n\n"
@@ -43,7 +43,7 @@ class Segment(msgspec.Struct, frozen=True):
     messages: int = 0
 
 
-class Rendered(msgspec.Struct, frozen=True):
+class Rendering(msgspec.Struct, frozen=True):
     """The messages for the engine, and an account of the rest. `parts` are tokens per part, all five always there."""
 
     messages: list[dict[str, Any]]
@@ -81,7 +81,7 @@ class Draft:
     after: tuple[dict[str, Any], ...]
     markers: Markers
 
-    def fit(self, sizes: Sequence[int], budget: int) -> Rendered:
+    def fit(self, sizes: Sequence[int], budget: int) -> Rendering:
         """Choose the turns and passages that fit into `budget` tokens.
 
         Passages go from the worst rank, turns from the oldest, each whole. While both are too much, each side may fill
@@ -120,7 +120,7 @@ class Draft:
         parts["passage"] -= sum(passages[best:])
         parts["question"] -= instead if best else 0
         ranks = self.ranks[:best]
-        return Rendered(
+        return Rendering(
             messages=self._compose(best, dropped_turns),
             used_passages=[self.numbers[rank - 1] for rank in ranks],
             dropped_passages=[number for rank, number in enumerate(self.numbers, 1) if rank not in ranks],
@@ -128,9 +128,9 @@ class Draft:
             parts=parts,
         )
 
-    def _take_all(self, sizes: Sequence[int]) -> Rendered:
+    def _take_all(self, sizes: Sequence[int]) -> Rendering:
         """Take everything, as most requests do, where no search was made."""
-        return Rendered(self._compose(0, 0), [], [], 0, self._sum_parts(sizes))
+        return Rendering(self._compose(0, 0), [], [], 0, self._sum_parts(sizes))
 
     def _sum_parts(self, sizes: Sequence[int]) -> dict[Part, int]:
         parts: dict[Part, int] = {"system": 0, "instructions": 0, "turn": 0, "passage": 0, "question": 0}
@@ -180,10 +180,10 @@ def draft(
     """
     values = {name: value for name, value in (variables or {}).items() if name in template.variables}
     rules = template.render_system(values)
-    added = instructions.strip() if instructions else ""
-    if rules and added:
-        added = _GAP + template.render_instructions(values, added)
-    rules, added = markers.neutralise(rules), markers.neutralise(added)
+    addition = instructions.strip() if instructions else ""
+    if rules and addition:
+        addition = _GAP + template.render_instructions(values, addition)
+    rules, addition = markers.neutralise(rules), markers.neutralise(addition)
     values["cite"] = cite
     turns, tail = _split_turns(history, markers), tuple(_to_message(message, markers) for message in after)
     evidence = _render_evidence(template, values, question, passages or ())
@@ -191,8 +191,8 @@ def draft(
     no_evidence = None if passages is None else markers.neutralise(template.render("no_evidence", values))
     wording = markers.neutralise(template.render_question(values, question))
 
-    segments = [Segment("system", rules, messages=1 if rules or added else 0)]
-    segments += [Segment("instructions", added)] if added else []
+    segments = [Segment("system", rules, messages=1 if rules or addition else 0)]
+    segments += [Segment("instructions", addition)] if addition else []
     head = len(segments)
     segments += map(_make_turn_segment, turns)
     segments += [Segment("passage", share) for share in shares.values()]
@@ -203,7 +203,7 @@ def draft(
     return Draft(
         segments=tuple(segments),
         head=head,
-        system=rules + added,
+        system=rules + addition,
         turns=turns,
         numbers=tuple(p.number for p in passages or ()),
         ranks=tuple(shares),
@@ -250,14 +250,14 @@ def _choose(passages: Sequence[int], turns: Sequence[int], free: int) -> tuple[i
     totals = [0, *accumulate(passages)]
     share = max(free // 2, free - sum(turns), *totals[:2])
     best = bisect_right(totals, share) - 1
-    left = free - totals[best]
+    room = free - totals[best]
     newest = 0
     for size in reversed(turns):
-        if size > left:
+        if size > room:
             break
-        left -= size
+        room -= size
         newest += 1
-    best = bisect_right(totals, totals[best] + left) - 1
+    best = bisect_right(totals, totals[best] + room) - 1
     return best, newest
 
 

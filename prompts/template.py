@@ -115,12 +115,12 @@ class Template:
         environment = self._own.environment
         context = Context(environment, {**environment.globals, **variables}, None, {})
         context.blocks = self._stacks
-        left = limit = OWN_CHARACTERS + 2 * size
+        room = limit = OWN_CHARACTERS + 2 * size
         try:
             for piece in self._stacks[block][0](context):
                 # The 1 makes a loop that prints nothing end as well.
-                left -= len(piece) + 1
-                if left < 0:
+                room -= len(piece) + 1
+                if room < 0:
                     raise TemplateRuntimeError(f"the block {block} prints over {limit} characters; print less in loops")
                 yield piece
         except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, RecursionError) as error:

@@ -5,7 +5,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from retrieval.parsers.parsed import Block, Parsed
+from retrieval.parsers.parsed_document import Block, ParsedDocument
 
 __all__ = ["BlockMap", "RepeatedText", "TokenOffsets"]
 
@@ -30,15 +30,15 @@ _NOTHING = RepeatedText()
 class BlockMap:
     """Blocks by their place in the text. What a piece repeats of its block is at most half of a chunk's size."""
 
-    def __init__(self, parsed: Parsed, offsets: TokenOffsets, max_tokens: int) -> None:
-        self._text = parsed.text
+    def __init__(self, document: ParsedDocument, offsets: TokenOffsets, max_tokens: int) -> None:
+        self._text = document.text
         self._offsets = offsets
         self._most_tokens = max_tokens // 2
-        self._outer = _take_outer(parsed.blocks)
-        self._leaves = [block for block in parsed.blocks if block.kind != "list"]
+        self._outer = _take_outer(document.blocks)
+        self._leaves = [block for block in document.blocks if block.kind != "list"]
         self._outer_starts = [block.start for block in self._outer]
         self._leaf_starts = [block.start for block in self._leaves]
-        self._bodies = {_skip_line(parsed.text, heading.start) for heading in parsed.headings}
+        self._bodies = {_skip_line(document.text, heading.start) for heading in document.headings}
         self._heads: dict[int, RepeatedText] = {}
         self._closings: dict[str, RepeatedText] = {}
 

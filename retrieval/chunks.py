@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from retrieval.blocks import BlockMap, RepeatedText, TokenOffsets
 from retrieval.headlines import HeadlineMap
-from retrieval.parsers.parsed import Heading, Parsed
+from retrieval.parsers.parsed_document import Heading, ParsedDocument
 
 __all__ = ["Chunk", "TokenOffsets", "split_into_chunks"]
 
@@ -42,7 +42,7 @@ class Chunk:
     """A part of a document.
 
     Attributes:
-        text: Exactly `parsed.text[start:end]`.
+        text: Exactly `document.text[start:end]`.
         headings: Those above it, outermost first.
         opening: What is repeated above it of the block that it is cut from, such as a table's header row, or "".
         closing: What ends it where its block goes on, such as a fence, or "".
@@ -74,7 +74,7 @@ class Chunk:
 
 
 def split_into_chunks(
-    parsed: Parsed, offsets: TokenOffsets, *, max_tokens: int, overlap_tokens: int = 0
+    document: ParsedDocument, offsets: TokenOffsets, *, max_tokens: int, overlap_tokens: int = 0
 ) -> list[Chunk]:
     """Cut a document into chunks of at most `max_tokens` (a tiny last piece may exceed it by an eighth).
 
@@ -84,16 +84,16 @@ def split_into_chunks(
     whole if they fit; of one that is cut, each piece has what it needs to be read (`Chunk.opening`), within its size.
     """
     chunks: list[Chunk] = []
-    blocks = BlockMap(parsed, offsets, max_tokens)
-    headlines = HeadlineMap(parsed, blocks)
-    for section in _join_sections(_split_sections(parsed), parsed.text, offsets, max_tokens):
+    blocks = BlockMap(document, offsets, max_tokens)
+    headlines = HeadlineMap(document, blocks)
+    for section in _join_sections(_split_sections(document), document.text, offsets, max_tokens):
         overlap = min(overlap_tokens, max_tokens // 2)
-        for start, end in _leave_out_runs(parsed.text, section.start, section.end):
-            ruler = _Ruler(parsed.text, start, end, offsets, blocks)
+        for start, end in _leave_out_runs(document.text, section.start, section.end):
+            ruler = _Ruler(document.text, start, end, offsets, blocks)
             for first, last in _widen(_cut(ruler, max_tokens - overlap), ruler, overlap):
                 opening, closing = blocks.find_opening(first).text, blocks.find_closing(last).text
                 headline = headlines.measure(first, last, section.headings)
-                text = parsed.text[first:last]
+                text = document.text[first:last]
                 chunks.append(Chunk(first, last, text, section.headings, opening, closing, headline))
     return chunks
 
@@ -174,19 +174,19 @@ def _is_mixed(part: str) -> bool:
     return sum((a.isdigit(), a.isupper()) != (b.isdigit(), b.isupper()) for a, b in pairwise(part)) * 4 >= len(part)
 
 
-def _split_sections(parsed: Parsed) -> list[_Section]:
+def _split_sections(document: ParsedDocument) -> list[_Section]:
     """Split from each heading to the next, under the path of headings above it."""
     sections: list[_Section] = []
     path: list[Heading] = []
-    first = parsed.headings[0].start if parsed.headings else len(parsed.text)
-    if parsed.text[:first].strip():
+    first = document.headings[0].start if document.headings else len(document.text)
+    if document.text[:first].strip():
         sections.append(_Section(0, first, ()))
-    starts = [heading.start for heading in parsed.headings] + [len(parsed.text)]
-    for heading, end in zip(parsed.headings, starts[1:], strict=True):
+    starts = [heading.start for heading in document.headings] + [len(document.text)]
+    for heading, end in zip(document.headings, starts[1:], strict=True):
         while path and path[-1].level >= heading.level:
             path.pop()
         path.append(heading)
-        if parsed.text[heading.start : end].strip():
+        if document.text[heading.start : end].strip():
             sections.append(_Section(heading.start, end, tuple(above.title for above in path)))
     return sections
 

@@ -216,7 +216,7 @@ class Retriever:
         return await self._call("parse", request, ParsedText, silence=INGEST_SILENCE_SECONDS)
 
     async def hold(self, seconds: float) -> None:
-        """Let changes of the index wait until `release`, and so long at most; searches go on.
+        """Let changes of the index wait until `resume`, and so long at most; searches go on.
 
         Raises:
             RetrieverFailed: The index is in a Qdrant server.
@@ -231,9 +231,9 @@ class Retriever:
         """
         await self._call("copy", CopyRequest(str(folder)), type(None), silence=COPY_SECONDS)
 
-    async def release(self) -> None:
+    async def resume(self) -> None:
         """Let changes go on."""
-        await self._change("release", None)
+        await self._change("resume", None)
 
     async def has_store(self, tenant: str, store: str) -> bool:
         """Tell whether the index has points of a store, in whatever index epoch."""

@@ -65,7 +65,7 @@ class Embedder(Protocol):
 
     @property
     def identity(self) -> str:
-        """Name that differs between models whose vectors can't be compared; fit for a folder or a collection."""
+        """A name that differs between models whose vectors can't be compared; fit for a folder or a collection."""
         ...
 
     @property

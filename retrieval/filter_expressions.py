@@ -54,7 +54,7 @@ class AnyOf:
 
 @dataclass(frozen=True, slots=True)
 class Not:
-    """Also true where the payload doesn't have the key."""
+    """A condition that doesn't hold; true as well where the payload doesn't have the key."""
 
     part: "Condition"
 

@@ -72,9 +72,9 @@ def fuse(
     Without `weights` the question's own candidates weigh it (`weigh`).
     """
     weights = weights or weigh(candidates, unrelated)
-    scored = [
+    pairs = [
         (fuse_scores(candidate.dense, candidate.keyword, unrelated, weights), candidate) for candidate in candidates
     ]
-    passing = [pair for pair in scored if threshold is None or pair[0] >= threshold]
+    passing = [pair for pair in pairs if threshold is None or pair[0] >= threshold]
     passing.sort(key=lambda pair: (-pair[0], pair[1].id))
     return passing[:limit]

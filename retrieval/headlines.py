@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 
 from retrieval.blocks import BlockMap
-from retrieval.parsers.parsed import Parsed
+from retrieval.parsers.parsed_document import ParsedDocument
 
 __all__ = ["HeadlineMap"]
 
@@ -23,10 +23,10 @@ _COMMAND = re.compile(r"\\[A-Za-z]+\*?(?=\{)")
 class HeadlineMap:
     """Headings by their place in the text."""
 
-    def __init__(self, parsed: Parsed, blocks: BlockMap) -> None:
-        self._text = parsed.text
+    def __init__(self, document: ParsedDocument, blocks: BlockMap) -> None:
+        self._text = document.text
         self._blocks = blocks
-        self._titles = {self._skip_space(heading.start): heading.title for heading in parsed.headings}
+        self._titles = {self._skip_space(heading.start): heading.title for heading in document.headings}
 
     def measure(self, start: int, end: int, path: Sequence[str]) -> int:
         """Return how many characters of a chunk are its headline, with the white space behind that.

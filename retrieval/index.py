@@ -45,7 +45,7 @@ from retrieval.parsers.formats import FORMATS, list_parsers
 from retrieval.parsers.ocr import find_program
 from retrieval.parsers.text import clean
 from retrieval.points import CHUNKER, contextualize, to_point
-from retrieval.priority_executor import Priority, PriorityExecutor
+from retrieval.priority_threads import Priority, PriorityThreads
 from retrieval.question_embedder import QuestionEmbedder
 from retrieval.read_ahead import ReadAhead, ReadDocument
 from retrieval.reranker import Reranker, rerank
@@ -91,9 +91,9 @@ class Index:
         self._embedder = embedder
         self._reranker = reranker
         self._keywords = KeywordEncoder()
-        self._executor = PriorityExecutor("embedder", embedder.concurrency)
-        self._questions = QuestionEmbedder(embedder, self._executor)
-        self._texts = TextEmbedder(embedder, self._executor)
+        self._threads = PriorityThreads("embedder", embedder.concurrency)
+        self._questions = QuestionEmbedder(embedder, self._threads)
+        self._texts = TextEmbedder(embedder, self._threads)
         self._records = IndexRecords(backend, embedder.identity, KeywordEncoder.identity, embedder.dimensions)
         self._parsers = ForkedChildren()
         self._ahead = ReadAhead(self._read_and_embed)
@@ -102,9 +102,9 @@ class Index:
         self._change_locks: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
 
     async def close(self) -> None:
-        self._release()
+        self._resume()
         await self._ahead.close()
-        await self._executor.close()
+        await self._threads.close()
         await self._parsers.close()
         if self._reranker is not None:
             await self._reranker.close()
@@ -134,8 +134,8 @@ class Index:
             questions=self._questions.waiting,
             ingests=self._ingests,
             embeddings=self._texts.requests,
-            batches=sum(map(self._executor.count_waiting, (Priority.EDIT, Priority.INGEST))),
-            ahead=self._executor.count_waiting(Priority.AHEAD),
+            batches=sum(map(self._threads.count_waiting, (Priority.EDIT, Priority.INGEST))),
+            ahead=self._threads.count_waiting(Priority.AHEAD),
         )
 
     def _name_chunker(self, parser: str) -> str:
@@ -199,11 +199,11 @@ class Index:
             self._ingests -= 1
 
     async def _ingest(self, request: IngestRequest, report: Report) -> IngestResult:
-        started = time.perf_counter()
+        start = time.perf_counter()
         document = show_document(request.tenant, request.store, request.document)
         self._backend.check_room()
         read = await self._ahead.take(request) or await self._read(request)
-        characters, chunks = len(read.parsed.text), read.chunks
+        characters, chunks = len(read.document.text), read.chunks
         await report(IngestProgress("parsed", characters, characters))
         await report(IngestProgress("chunked", len(chunks), len(chunks)))
         embedded = 0
@@ -222,10 +222,10 @@ class Index:
             embedded=embedded,
             reused=len(chunks) - embedded,
             characters=characters,
-            media_type=read.parsed.media_type,
-            seconds=time.perf_counter() - started,
-            warnings=read.parsed.warnings,
-            chunker=self._name_chunker(read.parsed.parser),
+            media_type=read.document.media_type,
+            seconds=time.perf_counter() - start,
+            warnings=read.document.warnings,
+            chunker=self._name_chunker(read.document.parser),
         )
 
     async def read_ahead(self, request: IngestRequest) -> None:
@@ -235,11 +235,11 @@ class Index:
             self._ahead.begin(request)
 
     async def _read(self, request: IngestRequest) -> ReadDocument:
-        parsed = await parse(Path(request.path), request.filename, start=self._parsers.start)
+        document = await parse(Path(request.path), request.filename, start=self._parsers.start)
         chunks = await asyncio.to_thread(
-            contextualize, parsed, request, self._embedder.find_token_offsets, window=self._embedder.window
+            contextualize, document, request, self._embedder.find_token_offsets, window=self._embedder.window
         )
-        return ReadDocument(parsed, chunks, {})
+        return ReadDocument(document, chunks, {})
 
     async def _read_and_embed(self, request: IngestRequest) -> ReadDocument:
         """Read a document and embed its beginning, but for what the store has: as much as is written in one go."""
@@ -273,7 +273,7 @@ class Index:
             await asyncio.gather(*under_way, return_exceptions=True)
 
     async def _embed_batch(self, texts: dict[str, str], priority: Priority) -> dict[str, list[float]]:
-        vectors = await self._executor.run(priority, self._embedder.embed_passages, list(texts.values()))
+        vectors = await self._threads.run(priority, self._embedder.embed_passages, list(texts.values()))
         return dict(zip(texts, vectors, strict=True))
 
     async def embed(self, request: EmbedRequest) -> Embeddings:
@@ -291,8 +291,8 @@ class Index:
 
     async def parse(self, request: ParseRequest) -> ParsedText:
         """See `retrieval.client.Retriever.parse`."""
-        parsed = await parse(Path(request.path), request.filename, start=self._parsers.start)
-        return ParsedText(parsed.text[:_MOST_PARSED])
+        document = await parse(Path(request.path), request.filename, start=self._parsers.start)
+        return ParsedText(document.text[:_MOST_PARSED])
 
     async def has_store(self, tenant: str, store: str) -> bool:
         """Tell whether there are points of a store, in whatever index epoch."""
@@ -309,21 +309,21 @@ class Index:
         if self._holding is not None:
             self._holding.cancel()
         await self._backend.hold()
-        self._holding = asyncio.get_running_loop().call_later(request.seconds, self._release)
+        self._holding = asyncio.get_running_loop().call_later(request.seconds, self._resume)
 
     async def copy(self, request: CopyRequest) -> None:
         """See `retrieval.client.Retriever.copy`."""
         await self._backend.copy(Path(request.folder))
 
-    async def release(self) -> None:
-        """See `retrieval.client.Retriever.release`."""
-        self._release()
+    async def resume(self) -> None:
+        """See `retrieval.client.Retriever.resume`."""
+        self._resume()
 
-    def _release(self) -> None:
+    def _resume(self) -> None:
         if self._holding is not None:
             self._holding.cancel()
             self._holding = None
-        self._backend.release()
+        self._backend.resume()
 
     async def rollback(self, tenant: str, store: str, index_epoch: int, writer: Writer | None = None) -> None:
         points = show_store(tenant, store)

@@ -246,7 +246,7 @@ class RetrieverInfo(Struct, frozen=True, kw_only=True):
 
     @property
     def present_chunkers(self) -> list[str]:
-        """Those of which a document's chunks are as they would be now; the first is of documents that none can read."""
+        """The chunkers whose chunks are as they would be now; the first is of documents that none can read."""
         return [self.chunker, *self.chunkers]
 
     @property
@@ -345,13 +345,13 @@ class ParsedText(Struct, frozen=True):
 
 
 class HoldRequest(Struct, frozen=True):
-    """Let changes of the index wait until they are released, and `seconds` at most; searches go on."""
+    """A wish that changes of the index wait until they are resumed, and `seconds` at most; searches go on."""
 
     seconds: float
 
 
 class CopyRequest(Struct, frozen=True):
-    """Copy the index, whose changes are on hold, into the new folder `folder`."""
+    """A wish to copy the index, whose changes are on hold, into the new folder `folder`."""
 
     folder: str
 

@@ -13,7 +13,7 @@ from retrieval.chunks import TokenOffsets, split_into_chunks
 from retrieval.document_names import find_name
 from retrieval.filters import ATTRIBUTES_FIELD, encode_attributes
 from retrieval.messages import IngestRequest
-from retrieval.parsers import Parsed
+from retrieval.parsers import ParsedDocument
 from retrieval.sign_runs import measure_thinned, thin_runs
 from retrieval.visibility import OPEN
 
@@ -69,15 +69,15 @@ class ContextualChunk:
 
 
 def contextualize(
-    parsed: Parsed, request: IngestRequest, offsets: TokenOffsets, *, window: int
+    document: ParsedDocument, request: IngestRequest, offsets: TokenOffsets, *, window: int
 ) -> list[ContextualChunk]:
     """Cut a document. Chunks stay below the embedder's window, so that none is embedded only in part."""
-    title = parsed.title or PurePath(request.filename).stem.replace("-", " ").replace("_", " ")
+    title = document.title or PurePath(request.filename).stem.replace("-", " ").replace("_", " ")
     name = find_name(title, request.filename, request.key)
     offsets = measure_thinned(offsets)
     room = max(window - _CONTEXT_TOKENS - _SPECIAL_TOKENS, 1)
     chunks = split_into_chunks(
-        parsed,
+        document,
         offsets,
         # A tiny last piece may exceed a chunk's size by an eighth.
         max_tokens=max(min(request.max_chunk_tokens, room * 8 // 9), 1),
@@ -90,7 +90,7 @@ def contextualize(
         headings = (f"{title} ({name})", *path[1:]) if name else path
         indexed_text = thin_runs(f"{_make_context(headings, offsets)}\n{text}")
         digest = hashlib.sha256(indexed_text.encode()).hexdigest()
-        heading = " > ".join(path) if piece.headings else parsed.title
+        heading = " > ".join(path) if piece.headings else document.title
         contextual.append(
             ContextualChunk(
                 ordinal=ordinal,
@@ -102,7 +102,7 @@ def contextualize(
                 headline=piece.headline,
                 heading=heading,
                 name=name,
-                page=bisect_right(parsed.pages, piece.start),
+                page=bisect_right(document.pages, piece.start),
                 indexed_text=indexed_text,
                 digest=digest,
             )

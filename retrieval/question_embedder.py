@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from retrieval.embedder import Embedder
-from retrieval.priority_executor import Priority, PriorityExecutor
+from retrieval.priority_threads import Priority, PriorityThreads
 
 __all__ = ["QuestionEmbedder"]
 
@@ -32,9 +32,9 @@ class QuestionEmbedder:
     One whose caller has gone isn't embedded.
     """
 
-    def __init__(self, embedder: Embedder, executor: PriorityExecutor) -> None:
+    def __init__(self, embedder: Embedder, threads: PriorityThreads) -> None:
         self._embedder = embedder
-        self._executor = executor
+        self._threads = threads
         self._waiting: deque[_Waiting] = deque()
         self._turns: set[asyncio.Task[None]] = set()
 
@@ -71,7 +71,7 @@ class QuestionEmbedder:
     async def _take_turns(self) -> None:
         try:
             while self._waiting:
-                for waiting, result in await self._executor.run(Priority.QUERY, self._embed_batch):
+                for waiting, result in await self._threads.run(Priority.QUERY, self._embed_batch):
                     if waiting.vector.done():
                         continue
                     if isinstance(result, Exception):
@@ -82,7 +82,7 @@ class QuestionEmbedder:
             self._turns.discard(cast("asyncio.Task[None]", asyncio.current_task()))
 
     def _embed_batch(self) -> list[tuple[_Waiting, list[float] | Exception]]:
-        """Embed what waits now. Runs in one of the executor's threads, beside another such."""
+        """Embed what waits now. Runs in one of the threads, beside another such."""
         batch: list[_Waiting] = []
         with suppress(IndexError):  # no more wait
             while len(batch) < self._size:

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from retrieval.messages import IngestRequest
-from retrieval.parsers import Parsed
+from retrieval.parsers import ParsedDocument
 from retrieval.points import ContextualChunk
 
 __all__ = ["ReadAhead", "ReadDocument"]
@@ -35,7 +35,7 @@ class _Reading:
 class ReadDocument:
     """A document's text and chunks; `vectors` has those of its digests that were embedded already."""
 
-    parsed: Parsed
+    document: ParsedDocument
     chunks: list[ContextualChunk]
     vectors: dict[str, list[float]]
 

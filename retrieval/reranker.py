@@ -16,7 +16,7 @@ import msgspec
 from retrieval.embedder import choose_device
 from retrieval.messages import Passage
 from retrieval.patience import Patience
-from retrieval.priority_executor import Priority, PriorityExecutor
+from retrieval.priority_threads import Priority, PriorityThreads
 
 __all__ = [
     "CrossEncoderReranker",
@@ -61,10 +61,10 @@ class CrossEncoderReranker:
     def __init__(self, model: Any, activation: Any) -> None:
         self._model = model
         self._activation = activation
-        self._executor = PriorityExecutor("reranker")
+        self._threads = PriorityThreads("reranker")
 
     async def score(self, question: str, texts: Sequence[str]) -> list[float]:
-        return await self._executor.run(Priority.QUERY, self._predict, question, list(texts))
+        return await self._threads.run(Priority.QUERY, self._predict, question, list(texts))
 
     def _predict(self, question: str, texts: list[str]) -> list[float]:
         pairs = [(question, text) for text in texts]
@@ -75,7 +75,7 @@ class CrossEncoderReranker:
             raise RerankFailed(f"The cross-encoder gave no scores: {error}") from error
 
     async def close(self) -> None:
-        await self._executor.close()
+        await self._threads.close()
 
 
 class _Result(msgspec.Struct):

@@ -10,7 +10,7 @@ from retrieval.embedder import Embedder, EmbedderMissing, load_embedder
 from retrieval.errors import DocumentUnreadable, RetrieverFailed
 from retrieval.log_lines import limit_warnings
 from retrieval.messages import IngestRequest
-from retrieval.parsers import Parsed, parse
+from retrieval.parsers import ParsedDocument, parse
 from retrieval.points import contextualize
 from retrieval.sign_runs import measure_thinned
 
@@ -40,25 +40,25 @@ def show(arguments: list[str]) -> int:
         overlap_tokens=options.overlap_tokens,
     )
     try:
-        parsed = asyncio.run(parse(options.file, options.file.name))
+        document = asyncio.run(parse(options.file, options.file.name))
         embedder = load_embedder(options.embedder)
     except (DocumentUnreadable, EmbedderMissing, RetrieverFailed) as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    sys.stdout.writelines(f"{line}\n" for line in describe_chunks(parsed, request, embedder))
+    sys.stdout.writelines(f"{line}\n" for line in describe_chunks(document, request, embedder))
     return 0
 
 
-def describe_chunks(parsed: Parsed, request: IngestRequest, embedder: Embedder) -> Iterator[str]:
+def describe_chunks(document: ParsedDocument, request: IngestRequest, embedder: Embedder) -> Iterator[str]:
     """Return lines about a document and each of its chunks: place, size in tokens and characters, offsets, text.
 
     It is the text as passages show it, without the lines of headings that the place says.
     """
     find_tokens = measure_thinned(embedder.find_token_offsets)
-    chunks = contextualize(parsed, request, embedder.find_token_offsets, window=embedder.window)
-    title = f' "{parsed.title}",' if parsed.title else ""
-    yield f"{request.filename}: {parsed.media_type},{title} {len(parsed.text)} characters, {len(chunks)} chunks"
-    yield from (f"warning: {warning}" for warning in parsed.warnings)
+    chunks = contextualize(document, request, embedder.find_token_offsets, window=embedder.window)
+    title = f' "{document.title}",' if document.title else ""
+    yield f"{request.filename}: {document.media_type},{title} {len(document.text)} characters, {len(chunks)} chunks"
+    yield from (f"warning: {warning}" for warning in document.warnings)
     for chunk in chunks:
         place = [chunk.heading or request.filename, *([f"page {chunk.page}"] if chunk.page else [])]
         text = chunk.text[chunk.headline :]

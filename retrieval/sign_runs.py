@@ -11,13 +11,13 @@ from retrieval.blocks import TokenOffsets
 
 __all__ = ["measure_thinned", "thin_runs"]
 
-_KEPT = 3
-_RUN = re.compile(rf"([^\w\s]|_)\1{{{_KEPT},}}")
+_KEPT_SIGNS = 3
+_RUN = re.compile(rf"([^\w\s]|_)\1{{{_KEPT_SIGNS},}}")
 
 
 def thin_runs(text: str) -> str:
     """Leave the first signs of each run."""
-    return _RUN.sub(lambda run: run[1] * _KEPT, text)
+    return _RUN.sub(lambda run: run[1] * _KEPT_SIGNS, text)
 
 
 def measure_thinned(offsets: TokenOffsets) -> TokenOffsets:
@@ -25,7 +25,7 @@ def measure_thinned(offsets: TokenOffsets) -> TokenOffsets:
 
     def find(text: str) -> Sequence[int]:
         tokens = offsets(text)
-        runs = [(run.start() + _KEPT, run.end()) for run in _RUN.finditer(text)]
+        runs = [(run.start() + _KEPT_SIGNS, run.end()) for run in _RUN.finditer(text)]
         if not runs:
             return tokens
         starts: list[int] = []

@@ -213,7 +213,7 @@ def _make_handlers(index: Index) -> dict[str, _Handler]:
         "parse": on(ParseRequest, lambda request, _: index.parse(request)),
         "hold": on(HoldRequest, lambda request, _: index.hold(request)),
         "copy": on(CopyRequest, lambda request, _: index.copy(request)),
-        "release": on(type(None), lambda _, __: index.release()),
+        "resume": on(type(None), lambda _, __: index.resume()),
         "has_store": on(StoreReference, lambda b, _: index.has_store(b.tenant, b.store)),
         "remove_documents": on(
             DocumentsReference, lambda b, _: index.remove_documents(b.tenant, b.store, b.documents, b.index)

@@ -6,7 +6,7 @@ from array import array
 from retrieval.embedder import Embedder
 from retrieval.errors import RetrieverBusy, TextTooLong
 from retrieval.messages import Embeddings, EmbedRequest
-from retrieval.priority_executor import Priority, PriorityExecutor
+from retrieval.priority_threads import Priority, PriorityThreads
 
 __all__ = ["TextEmbedder"]
 
@@ -19,9 +19,9 @@ _SPECIAL_TOKENS = 2
 class TextEmbedder:
     """Embeds texts in the embedder's threads. All requests together take the turns of one document that is ingested."""
 
-    def __init__(self, embedder: Embedder, executor: PriorityExecutor) -> None:
+    def __init__(self, embedder: Embedder, threads: PriorityThreads) -> None:
         self._embedder = embedder
-        self._executor = executor
+        self._threads = threads
         self._turn = asyncio.Lock()  # which is fair: who waits longest is next
         self._requests = 0
 
@@ -42,7 +42,7 @@ class TextEmbedder:
             for start in range(0, len(request.texts), size):
                 batch = request.texts[start : start + size]
                 async with self._turn:
-                    step = await self._executor.run(Priority.INGEST, self._embedder.embed_passages, batch)
+                    step = await self._threads.run(Priority.INGEST, self._embedder.embed_passages, batch)
                 vectors += [array("f", vector).tobytes() for vector in step]
             return Embeddings(vectors, tokens)
         finally:

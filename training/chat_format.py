@@ -53,11 +53,11 @@ class ChatFormat(msgspec.Struct, frozen=True, kw_only=True):
 
     def prepare(self, messages: Messages) -> list[dict[str, Any]]:
         """Return messages as the engine hands them to the template."""
-        prepared = fold_system(messages) if self.folds_system else [dict(message) for message in messages]
+        turns = fold_system(messages) if self.folds_system else [dict(message) for message in messages]
         if self.takes_parts:
-            for message in prepared:
+            for message in turns:
                 message["content"] = [{"type": "text", "text": message["content"]}]
-        return prepared
+        return turns
 
 
 def fold_system(messages: Messages) -> list[dict[str, Any]]:
@@ -234,8 +234,10 @@ def _pin_name(template: ChatTemplate, format: ChatFormat, day: date, name: str, 
     today, others = _print_prompts(template, format, day)[0], _print_other_days(template, format)
     pinned = [msgspec.structs.replace(format, variables={**format.variables, name: value}) for value in values]
     texts = [(one, _print_prompts(template, one, day)[0], _print_other_days(template, one)) for one in pinned]
-    same = [one for one, text, changed in texts if text == today and changed != others]
-    fixed = [one for one, text, changed in texts if all(text == other for other in changed) and changed != others]
+    same = [one for one, text, other_texts in texts if text == today and other_texts != others]
+    fixed = [
+        one for one, text, other_texts in texts if all(text == other for other in other_texts) and other_texts != others
+    ]
     return [*same, *fixed, format][0]
 
 

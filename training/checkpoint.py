@@ -263,21 +263,21 @@ def read_special_tokens(directory: Path) -> SpecialTokens:
             elif name == "added_tokens_decoder":
                 others.update(_find_texts(value))
                 special.update(_find_texts(value, only_special=True))
-    added = _read(directory / "tokenizer.json", _Tokenizer).added_tokens
+    tokens = _read(directory / "tokenizer.json", _Tokenizer).added_tokens
     ids = read_end_ids(directory)
-    ends = {token.content for token in added if token.id in ids}
-    if added and "eos_token" in names:
+    ends = {token.content for token in tokens if token.id in ids}
+    if tokens and "eos_token" in names:
         ends.add(names["eos_token"])
-    special |= {token.content for token in added if token.special} | set(names.values())
-    others |= {token.content for token in added}
+    special |= {token.content for token in tokens if token.special} | set(names.values())
+    others |= {token.content for token in tokens}
     return SpecialTokens(names, frozenset(special), frozenset(others - special), frozenset(ends))
 
 
 def _find_texts(tokens: object, *, only_special: bool = False) -> list[str]:
     """Return the texts of tokens in a list, or under any names; each is a text, or an object with its properties."""
-    listed = list(cast("dict[str, Any]", tokens).values()) if isinstance(tokens, dict) else tokens
+    entries = list(cast("dict[str, Any]", tokens).values()) if isinstance(tokens, dict) else tokens
     texts: list[str] = []
-    for token in cast("list[Any]", listed) if isinstance(listed, list) else []:
+    for token in cast("list[Any]", entries) if isinstance(entries, list) else []:
         fields = cast("dict[str, Any]", token) if isinstance(token, dict) else {"content": token}
         text = fields.get("content")
         if isinstance(text, str) and (fields.get("special") is True or not only_special):

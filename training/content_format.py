@@ -21,7 +21,7 @@ def takes_parts(tree: nodes.Template) -> bool:
     """Tell whether vLLM hands each content on as a list of parts, because the template walks through them.
 
     Args:
-        tree: Parsed by an environment with the tags that transformers' own knows.
+        tree: ParsedDocument by an environment with the tags that transformers' own knows.
     """
     try:
         return _has_walk(tree)

@@ -65,7 +65,7 @@ class TextPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One turn.
+    """One turn of a conversation.
 
     Attributes:
         weight: 0 or 1, and only an assistant's turn has one: 0 keeps the turn as context without learning it.
@@ -101,12 +101,12 @@ class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def text(self) -> str:
-        """Return the content as one text, its parts joined by line breaks as vLLM joins them."""
+        """The content as one text, its parts joined by line breaks as vLLM joins them."""
         return self.content if isinstance(self.content, str) else "\n".join(part.text for part in self.content)
 
     @property
     def is_target(self) -> bool:
-        """Tell whether the turn is learnt."""
+        """Whether the turn is learnt."""
         return self.role == "assistant" and self.weight != 0
 
 
@@ -234,10 +234,10 @@ def read_lines(
     for number, line in split_lines(data):
         try:
             row = msgspec.json.decode(line, type=type)
-            repeated = None
+            name = None
             if may_repeat_names(line, row.plain_quotes) and may_repeat_names(line, row.count_quotes()):
-                repeated = find_repeated_name(line)
-            yield number, row if repeated is None else Problem(number, describe_repeated_name(repeated))
+                name = find_repeated_name(line)
+            yield number, row if name is None else Problem(number, describe_repeated_name(name))
         except msgspec.ValidationError as error:
             yield number, Problem(number, explain(line, error))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

@@ -17,11 +17,11 @@ __all__ = [
     "Finished",
     "Notice",
     "Paused",
+    "PromptSamples",
     "Resumed",
     "Saved",
     "Started",
     "Step",
-    "Tokenized",
     "TokenizedPrompt",
     "decode_event",
 ]
@@ -47,7 +47,7 @@ class TokenizedPrompt(msgspec.Struct, frozen=True):
     tokens: list[int]
 
 
-class Tokenized(_Event, frozen=True, kw_only=True):
+class PromptSamples(_Event, frozen=True, kw_only=True, tag="tokenized"):
     """The rows are tokenized; whoever serves compares a few prompts with its own.
 
     Attributes:
@@ -213,7 +213,7 @@ class Failed(_Event, frozen=True, kw_only=True):
     problems: list[Problem] = []
 
 
-Event = Tokenized | Started | Resumed | Step | Checkpoint | Saved | Notice | Paused | Finished | Failed
+Event = PromptSamples | Started | Resumed | Step | Checkpoint | Saved | Notice | Paused | Finished | Failed
 
 
 def decode_event(line: bytes) -> Event:

@@ -136,10 +136,10 @@ def _measure_machine(root: Path) -> Room:
     group = root / "sys/fs/cgroup"
     limit = group / "memory.max"
     if limit.exists() and (text := limit.read_text(encoding="ascii").strip()) != "max":
-        used = int((group / "memory.current").read_text(encoding="ascii"))
+        used_bytes = int((group / "memory.current").read_text(encoding="ascii"))
         # Files that were read are counted as used, and make room as soon as somebody needs it.
         stat = dict(line.split() for line in (group / "memory.stat").read_text(encoding="ascii").splitlines())
-        free = min(free, max(0, int(text) - used + int(stat.get("inactive_file", 0))))
+        free = min(free, max(0, int(text) - used_bytes + int(stat.get("inactive_file", 0))))
         total = min(total, int(text))
     return Room("cpu", free, total)
 

@@ -236,12 +236,12 @@ def load_base(base_model: Path, hardware: TrainingDevice, *, quantized: bool = F
 
 
 def _set_weights(model: PeftModel, tensors: dict[str, Tensor]) -> None:
-    expected = sum(parameter.requires_grad for parameter in model.parameters())
-    if len(tensors) != expected:
+    trainable = sum(parameter.requires_grad for parameter in model.parameters())
+    if len(tensors) != trainable:
         raise TrainingError(
             "start_unusable",
-            f"The adapter to start from has {len(tensors)} weights, and its targets are {expected}: some modules would "
-            "begin untrained. Start from an adapter that was trained here, or from the base model.",
+            f"The adapter to start from has {len(tensors)} weights, and its targets are {trainable}: some modules "
+            "would begin untrained. Start from an adapter that was trained here, or from the base model.",
         )
     _set_state(model, tensors)
 

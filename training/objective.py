@@ -77,4 +77,4 @@ class ReplyObjective:
         return {}
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
-        """Do nothing."""
+        """Do nothing: there is no state."""

@@ -25,7 +25,7 @@ SAMPLE = _LINE + _BLOCKS + " ".join(["And so on, at some length."] * 4000)
 """Has whatever templates are seen to escape, to cut at, to join or to shorten."""
 
 _MARK = re.compile(r"[<\[◁][^\s<>\[\]◁▷]+[>\]▷]")
-_SHOWN = 20
+_MOST_SHOWN = 20
 
 
 def find_rest(output: str, reply: str, empty_thought: str) -> str | None:
@@ -59,17 +59,19 @@ def describe_change(output: str, reply: str, *, empty_thought: str, tail: str = 
         tail: What the template prints behind a reply that it doesn't change, where that is known.
     """
     output, reply, end = output.removeprefix(empty_thought).strip(), reply.strip(), tail.strip()
-    left = output.removesuffix(end).rstrip()
-    if end and left != output and reply.startswith(left):
-        return f"cuts a reply: nothing is left from {reply[len(left) :][:_SHOWN]!r} on, after {len(left)} characters"
+    body = output.removesuffix(end).rstrip()
+    if end and body != output and reply.startswith(body):
+        return (
+            f"cuts a reply: nothing is left from {reply[len(body) :][:_MOST_SHOWN]!r} on, after {len(body)} characters"
+        )
     at = next((at for at, (one, other) in enumerate(zip(output, reply, strict=False)) if one != other), len(output))
-    return f"changes a reply: it prints {output[at:][:_SHOWN]!r} for {reply[at:][:_SHOWN]!r}"
+    return f"changes a reply: it prints {output[at:][:_MOST_SHOWN]!r} for {reply[at:][:_MOST_SHOWN]!r}"
 
 
 def describe_addition(text: str) -> str | None:
     """Return that a template adds a text to a reply; None for white space and marks such as tokens."""
-    added = text.strip()
-    return None if not added or added[0] in "<[◁" else f"adds {added[:80]!r} to a reply"
+    addition = text.strip()
+    return None if not addition or addition[0] in "<[◁" else f"adds {addition[:80]!r} to a reply"
 
 
 def _list_thoughts(reply: str, empty_thought: str) -> Iterator[int]:

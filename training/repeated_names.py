@@ -7,7 +7,7 @@ from typing import Any
 __all__ = ["describe_repeated_name", "find_repeated_name", "may_repeat_names"]
 
 
-class _Repeated(Exception):
+class _RepeatedName(Exception):
     """Ends the reading at the first such name."""
 
 
@@ -18,7 +18,7 @@ def find_repeated_name(text: str | bytes) -> str | None:
     """
     try:
         _decoder.decode(text if isinstance(text, str) else text.decode())
-    except _Repeated as error:
+    except _RepeatedName as error:
         return str(error)
     except (ValueError, RecursionError):
         return None
@@ -51,7 +51,7 @@ def _check_pairs(pairs: Sequence[tuple[str, Any]]) -> None:
     before: set[str] = set()
     for name, _ in pairs:
         if name in before:
-            raise _Repeated(name)
+            raise _RepeatedName(name)
         before.add(name)
 
 

@@ -14,7 +14,7 @@ import msgspec
 from training.assignment import Assignment, EpochAdapter, TrainedAdapters, train_adapter
 from training.batches import measure_load
 from training.errors import TrainingError
-from training.events import Event, Finished, Notice, Paused, Tokenized
+from training.events import Event, Finished, Notice, Paused, PromptSamples
 from training.hardware import check_reference_hardware
 from training.launch import train_together
 from training.manifest import CONFIG_FILE, MANIFEST_FILE, Manifest, digest_adapter
@@ -120,7 +120,7 @@ def _run(
     _check_feasible(base_model, base, recipe, device)
     tokenizer = RowTokenizer.load(base_model, spec.chat_template_kwargs)
     rows = read_run_rows(spec, tokenizer, recipe, send)
-    send(Tokenized(prompts=sample_prompts(rows.learnt), chat_template_kwargs=tokenizer.format.variables))
+    send(PromptSamples(prompts=sample_prompts(rows.learnt_rows), chat_template_kwargs=tokenizer.format.variables))
     demand = _measure_demand(base_model, base, recipe, rows)
     placement = find_room(demand, send, device=device, wait_seconds=wait_seconds, processes=processes)
     recipe = msgspec.structs.replace(recipe, micro_batch_tokens=placement.plan.micro_batch_tokens)
@@ -131,7 +131,7 @@ def _run(
     with explain_out_of_memory("Training", _advise(placement)):
         result = _train(assignment, rows, send, state)
     with explain_out_of_memory("The adapter was trained, and its proof", PROBE_ADVICE):
-        prober = Prober(base_model, output.adapter, rows.learnt, tokenizer, base.parameters, device, engine_dtype)
+        prober = Prober(base_model, output.adapter, rows.learnt_rows, tokenizer, base.parameters, device, engine_dtype)
         probe = prober.compute(output.adapter)
     manifest = Manifest(
         adapter_digest=digest_adapter(output.adapter),
@@ -197,8 +197,8 @@ def _complete_checkpoint(
         send(Notice(code="checkpoint_left_out", message=message))
         return
     changes = {"losses": manifest.losses[: end.step], "trained_tokens": end.tokens, "best_step": end.step}
-    described = msgspec.structs.replace(manifest, adapter_digest=digest_adapter(folder), probe=probe, **changes)
-    (folder / MANIFEST_FILE).write_bytes(msgspec.json.encode(described))
+    final_manifest = msgspec.structs.replace(manifest, adapter_digest=digest_adapter(folder), probe=probe, **changes)
+    (folder / MANIFEST_FILE).write_bytes(msgspec.json.encode(final_manifest))
 
 
 def _list_packages(recipe: Recipe) -> tuple[str, ...]:

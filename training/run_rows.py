@@ -43,7 +43,7 @@ class RunRows:
         return [cast("TokenizedPair", row) for row in [*self.rows, *self.validation]]
 
     @property
-    def learnt(self) -> list[TokenizedRow]:
+    def learnt_rows(self) -> list[TokenizedRow]:
         """The rows to train on; of pairs the better ones."""
         return [row.better if isinstance(row, TokenizedPair) else cast("TokenizedRow", row) for row in self.rows]
 

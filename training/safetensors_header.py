@@ -118,9 +118,9 @@ def _read_entry(name: str, entry: Any, data_start: int) -> Tensor:
     if fields.dtype not in ITEM_BYTES:
         raise HeaderInvalid(f"{name[:200]!r} has the unknown type {fields.dtype[:20]!r}")
     begin, end = fields.data_offsets
-    expected = math.prod(fields.shape) * ITEM_BYTES[fields.dtype]
-    if end - begin != expected:
-        raise HeaderInvalid(f"the shape of {name[:200]!r} wants {expected} bytes, and its offsets give {end - begin}")
+    size = math.prod(fields.shape) * ITEM_BYTES[fields.dtype]
+    if end - begin != size:
+        raise HeaderInvalid(f"the shape of {name[:200]!r} wants {size} bytes, and its offsets give {end - begin}")
     return Tensor(name, fields.dtype, fields.shape, data_start + begin, data_start + end)
 
 

@@ -183,7 +183,7 @@ def choose_steps(rows: int) -> int:
 
 
 class TrainSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One run.
+    """One run of the trainer.
 
     Attributes:
         base_model: The checkpoint folder.

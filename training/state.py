@@ -91,7 +91,7 @@ class StateKeeper:
         self._run = run
         self._send = send
         self._reads_only = reads_only
-        self._started = self._saved = time.monotonic()
+        self._start = self._last_save = time.monotonic()
         self._spent = self._cost = 0.0
         self._saved_step = 0
 
@@ -139,13 +139,13 @@ class StateKeeper:
     def _is_due(self, progress: RunProgress, batches: int, now: float) -> bool:
         if self._options.seconds == 0:
             return True
-        if self._spent + self._cost > _MOST_SHARE * (now - self._started):
+        if self._spent + self._cost > _MOST_SHARE * (now - self._start):
             return False
         quarter = progress.step - self._saved_step >= batches / _PER_EPOCH
-        return quarter or now - self._saved >= self._options.seconds
+        return quarter or now - self._last_save >= self._options.seconds
 
     def _save(self, progress: RunProgress, tensors: Mapping[str, Tensor]) -> None:
-        started = time.monotonic()
+        start = time.monotonic()
         file = self._options.file
         partial = file.with_name(f"{file.name}.partial")
         header = StateHeader(run=self._run, nonce=secrets.token_hex(8), progress=progress)
@@ -159,8 +159,8 @@ class StateKeeper:
         except (OSError, SafetensorError) as error:
             message = f"The state of the run can't be saved: {error}. Make room on that disk and start again."
             raise TrainingError("output_unwritable", message) from error
-        self._saved, self._saved_step = started, progress.step
-        self._cost = time.monotonic() - started
+        self._last_save, self._saved_step = start, progress.step
+        self._cost = time.monotonic() - start
         self._spent += self._cost
         self._send(Saved(step=progress.step, bytes=file.stat().st_size, seconds=round(self._cost, 3)))
 

@@ -74,10 +74,10 @@ def _cuts(render: Render, conversation: Messages, opening: str, thoughts: Sequen
     """Tell whether the template knows one of some texts, behind `opening` in the reply's own, for a thought."""
     *history, reply = conversation
     text = reply["content"]
-    changed = [[*history, {**reply, "content": f"{opening.strip()}{thought}{text}"}] for thought in thoughts]
+    conversations = [[*history, {**reply, "content": f"{opening.strip()}{thought}{text}"}] for thought in thoughts]
     return any(
         _squeeze(_print_lead(render, messages, text)) == _squeeze(thought)
-        for messages, thought in zip(changed, thoughts, strict=True)
+        for messages, thought in zip(conversations, thoughts, strict=True)
     )
 
 

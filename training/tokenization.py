@@ -120,7 +120,7 @@ class RowTokenizer:
         Raises:
             TrainingError: `unsupported_chat_template`: no row could be masked with this template.
         """
-        tokenized: list[TokenizedRow] = []
+        tokenized_rows: list[TokenizedRow] = []
         dropped: list[Problem] = []
         unsupported: TrainingError | None = None
         for row in rows:
@@ -138,10 +138,10 @@ class RowTokenizer:
                 message = f"It has {longest} tokens, and {max_length} are allowed. Shorten it, or split it."
                 dropped.append(Problem(row.number, message))
             else:
-                tokenized += results
-        if unsupported and not tokenized:
+                tokenized_rows += results
+        if unsupported and not tokenized_rows:
             raise unsupported
-        return tokenized, dropped
+        return tokenized_rows, dropped
 
     def tokenize(self, number: int, messages: Sequence[Message]) -> list[TokenizedRow]:
         """Tokenize one conversation so that each reply to learn stands behind the prompt that the engine would see.

@@ -69,8 +69,8 @@ def split_turn(render: Render, conversation: Messages) -> LastReply:
     # It prints something in earlier turns in another way once there is a reply: an instruction in the last question,
     # the last few turns alone. The reply's own turn may be the same nevertheless.
     start, lead = _find_header(render, conversation)
-    marked = render([*conversation[:-1], {**conversation[-1], "content": _REPLY}], prompt=False)
-    head = marked.rpartition(_REPLY)[0]
+    prompt_text = render([*conversation[:-1], {**conversation[-1], "content": _REPLY}], prompt=False)
+    head = prompt_text.rpartition(_REPLY)[0]
     if not (head and whole.startswith(head) and prompt.endswith(start)):  # the texts decide on what is around them
         raise TemplateUnlearnable(_OTHER_WAY)
     return LastReply(prompt, whole[len(head) - len(lead) :])

@@ -92,7 +92,7 @@ class Environment:
             InstallFailed: With the end of the output.
         """
         self.say(doing)
-        started = time.monotonic()
+        start = time.monotonic()
         lines: list[str] = []
         environment = {**os.environ, "PYTHONUNBUFFERED": "1", **variables}
         with (
@@ -108,7 +108,7 @@ class Environment:
                 lines.append(line)
         if process.returncode != 0:
             raise InstallFailed(f"{self.folder.name}: {doing}", "".join(lines), self._log)
-        self.say(f"{doing}: done in {time.monotonic() - started:.0f} s")
+        self.say(f"{doing}: done in {time.monotonic() - start:.0f} s")
 
     def say(self, text: str) -> None:
         sys.stderr.write(f"braid: {self.folder.name}: {text}\n")
@@ -139,9 +139,9 @@ class _Heartbeat:
         self._thread.join()
 
     def _beat(self) -> None:
-        started = time.monotonic()
+        start = time.monotonic()
         while not self._stop.wait(_HEARTBEAT_SECONDS):
-            self._environment.say(f"{time.monotonic() - started:4.0f} s  {progress(self._lines)}")
+            self._environment.say(f"{time.monotonic() - start:4.0f} s  {progress(self._lines)}")
 
 
 def progress(lines: Sequence[str]) -> str:

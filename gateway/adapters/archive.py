@@ -1,4 +1,4 @@
-"""Take a PEFT folder's two files out of an uploaded `.zip`, as if an enemy had packed it.
+"""A program that takes a PEFT folder's two files out of an uploaded `.zip`, as if an enemy had packed it.
 
     python -m gateway.adapters.archive ARCHIVE FOLDER
 

@@ -23,7 +23,7 @@ async def settle_base_change(session: AsyncSession, base: ServedBaseModel) -> No
 
     Call it before anything loads adapters.
     """
-    changed: dict[str, int] = {}
+    counts: dict[str, int] = {}
     for row in await list_misplaced(session, base.digest):
         if row.status == AdapterStatus.OTHER_BASE:
             accept(row)
@@ -31,9 +31,9 @@ async def settle_base_change(session: AsyncSession, base: ServedBaseModel) -> No
             set_aside(row, _describe(row.manifest, base))
         else:
             refuse(row, _describe(row.manifest, base))
-        changed[row.status] = changed.get(row.status, 0) + 1
-    if changed:
-        _log.warning("base_model_changed", base=base.name, digest=base.digest, **changed)
+        counts[row.status] = counts.get(row.status, 0) + 1
+    if counts:
+        _log.warning("base_model_changed", base=base.name, digest=base.digest, **counts)
 
 
 def check_base(manifest: dict[str, Any], base: ServedBaseModel) -> None:

@@ -111,7 +111,7 @@ class _RayExecution:
         self._paused = False
         self._last: RayJob | None = None
         self._loss = "It can't be followed any more."
-        self._heard = time.monotonic()
+        self._last_contact = time.monotonic()
         self._over = asyncio.Event()
         self._position = 0
         self._rest = b""
@@ -173,7 +173,7 @@ class _RayExecution:
 
         However this ends, the run is over then: who waits for it would wait for ever.
         """
-        self._heard = looked = time.monotonic()
+        self._last_contact = looked = time.monotonic()
         beaten = 0.0
         try:
             while not self._over.is_set():
@@ -209,7 +209,7 @@ class _RayExecution:
             job = await self._jobs.get(self._id)
         except RayUnavailable as error:
             is_missing = isinstance(error, RayJobMissing)
-            is_lost = is_missing or time.monotonic() - self._heard > self._timings.patience
+            is_lost = is_missing or time.monotonic() - self._last_contact > self._timings.patience
             _log.warning("ray_job_unseen", job=self._job, reason=str(error), given_up=is_lost)
             if is_lost:
                 silent = f"Nothing was heard of it for {self._timings.patience:.0f} seconds."
@@ -217,7 +217,7 @@ class _RayExecution:
                 self._write_control("stop")
                 self._over.set()
             return
-        self._heard = time.monotonic()
+        self._last_contact = time.monotonic()
         if job.has_ended:
             if job.status != "SUCCEEDED":
                 await self._note(f"Ray: {job.status}. {job.message or ''}", logs=not self.events.exists())
@@ -261,5 +261,5 @@ class _RayExecution:
             return b""
         self._position += len(new)
         if new:  # a run that speaks is well, whether or not the dashboard is
-            self._heard = time.monotonic()
+            self._last_contact = time.monotonic()
         return new

@@ -7,13 +7,13 @@ from typing import Any, Self
 import httpx2
 import msgspec
 
-__all__ = ["ENDED", "RayJob", "RayJobMissing", "RayJobs", "RayUnavailable"]
+__all__ = ["FINAL_STATUSES", "RayJob", "RayJobMissing", "RayJobs", "RayUnavailable"]
 
-ENDED = frozenset({"SUCCEEDED", "FAILED", "STOPPED"})
+FINAL_STATUSES = frozenset({"SUCCEEDED", "FAILED", "STOPPED"})
 """The states in which a job stays for good."""
 
 _SECONDS = 30.0
-_SHOWN = 300
+_MOST_CHARACTERS = 300
 
 
 class RayUnavailable(Exception):
@@ -41,7 +41,7 @@ class RayJob(msgspec.Struct, frozen=True):
 
     @property
     def has_ended(self) -> bool:
-        return self.status in ENDED
+        return self.status in FINAL_STATUSES
 
 
 class _Logs(msgspec.Struct, frozen=True):
@@ -113,6 +113,6 @@ class RayJobs:
         if answer.status_code == 404:
             raise RayJobMissing("The Ray cluster doesn't know the job.")
         if answer.status_code != 200:
-            words = " ".join(answer.text.split())[-_SHOWN:]
+            words = " ".join(answer.text.split())[-_MOST_CHARACTERS:]
             raise RayUnavailable(f"The Ray cluster answered {answer.status_code}: {words}")
         return answer.content

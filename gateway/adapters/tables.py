@@ -4,12 +4,12 @@ from typing import Any
 from sqlalchemy import Float, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from gateway.db import Owned
+from gateway.db import OwnedRow
 
 __all__ = ["AdapterRow"]
 
 
-class AdapterRow(Owned):
+class AdapterRow(OwnedRow):
     """LoRA weights of one tenant, at `adapters/<digest>/` in the artifacts.
 
     `model` is the name that clients use (`ft:…`), `served_name` the one that the engine uses. `status` is an

@@ -22,60 +22,60 @@ __all__ = ["router"]
 router = APIRouter(prefix="/api", tags=["tenants"], responses=declare_errors(404, 409))
 
 
-def _for_admin(session: WriteSession, principal: AdminKey, state: CurrentState) -> TenantService:
+def _by_admin_key(session: WriteSession, principal: AdminKey, state: CurrentState) -> TenantService:
     return TenantService(session, principal, state.authenticator, state.storage)
 
 
-def _for_manager(session: WriteSession, principal: ManageKey, state: CurrentState) -> TenantService:
+def _by_manage_key(session: WriteSession, principal: ManageKey, state: CurrentState) -> TenantService:
     return TenantService(session, principal, state.authenticator, state.storage)
 
 
-def _listing_for_admin(session: ReadSession, principal: AdminKey, state: CurrentState) -> TenantService:
+def _read_by_admin_key(session: ReadSession, principal: AdminKey, state: CurrentState) -> TenantService:
     return TenantService(session, principal, state.authenticator, state.storage)
 
 
-def _listing_for_manager(session: ReadSession, principal: ManageKey, state: CurrentState) -> TenantService:
+def _read_by_manage_key(session: ReadSession, principal: ManageKey, state: CurrentState) -> TenantService:
     return TenantService(session, principal, state.authenticator, state.storage)
 
 
-ForAdmin = Annotated[TenantService, Depends(_for_admin)]
-ForManager = Annotated[TenantService, Depends(_for_manager)]
-ListingForAdmin = Annotated[TenantService, Depends(_listing_for_admin)]
-ListingForManager = Annotated[TenantService, Depends(_listing_for_manager)]
+TenantsByAdminKey = Annotated[TenantService, Depends(_by_admin_key)]
+TenantsByManageKey = Annotated[TenantService, Depends(_by_manage_key)]
+TenantsReadByAdminKey = Annotated[TenantService, Depends(_read_by_admin_key)]
+TenantsReadByManageKey = Annotated[TenantService, Depends(_read_by_manage_key)]
 OtherTenant = Annotated[str | None, Query(description="Another tenant's name or id, for an admin key.")]
 
 
 @router.post("/tenants", status_code=201)
-async def create_tenant(request: TenantCreate, tenants: ForAdmin) -> Tenant:
+async def create_tenant(request: TenantCreate, tenants: TenantsByAdminKey) -> Tenant:
     return await tenants.create(request)
 
 
 @router.get("/tenants")
-async def list_tenants(tenants: ListingForAdmin, page: OwnPage) -> TenantList:
+async def list_tenants(tenants: TenantsReadByAdminKey, page: OwnPage) -> TenantList:
     return await tenants.list(page)
 
 
 @router.patch("/tenants/{tenant}")
-async def modify_tenant(tenant: str, request: TenantUpdate, tenants: ForAdmin) -> Tenant:
+async def modify_tenant(tenant: str, request: TenantUpdate, tenants: TenantsByAdminKey) -> Tenant:
     return await tenants.modify(tenant, request)
 
 
 @router.get("/storage")
-async def measure_storage(tenants: ListingForManager, tenant: OtherTenant = None) -> StorageUse:
+async def measure_storage(tenants: TenantsReadByManageKey, tenant: OtherTenant = None) -> StorageUse:
     """Return the bytes that the key's tenant stores, by kind, and the most that it may."""
     return await tenants.measure_storage(tenant)
 
 
 @router.post("/keys", status_code=201)
-async def create_key(request: KeyCreate, tenants: ForManager) -> CreatedKey:
+async def create_key(request: KeyCreate, tenants: TenantsByManageKey) -> CreatedKey:
     return await tenants.create_key(request)
 
 
 @router.get("/keys")
-async def list_keys(tenants: ListingForManager, page: OwnPage, tenant: OtherTenant = None) -> KeyList:
+async def list_keys(tenants: TenantsReadByManageKey, page: OwnPage, tenant: OtherTenant = None) -> KeyList:
     return await tenants.list_keys(tenant, page)
 
 
 @router.delete("/keys/{key_id}")
-async def revoke_key(key_id: str, tenants: ForManager, tenant: OtherTenant = None) -> Key:
+async def revoke_key(key_id: str, tenants: TenantsByManageKey, tenant: OtherTenant = None) -> Key:
     return await tenants.revoke_key(key_id, tenant)

@@ -27,7 +27,7 @@ from gateway.tenants.tables import KeyRow, TenantRow
 
 __all__ = ["TenantService", "ensure_admin"]
 
-_GIVEN = "admin (given)"
+_GIVEN_KEY = "admin (given)"
 _NO_HINT = "…"
 _LEAST_LENGTH = 32
 
@@ -151,12 +151,12 @@ async def _register(keys: KeyRepository, admin_key: str) -> None:
             param="admin_key",
         )
     for row in await keys.list_all():
-        if row.name == _GIVEN:
+        if row.name == _GIVEN_KEY:
             row.hint = _NO_HINT  # earlier versions kept its end
             if row.revoked_at is None and row is not present:
                 row.revoked_at = int(time.time())
     if present is None:
-        keys.add(make_key(_GIVEN, [scope.value for scope in Scope], admin_key)[1])
+        keys.add(make_key(_GIVEN_KEY, [scope.value for scope in Scope], admin_key)[1])
 
 
 def make_key(name: str, scopes: list[str], key: str | None = None) -> tuple[str, KeyRow]:

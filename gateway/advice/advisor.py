@@ -123,8 +123,10 @@ class Advisor:
             recorded = (await stale.list(inputs.adapter)).data
         async with self._parts.database.read() as session:
             prompt = await find_prompt(session, tenant, inputs.prompt, inputs.variables)
-        learnt = await asyncio.to_thread(read_learnt_rows, self._parts.artifacts, adapter.files if adapter else [])
-        pairs = frozenset((one.messages[-1].content or "", one.reply) for one in learnt.replies)
+        adapter_rows = await asyncio.to_thread(
+            read_learnt_rows, self._parts.artifacts, adapter.files if adapter else []
+        )
+        pairs = frozenset((one.messages[-1].content or "", one.reply) for one in adapter_rows.replies)
         halves = await asyncio.to_thread(split_halves, inputs.conversations, pairs)
         _check_rows(halves)
         rows = thin_out(halves.held_out, inputs.rows)
@@ -139,7 +141,19 @@ class Advisor:
         )
         learnt_rows = {one.number for one in halves.training} if halves.learnt else set[int]()
         return _Case(
-            *(tenant, store, inputs.adapter, adapter, prompt, halves, rows, facts, look, learnt_rows, learnt.unknown),
+            *(
+                tenant,
+                store,
+                inputs.adapter,
+                adapter,
+                prompt,
+                halves,
+                rows,
+                facts,
+                look,
+                learnt_rows,
+                adapter_rows.unknown,
+            ),
             *(recorded, kit, arms, missing),
         )
 
@@ -190,9 +204,9 @@ def _make_report(
     scores = score_arms(AdviceMeasurements(rows, skipped, replies, documented), case.arms)
     recommendation = decide(scores, unknown=bool(case.unknown))
     figures = make_figures(scores, case.arms, training)
-    changed = list_changed_facts(case.facts, case.learnt_rows, case.recorded, rows)
+    changed_facts = list_changed_facts(case.facts, case.learnt_rows, case.recorded, rows)
     words = write_words(
-        *(recommendation, figures, case.look, changed, training),
+        *(recommendation, figures, case.look, changed_facts, training),
         adapter=case.adapter_name,
         prompt=case.prompt.reference if case.prompt else None,
         unknown=case.unknown,
@@ -214,7 +228,7 @@ def _make_report(
         skipped=skipped,
         index_epochs=gather_epochs(row.index_epochs for row in rows),
         look=case.look,
-        changed=changed,
+        changed=changed_facts,
         bounded=scores.bounded,
         rules={rule.name: rule.reason for rule in scores.rules.rules},
         guide=case.kit.guide,

@@ -42,14 +42,14 @@ class Arm:
 
     @property
     def name(self) -> str:
-        """Return its name in the report: `base`, `few-shot`, `facts`, `few-shot+facts`."""
+        """The arm's name in the report: `base`, `few-shot`, `facts`, `few-shot+facts`."""
         if self.style == "none":
             return "facts" if self.facts else "base"
         return f"{self.style}+facts" if self.facts else self.style
 
     @property
     def label(self) -> str:
-        """Return its name for people."""
+        """The arm's name for people."""
         label = f"your prompt {self.prompt}" if self.style == "prompt" and self.prompt else _LABELS[self.style]
         if not self.facts:
             return label

@@ -13,7 +13,7 @@ __all__ = ["Halves", "split_halves", "to_row"]
 
 @dataclass(frozen=True, slots=True)
 class Halves:
-    """The halves.
+    """The two halves of a tenant's conversations.
 
     Attributes:
         training: What rules and examples come from, or an adapter has learnt.
@@ -26,22 +26,22 @@ class Halves:
     learnt: int
 
 
-def split_halves(conversations: Sequence[Conversation], learnt: Collection[tuple[str, str]] = ()) -> Halves:
+def split_halves(conversations: Sequence[Conversation], known_pairs: Collection[tuple[str, str]] = ()) -> Halves:
     """Split conversations, the same way each time; conversations of one thread or with one question stay together.
 
     Args:
         conversations: All of them; each ends with a reply to a user.
-        learnt: Questions with their replies that an adapter has learnt; where there are some of them, what it hasn't
-            learnt is held out.
+        known_pairs: Questions with their replies that an adapter has learnt; where there are some of them, what it
+            hasn't learnt is held out.
     """
     groups = _group(conversations)
     training: list[Conversation] = []
     held_out: list[Conversation] = []
-    number = sum(_is_learnt(one, learnt) for one in conversations)
+    number = sum(_is_learnt(one, known_pairs) for one in conversations)
     for name in sorted(groups, key=lambda name: hashlib.sha256(name.encode("utf-8", "surrogatepass")).digest()):
         group = groups[name]
         if number:
-            side = training if any(_is_learnt(one, learnt) for one in group) else held_out
+            side = training if any(_is_learnt(one, known_pairs) for one in group) else held_out
         else:
             side = training if len(training) <= len(held_out) else held_out
         side += group
@@ -95,5 +95,5 @@ def _list_keys(conversation: Conversation) -> list[str]:
     return [f"asks:{asks}", f"id:{conversation.id}"]
 
 
-def _is_learnt(conversation: Conversation, learnt: Collection[tuple[str, str]]) -> bool:
-    return (conversation.messages[-2].text, conversation.messages[-1].text) in learnt
+def _is_learnt(conversation: Conversation, known_pairs: Collection[tuple[str, str]]) -> bool:
+    return (conversation.messages[-2].text, conversation.messages[-1].text) in known_pairs

@@ -33,13 +33,13 @@ class ArmDifference(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Recommendation:
-    """The recommendation.
+    """The arm that a tenant is advised to use, and what speaks for it.
 
     Attributes:
         arm: What to use.
         style_gap: How much more of the style the tenant's own replies have than the base, with documents if they are
             used; None without a style to measure.
-        left: How much of the style the recommendation's arm still lacks, of a bounded task how many replies.
+        missing: How much of the style the recommendation's arm still lacks, of a bounded task how many replies.
         needs_style: Whether the gap is beyond its interval.
         gains_facts: Whether documents make answers state more facts, beyond the interval.
         comparisons: Those that decided, in their order.
@@ -48,7 +48,7 @@ class Recommendation:
 
     arm: Arm
     style_gap: Estimate | None
-    left: Estimate | None
+    missing: Estimate | None
     needs_style: bool
     gains_facts: bool
     comparisons: tuple[ArmDifference, ...]
@@ -57,7 +57,7 @@ class Recommendation:
     @property
     def leaves_style(self) -> bool:
         """Whether so much is missing that a training is worth a try."""
-        return self.needs_style and self.left is not None and self.left.low > WORTH_TRAINING
+        return self.needs_style and self.missing is not None and self.missing.low > WORTH_TRAINING
 
 
 def decide(scores: AdviceScores, *, unknown: bool = False) -> Recommendation:
@@ -89,7 +89,7 @@ class _Judge:
         return Recommendation(
             arm=arm,
             style_gap=style_gap,
-            left=left_task if task_gap is not None else left_style,
+            missing=left_task if task_gap is not None else left_style,
             needs_style=self._needs_style(arm.facts),
             gains_facts=gains_facts,
             comparisons=tuple(self._comparisons.values()),

@@ -23,7 +23,7 @@ _CHARACTERS = 2000
 
 
 class ArmFigures(msgspec.Struct, frozen=True):
-    """One arm.
+    """The figures of one arm.
 
     Attributes:
         style: The mean of `voice` and `rules`.
@@ -67,7 +67,7 @@ class AdviceRow(msgspec.Struct, frozen=True):
 
 
 class AdviceReport(msgspec.Struct, frozen=True, kw_only=True):
-    """The whole.
+    """The whole report of the advisor.
 
     Attributes:
         source: The name of the file.

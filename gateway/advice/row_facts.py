@@ -154,11 +154,11 @@ def score_facts(facts: Sequence[RowFact], answer: str, *, documented: bool) -> f
     from the document's present text is right, and the old one is wrong. With documents (`documented`), values that
     stand nowhere are nobody's to know.
     """
-    counted = [fact for fact in facts if not (documented and fact.place == "nowhere")]
-    if not counted:
+    known_facts = [fact for fact in facts if not (documented and fact.place == "nowhere")]
+    if not known_facts:
         return None
     evidence = TextValues.of(answer)
-    return sum(_is_right(fact, evidence) for fact in counted) / len(counted)
+    return sum(_is_right(fact, evidence) for fact in known_facts) / len(known_facts)
 
 
 def _is_right(fact: RowFact, answer: TextValues) -> bool:

@@ -43,7 +43,7 @@ class ArmScores:
 
 @dataclass(frozen=True, slots=True)
 class AdviceScores:
-    """All arms.
+    """The scores of all arms.
 
     Attributes:
         arms: By name.
@@ -99,8 +99,8 @@ def score_arms(measurements: AdviceMeasurements, arms: Sequence[Arm]) -> AdviceS
     for facts in sorted({arm.facts for arm in arms}):
         # Each setting has its own base to be told from: else passages and their marks would count as a voice.
         names = [arm.name for arm in arms if arm.facts == facts]
-        rules, scored, references[facts] = _score_style(measurements, names, Arm("none", facts).name)
-        styles |= scored
+        rules, own_styles, references[facts] = _score_style(measurements, names, Arm("none", facts).name)
+        styles |= own_styles
     scores = {
         arm.name: ArmScores(
             measures={
@@ -129,17 +129,17 @@ def _score_style(
     texts = {name: [_strip(row.answers[name].text) for row in rows] for name in names}
     replies = [_strip(row.reply) for row in rows]
     rules = learn_rules([_strip(reply) for reply in measurements.replies], texts[base])
-    masked = {name: [_mask(text) for text in some] for name, some in texts.items()}
+    masked_texts = {name: [_mask(text) for text in some] for name, some in texts.items()}
     own = [_mask(text) for text in replies]
-    voices = score_voices(own, masked[base], {**masked, "": own})
+    voices = score_voices(own, masked_texts[base], {**masked_texts, "": own})
     shares = {name: [rules.score(text) for text in some] for name, some in {**texts, "": replies}.items()}
     styles = {
         name: [(voice + rule) / 2 for voice, rule in zip(voices[name], shares[name], strict=True)] for name in shares
     }
-    scored: dict[str, tuple[Scores, Scores, Scores]] = {
+    by_name: dict[str, tuple[Scores, Scores, Scores]] = {
         name: ([*styles[name]], [*voices[name]], [*shares[name]]) for name in names
     }
-    return rules, scored, styles[""]
+    return rules, by_name, styles[""]
 
 
 def _strip(text: str) -> str:
@@ -157,11 +157,11 @@ def _mask(text: str) -> str:
     return "".join([*pieces, text[last:]])
 
 
-def _is_bounded(learnt: Sequence[str], replies: Sequence[str]) -> bool:
+def _is_bounded(texts: Sequence[str], replies: Sequence[str]) -> bool:
     """Tell whether replies are a few that occur again and again: nearly all that were held out were seen before."""
-    learnt_texts = {_flatten(text) for text in learnt}
+    learnt_texts = {_flatten(text) for text in texts}
     again = sum(_flatten(text) in learnt_texts for text in replies)
-    return len(learnt_texts) <= max(2, _BOUNDED_SHARE * len(learnt)) and again >= _SEEN_SHARE * len(replies)
+    return len(learnt_texts) <= max(2, _BOUNDED_SHARE * len(texts)) and again >= _SEEN_SHARE * len(replies)
 
 
 def _match(row: RowAnswers, arm: str) -> float:
@@ -174,8 +174,8 @@ def _flatten(text: str) -> str:
 
 def _recites(row: RowAnswers, arm: str) -> bool:
     """Tell whether an answer states a value that documents have changed since."""
-    changed = [fact for fact in row.facts if fact.place == "changed"]
-    if not changed:
+    facts = [fact for fact in row.facts if fact.place == "changed"]
+    if not facts:
         return False
     answer = TextValues.of(row.answers[arm].text)
-    return any(answer.states(read_value(fact)) for fact in changed)
+    return any(answer.states(read_value(fact)) for fact in facts)

@@ -27,24 +27,24 @@ def list_changed_facts(
         recorded: What its training job noted of its rows, where that looked facts up.
         rows: The answers, which may recite a value.
     """
-    changed: dict[tuple[str, str], ChangedFact] = {}
+    by_reading: dict[tuple[str, str], ChangedFact] = {}
     for number, some in facts.items():
         for fact in some:
             if fact.place != "changed":
                 continue
             key = (fact.key, fact.readings[0])
-            one = changed.get(key) or ChangedFact(fact.text, fact.key, fact.stated, fact.version, [])
-            learnt = one.learnt or number in learnt_rows
-            changed[key] = replace(one, rows=[*one.rows, number], learnt=learnt)
+            one = by_reading.get(key) or ChangedFact(fact.text, fact.key, fact.stated, fact.version, [])
+            is_learnt = one.learnt or number in learnt_rows
+            by_reading[key] = replace(one, rows=[*one.rows, number], learnt=is_learnt)
     for stale in recorded:
         key = (stale.document_key, _find_reading(stale))
-        one = changed.get(key) or ChangedFact(
+        one = by_reading.get(key) or ChangedFact(
             stale.text, stale.document_key, stale.learnt_version, stale.version or 0, []
         )
-        changed[key] = replace(one, learnt=True)
+        by_reading[key] = replace(one, learnt=True)
     recitals = _count_recitals(rows)
-    counted = [replace(one, recited=recitals.get(key, 0)) for key, one in changed.items()]
-    return sorted(counted, key=lambda one: (not one.learnt, -one.recited, one.key, one.text))
+    all_facts = [replace(one, recited=recitals.get(key, 0)) for key, one in by_reading.items()]
+    return sorted(all_facts, key=lambda one: (not one.learnt, -one.recited, one.key, one.text))
 
 
 def _find_reading(stale: StaleFact) -> str:

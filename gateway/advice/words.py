@@ -14,13 +14,13 @@ from gateway.gates.bounds import LEAST_ROWS
 
 __all__ = ["Words", "write_words"]
 
-_NAMED = 5
+_MOST_NAMED = 5
 _FEW_FACTS = 0.05
 
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """The sentences."""
+    """The sentences of the advice."""
 
     use: list[str]
     avoid: list[str]
@@ -48,7 +48,7 @@ def write_words(
     recommendation: Recommendation,
     figures: Sequence[ArmFigures],
     look: FactsLook,
-    changed: Sequence[ChangedFact],
+    changed_facts: Sequence[ChangedFact],
     training: Mapping[str, Any],
     *,
     adapter: str | None,
@@ -62,7 +62,9 @@ def write_words(
     `unknown` are those of the adapter's chain whose rows aren't known.
     """
     by_name = {one.name: one for one in figures}
-    case = _Case(recommendation, by_name, look, changed, training, adapter, prompt, unknown, has_documents, bounded)
+    case = _Case(
+        recommendation, by_name, look, changed_facts, training, adapter, prompt, unknown, has_documents, bounded
+    )
     return Words(
         use=[_name_choice(case), *_explain_style(case), *_explain_facts(case)],
         avoid=[*_warn_of_facts(case), *_warn_of_changed(case), *_leave_out_arms(case)],
@@ -141,16 +143,16 @@ def _warn_of_facts(case: _Case) -> list[str]:
 
 def _warn_of_changed(case: _Case) -> list[str]:
     sentences: list[str] = []
-    learnt = [one for one in case.changed if one.learnt or one.recited]
-    if learnt:
-        recited = sum(one.recited for one in learnt)
+    stale = [one for one in case.changed if one.learnt or one.recited]
+    if stale:
+        recited = sum(one.recited for one in stale)
         recitals = f" It states them in {format_count(recited, 'answer')}." if recited else ""
         sentences.append(
-            f"Don't use the adapter {case.adapter} as it is: it has learnt {format_count(len(learnt), 'value')} that "
+            f"Don't use the adapter {case.adapter} as it is: it has learnt {format_count(len(stale), 'value')} that "
             "documents have "
-            f"changed since: {_name_facts(learnt)}.{recitals}"
+            f"changed since: {_name_facts(stale)}.{recitals}"
         )
-    others = [one for one in case.changed if one not in learnt]
+    others = [one for one in case.changed if one not in stale]
     if others:
         sentences.append(
             f"Don't train on these rows as they are: documents have changed {format_count(len(others), 'value')} of "
@@ -163,9 +165,9 @@ def _warn_of_changed(case: _Case) -> list[str]:
 def _name_facts(facts: Sequence[ChangedFact]) -> str:
     names = [
         f"{one.text!r} ({one.key}, {f'version {one.stated}, now {one.version}' if one.version else 'deleted'})"
-        for one in facts[:_NAMED]
+        for one in facts[:_MOST_NAMED]
     ]
-    return ", ".join(names) + (f" and {len(facts) - _NAMED} more" if len(facts) > _NAMED else "")
+    return ", ".join(names) + (f" and {len(facts) - _MOST_NAMED} more" if len(facts) > _MOST_NAMED else "")
 
 
 def _leave_out_arms(case: _Case) -> list[str]:
@@ -207,25 +209,25 @@ def _explain_loss(label: str, other: str, comparisons: Sequence[ArmDifference]) 
 
 def _propose_training(case: _Case) -> list[str]:
     recommendation, summary = case.recommendation, case.training["summary"]
-    used = case.make_label(recommendation.arm)
+    label = case.make_label(recommendation.arm)
     if any(one.learnt or one.recited for one in case.changed) or recommendation.recites:
         return [
             "Train the adapter again on rows whose facts come from their passages ('braid styles rewrite' gives them), "
             f"without those that are stale. A training takes: {summary}."
         ]
-    if case.adapter is not None or not recommendation.needs_style or recommendation.left is None:
+    if case.adapter is not None or not recommendation.needs_style or recommendation.missing is None:
         return []
     lack = (
-        f"{_percent(recommendation.left.value)} of the replies"
+        f"{_percent(recommendation.missing.value)} of the replies"
         if case.bounded
-        else f"{recommendation.left.value:.2f} of the style"
+        else f"{recommendation.missing.value:.2f} of the style"
     )
     if recommendation.leaves_style:
         return [
-            f"With {used} {lack} is missing still (at least {recommendation.left.low:.2f}): training an adapter "
+            f"With {label} {lack} is missing still (at least {recommendation.missing.low:.2f}): training an adapter "
             f"is the next step. It takes: {summary}. Then ask for advice again with --adapter."
         ]
-    return [f"No training is needed: with {used} hardly anything is missing ({lack}). It takes: {summary}."]
+    return [f"No training is needed: with {label} hardly anything is missing ({lack}). It takes: {summary}."]
 
 
 def _propose_documents(case: _Case) -> list[str]:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from gateway.answering.markdown_code import Masked
+from gateway.answering.markdown_code import MaskedText
 
 __all__ = ["Citation", "MarkFilter", "shows_marks"]
 
@@ -49,7 +49,7 @@ _EMPHASES_AND_QUOTES = frozenset("*_\"'“„«‘(€$£¥")
 _WITHOUT_SPACES = 0x0E00  # from here on, most scripts put no spaces between words: Thai, Chinese, Japanese …
 _LETTER = rf"[^\W{chr(_WITHOUT_SPACES)}-{chr(0x10FFFF)}]"
 # A mark in a client's message, or what stands for one where marks are explained. A bracket in front is found fastest.
-_SHOWN = re.compile(
+_SHOWN_LABEL = re.compile(
     rf"\[(?<!{_LETTER}\[)(?:{_NUMBER}|[nNi#]|number)\](?!{_LETTER}|\()"
     rf"|【(?:{_NUMBER}|[nNi#]|number)(?:†[^【】]{{0,60}})?】"
 )
@@ -118,7 +118,7 @@ class MarkFilter:
         """Take a piece without a sign of a mark while it is idle."""
         self._pass(text, [])
 
-    def feed(self, piece: Masked) -> str:
+    def feed(self, piece: MaskedText) -> str:
         """Take the next piece; return the text that may be sent now."""
         text, marks = self._pending + piece.text, self._pending_marks + piece.marks
         unfinished = (_UNFINISHED if self.passage_numbers else _UNFINISHED_ALONE).search(marks)
@@ -260,7 +260,7 @@ def _find_numbers(text: str | None) -> list[int]:
 
 def shows_marks(text: str) -> bool:
     """Tell whether a message has a mark, or `[n]` for one, that is no index (`list[1]`) and no link (`[1](…)`)."""
-    return _SHOWN.search(text) is not None
+    return _SHOWN_LABEL.search(text) is not None
 
 
 def _is_word(character: str) -> bool:

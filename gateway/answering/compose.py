@@ -17,7 +17,7 @@ from gateway.engines.token_counter import TokenCounter
 from gateway.errors import BadRequest
 from training.chat_format import fold_system
 
-__all__ = ["NOT_COMPOSED", "Composed", "compose"]
+__all__ = ["NOT_COMPOSED", "ComposedPrompt", "compose"]
 
 _RESERVED_SHARE = 4  # of the context, one part in so many is reserved for an answer whose length nobody gave
 _MOST_RESERVED_SHARE = 2  # of it at most: a client's limit is often more than any answer takes, and engines cut it
@@ -29,18 +29,18 @@ _ALMOST_GREEDY = 0.01
 _LIKELIEST_ALONE = 1e-6
 
 
-class Composed(msgspec.Struct, frozen=True):
+class ComposedPrompt(msgspec.Struct, frozen=True):
     """The engine's body, and what went into its prompt.
 
-    `rendered` is None where the client's messages went on as they were; `segments` are its texts by part.
+    `rendering` is None where the client's messages went on as they were; `segments` are its texts by part.
     """
 
     body: bytes
-    rendered: prompts.Rendered | None
+    rendering: prompts.Rendering | None
     segments: tuple[prompts.Segment, ...] = ()
 
 
-NOT_COMPOSED = Composed(b"", None)
+NOT_COMPOSED = ComposedPrompt(b"", None)
 
 
 async def compose(
@@ -52,7 +52,7 @@ async def compose(
     *,
     folds_system: bool = False,
     markers: prompts.Markers = prompts.GENERIC,
-) -> Composed:
+) -> ComposedPrompt:
     """Render the prompt within the context and encode the engine's body.
 
     With `folds_system` the system text goes into the first user message, as in the rows that adapters learn; `markers`
@@ -62,13 +62,13 @@ async def compose(
         BadRequest: The prompt is too long even without passages and earlier turns (`context_length_exceeded`), or
             there is no user message to answer.
     """
-    rendered, segments = None, ()
+    rendering, segments = None, ()
     if target.prompt is None:
         messages = question.messages
     else:
         draft = _draft(question, target.prompt, target.variables, evidence, markers)
-        rendered = await _fit(draft, question, target, counter)
-        messages, segments = rendered.messages, _used_segments(draft, rendered)
+        rendering = await _fit(draft, question, target, counter)
+        messages, segments = rendering.messages, _used_segments(draft, rendering)
     if folds_system:
         messages = fold_system(msgspec.to_builtins(messages))
     sampling = _sampling(question, target, counter)
@@ -79,7 +79,7 @@ async def compose(
     if target.chat_template_kwargs:
         body["chat_template_kwargs"] = target.chat_template_kwargs
     body["cache_salt"] = make_cache_salt(tenant)
-    return Composed(msgspec.json.encode(body), rendered, segments)
+    return ComposedPrompt(msgspec.json.encode(body), rendering, segments)
 
 
 def _sampling(question: Question, target: Target, counter: TokenCounter) -> dict[str, Any]:
@@ -129,15 +129,15 @@ def _prompt_message(message: Message) -> prompts.Message:
     return prompts.Message(role, content, fields)
 
 
-def _used_segments(draft: prompts.Draft, rendered: prompts.Rendered) -> tuple[prompts.Segment, ...]:
+def _used_segments(draft: prompts.Draft, rendering: prompts.Rendering) -> tuple[prompts.Segment, ...]:
     """Return the segments without the words for no evidence, where there is some."""
-    if draft.no_evidence is None or not rendered.used_passages:
+    if draft.no_evidence is None or not rendering.used_passages:
         return draft.segments
     at = next(index for index, segment in enumerate(draft.segments) if segment.part == "question")
     return draft.segments[:at] + draft.segments[at + 1 :]
 
 
-async def _fit(draft: prompts.Draft, question: Question, target: Target, counter: TokenCounter) -> prompts.Rendered:
+async def _fit(draft: prompts.Draft, question: Question, target: Target, counter: TokenCounter) -> prompts.Rendering:
     context = counter.context
     budget = context - _GENERATION_TOKENS - _reserved(question, target, context)
     if tools := question.parameters.get("tools"):

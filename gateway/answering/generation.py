@@ -59,7 +59,7 @@ class Generation:
         self._lease = lease
         self.trace.replica = lease.replica.name
         with lease.replica.make_wait(stream=self.trace.question.stream):
-            self._upstream = upstream = await lease.engine.chat(self.trace.composed.body)
+            self._upstream = upstream = await lease.engine.chat(self.trace.prompt.body)
             first = await upstream.start()
             # An answer that never began: nobody has seen anything of it.
             if not first or first.startswith(_ERROR_EVENT) or not _is_answer(upstream, self.trace.question.stream):
@@ -200,11 +200,11 @@ class Generation:
         trace, now = self.trace, time.perf_counter()
         record = trace.record(outcome, now)
         self._metrics.count_answer(outcome)
-        self._metrics.seconds.add(now - trace.started)
+        self._metrics.seconds.add(now - trace.started_at)
         if trace.retrieved_at is not None:
-            self._metrics.retrieval.add(trace.retrieved_at - trace.started)
+            self._metrics.retrieval.add(trace.retrieved_at - trace.started_at)
         if trace.first_byte_at is not None:
-            self._metrics.first_byte.add(trace.first_byte_at - trace.started)
+            self._metrics.first_byte.add(trace.first_byte_at - trace.started_at)
         if record.usage is not None:
             self._metrics.prompt_tokens.add(record.usage.get("prompt_tokens", 0))
             self._metrics.completion_tokens.add(record.usage.get("completion_tokens", 0))

@@ -10,11 +10,11 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from gateway.answering.markdown_code import CODE, NOTHING, Masked
+from gateway.answering.markdown_code import CODE, NOTHING, MaskedText
 
 __all__ = ["BEGINNING", "LinkFilter"]
 
-_REMOVED, _IMAGE_REMOVED = "(link removed)", "(image removed)"
+_LINK_REMOVED, _IMAGE_REMOVED = "(link removed)", "(image removed)"
 _LONGEST_BEGINNING = 8
 _LONGEST = 2000  # characters of a link's text, of an address or of a tag
 _OF_ADDRESSES = r"!#-;=?-_a-~\u00a1-\u0dff"  # not `<>"`, space, nor scripts that put no spaces between words
@@ -66,7 +66,7 @@ _ESCAPE = re.compile(r"\\([!-/:-@\[-`{-~])")
 _UNSEEN = re.compile(r"[\x00-\x20\x7f-\xa0\u200b-\u200f\u2028-\u202f\u2060-\u206f\ufeff]")
 # A link whose text begins and ends like a word's, on one line: without its target the text around it means the same.
 _SIMPLE = re.compile(r"!?\[[^\W_](?:[^\n`<>\[\]\\]*[^\W_])?\]\([^\n`]*\)")
-_JOINED = {"]": "([:", ":": "/", "/": "/", "`": f"`{CODE}", CODE: f"`{CODE}"}
+_BESIDE_LINKS = {"]": "([:", ":": "/", "/": "/", "`": f"`{CODE}", CODE: f"`{CODE}"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,15 +99,15 @@ class LinkFilter:
     read_given: Callable[[], str]
     removals: int = 0
     _prompt: str | None = None
-    _pending: Masked = NOTHING
+    _pending: MaskedText = NOTHING
     _last: str = "\n"
     _back: str = "\n"
     _joins: bool = False
     _altered: bool = False
     _swallows: bool = False
-    _out: list[Masked] = field(default_factory=list[Masked])
+    _out: list[MaskedText] = field(default_factory=list[MaskedText])
 
-    def feed(self, piece: Masked) -> Masked:
+    def feed(self, piece: MaskedText) -> MaskedText:
         """Take the next piece; return what may be sent now."""
         if not piece.text:
             return piece
@@ -125,11 +125,11 @@ class LinkFilter:
         """Take a piece without a sign of an address while it is idle."""
         self._last = self._back = text[-1]
 
-    def finish(self) -> Masked:
+    def finish(self) -> MaskedText:
         """Return what was withheld; the text is whole."""
         return self._run(final=True)
 
-    def _run(self, *, final: bool) -> Masked:
+    def _run(self, *, final: bool) -> MaskedText:
         # The character before stays in front, for what has to look back.
         self._pending = _mask(self._back) + self._pending
         at = 1
@@ -262,7 +262,7 @@ class LinkFilter:
         inner = words.feed(self._pending.cut(link.begin, link.close)) + words.finish()
         self.removals += 1 + words.removals
         if not inner.text.strip():
-            inner = _mask(_IMAGE_REMOVED if source.startswith("!") else _REMOVED)
+            inner = _mask(_IMAGE_REMOVED if source.startswith("!") else _LINK_REMOVED)
         simple = _SIMPLE.fullmatch(source) is not None
         if not simple:  # a tag that begins in it would end elsewhere
             for tag in reversed([*_TAG_BEGINNING.finditer(inner.links)]):
@@ -356,14 +356,14 @@ class LinkFilter:
     def _remove(self, end: int, *, alters: bool = False) -> int:
         self.removals += 1
         self._joins = True
-        self._emit(_mask(_REMOVED))
+        self._emit(_mask(_LINK_REMOVED))
         self._joins = True
         return self._alter(end) if alters else end
 
     def _break_tag(self, at: int, end: int) -> int:
         """Make a tag text that no browser takes for one, whatever else is around it."""
         self.removals += 1
-        self._emit(_mask("< " + _TOKEN.sub(_REMOVED, self._pending.text[at + 1 : end])))
+        self._emit(_mask("< " + _TOKEN.sub(_LINK_REMOVED, self._pending.text[at + 1 : end])))
         return self._alter(end)
 
     def _alter(self, at: int) -> int:
@@ -372,17 +372,17 @@ class LinkFilter:
         self._pending = self._pending.reveal(at)
         return at
 
-    def _emit(self, piece: Masked) -> None:
+    def _emit(self, piece: MaskedText) -> None:
         if not piece.text:
             return
         if self._joins:
             self._joins = False
-            first, follows = piece.links[0], _JOINED.get(self._last, "")
+            first, follows = piece.links[0], _BESIDE_LINKS.get(self._last, "")
             if first in follows or (self._last == "<" and (first.isalpha() or first in "/!?")):
                 self._out.append(_mask(" "))
         self._out.append(piece)
         self._last = piece.links[-1]
 
 
-def _mask(text: str) -> Masked:
-    return Masked(text, text, text, text)
+def _mask(text: str) -> MaskedText:
+    return MaskedText(text, text, text, text)

@@ -5,14 +5,14 @@ from dataclasses import dataclass, field
 
 from gateway.answering.markdown_blocks import BlockReader
 
-__all__ = ["CODE", "NOTHING", "CodeScanner", "Masked"]
+__all__ = ["CODE", "NOTHING", "CodeScanner", "MaskedText"]
 
 CODE = "\0"
 _SPAN = 2000  # characters; a run of backticks that isn't closed within as many is text
 _TICKS = re.compile(r"\\.|`+", re.DOTALL)
 _DELIMITERS = re.compile(r"[ \t>]*[-:| \t]*\|[-:| \t]*[\r\n]*|[ \t>]*:?-+:?[ \t]*[\r\n]*")
 _RUNS = re.compile("`+")
-_JUDGED = re.compile(r"[\r\n`\\]")
+_TELLING = re.compile(r"[\r\n`\\]")
 _LINES = re.compile(r"[^\r\n]*(?:\r\n?|\n)|[^\r\n]+")
 _NOT_BLANK = re.compile(r"[^\n]")
 # In these a backtick is no code's beginning, to some or to all renderers; those that are whole have none.
@@ -21,7 +21,7 @@ _OPEN = re.compile(r"\]\(|\]:|<[A-Za-z/!?]")
 
 
 @dataclass(frozen=True, slots=True)
-class Masked:
+class MaskedText:
     """A piece of the text, with what stands in its place for those who read it; all of one length.
 
     Attributes:
@@ -36,25 +36,25 @@ class Masked:
     links: str = ""
     marks: str = ""
 
-    def __add__(self, other: "Masked") -> "Masked":
+    def __add__(self, other: "MaskedText") -> "MaskedText":
         if not self.text:
             return other
         if not other.text:
             return self
-        return Masked(
+        return MaskedText(
             self.text + other.text, self.plain + other.plain, self.links + other.links, self.marks + other.marks
         )
 
-    def cut(self, start: int, end: int | None = None) -> "Masked":
+    def cut(self, start: int, end: int | None = None) -> "MaskedText":
         """Return the characters from `start` to `end`."""
-        return Masked(self.text[start:end], self.plain[start:end], self.links[start:end], self.marks[start:end])
+        return MaskedText(self.text[start:end], self.plain[start:end], self.links[start:end], self.marks[start:end])
 
-    def reveal(self, start: int) -> "Masked":
+    def reveal(self, start: int) -> "MaskedText":
         """Return it with no code from `start` on for those who read links."""
-        return Masked(self.text, self.plain, self.links[:start] + self.plain[start:], self.marks)
+        return MaskedText(self.text, self.plain, self.links[:start] + self.plain[start:], self.marks)
 
 
-NOTHING = Masked()
+NOTHING = MaskedText()
 
 
 @dataclass(slots=True)
@@ -79,7 +79,7 @@ class CodeScanner:
     _doubtful: bool = False
     _table: bool = False
     _waits_from: int | None = None
-    _out: list[Masked] = field(default_factory=list[Masked])
+    _out: list[MaskedText] = field(default_factory=list[MaskedText])
 
     @property
     def is_idle(self) -> bool:
@@ -90,11 +90,11 @@ class CodeScanner:
         """Take a piece without a sign of Markdown while it is idle."""
         self._prose.append(text)
 
-    def feed(self, text: str) -> Masked:
+    def feed(self, text: str) -> MaskedText:
         """Take the next piece; return what is judged by now."""
-        if self.is_idle and not _JUDGED.search(text):
+        if self.is_idle and not _TELLING.search(text):
             self._prose.append(text)
-            return Masked(text, text, text, text)
+            return MaskedText(text, text, text, text)
         text, self._carriage = self._carriage + text, ""
         if text.endswith("\r"):  # a line ends with one of them, or with one and a line feed
             text, self._carriage = text[:-1], "\r"
@@ -102,7 +102,7 @@ class CodeScanner:
             self._take(line)
         return self._flush()
 
-    def finish(self) -> Masked:
+    def finish(self) -> MaskedText:
         """Return what was withheld; the text is whole."""
         if self._carriage:
             self._take(self._carriage)
@@ -112,14 +112,14 @@ class CodeScanner:
         self._waits_from = None
         return self._flush()
 
-    def _flush(self) -> Masked:
+    def _flush(self) -> MaskedText:
         if self._waits_from is None:
             out, self._out = self._out, []
         else:
             out, self._out, self._waits_from = self._out[: self._waits_from], self._out[self._waits_from :], 0
         if len(out) <= 1:
             return out[0] if out else NOTHING
-        return Masked(
+        return MaskedText(
             *("".join(parts) for parts in zip(*((m.text, m.plain, m.links, m.marks) for m in out), strict=True))
         )
 
@@ -172,8 +172,8 @@ class CodeScanner:
             self._waits_from = len(self._out)
 
     def _add_code(self, text: str) -> None:
-        masked = _NOT_BLANK.sub(CODE, text)
-        self._out.append(Masked(text, text, text if self._doubtful else masked, masked))
+        mask = _NOT_BLANK.sub(CODE, text)
+        self._out.append(MaskedText(text, text, text if self._doubtful else mask, mask))
 
     def _add_text(self, text: str, plain: str) -> None:
         self._rest += text
@@ -211,7 +211,7 @@ class CodeScanner:
     def _pass_prose(self, text: str, plain: str) -> None:
         if text:
             self._prose.append(plain)
-            self._out.append(Masked(text, plain, plain, plain))
+            self._out.append(MaskedText(text, plain, plain, plain))
 
     def _pass_span(self, text: str, plain: str) -> None:
         if not self._unsure:
@@ -220,13 +220,13 @@ class CodeScanner:
         cut = "|" in text or "\n" in plain  # to readers of tables, which end cells and paragraphs in the middle of code
         if cut:
             self._wait()
-        masked = CODE * len(text)
+        mask = CODE * len(text)
         self._out.append(
-            Masked(
+            MaskedText(
                 text,
                 plain,
-                plain if self._unsure or self._doubtful or (self._table and cut) else masked,
-                masked,
+                plain if self._unsure or self._doubtful or (self._table and cut) else mask,
+                mask,
             )
         )
 

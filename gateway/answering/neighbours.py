@@ -37,10 +37,10 @@ async def extend_passages(
     if not spec.expand or not hits:
         return list(hits)
     budget = spec.passage_characters or _BUDGET
-    left = budget - sum(len(one.passage.text) for one in hits)
-    if left <= 0:
+    room = budget - sum(len(one.passage.text) for one in hits)
+    if room <= 0:
         return list(hits)
-    reach = left if spec.expand == "section" else _REACH
+    reach = room if spec.expand == "section" else _REACH
     try:
         requests = [_make_request(tenant, stores, one.passage, reach) for one in hits]
         async with Patience(_PATIENCE_SECONDS):
@@ -49,7 +49,7 @@ async def extend_passages(
         _log.warning("neighbours_not_read", tenant=tenant, reason=str(error) or "the retriever is slow")
         return list(hits)
     whole = [_drop_cut(one.passage, around, reach) for one, around in zip(hits, pieces, strict=True)]
-    return _extend_all(hits, whole, left, 1 if spec.expand == "neighbours" else None)
+    return _extend_all(hits, whole, room, 1 if spec.expand == "neighbours" else None)
 
 
 def _make_request(tenant: str, stores: StoreStates, passage: Passage, reach: int) -> ContentRequest:
@@ -77,9 +77,9 @@ def _cut_end(piece: TextPiece, end: int) -> TextPiece:
 
 
 def _extend_all(
-    hits: Sequence[RankedPassage], pieces: Sequence[Sequence[TextPiece]], left: int, most: int | None
+    hits: Sequence[RankedPassage], pieces: Sequence[Sequence[TextPiece]], room: int, most: int | None
 ) -> list[RankedPassage]:
-    """Extend each by at most `most` chunks on either side, and all by at most `left` characters."""
+    """Extend each by at most `most` chunks on either side, and all by at most `room` characters."""
     ranges_by_document: dict[str, list[tuple[int, int]]] = {}
     for one in hits:
         ranges_by_document.setdefault(one.passage.document, []).append((one.passage.start, one.passage.end))
@@ -94,9 +94,9 @@ def _extend_all(
             for piece in side:
                 longer = window.join(piece)
                 cost = len(longer.text) - len(window.text)
-                if piece.heading != passage.heading or cost > left or _overlaps(piece, ranges):
+                if piece.heading != passage.heading or cost > room or _overlaps(piece, ranges):
                     break  # what is behind it would be torn from the passage
-                window, left = longer, left - cost
+                window, room = longer, room - cost
                 ranges.append((piece.start, piece.end))
         extended.append(msgspec.structs.replace(one, passage=window.widen(passage), neighbours=window.neighbours))
     return extended

@@ -32,15 +32,15 @@ async def measure_segments(draft: prompts.Draft, budget: int, counter: TokenCoun
     counts = await counter.count([segments[index].text for index in others])
     for index, count in zip(others, counts, strict=True):
         sizes[index] = _bound(segments[index], count)
-    turns, counted = segments[draft.head : middle], 0
+    turns, total = segments[draft.head : middle], 0
     for blocks in _batches(_blocks(len(turns))):
-        if counted > budget:
+        if total > budget:
             counts = [budget] * len(blocks)
         else:
             counts = await counter.count(["\n".join(turn.text for turn in turns[start:end]) for start, end in blocks])
         for (start, end), count in zip(blocks, counts, strict=True):
             size = count + sum(_bound(turn, 0) for turn in turns[start:end])
-            counted += size
+            total += size
             # The newest turn has the size of all: where it fits, those before it in the block come for nothing.
             sizes[draft.head + start : draft.head + end] = [0] * (end - start - 1) + [size]
     return sizes

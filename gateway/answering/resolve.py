@@ -178,11 +178,11 @@ class Resolver:
             release = await find_release(session, tenant, assistant, number)
             if release is None:
                 raise NotFound(f"The release {name}@{number} does not exist.", param="model", code="model_not_found")
-            target = await self._release_target(session, tenant, f"{name}@{number}", release)
+            target = await self._read_target(session, tenant, f"{name}@{number}", release)
         _remember(self._releases, (assistant, number), target, _MAX_RELEASES)
         return target
 
-    async def _release_target(self, session: AsyncSession, tenant: str, name: str, row: ReleaseRow) -> Target:
+    async def _read_target(self, session: AsyncSession, tenant: str, name: str, row: ReleaseRow) -> Target:
         spec = msgspec.convert(row.spec, ReleaseSpec)
         if spec.prompt is not None:
             reference = f"{spec.prompt.name}@{spec.prompt.version}"

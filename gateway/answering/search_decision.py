@@ -26,10 +26,10 @@ class SearchDecider:
 
     async def decide(self, tenant: str, question: Question, spec: RetrievalSpec) -> SearchDecision:
         """Decide as the release says; a rewritten question is searched for beside the plain one."""
-        started = time.perf_counter()
+        start = time.perf_counter()
         text, earlier = question.text, list_earlier(question.messages)
         turn = self._classifier.classify(text, earlier)
-        decision_ms = _milliseconds(started)
+        decision_ms = _milliseconds(start)
         if turn.kind == "small_talk" and spec.when == "auto":
             return _make_decision(turn, decision_ms, "not_needed" if spec.rewrite else "off", [])
         if not spec.rewrite:
@@ -59,5 +59,5 @@ def _list_history(earlier: Sequence[Message]) -> list[tuple[str, str]]:
     return [(message.role, message.content or "") for message in earlier]
 
 
-def _milliseconds(started: float) -> float:
-    return round((time.perf_counter() - started) * 1000, 3)
+def _milliseconds(start: float) -> float:
+    return round((time.perf_counter() - start) * 1000, 3)

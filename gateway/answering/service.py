@@ -49,7 +49,7 @@ _ADAPTER_PATIENCE_SECONDS = 10.0
 
 
 class AnsweringService:
-    """Resolve → retrieve → compose → pick → generate.
+    """The way of an answer: resolve → retrieve → compose → pick → generate.
 
     Args:
         decider: Tells what is searched for, if anything.
@@ -130,7 +130,7 @@ class AnsweringService:
         else:
             await self._look_up(trace, base_model)
         await self._traits.settle()
-        trace.composed = await compose(
+        trace.prompt = await compose(
             question,
             trace.target,
             trace.evidence,

@@ -12,7 +12,7 @@ import msgspec
 import prompts
 from gateway.answering.answer_text import AnswerText
 from gateway.answering.citations import shows_marks
-from gateway.answering.compose import NOT_COMPOSED, Composed
+from gateway.answering.compose import NOT_COMPOSED, ComposedPrompt
 from gateway.answering.engine_answer import TokenUsage
 from gateway.answering.question import Question
 from gateway.answering.ranking import RankedPassage
@@ -49,11 +49,11 @@ class AnswerTrace:
     tenant: str
     question: Question
     created: int = field(default_factory=lambda: int(time.time()))
-    started: float = field(default_factory=time.perf_counter)
+    started_at: float = field(default_factory=time.perf_counter)
     target: Target = _NO_TARGET
     evidence: Evidence = NO_EVIDENCE
     decision: SearchDecision | None = None
-    composed: Composed = NOT_COMPOSED
+    prompt: ComposedPrompt = NOT_COMPOSED
     replica: str = ""
     cited: set[int] = field(default_factory=lambda: set())
     removed_links: int = 0
@@ -119,7 +119,7 @@ class AnswerTrace:
     @property
     def used_passages(self) -> Sequence[int]:
         """The numbers of the passages that were in the prompt."""
-        return self.composed.rendered.used_passages if self.composed.rendered else ()
+        return self.prompt.rendering.used_passages if self.prompt.rendering else ()
 
     def make_answer_text(self) -> AnswerText | None:
         """Return the way that one choice's text goes to the client; None where it goes as it is."""
@@ -143,8 +143,8 @@ class AnswerTrace:
 
     def _read_prompt(self) -> str:
         """Return all that the model was told: the template, passages and messages."""
-        rendered = self.composed.rendered
-        messages = rendered.messages if rendered else msgspec.to_builtins(self.question.messages)
+        rendering = self.prompt.rendering
+        messages = rendering.messages if rendering else msgspec.to_builtins(self.question.messages)
         texts = [message.get("content") or "" for message in messages]
         return "\n".join(
             [*texts, *(json.dumps(message["tool_calls"]) for message in messages if "tool_calls" in message)]
@@ -185,11 +185,11 @@ class AnswerTrace:
 
     def list_passages(self) -> list[CitedPassage]:
         """Return the passages that were in the prompt, each followed by its copies under the same number."""
-        used = self.used_passages
+        numbers = self.used_passages
         passages: list[CitedPassage] = []
         hits = self.evidence.hits or [RankedPassage(passage) for passage in self.evidence.passages]
         for number, one in enumerate(hits, 1):
-            if number in used:
+            if number in numbers:
                 passages.append(self._cite(number, one))
                 passages += [self._cite(number, RankedPassage(copy), copy=True) for copy in one.copies]
         return passages
@@ -222,7 +222,7 @@ class AnswerTrace:
 
     def record(self, outcome: str, now: float) -> AnswerRecord:
         """Return the answer's record, as it stands at the moment `now` of `time.perf_counter`."""
-        rendered = self.composed.rendered
+        rendering = self.prompt.rendering
         return AnswerRecord(
             id=self.id,
             request_id=self.question.request_id,
@@ -236,9 +236,9 @@ class AnswerTrace:
             retrieval_problem=self.evidence.problem,
             rerank=self.evidence.rerank,
             passages=self.list_passages(),
-            dropped_passages=rendered.dropped_passages if rendered else [],
-            dropped_turns=rendered.dropped_turns if rendered else 0,
-            prompt_tokens=_counted_parts(rendered),
+            dropped_passages=rendering.dropped_passages if rendering else [],
+            dropped_turns=rendering.dropped_turns if rendering else 0,
+            prompt_tokens=_counted_parts(rendering),
             replica=self.replica,
             timings=Timings(
                 None if self.retrieved_at is None else self._milliseconds(self.retrieved_at),
@@ -258,20 +258,20 @@ class AnswerTrace:
 
     def list_uncounted_segments(self) -> Sequence[prompts.Segment]:
         """Return the prompt's segments that are still to be counted by part; none where the record has the counts."""
-        return self.composed.segments if _counted_parts(self.composed.rendered) is None else ()
+        return self.prompt.segments if _counted_parts(self.prompt.rendering) is None else ()
 
     def find_uncounted_answer(self) -> UncountedAnswer | None:
         """Return what the usage can be counted from; None where the engine told it, or was never asked."""
         if self.usage is not None or not self.replica:
             return None
-        return UncountedAnswer(self.composed.body, tuple(self.first_events), self.total_events)
+        return UncountedAnswer(self.prompt.body, tuple(self.first_events), self.total_events)
 
     def _milliseconds(self, moment: float) -> float:
-        return round((moment - self.started) * 1_000_000) / 1000
+        return round((moment - self.started_at) * 1_000_000) / 1000
 
 
-def _counted_parts(rendered: prompts.Rendered | None) -> dict[str, int] | None:
+def _counted_parts(rendering: prompts.Rendering | None) -> dict[str, int] | None:
     """Return the tokens by part, where they were counted to find out what has to be dropped."""
-    if rendered is None or not (rendered.dropped_turns or rendered.dropped_passages):
+    if rendering is None or not (rendering.dropped_turns or rendering.dropped_passages):
         return None
-    return {str(part): count for part, count in rendered.parts.items()}
+    return {str(part): count for part, count in rendering.parts.items()}

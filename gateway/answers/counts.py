@@ -120,13 +120,13 @@ class AnswerCounts:
         with suppress(TimeoutError):
             async with asyncio.timeout(_CLOSING_SECONDS):
                 await self._idle.wait()
-        left = list(self._open.values())
-        for waiting in left:
+        rest = list(self._open.values())
+        for waiting in rest:
             if waiting.pending:
                 self._give_up(waiting, "the process stopped")
         with suppress(TimeoutError):  # a reader takes what is pending for too long as unknown
             async with asyncio.timeout(_CLOSING_SECONDS):
-                await self._write([waiting for waiting in left if waiting.is_written])
+                await self._write([waiting for waiting in rest if waiting.is_written])
 
     async def _work(self) -> None:
         while True:

@@ -186,12 +186,12 @@ class AnswerLog:
 
     async def _touch_stores(self, batch: Sequence[WaitingRecord]) -> None:
         """Postpone the expiry of the stores that were asked."""
-        used: dict[str, set[str]] = {}
+        keys: dict[str, set[str]] = {}
         for entry in batch:
             if entry.record.index_epochs:
-                used.setdefault(entry.tenant, set()).update(entry.record.index_epochs)
+                keys.setdefault(entry.tenant, set()).update(entry.record.index_epochs)
         try:
-            for tenant, stores in used.items():
+            for tenant, stores in keys.items():
                 await self._touch(tenant, sorted(stores))
         except Exception as error:  # the next answer tries again
             _log.warning("stores_not_touched", reason=f"{type(error).__name__}: {error}")

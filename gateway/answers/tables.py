@@ -3,12 +3,12 @@ from typing import Any
 from sqlalchemy import ForeignKey, Index
 from sqlalchemy.orm import Mapped, mapped_column
 
-from gateway.db import Owned
+from gateway.db import OwnedRow
 
 __all__ = ["AnswerDocumentRow", "AnswerRow"]
 
 
-class AnswerRow(Owned):
+class AnswerRow(OwnedRow):
     """One answer's record; the id is the one that its client got."""
 
     __tablename__ = "answers"
@@ -20,7 +20,7 @@ class AnswerRow(Owned):
     record: Mapped[dict[str, Any]]
 
 
-class AnswerDocumentRow(Owned):
+class AnswerDocumentRow(OwnedRow):
     """A document of which an answer's prompt had passages: those with `numbers`; `cited` if the answer marks one."""
 
     __tablename__ = "answer_documents"

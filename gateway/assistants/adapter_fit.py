@@ -41,39 +41,39 @@ async def check_fit(session: AsyncSession, tenant: str, spec: ReleaseSpec) -> li
             param="adapter",
             code="adapter_of_other_template",
         )
-    learnt = row.manifest.get("prompt")
-    if learnt is None:
+    of_rows = row.manifest.get("prompt")
+    if of_rows is None:
         return []
     unproven = [] if row.manifest.get("parity") else [_UNPROVEN]
-    return [*unproven, *_compare(msgspec.convert(learnt, RowPrompt), spec)]
+    return [*unproven, *_compare(msgspec.convert(of_rows, RowPrompt), spec)]
 
 
-def _compare(learnt: RowPrompt, spec: ReleaseSpec) -> Iterator[ReleaseWarning]:
+def _compare(of_rows: RowPrompt, spec: ReleaseSpec) -> Iterator[ReleaseWarning]:
     digest = spec.prompt.digest if spec.prompt else spec.builtin_prompt if spec.retrieval else ""
     name = f"{spec.prompt.name}@{spec.prompt.version}" if spec.prompt else None
-    if digest != learnt.digest:
+    if digest != of_rows.digest:
         yield ReleaseWarning(
             code="prompt_differs",
-            message=f"The adapter's rows were rendered with {_name(learnt.name, learnt.digest)}, and this release has "
-            f"{_name(name, digest)}. It may follow the new words less well than those that it has learnt: compare the "
-            "two, or train it again with braid.prompt.",
+            message=f"The adapter's rows were rendered with {_name(of_rows.name, of_rows.digest)}, and this release "
+            f"has {_name(name, digest)}. It may follow the new words less well than those that it has learnt: compare "
+            "the two, or train it again with braid.prompt.",
         )
-    elif digest and learnt.builtin != spec.builtin_prompt:
+    elif digest and of_rows.builtin != spec.builtin_prompt:
         yield ReleaseWarning(
             code="builtin_prompt_differs",
             message="The built-in prompt, whose blocks stand in for those that a prompt leaves out, has changed since "
             "the adapter was trained. Compare its answers, or train it again.",
         )
-    names = sorted(name for name in learnt.variables | spec.variables if _differs(name, learnt, spec))
-    if names and digest == learnt.digest:
+    names = sorted(name for name in of_rows.variables | spec.variables if _differs(name, of_rows, spec))
+    if names and digest == of_rows.digest:
         yield ReleaseWarning(
             code="variables_differ",
             message=f"The prompt's own names {', '.join(names)} have other values than the adapter's rows had.",
         )
 
 
-def _differs(name: str, learnt: RowPrompt, spec: ReleaseSpec) -> bool:
-    return learnt.variables.get(name) != spec.variables.get(name)
+def _differs(name: str, of_rows: RowPrompt, spec: ReleaseSpec) -> bool:
+    return of_rows.variables.get(name) != spec.variables.get(name)
 
 
 def _name(reference: str | None, digest: str) -> str:

@@ -139,7 +139,7 @@ class ReleaseSpec(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def fingerprint(self) -> str:
-        """Return `rel_` and 24 hex digits of the SHA-256 of the canonical JSON."""
+        """The text `rel_` and 24 hex digits of the SHA-256 of the canonical JSON."""
         canonical = msgspec.json.encode(msgspec.to_builtins(self), order="deterministic")
         return "rel_" + hashlib.sha256(canonical).hexdigest()[:24]
 

@@ -3,19 +3,19 @@ from typing import Any
 from sqlalchemy import ForeignKey, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from gateway.db import Owned
+from gateway.db import OwnedRow
 
 __all__ = ["AssistantRow", "ReleaseRow", "RolloutRow"]
 
 
-class AssistantRow(Owned):
+class AssistantRow(OwnedRow):
     __tablename__ = "assistants"
     __table_args__ = (UniqueConstraint("tenant_id", "name"),)
 
     name: Mapped[str]
 
 
-class ReleaseRow(Owned):
+class ReleaseRow(OwnedRow):
     """One immutable version of an assistant: `spec` is everything that its fingerprint covers."""
 
     __tablename__ = "releases"
@@ -30,7 +30,7 @@ class ReleaseRow(Owned):
     its content, see `gate_verdict`."""
 
 
-class RolloutRow(Owned):
+class RolloutRow(OwnedRow):
     """One revision of an assistant's rollout; the newest counts. Two writers of one revision: the second loses."""
 
     __tablename__ = "rollouts"

@@ -38,4 +38,4 @@ class InProcessChat:
         question = to_question(chat)
         async with await self._service.begin(principal, question) as generation:
             completion = encode_completion(generation.trace, await generation.read(), functions=chat.calls_functions)
-            return completion, generation.trace.composed.body
+            return completion, generation.trace.prompt.body

@@ -37,7 +37,9 @@ _BODY_BYTES = 4 * 1024 * 1024
 (_REQUEST, _COMPLETION, _CHUNK, *_), SCHEMAS = describe(
     ChatCompletionCreate, ChatCompletion, ChatCompletionChunk, *PARTS
 )
-_DESCRIBED: dict[str, Any] = {"requestBody": {"required": True, "content": {"application/json": {"schema": _REQUEST}}}}
+_DESCRIPTION: dict[str, Any] = {
+    "requestBody": {"required": True, "content": {"application/json": {"schema": _REQUEST}}}
+}
 _RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "The answer; with `stream` server-sent events, each with a chunk, and `[DONE]` at the end.",
@@ -54,7 +56,7 @@ router = APIRouter(
 
 
 @router.post(
-    "/completions", max_body_size=_BODY_BYTES, response_class=Response, responses=_RESPONSES, openapi_extra=_DESCRIBED
+    "/completions", max_body_size=_BODY_BYTES, response_class=Response, responses=_RESPONSES, openapi_extra=_DESCRIPTION
 )
 async def create_chat_completion(request: Request, principal: ChatKey) -> Response:
     """Answer a conversation, in the style, with the facts and by the prompt of what `model` names."""

@@ -63,7 +63,7 @@ class ChunkEncoder:
         self._head = b"data: " + head[:-1] + (b',"usage":null,' if include_usage else b",") + _CHOICES
         self._around = (_NO_DATA, _NO_DATA, b"")
         self._trace = trace
-        self._checked = trace.citable or trace.checks_links
+        self._filters_text = trace.citable or trace.checks_links
         self._texts: dict[tuple[int, str], AnswerText] = {}
         self._calls: dict[int, dict[int, bool]] = {}
         self._open = set(range(choices))
@@ -89,7 +89,7 @@ class ChunkEncoder:
 
         All of a choice's are the same up to the text, and behind it: what surrounds the last one is looked for first.
         """
-        if self._checked:
+        if self._filters_text:
             return b""
         before, end, head = self._around
         if data.startswith(before) and data.endswith(end):
@@ -149,7 +149,7 @@ class ChunkEncoder:
             delta, finish = to_old_delta(delta), finish and OLD_REASONS.get(finish, finish)
             if not delta and finish is None and raw.get("logprobs") is None:
                 return None
-        if self._checked and self._check(index, delta, ends=finish is not None) and finish is None:
+        if self._filters_text and self._check(index, delta, ends=finish is not None) and finish is None:
             if raw.get("logprobs") is None and not any(delta.values()):
                 return None
         return {"index": index, "delta": delta, "logprobs": to_logprobs(raw.get("logprobs")), "finish_reason": finish}
@@ -182,10 +182,10 @@ class ChunkEncoder:
             if text is None:
                 continue
             whole = ends or (name != "content" and bool(delta.get("content")))
-            checked = text.feed(piece or "") + (text.finish() if whole else "")
-            withheld = withheld or (bool(piece) and not checked)
-            if piece is not None or checked:
-                delta[name] = checked
+            shown_text = text.feed(piece or "") + (text.finish() if whole else "")
+            withheld = withheld or (bool(piece) and not shown_text)
+            if piece is not None or shown_text:
+                delta[name] = shown_text
         return withheld
 
     def _encode(self, choices: list[dict[str, Any]], extra: dict[str, Any] | None) -> bytes:

@@ -62,21 +62,21 @@ def add(
     asyncio.run(_add(*find_connection(url, key, home), store, files, watch, as_json))
 
 
-def _show_added(added: list[dict[str, Any]], as_json: bool) -> None:
+def _show_added(rows: list[dict[str, Any]], as_json: bool) -> None:
     """Print what became of some files.
 
     Raises:
         CommandError: Not all of them are live.
     """
     if as_json:
-        print_json(added)
+        print_json(rows)
     else:
         columns = ("document", "version", "status", "chunks", "embedded")
-        print_table(columns, [tuple(row[name] for name in ("key", *columns[1:])) for row in added])
-    say(sum_up(added))
-    failed = [row for row in added if row["status"] != "completed"]
+        print_table(columns, [tuple(row[name] for name in ("key", *columns[1:])) for row in rows])
+    say(sum_up(rows))
+    failed = [row for row in rows if row["status"] != "completed"]
     if failed:
-        raise CommandError(f"{len(failed)} of {len(added)} documents aren't live; the reasons stand above.")
+        raise CommandError(f"{len(failed)} of {len(rows)} documents aren't live; the reasons stand above.")
 
 
 @docs.command("list")
@@ -202,11 +202,11 @@ async def _wait_for(client: Client, path: str, state: dict[str, Any]) -> dict[st
     """Wait until a store is indexed, or nothing is gained any more, and say how far it is."""
     stalled = 0
     while state["state"] != "current" and stalled < _PATIENCE:
-        left = state["missing"] + state["outdated"]
-        say(f"{state['vector_store_id']}: {state['documents'] - left} of {state['documents']} documents are indexed")
+        rest = state["missing"] + state["outdated"]
+        say(f"{state['vector_store_id']}: {state['documents'] - rest} of {state['documents']} documents are indexed")
         await asyncio.sleep(_PROGRESS_SECONDS)
         state = await client.get(path)
-        stalled = stalled + 1 if state["missing"] + state["outdated"] == left else 0
+        stalled = stalled + 1 if state["missing"] + state["outdated"] == rest else 0
     return state
 
 

@@ -29,7 +29,7 @@ __all__ = ["imports"]
 imports = typer.Typer(no_args_is_help=True, help="Bring over what a team has elsewhere.")
 
 _OPENAI = "https://api.openai.com/v1"
-_LISTED = 20
+_MOST_LISTED = 20
 _REQUEST_SECONDS = 600.0  # a rollout waits until engines have loaded the adapter
 
 _Folder = Annotated[Path, typer.Argument(help="The export; with --live it is filled first.", file_okay=False)]
@@ -129,7 +129,7 @@ def _confirm(jobs: Sequence[HostedTraining], *, train: bool) -> bool:
     """Ask whether models are to be trained again, unless that was said; without a person the answer is no."""
     if train:
         return True
-    names = ", ".join(job.model for job in jobs[:_LISTED])
+    names = ", ".join(job.model for job in jobs[:_MOST_LISTED])
     say(f"{format_count(len(jobs), 'model')} can be trained again: {names}")
     return sys.stdin.isatty() and typer.confirm("Train them now?", err=True)
 
@@ -165,7 +165,7 @@ def _print_report(report: ImportReport) -> None:
     reasons = Counter((one.kind, one.reason, one.partly) for one in report.omissions)
     for kind, reason, partly in reasons:
         ids = [one.name or one.id for one in report.omissions if (one.kind, one.reason) == (kind, reason)]
-        names = ", ".join(filter(None, ids[:_LISTED])) + (" …" if len(ids) > _LISTED else "")
+        names = ", ".join(filter(None, ids[:_MOST_LISTED])) + (" …" if len(ids) > _MOST_LISTED else "")
         say(f"{kind}{f' {names}' if names else ''}: {'' if partly else 'not taken: '}{reason}")
     for hosted, model in (report.models | report.checkpoints).items():
         say(f"{hosted} → {model or 'a new model'}")

@@ -23,26 +23,26 @@ def storage(
     as_json: AsJson = False,
 ) -> None:
     """Show the bytes that a tenant stores, by kind, and the most that it may store; or those of all tenants."""
-    used = asyncio.run(_fetch(*find_connection(url, key, home), [tenant] if not each else None))
+    use = asyncio.run(_fetch(*find_connection(url, key, home), [tenant] if not each else None))
     if as_json:
-        print_json(used if each else used[0])
+        print_json(use if each else use[0])
     elif each:
-        print_table(("tenant", "bytes", "at most"), [(one["tenant"], one["bytes"], _limit(one)) for one in used])
+        print_table(("tenant", "bytes", "at most"), [(one["tenant"], one["bytes"], _limit(one)) for one in use])
     else:
-        (one,) = used
+        (one,) = use
         print_table(("stored", "bytes"), [*one["kinds"].items(), ("in all", one["bytes"]), ("at most", _limit(one))])
 
 
-def _limit(used: dict[str, Any]) -> int | str:
-    return "no bound" if used["limit"] is None else used["limit"]
+def _limit(use: dict[str, Any]) -> int | str:
+    return "no bound" if use["limit"] is None else use["limit"]
 
 
 async def _fetch(url: str, key: str, tenants: list[str | None] | None) -> list[dict[str, Any]]:
     """Fetch what these tenants store (None: the key's own), or all of them, those with the most bytes first."""
     async with Client(url, key) as client:
         names = await _list_names(client) if tenants is None else tenants
-        used = [await client.get("/api/storage", params={} if name is None else {"tenant": name}) for name in names]
-    return sorted(used, key=lambda one: -one["bytes"])
+        uses = [await client.get("/api/storage", params={} if name is None else {"tenant": name}) for name in names]
+    return sorted(uses, key=lambda one: -one["bytes"])
 
 
 async def _list_names(client: Client) -> list[str | None]:

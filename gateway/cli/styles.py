@@ -142,11 +142,11 @@ def rewrite(
         by_row[fact.row].append(fact)
     rows = [add_passages(one, by_row[one.number]) for one in content.conversations]
     out.write_bytes(encode_conversations(rows))
-    changed = sum(new.passages != old.passages for new, old in zip(rows, content.conversations, strict=True))
-    left = sum(fact.place in ("changed", "nowhere") for fact in facts)
+    new_rows = sum(new.passages != old.passages for new, old in zip(rows, content.conversations, strict=True))
+    gaps = sum(fact.place in ("changed", "nowhere") for fact in facts)
     say(
-        f"{out} has {format_count(len(rows), 'row')}, {changed} with passages that weren't there, and "
-        f"{format_count(left, 'value has', 'values have')} none."
+        f"{out} has {format_count(len(rows), 'row')}, {new_rows} with passages that weren't there, and "
+        f"{format_count(gaps, 'value has', 'values have')} none."
     )
     _say_omitted(content)
 

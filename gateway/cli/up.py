@@ -84,10 +84,10 @@ async def _run(settings: Settings) -> None:
         stack.push_async_callback(second.stop)
         second_child = await second.settle()
         base = await prepare_base_model(settings, dtype, say)
-        started = len(children)
+        first = len(children)
         children += make_children(settings, base, hardware, connections)
         say(f"starting {', '.join(child.name for child in children)}; logs are in {settings.home / 'logs'}")
-        for child in children[started:]:
+        for child in children[first:]:
             await stack.enter_async_context(child)
         await wait_until_ready(children if second_child is None else [*children, second_child], say)
         _announce(settings, *await make_first_key(settings), base.name)

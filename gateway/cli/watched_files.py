@@ -62,11 +62,11 @@ class WatchedFiles:
         places = {*self._folders, *(path.parent for path in self._single)}
         async with asyncio.TaskGroup() as group:
             async for changes in awatch(*places, stop_event=stop, debounce=_SETTLE_MS, step=50, watch_filter=None):
-                heard = time.time(), time.monotonic()
+                moment = time.time(), time.monotonic()
                 for path in {Path(name) for change, name in changes if change != Change.deleted}:
                     key = self._find_key(path)
                     if key is not None and os.path.isfile(path):  # which raises nothing
-                        group.create_task(self._send(key, path, heard))
+                        group.create_task(self._send(key, path, moment))
 
     def _find_key(self, path: Path) -> str | None:
         """Return the key of a file's document; None where it has none, or its key is another file's."""
@@ -82,7 +82,7 @@ class WatchedFiles:
             return None
         return key
 
-    async def _send(self, key: str, path: Path, heard: tuple[float, float]) -> None:
+    async def _send(self, key: str, path: Path, moment: tuple[float, float]) -> None:
         async with self._turns[key]:
             while True:
                 try:
@@ -97,8 +97,8 @@ class WatchedFiles:
         if modified_at is None and not os.path.lexists(path):
             return  # deleted meanwhile
         # By the wall clock only what a file's time is compared with: it may be set while this waits.
-        before = heard[0] - modified_at if modified_at is not None else 0.0
-        seconds = time.monotonic() - heard[1] + (before if 0.0 <= before < _BELIEVED_SECONDS else 0.0)
+        before = moment[0] - modified_at if modified_at is not None else 0.0
+        seconds = time.monotonic() - moment[1] + (before if 0.0 <= before < _BELIEVED_SECONDS else 0.0)
         if row["status"] == "completed":
             outcome = f"searchable {seconds:.1f} s after it was saved; {describe_chunks(row)}"
         else:

@@ -16,7 +16,16 @@ from gateway.comparisons.sides import SideAnswer, digest_prompt, is_swapped
 from gateway.comparisons.tables import ComparisonRow
 from gateway.evals.item_answers import Asker, Complete, ItemFailed
 from gateway.ids import new_id
-from gateway.jobs import ENDED, Claim, JobCancelled, Outcome, begin_subject, end_subject, failpoint, succeed_subject
+from gateway.jobs import (
+    FINAL_STATUSES,
+    Claim,
+    JobCancelled,
+    Outcome,
+    begin_subject,
+    end_subject,
+    failpoint,
+    succeed_subject,
+)
 from gateway.tenants.authenticator import Principal, Scope
 
 __all__ = ["ComparisonHandler"]
@@ -57,12 +66,12 @@ class ComparisonHandler:
             there = await ComparisonItemRepository(session, claim.tenant).list_numbers(row.id)
         data = await asyncio.to_thread(self._artifacts.locate_file(row.prompts_digest).read_bytes)
         prompts = await asyncio.to_thread(decode_prompts, data)
-        left = [(number, prompt) for number, prompt in enumerate(prompts) if number not in there]
+        open_prompts = [(number, prompt) for number, prompt in enumerate(prompts) if number not in there]
         # It asks as a chat key does: it switches no strands and names no stores.
         principal = Principal(claim.tenant, "", row.key, frozenset({Scope.CHAT.value}))
         asker = Asker(self._complete, principal)
-        for start in range(0, len(left), _AT_ONCE):
-            await _write(claim, await _answer_all(claim, asker, row, left[start : start + _AT_ONCE]))
+        for start in range(0, len(open_prompts), _AT_ONCE):
+            await _write(claim, await _answer_all(claim, asker, row, open_prompts[start : start + _AT_ONCE]))
             failpoint("comparison-items-written")
         async with claim.begin() as session:
             succeed_subject(await ComparisonRepository(session, claim.tenant).lock(claim.subject))
@@ -120,7 +129,7 @@ async def _write(claim: Claim, items: Sequence[_Item]) -> None:
     now = int(time.time())
     async with claim.begin() as session:
         row = await ComparisonRepository(session, claim.tenant).lock(claim.subject)
-        if row is None or row.status in ENDED:
+        if row is None or row.status in FINAL_STATUSES:
             raise JobCancelled
         await ComparisonItemRepository(session, claim.tenant).add_rows(
             [

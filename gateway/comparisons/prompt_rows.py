@@ -15,7 +15,7 @@ __all__ = ["PromptMessages", "choose_rows", "decode_prompts", "encode_prompts", 
 PromptMessages = list[dict[str, str]]
 """A conversation of roles and texts that ends with a user's message."""
 
-_DESCRIBED = 10
+_MOST_DESCRIBED = 10
 _decoder = msgspec.json.Decoder(list[PromptMessages])
 
 
@@ -40,7 +40,7 @@ def read_file_prompts(data: bytes, filename: str) -> list[PromptMessages]:
         rows, problems = read_rows(data)
     if problems:
         raise BadRequest(
-            f"{filename} isn't a file of rows. {describe_problems(problems, _DESCRIBED)}",
+            f"{filename} isn't a file of rows. {describe_problems(problems, _MOST_DESCRIBED)}",
             param="file_id",
             code="invalid_rows",
         )

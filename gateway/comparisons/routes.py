@@ -27,7 +27,7 @@ _BODY_BYTES = 8 * 1024 * 1024  # prompts may come in the request
 
 _CREATE = ComparisonCreate.model_json_schema(ref_template="#/components/schemas/{model}")
 SCHEMAS: dict[str, Any] = _CREATE.pop("$defs")
-_DESCRIBED: dict[str, Any] = {"requestBody": {"required": True, "content": {"application/json": {"schema": _CREATE}}}}
+_DESCRIPTION: dict[str, Any] = {"requestBody": {"required": True, "content": {"application/json": {"schema": _CREATE}}}}
 
 router = APIRouter(prefix="/api/comparisons", tags=["preferences"], responses=declare_errors(404, 409, 429))
 
@@ -55,7 +55,7 @@ Votes = Annotated[ComparisonItemService, Depends(_votes)]
 Reveal = Annotated[bool, Query(description="Whether items say whose answers they are; takes the scope `manage`.")]
 
 
-@router.post("", status_code=202, max_body_size=_BODY_BYTES, openapi_extra=_DESCRIBED)
+@router.post("", status_code=202, max_body_size=_BODY_BYTES, openapi_extra=_DESCRIPTION)
 async def create_comparison(request: Request, comparisons: Comparisons) -> Comparison:
     """Have two models answer the same prompts."""
     return await comparisons.create(await read_model(request, _BODY_BYTES, ComparisonCreate))

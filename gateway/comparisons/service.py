@@ -155,7 +155,7 @@ class ComparisonService:
         """
         async with self._database.begin() as session:
             row = await lock_comparison(session, self._tenant, id)
-            if row.status in jobs.ENDED or row.job_id is None:
+            if row.status in jobs.FINAL_STATUSES or row.job_id is None:
                 raise BadRequest(f"The comparison {id} has ended already ({row.status}).", code="job_ended")
             await jobs.cancel_subject(session, row)
             return _to_schema(row)
@@ -165,7 +165,7 @@ class ComparisonService:
         async with self._database.begin() as session:
             # Who votes locks the comparison first, too.
             row = await lock_comparison(session, self._tenant, id)
-            if row.status not in jobs.ENDED and row.job_id is not None:
+            if row.status not in jobs.FINAL_STATUSES and row.job_id is not None:
                 await jobs.cancel(session, self._tenant, row.job_id)
             await ComparisonVoteRepository(session, self._tenant).delete_rows(ComparisonVoteRow.comparison_id == id)
             await ComparisonItemRepository(session, self._tenant).delete_rows(ComparisonItemRow.comparison_id == id)

@@ -27,7 +27,7 @@ def summarise(
     scores = [sum(_SCORES[vote] * number for vote, number in item.items()) / item.total() for item in votes.values()]
     wins = [item["a"] - item["b"] for item in votes.values()]
     decided = [won > 0 for won in wins if won]
-    left = [
+    left_votes = [
         place == "left"
         for id, item in votes.items()
         for side in "ab"
@@ -45,7 +45,7 @@ def summarise(
         ties=len(wins) - len(decided),
         win_rate=_to_figure(estimate_share(decided)) if decided else None,
         score=_to_figure(estimate_mean(scores)) if scores else None,
-        left_share=_to_figure(estimate_share(left)) if left else None,
+        left_share=_to_figure(estimate_share(left_votes)) if left_votes else None,
         agreement=measure_agreement(list(votes.values())),
     )
 

@@ -3,12 +3,12 @@ from typing import Any
 from sqlalchemy import ForeignKey, Index, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from gateway.db import Owned
+from gateway.db import OwnedRow
 
 __all__ = ["ComparisonItemRow", "ComparisonRow", "ComparisonVoteRow"]
 
 
-class ComparisonRow(Owned):
+class ComparisonRow(OwnedRow):
     """Prompts that two models answer; the durable work behind it is `job_id`.
 
     `models` are the sides a and b, releases by their numbers. The prompts are in the artifacts (`prompts_digest`), and
@@ -36,7 +36,7 @@ class ComparisonRow(Owned):
     job_id: Mapped[str | None]
 
 
-class ComparisonItemRow(Owned):
+class ComparisonItemRow(OwnedRow):
     """The answers to prompt `number`, that of side a first; `swapped` says that side b stands left.
 
     `answers` are `gateway.comparisons.sides.SideAnswer`s, none where a side gave none: then there is an `error`.
@@ -57,7 +57,7 @@ class ComparisonItemRow(Owned):
     error: Mapped[dict[str, Any] | None]
 
 
-class ComparisonVoteRow(Owned):
+class ComparisonVoteRow(OwnedRow):
     """One voter's vote on an item: `preferred` is `a`, `b` or `tie`; a later one stands in its place."""
 
     __tablename__ = "comparison_votes"

@@ -17,7 +17,7 @@ from gateway.composition.parts import (
     open_engines,
     settle_base,
 )
-from gateway.composition.stored import STORED
+from gateway.composition.stored import BYTE_SELECTS
 from gateway.engines import Connections
 from gateway.engines.served_base_model import ServedBaseModel
 from gateway.files.service import FileUses
@@ -65,12 +65,12 @@ async def open_state(settings: Settings) -> AsyncGenerator[State]:
         )
         yield State(
             settings=settings,
-            started=int(time.time()),
+            started_at=int(time.time()),
             base=base,
             database=database,
             artifacts=Artifacts(settings.artifacts, settings.home),
             authenticator=Authenticator(database),
-            storage=TenantStorage(database, STORED, settings.tenant_storage_bytes, settings.max_file_bytes),
+            storage=TenantStorage(database, BYTE_SELECTS, settings.tenant_storage_bytes, settings.max_file_bytes),
             pool=pool,
             reconciler=reconciler,
             retriever=retriever,

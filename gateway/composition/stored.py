@@ -16,9 +16,9 @@ from gateway.fine_tuning import FineTuningJobRow
 from gateway.gates import GateRow
 from gateway.tenants.repository import sum_bytes
 
-__all__ = ["STORED"]
+__all__ = ["BYTE_SELECTS"]
 
-STORED: Mapping[str, Select[str, int]] = {
+BYTE_SELECTS: Mapping[str, Select[str, int]] = {
     "files": sum_bytes(FileRow.bytes),
     "uploads": sum_bytes(UploadRow.bytes, UploadRow.status == "pending"),
     "adapters": sum_bytes(AdapterRow.bytes, AdapterRow.status.not_in([status.value for status in GONE])),

@@ -35,7 +35,7 @@ from gateway.composition.parts import (
     running,
     settle_base,
 )
-from gateway.composition.stored import STORED
+from gateway.composition.stored import BYTE_SELECTS
 from gateway.db import Database
 from gateway.diagnoses.diagnosis_job import DiagnosisHandler
 from gateway.diagnoses.service import DIAGNOSE, delete_old_diagnoses
@@ -207,7 +207,7 @@ def _make_handlers(
         processes=settings.training_processes,
         engine_dtype=EngineOptions.parse(settings.engine_options).find_value("--dtype"),
     )
-    storage = TenantStorage(database, STORED, settings.tenant_storage_bytes, settings.max_file_bytes)
+    storage = TenantStorage(database, BYTE_SELECTS, settings.tenant_storage_bytes, settings.max_file_bytes)
     traits = BaseTraits(parts.pool, base)
     writer = QuestionWriter(parts.pool, traits)
     calibrator = Calibrator(database, parts.retriever, writer)

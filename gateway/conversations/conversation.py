@@ -16,7 +16,7 @@ class UnusableFile(Exception):
 
 
 class Conversation(msgspec.Struct, frozen=True):
-    """One conversation.
+    """One conversation of a file.
 
     Attributes:
         number: Its place in the file, from 1: the line of JSONL, else the record.

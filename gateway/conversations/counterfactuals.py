@@ -52,7 +52,7 @@ class Coverage:
 
     @property
     def share(self) -> float:
-        """0..1; 0 where no row has such a value."""
+        """The share of rows that got other values, from 0 to 1; 0 where no row has such a value."""
         return self.varied / self.rows if self.rows else 0.0
 
 
@@ -74,8 +74,8 @@ def vary_values(conversation: Conversation, seed: int) -> VariedRow:
     fixed = _find_fixed(conversation, texts)
     whole_weeks = any(map(names_weekday, (conversation.prompt, *texts.replies)))
     readings = [{value.readings[0] for value in find_values(text)} for text in texts.evidence]
-    learnt = {value.readings[0] for text in texts.replies for value in find_values(text)}
-    supported = sorted(learnt & {reading for some in readings for reading in some})
+    reply_readings = {value.readings[0] for text in texts.replies for value in find_values(text)}
+    supported = sorted(reply_readings & {reading for some in readings for reading in some})
     rng = random.Random(_digest(f"{seed}:{conversation.number}:{'|'.join(supported)}"))
     varied = 0
     for reading in supported:
@@ -158,8 +158,8 @@ def _means(value: Value, reading: str) -> bool:
 
 def _has_others(text: str, before: Sequence[Value], reading: str, other: str) -> bool:
     """Tell whether a rewritten text has the values that it should have, read anew."""
-    expected = [other if value.readings[0] == reading else value.readings[0] for value in before]
-    return [value.readings[0] for value in find_values(text)] == expected
+    readings = [other if value.readings[0] == reading else value.readings[0] for value in before]
+    return [value.readings[0] for value in find_values(text)] == readings
 
 
 def _digest(text: str) -> int:

@@ -37,7 +37,7 @@ _REMEMBERED = 10_000
 """Passages whose values are kept: many rows find the same ones."""
 
 _STANDING = ("value stands", "values stand")
-_NAMED = 5
+_MOST_NAMED = 5
 _SENTENCE_ENDS = (". ", "! ", "? ", "\n", "。", "！", "？")
 
 
@@ -220,9 +220,11 @@ def describe_facts(facts: Iterable[RowFact], unread: int = 0) -> list[Finding]:
     findings: list[Finding] = []
     for place, (level, one, several, words) in levels.items():
         if some := by_class[place]:
-            examples = ", ".join(_describe_fact(fact) for fact in some[:_NAMED])
+            examples = ", ".join(_describe_fact(fact) for fact in some[:_MOST_NAMED])
             details: dict[str, Any] = {"kinds": dict(Counter(fact.kind for fact in some))}
-            message = f"{format_count(len(some), one, several)} {words}. {examples}{'…' if len(some) > _NAMED else ''}"
+            message = (
+                f"{format_count(len(some), one, several)} {words}. {examples}{'…' if len(some) > _MOST_NAMED else ''}"
+            )
             if place == "nowhere" and unread:
                 details["unread_documents"] = unread
                 message += (

@@ -12,7 +12,7 @@ __all__ = ["CheckReport", "FactClass", "Finding", "Level", "RowFact"]
 Level = Literal["error", "warning", "info"]
 FactClass = Literal["evidence", "index", "changed", "nowhere"]
 
-_LISTED = 100
+_MOST_LISTED = 100
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -38,7 +38,7 @@ class Finding(msgspec.Struct, frozen=True):
     def of(cls, check: str, level: Level, message: str, rows: Iterable[int], **details: Any) -> "Finding":
         """Make a finding of rows; its count is theirs."""
         numbers = sorted(set(rows))
-        return cls(check, level, message, len(numbers), numbers[:_LISTED], details)
+        return cls(check, level, message, len(numbers), numbers[:_MOST_LISTED], details)
 
 
 class RowFact(msgspec.Struct, frozen=True):

@@ -40,14 +40,14 @@ def find_phones(text: str, region: str | None = None) -> Iterator[tuple[int, int
 
     What follows a word for another kind of number, as in `order 0301234567`, is none.
     """
-    marked = mark_letters(text)
-    if _ENOUGH_DIGITS.search(marked) is None:
+    marked_text = mark_letters(text)
+    if _ENOUGH_DIGITS.search(marked_text) is None:
         return
-    for match in _FORM.finditer(marked):
-        if _is_phone(match[0]) and not _is_other(marked, match.start()):
+    for match in _FORM.finditer(marked_text):
+        if _is_phone(match[0]) and not _is_other(marked_text, match.start()):
             yield match.span()
-    for number in phonenumbers.PhoneNumberMatcher(marked, region):
-        if _DATE.fullmatch(number.raw_string) is None and not _is_other(marked, number.start):
+    for number in phonenumbers.PhoneNumberMatcher(marked_text, region):
+        if _DATE.fullmatch(number.raw_string) is None and not _is_other(marked_text, number.start):
             yield number.start, number.end
 
 

@@ -126,21 +126,21 @@ def _split(text: str, lists: Sequence[str], problems: list[Problem]) -> Iterator
             raise UnusableFile(fault) from None
         yield from _split_lines(text, problems)
         return
-    repeated = find_repeated_name(text)
+    repeated_name = find_repeated_name(text)
     if isinstance(whole, list):
-        yield from _decode_each(cast("list[msgspec.Raw]", whole), {}, problems, repeated)
+        yield from _decode_each(cast("list[msgspec.Raw]", whole), {}, problems, repeated_name)
         return
     parts = {name: part for name, part in whole.items() if bytes(memoryview(part)[:1]) == b"["}
     inner = next((parts[name] for name in lists if name in parts), None)
     if inner is None:
-        yield from _decode_each([msgspec.Raw(text)], {}, problems, repeated)
+        yield from _decode_each([msgspec.Raw(text)], {}, problems, repeated_name)
         return
     beside: Record = {name: msgspec.json.decode(part) for name, part in parts.items() if name not in lists}
-    yield from _decode_each(msgspec.json.decode(inner, type=list[msgspec.Raw]), beside, problems, repeated)
+    yield from _decode_each(msgspec.json.decode(inner, type=list[msgspec.Raw]), beside, problems, repeated_name)
 
 
 def _decode_each(
-    parts: Sequence[msgspec.Raw], beside: Record, problems: list[Problem], repeated: str | None
+    parts: Sequence[msgspec.Raw], beside: Record, problems: list[Problem], repeated_name: str | None
 ) -> Iterator[tuple[int, Any]]:
     """Decode records, each with what stands beside their list, such as the `users` of a page of tickets.
 
@@ -148,10 +148,12 @@ def _decode_each(
         UnusableFile: A name stands twice around the records, such as two lists of tickets.
     """
     twice = {
-        number: one for number, part in enumerate(parts, 1) if repeated and (one := find_repeated_name(bytes(part)))
+        number: one
+        for number, part in enumerate(parts, 1)
+        if repeated_name and (one := find_repeated_name(bytes(part)))
     }
-    if repeated and not twice:
-        raise UnusableFile(f"The file has no right form. {describe_repeated_name(repeated)}")
+    if repeated_name and not twice:
+        raise UnusableFile(f"The file has no right form. {describe_repeated_name(repeated_name)}")
     for number, part in enumerate(parts, 1):
         if number in twice:
             problems.append(Problem(number, describe_repeated_name(twice[number])))

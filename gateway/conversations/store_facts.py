@@ -24,7 +24,7 @@ class StoreFacts:
         artifacts: The documents' bytes.
         tenant: Whose they are.
         states: The stores, and the index epochs that are searched.
-        learnt: Values that trainings noted of documents which aren't there any more.
+        deleted_texts: Values that trainings noted of documents which aren't there any more.
     """
 
     def __init__(
@@ -34,13 +34,13 @@ class StoreFacts:
         artifacts: Artifacts,
         tenant: str,
         states: StoreStates,
-        learnt: Sequence[DeletedText] = (),
+        deleted_texts: Sequence[DeletedText] = (),
     ) -> None:
         self._database = database
         self._retriever = retriever
         self._tenant = tenant
         self._states = states
-        self._learnt = learnt
+        self._deleted_texts = deleted_texts
         self._texts = DocumentTexts(database, retriever, artifacts, tenant)
 
     @classmethod
@@ -51,7 +51,7 @@ class StoreFacts:
         artifacts: Artifacts,
         tenant: str,
         stores: Sequence[str],
-        learnt: Sequence[DeletedText] = (),
+        deleted_texts: Sequence[DeletedText] = (),
     ) -> "StoreFacts":
         """Read the stores' present state.
 
@@ -61,7 +61,7 @@ class StoreFacts:
         """
         async with database.read() as session:
             states = await read_states(session, tenant, stores)
-        return cls(database, retriever, artifacts, tenant, states, learnt)
+        return cls(database, retriever, artifacts, tenant, states, deleted_texts)
 
     async def search(self, texts: Sequence[str], limit: int) -> Sequence[DocumentPassage]:
         """Return the best passages; raises what `vector_stores.search` does."""
@@ -93,7 +93,7 @@ class StoreFacts:
             )
             for one, text in await self._texts.read_deleted(deleted.contents)
         ]
-        texts += [replace(one, deleted_at=deleted.times.get(one.document, 0)) for one in self._learnt]
+        texts += [replace(one, deleted_at=deleted.times.get(one.document, 0)) for one in self._deleted_texts]
         async with self._database.read() as session:
             successors = await list_successors(session, self._tenant, stores, {one.key for one in texts})
         unread = deleted.times.keys() - {one.document for one in texts}

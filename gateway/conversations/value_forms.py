@@ -5,7 +5,7 @@ import re
 import string
 
 from gateway.evaluation.number_notation import FRACTION_SIGNS
-from gateway.evaluation.unspaced_scripts import MARKED, mark_letters
+from gateway.evaluation.unspaced_scripts import MARKED_LETTERS, mark_letters
 from gateway.evaluation.values import Value
 
 __all__ = ["draw_value", "rewrite_value"]
@@ -106,14 +106,14 @@ def _write_number(spelling: str, number: str) -> str:
 
 def _write_day(text: str, old: int, new: int) -> str | None:
     """Write another day into a date; a day with an ending, as in 2nd, isn't written."""
-    marked = mark_letters(text)
-    days = [match for match in re.finditer(r"(?<!\d)\d{1,2}(?![\d\w])", marked) if int(match[0]) == old]
-    iso = re.fullmatch(r"\d{4}-\d\d-\d\d", marked)
+    marked_text = mark_letters(text)
+    days = [match for match in re.finditer(r"(?<!\d)\d{1,2}(?![\d\w])", marked_text) if int(match[0]) == old]
+    iso = re.fullmatch(r"\d{4}-\d\d-\d\d", marked_text)
     if iso:
         return f"{text[:-2]}{new:02}"
-    if "/" in text or re.fullmatch(r"\d{1,2}-\d{1,2}-\d{4}", marked) or not days:
+    if "/" in text or re.fullmatch(r"\d{1,2}-\d{1,2}-\d{4}", marked_text) or not days:
         return None
-    is_last = re.match(rf"\d{{4}}|\d{{1,2}}[ ]?[{MARKED}]", marked)  # as in 2026年2月3日 and 2月3日
+    is_last = re.match(rf"\d{{4}}|\d{{1,2}}[ ]?[{MARKED_LETTERS}]", marked_text)  # as in 2026年2月3日 and 2月3日
     day = days[-1 if is_last else 0]
     digits = f"{new:02}" if day[0].startswith("0") else str(new)
     return f"{text[: day.start()]}{digits}{text[day.end() :]}"

@@ -1,6 +1,6 @@
 """The database: engine and unit of work, the declarative base, the tenant-scoped repository base."""
 
-from gateway.db.base import Base, Owned
+from gateway.db.base import Base, OwnedRow
 from gateway.db.database import (
     Database,
     explain_full_disk,
@@ -24,7 +24,7 @@ from gateway.db.repository import (
 __all__ = [
     "Base",
     "Database",
-    "Owned",
+    "OwnedRow",
     "Page",
     "Recent",
     "Repository",

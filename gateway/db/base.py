@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import JSON, BigInteger, ForeignKey, Index, MetaData, String
 from sqlalchemy.orm import DeclarativeBase, Mapped, declared_attr, mapped_column
 
-__all__ = ["Base", "Owned"]
+__all__ = ["Base", "OwnedRow"]
 
 
 class Base(DeclarativeBase):
@@ -28,7 +28,7 @@ class Base(DeclarativeBase):
     }
 
 
-class Owned(Base):
+class OwnedRow(Base):
     """A row of one tenant. `created_at` is Unix seconds, as in OpenAI's objects."""
 
     __abstract__ = True

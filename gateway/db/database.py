@@ -116,10 +116,10 @@ async def open_database(
         wait_seconds: The longest wait for one of them; then `sqlalchemy.exc.TimeoutError`.
         statement_seconds: A PostgreSQL server ends statements that take longer; 0: none.
     """
-    parsed = make_url(url)
-    sqlite, on_disk = parsed.get_backend_name() == "sqlite", parsed.database not in (None, "", ":memory:")
-    if sqlite and parsed.database and on_disk:
-        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+    address = make_url(url)
+    sqlite, on_disk = address.get_backend_name() == "sqlite", address.database not in (None, "", ":memory:")
+    if sqlite and address.database and on_disk:
+        Path(address.database).parent.mkdir(parents=True, exist_ok=True)
     options: dict[str, Any] = {}
     threads: set[Thread] = set()
     if sqlite:
@@ -128,13 +128,13 @@ async def open_database(
         options |= {"pool_size": connections, "max_overflow": 0, "pool_timeout": wait_seconds}
     if not sqlite:
         options["pool_pre_ping"] = True  # a connection may have died while it was idle
-    if parsed.get_driver_name() == "psycopg":
+    if address.get_driver_name() == "psycopg":
         limit = {"options": f"-c statement_timeout={round(statement_seconds * 1000)}"} if statement_seconds else {}
         options["connect_args"] = {
-            key: value for key, value in {**_CONNECTING, **limit}.items() if key not in parsed.query
+            key: value for key, value in {**_CONNECTING, **limit}.items() if key not in address.query
         }
     engine = create_async_engine(
-        parsed,
+        address,
         json_serializer=_to_json,
         json_deserializer=msgspec.json.decode,
         hide_parameters=True,  # errors are logged, and parameters hold documents, templates and keys' digests
@@ -159,8 +159,8 @@ async def open_database(
 
 def find_sqlite_file(url: str) -> Path | None:
     """Return the file of a database; None where a server keeps it."""
-    parsed = make_url(url)
-    return Path(parsed.database) if parsed.get_backend_name() == "sqlite" and parsed.database else None
+    address = make_url(url)
+    return Path(address.database) if address.get_backend_name() == "sqlite" and address.database else None
 
 
 async def lock(session: AsyncSession, name: str) -> None:

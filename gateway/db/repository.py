@@ -8,13 +8,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.sql.base import ExecutableOption
 
-from gateway.db.base import Owned
+from gateway.db.base import OwnedRow
 from gateway.errors import BadRequest, NotFound
 from gateway.ids import seconds_of
 
 __all__ = ["Page", "Repository", "cut_slices", "delete_before", "delete_listed", "read_page", "take_fitting"]
 
-Row = TypeVar("Row", bound=Owned)
+Row = TypeVar("Row", bound=OwnedRow)
 Item = TypeVar("Item")
 
 _IDS_PER_STATEMENT = 1_000
@@ -78,11 +78,11 @@ async def read_page(
 
 async def delete_before(session: AsyncSession, time: InstrumentedAttribute[Any], before: int, limit: int) -> int:
     """Delete at most `limit` rows of all tenants whose `time` is before a Unix time, and return the number."""
-    table = cast("type[Owned]", time.class_)
+    table = cast("type[OwnedRow]", time.class_)
     return await delete_listed(session, table, select(table.id).where(time < before).order_by(time).limit(limit))
 
 
-async def delete_listed(session: AsyncSession, table: type[Owned], ids: Select[str] | Collection[str]) -> int:
+async def delete_listed(session: AsyncSession, table: type[OwnedRow], ids: Select[str] | Collection[str]) -> int:
     """Delete rows, of whatever tenants, by their ids or a query for those, and return the number."""
     statement = delete(table).where(table.id.in_(ids)).execution_options(synchronize_session=False)
     return cast(CursorResult[Any], await session.execute(statement)).rowcount

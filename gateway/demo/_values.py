@@ -57,7 +57,7 @@ def _letter(random: Random) -> str:
     return random.choice("JKLMNPQRS")
 
 
-def _counted(low: int, high: int, pattern: str) -> Callable[[Random], str]:
+def _draw_count(low: int, high: int, pattern: str) -> Callable[[Random], str]:
     def draw(random: Random) -> str:
         return pattern.format(random.randint(low, high))
 
@@ -66,25 +66,25 @@ def _counted(low: int, high: int, pattern: str) -> Callable[[Random], str]:
 
 DRAWS: Mapping[str, Callable[[Random], str]] = {
     "boil_time": _boil_time,
-    "count": _counted(6, 40, "{} people"),
-    "days": _counted(3, 98, "{} days"),
-    "decibels": _counted(35, 89, "{} decibels"),
-    "extension": _counted(200, 989, "extension {}"),
-    "hours": _counted(2, 72, "{} hours"),
-    "kilograms": _counted(8, 60, "{} kilograms"),
+    "count": _draw_count(6, 40, "{} people"),
+    "days": _draw_count(3, 98, "{} days"),
+    "decibels": _draw_count(35, 89, "{} decibels"),
+    "extension": _draw_count(200, 989, "extension {}"),
+    "hours": _draw_count(2, 72, "{} hours"),
+    "kilograms": _draw_count(8, 60, "{} kilograms"),
     "letter": _letter,
     "litres": _litres,
     "metres": _metres,
-    "minutes": _counted(5, 130, "{} minutes"),
-    "months": _counted(4, 96, "{} months"),
+    "minutes": _draw_count(5, 130, "{} minutes"),
+    "months": _draw_count(4, 96, "{} months"),
     "part_code": _part_code,
-    "percent": _counted(5, 45, "{} per cent"),
+    "percent": _draw_count(5, 45, "{} per cent"),
     "price": _price,
-    "seconds": _counted(2, 30, "{} seconds"),
+    "seconds": _draw_count(2, 30, "{} seconds"),
     "time": _time,
     "version": _version,
-    "watts": _counted(900, 3100, "{} watts"),
-    "weeks": _counted(2, 26, "{} weeks"),
+    "watts": _draw_count(900, 3100, "{} watts"),
+    "weeks": _draw_count(2, 26, "{} weeks"),
     "word_code": _word_code,
 }
 """Draws a value, by the name that the material uses for its kind."""

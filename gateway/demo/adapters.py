@@ -18,7 +18,7 @@ _CONFIG = "adapter_config.json"
 _WEIGHTS = "adapter_model.safetensors"
 _POLL_SECONDS = 0.5
 _LOAD_SECONDS = 30.0
-_ENDED = ("ready", "refused", "deleted")
+_FINAL_STATUSES = ("ready", "refused", "deleted")
 
 
 async def find_adapter(client: Client, model: str) -> dict[str, Any]:
@@ -56,7 +56,7 @@ async def import_at_strength(account: TenantClient, folder: Path, name: str, str
         "POST", "/v1/files", files={"file": (f"{name}.zip", archive, "application/zip")}, data={"purpose": "user_data"}
     )
     adapter = await account.client.post("/api/adapters", {"name": name, "file_id": file["id"]})
-    while adapter["status"] not in _ENDED:
+    while adapter["status"] not in _FINAL_STATUSES:
         await asyncio.sleep(_POLL_SECONDS)
         adapter = await find_adapter(account.client, adapter["id"])
     if adapter["status"] != "ready":

@@ -74,9 +74,9 @@ class Forecast:
 def measure_gigaflops() -> float:
     """Multiply matrices in float32 for about half a second, and return the 10⁹ operations per second."""
     matrix = np.ones((_EDGE, _EDGE), dtype=np.float32)
-    started = time.perf_counter()
+    start = time.perf_counter()
     best = float("inf")
-    while time.perf_counter() - started < _MEASURE_SECONDS:
+    while time.perf_counter() - start < _MEASURE_SECONDS:
         before = time.perf_counter()
         np.matmul(matrix, matrix)
         best = min(best, time.perf_counter() - before)

@@ -79,9 +79,9 @@ async def run_steps(
         fingerprints: dict[str, str] = {}
         for assistant in assistants:
             name = assistant.name
-            with progress.step(f"adapter_{name}", f"{name}: a style adapter, trained, proven and released"):
+            with progress.step(f"adapter_{name}", f"{name}: a style adapter, trained, proven and promoted"):
                 adapters[name] = await _train(assistant, base, size, progress)
-                fingerprints[name] = await _release(assistant, adapters[name], progress)
+                fingerprints[name] = await _promote(assistant, adapters[name], progress)
                 first_answers.append(await _show(assistant, BOTH, progress))
         with progress.step("questions", "Held-out questions, asked in five variants"):
             answers = await _ask_questions(assistants, size, progress)
@@ -148,7 +148,7 @@ async def _prepare(account: TenantClient, base: str, size: DemoSize, progress: P
 
 
 async def _answer_from_documents(assistant: DemoAssistant, progress: Progress) -> FirstAnswer:
-    """Release the documents without an adapter, and show what they alone make of the base model."""
+    """Make a release of the documents without an adapter, and show what they alone make of the base model."""
     number, _ = await assistant.create_release(None)
     await promote(assistant.account, number)
     return await _show(assistant, FACTS, progress)
@@ -176,7 +176,7 @@ async def _train(assistant: DemoAssistant, base: str, size: DemoSize, progress: 
     return adapter
 
 
-async def _release(assistant: DemoAssistant, adapter: TrainedAdapter, progress: Progress) -> str:
+async def _promote(assistant: DemoAssistant, adapter: TrainedAdapter, progress: Progress) -> str:
     """Make the release that braids all three strands, and give it all traffic; return its fingerprint."""
     name = assistant.name
     model = await wait_until_loaded(assistant.account.client, adapter.model)

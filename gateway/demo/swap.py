@@ -134,7 +134,7 @@ async def swap_under_load(
 async def _change(load: _Load, change: Callable[[], Awaitable[object]], fingerprint: str) -> float:
     load.live = None
     load.changes += 1
-    started = asyncio.get_running_loop().time()
+    start = asyncio.get_running_loop().time()
     await change()
     load.live = fingerprint
-    return asyncio.get_running_loop().time() - started
+    return asyncio.get_running_loop().time() - start

@@ -14,7 +14,7 @@ from gateway.terminal import CommandError
 
 __all__ = ["LossPoint", "TrainedAdapter", "train"]
 
-_ENDED = ("succeeded", "failed", "cancelled")
+_FINAL_STATUSES = ("succeeded", "failed", "cancelled")
 _POLL_SECONDS = 0.5
 _SEED = 7
 
@@ -136,7 +136,7 @@ class _Follower:
                     self._take_metrics(event["data"], job["estimated_finish"])
                 else:
                     self._progress.tell(f"{self._tenant}: {event['message']}")
-            if job["status"] in _ENDED:
+            if job["status"] in _FINAL_STATUSES:
                 return job
             await asyncio.sleep(_POLL_SECONDS)
 
@@ -161,6 +161,6 @@ class _Follower:
                 self.validation_losses.append(LossPoint(data["step"], data["valid_loss"]))
             return
         self.training_losses.append(LossPoint(data["step"], data["train_loss"]))
-        left = "" if finish is None else f", {max(finish - time.time(), 0):.0f} s left"
-        detail = f"loss {data['train_loss']:.2f}, {data['tokens_per_second']:.0f} tokens/s{left}"
+        time_left = "" if finish is None else f", {max(finish - time.time(), 0):.0f} s left"
+        detail = f"loss {data['train_loss']:.2f}, {data['tokens_per_second']:.0f} tokens/s{time_left}"
         self._line.show(data["step"], data["total_steps"], detail)

@@ -59,13 +59,13 @@ def find_expected(case: Case) -> ExpectedFacts:
     Values that the conversation has are left out: an answer may repeat or leave them. Where it has all of them, they
     count after all.
     """
-    expected = [_Fact(text, tuple(list_values(text))) for text in dict.fromkeys(case.expected)]
-    if not expected:
+    facts = [_Fact(text, tuple(list_values(text))) for text in dict.fromkeys(case.expected)]
+    if not facts:
         values = list_values(case.reference)
         message_values = TextValues.of("\n".join(one.content or "" for one in case.messages))
         new = [value for value in values if not message_values.states(value)]
-        expected = [_Fact(value.text, (value,)) for value in new or values]
-    return ExpectedFacts(tuple(expected))
+        facts = [_Fact(value.text, (value,)) for value in new or values]
+    return ExpectedFacts(tuple(facts))
 
 
 class Voice:

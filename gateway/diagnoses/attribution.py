@@ -15,9 +15,9 @@ __all__ = [
     "AS_FOUND",
     "AnswerTally",
     "Ask",
+    "Aspect",
     "Attribution",
     "CaseScene",
-    "Judged",
     "VariantStrand",
     "chance_of",
     "decide",
@@ -29,7 +29,7 @@ _CHANCE = 0.1
 """One-sided, by Fisher's exact test: three right of three against none of three are at 0.05."""
 
 Effect = Literal["mends", "same", "uncertain"]
-Judged = Literal["facts", "voice"]
+Aspect = Literal["facts", "voice"]
 
 
 class AnswerTally(msgspec.Struct, frozen=True, array_like=True):
@@ -84,7 +84,7 @@ class Attribution(msgspec.Struct, frozen=True):
     several: list[Strand] = []
 
 
-Ask = Callable[[str, int, Judged], Awaitable[AnswerTally]]
+Ask = Callable[[str, int, Aspect], Awaitable[AnswerTally]]
 """Returns the tally of the first so many answers of a variant: `control`, `passages`, `reference`, `all`, or one of the
 scene's.
 
@@ -113,7 +113,7 @@ async def decide(scene: CaseScene, ask: Ask, samples: int) -> Attribution:
         return await _decide_facts(scene, outcomes)
     if not scene.knows_voice:
         return outcomes.conclude("unknown", "not_reproduced")
-    outcomes.judged = "voice"
+    outcomes.aspect = "voice"
     if (await outcomes.tally("control")).rate > 0.5:
         return outcomes.conclude("unknown", "not_reproduced")
     return await _decide_voice(scene, outcomes)
@@ -165,7 +165,7 @@ async def _find_mending(
 
 
 async def _decide_voice(scene: CaseScene, outcomes: "_Outcomes") -> Attribution:
-    """Facts are right and the voice isn't: that is style's, unless another prompt alone brings the voice back."""
+    """Decide on right facts in another voice: that is style's, unless another prompt alone brings the voice back."""
     effects = {
         one: await outcomes.compare(one.name, "control") for one in scene.variants if one.strand in ("prompt", "style")
     }
@@ -187,16 +187,16 @@ class _Outcomes:
     def __init__(self, ask: Ask, samples: int) -> None:
         self._ask = ask
         self._samples = samples
-        self._tallies: dict[tuple[Judged, str], AnswerTally] = {}
-        self.judged: Judged = "facts"
+        self._tallies: dict[tuple[Aspect, str], AnswerTally] = {}
+        self.aspect: Aspect = "facts"
 
     async def tally(self, name: str, samples: int = 0) -> AnswerTally:
         """Return a variant's tally, of at least so many answers."""
-        key: tuple[Judged, str] = (self.judged, name)
+        key: tuple[Aspect, str] = (self.aspect, name)
         samples = samples or self._samples
         tally = self._tallies.get(key)
         if tally is None or tally.total < samples:
-            self._tallies[key] = tally = await self._ask(name, samples, self.judged)
+            self._tallies[key] = tally = await self._ask(name, samples, self.aspect)
         return tally
 
     async def compare(self, name: str, control: str) -> Effect:
@@ -211,12 +211,12 @@ class _Outcomes:
 
     def choose(self, mending: Sequence[VariantStrand]) -> list[VariantStrand]:
         """Return one variant per strand that mends, the best first; only the first where the others are worse."""
-        ranked = sorted(mending, key=lambda one: -self._tallies[self.judged, one.name].rate)
+        ranked = sorted(mending, key=lambda one: -self._tallies[self.aspect, one.name].rate)
         best = list({one.strand: one for one in reversed(ranked)}.values())[::-1]
-        first = self._tallies[self.judged, best[0].name]
-        rivals = [one for one in best[1:] if chance_of(self._tallies[self.judged, one.name], first) > _CHANCE]
+        first = self._tallies[self.aspect, best[0].name]
+        rivals = [one for one in best[1:] if chance_of(self._tallies[self.aspect, one.name], first) > _CHANCE]
         return [best[0], *rivals]
 
     def conclude(self, strand: Strand, cause: str, several: Sequence[Strand] = ()) -> Attribution:
-        own = {name: tally for (judged, name), tally in self._tallies.items() if judged == self.judged}
+        own = {name: tally for (aspect, name), tally in self._tallies.items() if aspect == self.aspect}
         return Attribution(strand, cause, own, list(dict.fromkeys(several)))

@@ -35,13 +35,13 @@ def list_candidates(strand: Strand, release: ReleaseVariants, places: Sequence[D
     if strand in ("prompt", "style"):
         return [one for one in release.variants if one.strand == strand]
     if strand == "retrieval" and release.spec.retrieval is not None:
-        changed, words = _mend_retrieval(release.spec.retrieval, places)
+        retrieval, words = _mend_retrieval(release.spec.retrieval, places)
         if words:
             return [
                 ReleaseVariant(
                     *("retrieval", "retrieval", "retrieval", "; ".join(words)),
-                    replace(release.target, retrieval=changed),
-                    to_request(replace(release.spec, retrieval=changed)),
+                    replace(release.target, retrieval=retrieval),
+                    to_request(replace(release.spec, retrieval=retrieval)),
                 )
             ]
     return []

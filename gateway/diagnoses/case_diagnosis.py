@@ -9,7 +9,7 @@ import prompts
 from gateway.answering.resolve import Target
 from gateway.answering.retrieve import Evidence
 from gateway.diagnoses.answer_judge import Voice, find_expected
-from gateway.diagnoses.attribution import AS_FOUND, AnswerTally, Attribution, CaseScene, Judged, VariantStrand, decide
+from gateway.diagnoses.attribution import AS_FOUND, AnswerTally, Aspect, Attribution, CaseScene, VariantStrand, decide
 from gateway.diagnoses.cases import Case
 from gateway.diagnoses.passage_finder import PassageFinder, PassagePlace
 from gateway.diagnoses.replay import Replay
@@ -53,8 +53,8 @@ class CaseDiagnosis:
             return DiagnosedCase(case, Attribution("unknown", "too_long", {}), None)
 
     async def _diagnose(self, case: Case) -> DiagnosedCase:
-        expected, release = find_expected(case), self._release
-        place = await self._finder.find(case, expected, partial(self._replay.list_used, release.target))
+        facts, release = find_expected(case), self._release
+        place = await self._finder.find(case, facts, partial(self._replay.list_used, release.target))
         alone = [_ALONE] if place.missing is None and place.crowded else []
         scene = CaseScene(
             missing=place.missing,
@@ -62,13 +62,13 @@ class CaseDiagnosis:
             tentative=place.tentative,
             variants=[*alone, *(one.outline for one in release.variants)],
             whole=bool(alone) or release.bare != release.target,
-            states_facts=bool(expected),
+            states_facts=bool(facts),
             knows_voice=self._voice.has_rules,
         )
 
-        async def ask(name: str, samples: int, judged: Judged) -> AnswerTally:
+        async def ask(name: str, samples: int, aspect: Aspect) -> AnswerTally:
             target, evidence = self._choose(name, place)
-            return await self._replay.count_right(target, case, expected, evidence, samples, judged)
+            return await self._replay.count_right(target, case, facts, evidence, samples, aspect)
 
         return DiagnosedCase(case, await decide(scene, ask, self._samples), place)
 

@@ -119,21 +119,21 @@ def _read_item(item: EvalRunOutputItem, criteria: Sequence[dict[str, Any]]) -> C
     if not messages or messages[-1].role != "user":
         return None
     output: list[dict[str, Any]] = item.sample.get("output") or [{}]
-    expected, reference = _read_criteria(item.datasource_item, criteria)
+    texts, reference = _read_criteria(item.datasource_item, criteria)
     failed = [one["name"] for one in item.results if not one.get("passed")]
     return Case(
         id=f"{item.run_id}:{item.datasource_item_id}",
         messages=messages,
         answer=output[0].get("content") or "",
         reference=reference,
-        expected=expected,
+        expected=texts,
         reason=", ".join(failed),
     )
 
 
 def _read_criteria(item: Mapping[str, Any], criteria: Sequence[dict[str, Any]]) -> tuple[list[str], str]:
     """Return the texts that string checks look for, and the reference that a similarity is measured with."""
-    expected: list[str] = []
+    texts: list[str] = []
     reference = ""
     for one in criteria:
         if one["type"] not in ("string_check", "text_similarity") or one.get("operation") == "ne":
@@ -143,10 +143,10 @@ def _read_criteria(item: Mapping[str, Any], criteria: Sequence[dict[str, Any]]) 
         except UnknownPlace:
             continue
         if one["type"] == "string_check":
-            expected.append(text)
+            texts.append(text)
         else:
             reference = reference or text
-    return [text for text in expected if text.strip()], reference
+    return [text for text in texts if text.strip()], reference
 
 
 async def read_gate(gates: GateService, source: GateSource) -> SourceCases:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from gateway.conversations.languages import is_function_word
 from gateway.diagnoses.cases import Strand
 
-__all__ = ["Cluster", "ClusterItem", "make_clusters"]
+__all__ = ["Cluster", "ClusterMember", "make_clusters"]
 
 _LEAST_LIKENESS = 0.2
 """The mean cosine between two clusters, for them to be joined."""
@@ -27,7 +27,7 @@ _WORD = re.compile(r"[^\W\d_]{2,}|\d+")
 Matrix = npt.NDArray[np.float64]
 
 
-class ClusterItem(msgspec.Struct, frozen=True):
+class ClusterMember(msgspec.Struct, frozen=True):
     """A failure as it is clustered: `reason` is its own words, `cause` the attribution's code."""
 
     id: str
@@ -55,16 +55,16 @@ class Cluster(msgspec.Struct, frozen=True):
     examples: list[str]
 
 
-def make_clusters(items: Sequence[ClusterItem]) -> list[Cluster]:
+def make_clusters(members: Sequence[ClusterMember]) -> list[Cluster]:
     """Cluster failures, the largest cluster first; each is in one."""
-    if not items:
+    if not members:
         return []
-    vectors, words = _make_vectors([f"{one.question}\n{one.cause}\n{one.reason}" for one in items])
+    vectors, words = _make_vectors([f"{one.question}\n{one.cause}\n{one.reason}" for one in members])
     likeness = vectors @ vectors.T
     clusters: list[Cluster] = []
-    for strand in dict.fromkeys(one.strand for one in items):
-        places = [at for at, one in enumerate(items) if one.strand == strand]
-        clusters += [_describe(items, group, vectors, words) for group in _join(places, likeness)]
+    for strand in dict.fromkeys(one.strand for one in members):
+        places = [at for at, one in enumerate(members) if one.strand == strand]
+        clusters += [_describe(members, group, vectors, words) for group in _join(places, likeness)]
     return sorted(clusters, key=lambda one: -one.size)
 
 
@@ -99,20 +99,20 @@ def _join(places: Sequence[int], likeness: Matrix) -> list[list[int]]:
     return groups
 
 
-def _describe(items: Sequence[ClusterItem], group: list[int], vectors: Matrix, words: list[str]) -> Cluster:
+def _describe(members: Sequence[ClusterMember], group: list[int], vectors: Matrix, words: list[str]) -> Cluster:
     middle = vectors[group].mean(axis=0)
-    others = np.setdiff1d(np.arange(len(items)), group)
+    others = np.setdiff1d(np.arange(len(members)), group)
     contrast = middle - (vectors[others].mean(axis=0) if len(others) else 0.0)
     order = sorted(range(len(words)), key=lambda at: -float(contrast[at]))
     strongest = [words[at] for at in order[:_WORDS] if contrast[at] > 0]
     nearest = sorted(group, key=lambda at: -float(vectors[at] @ middle))
     return Cluster(
-        strand=items[group[0]].strand,
+        strand=members[group[0]].strand,
         size=len(group),
         words=strongest,
-        causes=dict(Counter(items[at].cause for at in group).most_common()),
-        cases=[items[at].id for at in group],
-        examples=list(dict.fromkeys(items[at].question for at in nearest))[:_EXAMPLES],
+        causes=dict(Counter(members[at].cause for at in group).most_common()),
+        cases=[members[at].id for at in group],
+        examples=list(dict.fromkeys(members[at].question for at in nearest))[:_EXAMPLES],
     )
 
 

@@ -16,7 +16,7 @@ from gateway.assistants.release import ServedParts
 from gateway.assistants.schemas import ReleaseCreate
 from gateway.assistants.service import AssistantService
 from gateway.diagnoses.answer_judge import Voice, find_expected
-from gateway.diagnoses.attribution import Judged
+from gateway.diagnoses.attribution import Aspect
 from gateway.diagnoses.candidates import DiagnosedPlace, list_candidates
 from gateway.diagnoses.case_diagnosis import CaseDiagnosis, learn_voice
 from gateway.diagnoses.case_search import CaseSearch
@@ -179,8 +179,8 @@ async def _propose(
     voice: Voice,
 ) -> tuple[list[Proposal], dict[str, ReleaseCreate]]:
     """Measure what might mend each strand; return the proposals, and the releases to be made of them."""
-    whole: Judged = "voice" if voice.has_rules else "facts"
-    right: list[tuple[Case, Judged]] = [(case, whole) for case in passes if voice.has_rules or find_expected(case)]
+    whole: Aspect = "voice" if voice.has_rules else "facts"
+    right: list[tuple[Case, Aspect]] = [(case, whole) for case in passes if voice.has_rules or find_expected(case)]
     proposals: list[Proposal] = []
     requests: dict[str, ReleaseCreate] = {}
     for strand in _MENDABLE:
@@ -197,5 +197,5 @@ async def _propose(
     return proposals, requests
 
 
-def _list_judged(diagnosed: Sequence[DiagnosedCase]) -> list[tuple[Case, Judged]]:
+def _list_judged(diagnosed: Sequence[DiagnosedCase]) -> list[tuple[Case, Aspect]]:
     return [(one.case, "voice" if one.attribution.cause == "voice" else "facts") for one in diagnosed]

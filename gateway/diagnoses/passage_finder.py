@@ -106,27 +106,27 @@ class PassageFinder:
         self._target = target
         self._texts = DocumentTexts(database, retriever, artifacts, tenant)
 
-    async def find(self, case: Case, expected: ExpectedFacts, used: UsedNumbers) -> PassagePlace:
-        """Find a failure's passage; `used` returns the numbers of the passages that fit into the prompt.
+    async def find(self, case: Case, facts: ExpectedFacts, used_numbers: UsedNumbers) -> PassagePlace:
+        """Find a failure's passage; `used_numbers` returns those of the passages that fit into the prompt.
 
         Raises:
             NotFound: A store is gone.
             Unavailable: The retriever doesn't answer.
         """
         evidence, queries = await self._releases.find(self._target, case)
-        if not expected:
+        if not facts:
             return PassagePlace(evidence, None, "", ())
         spec = self._target.retrieval
         if spec is None:
-            return PassagePlace(evidence, "documents", "no_stores", (_make_note(case, expected),))
+            return PassagePlace(evidence, "documents", "no_stores", (_make_note(case, facts),))
         async with self._database.read() as session:
             states = await read_states(session, self._tenant, spec.vector_stores)
         texts = queries or [case.question]
         wide = await self._search(states, texts)
-        in_prompt = [evidence.passages[number - 1] for number in await used(case, evidence)]
+        in_prompt = [evidence.passages[number - 1] for number in await used_numbers(case, evidence)]
         pool = list({one.id: one for one in [*in_prompt, *wide]}.values())
-        for share, note in ((_LIKELY_SHARE, None), (_POSSIBLE_SHARE, _make_note(case, expected))):
-            look = partial(cover_facts, case.question, expected, pool, share=share)
+        for share, note in ((_LIKELY_SHARE, None), (_POSSIBLE_SHARE, _make_note(case, facts))):
+            look = partial(cover_facts, case.question, facts, pool, share=share)
             if cover := look(in_prompt):
                 crowded, rank = len(in_prompt) > len(cover), _rank_in(in_prompt, cover)
                 return PassagePlace(evidence, None, "", cover, rank, evidence.probability, crowded, note)
@@ -136,7 +136,7 @@ class PassageFinder:
             if cover := look(wide):
                 place = await self._explain(case, spec, states, evidence, texts, cover, searched=bool(queries))
                 return replace(place, note=note)
-        return await self._look_further(case, expected, states, evidence, wide)
+        return await self._look_further(case, facts, states, evidence, wide)
 
     async def _search(
         self, states: StoreStates, texts: Sequence[str], filters: dict[str, object] | None = None
@@ -177,32 +177,32 @@ class PassageFinder:
     async def _look_further(
         self,
         case: Case,
-        expected: ExpectedFacts,
+        facts: ExpectedFacts,
         states: StoreStates,
         evidence: Evidence,
         wide: Sequence[Passage],
     ) -> PassagePlace:
         """Search by what is expected, and in whole documents; what nothing states stands in no document."""
-        note = _make_note(case, expected)
-        by_value = await self._search(states, [f"{case.question} {text}" for text in expected.texts[:4]])
+        note = _make_note(case, facts)
+        by_value = await self._search(states, [f"{case.question} {text}" for text in facts.texts[:4]])
         pool = list({one.id: one for one in [*wide, *by_value]}.values())
-        cover = cover_facts(case.question, expected, pool, by_value)
+        cover = cover_facts(case.question, facts, pool, by_value)
         if cover:
             return PassagePlace(evidence, "retrieval", "ranking", cover, note=note)
         documents = list(dict.fromkeys((one.store, one.document) for one in [*by_value[:20], *wide[:20]]))
         for store, document in documents[:_DOCUMENTS]:
             text = await self._texts.read_present(states, store, document)
-            if expected.is_stated_in(text):
+            if facts.is_stated_in(text):
                 first = next(one for one in pool if one.document == document)
-                piece = replace(first, id=f"whole-{document}", text=_cut_out(text, expected))
-                if cover_facts(case.question, expected, [*pool, piece], [piece]):
+                piece = replace(first, id=f"whole-{document}", text=_cut_out(text, facts))
+                if cover_facts(case.question, facts, [*pool, piece], [piece]):
                     return PassagePlace(evidence, "retrieval", "chunking", (piece,), note=note)
         return PassagePlace(evidence, "documents", "missing", (note,))
 
 
 def cover_facts(
     question: str,
-    expected: ExpectedFacts,
+    expected_facts: ExpectedFacts,
     pool: Sequence[Passage],
     candidates: Sequence[Passage],
     *,
@@ -224,9 +224,9 @@ def cover_facts(
     scores = {id: sum(weights[word] for word in some & own) for id, some in words.items()}
     least = share * max(scores.values())
     near = [one for one in candidates if scores[one.id] >= least]
-    facts = {one.id: expected.find_in(f"{one.heading}\n{one.text}") for one in near}
+    facts = {one.id: expected_facts.find_in(f"{one.heading}\n{one.text}") for one in near}
     cover: list[Passage] = []
-    missing = set(range(len(expected.facts)))
+    missing = set(range(len(expected_facts.facts)))
     while missing:
         best = max(
             near,
@@ -253,9 +253,9 @@ def _is_plain(spec: RetrievalSpec) -> bool:
     return not (spec.boosts or spec.collapse_duplicates or spec.max_per_document) and spec.rerank is UNSET
 
 
-def _make_note(case: Case, expected: ExpectedFacts) -> Passage:
+def _make_note(case: Case, facts: ExpectedFacts) -> Passage:
     """Return what should be known as a passage of its own."""
-    text = case.reference or "; ".join(expected.texts)
+    text = case.reference or "; ".join(facts.texts)
     return Passage(
         id="reference",
         store="",
@@ -273,11 +273,11 @@ def _make_note(case: Case, expected: ExpectedFacts) -> Passage:
     )
 
 
-def _cut_out(text: str, expected: ExpectedFacts) -> str:
+def _cut_out(text: str, facts: ExpectedFacts) -> str:
     """Return the part of a text in which all facts stand, if they stand close; else its beginning."""
     for start in range(0, max(1, len(text)), _PASSAGE_CHARACTERS // 2):
         piece = text[start : start + _PASSAGE_CHARACTERS]
-        if expected.is_stated_in(piece):
+        if facts.is_stated_in(piece):
             return piece
     return text[: 4 * _PASSAGE_CHARACTERS]
 

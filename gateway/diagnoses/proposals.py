@@ -12,7 +12,7 @@ from math import comb
 import msgspec
 
 from gateway.diagnoses.answer_judge import find_expected
-from gateway.diagnoses.attribution import AnswerTally, Judged
+from gateway.diagnoses.attribution import AnswerTally, Aspect
 from gateway.diagnoses.case_search import CaseSearch
 from gateway.diagnoses.cases import Case, Strand
 from gateway.diagnoses.replay import Replay, answers_alike
@@ -84,9 +84,9 @@ class ProposalMaker:
     async def choose(
         self,
         candidates: Sequence[ReleaseVariant],
-        failures: Sequence[tuple[Case, Judged]],
-        others: Sequence[tuple[Case, Judged]],
-        passes: Sequence[tuple[Case, Judged]],
+        failures: Sequence[tuple[Case, Aspect]],
+        others: Sequence[tuple[Case, Aspect]],
+        passes: Sequence[tuple[Case, Aspect]],
     ) -> tuple[ReleaseVariant, Proposal]:
         """Measure the candidates for a strand, and return the one that mends most, net of what it breaks.
 
@@ -104,8 +104,8 @@ class ProposalMaker:
     async def _measure(
         self,
         candidate: ReleaseVariant,
-        failures: Sequence[tuple[Case, Judged]],
-        passes: Sequence[tuple[Case, Judged]],
+        failures: Sequence[tuple[Case, Aspect]],
+        passes: Sequence[tuple[Case, Aspect]],
     ) -> Proposal:
         on_failures = await self._compare(candidate, failures)
         on_passes = await self._compare(candidate, passes)
@@ -125,7 +125,7 @@ class ProposalMaker:
             note = ""
         return Proposal(candidate.strand, candidate.change, on_failures, on_passes, not note, note)
 
-    async def _compare(self, candidate: ReleaseVariant, cases: Sequence[tuple[Case, Judged]]) -> CandidateDifference:
+    async def _compare(self, candidate: ReleaseVariant, cases: Sequence[tuple[Case, Aspect]]) -> CandidateDifference:
         """Ask the candidate and the release about each case; one that doesn't fit into the context is left out."""
         answered = await await_each(lambda one: self._ask_both(candidate, *one), cases)
         pairs = [pair for pair in answered if pair is not None]
@@ -138,14 +138,14 @@ class ProposalMaker:
         )
 
     async def _ask_both(
-        self, candidate: ReleaseVariant, case: Case, judged: Judged
+        self, candidate: ReleaseVariant, case: Case, aspect: Aspect
     ) -> tuple[AnswerTally, AnswerTally] | None:
-        expected = find_expected(case)
+        facts = find_expected(case)
         tallies: list[AnswerTally] = []
         for target in (candidate.target, self._release.target):
             evidence, _ = await self._releases.find(target, case)
             try:
-                right = self._replay.count_right(target, case, expected, evidence, self._samples, judged)
+                right = self._replay.count_right(target, case, facts, evidence, self._samples, aspect)
                 tallies.append(await right)
             except BadRequest:
                 return None

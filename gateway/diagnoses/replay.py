@@ -11,7 +11,7 @@ from gateway.answering.question import Message
 from gateway.answering.resolve import Target
 from gateway.answering.retrieve import Evidence
 from gateway.diagnoses.answer_judge import ExpectedFacts, Voice
-from gateway.diagnoses.attribution import AnswerTally, Judged
+from gateway.diagnoses.attribution import AnswerTally, Aspect
 from gateway.diagnoses.cases import Case
 from gateway.gates.interview import ANSWER_TOKENS, Interview
 from gateway.task_group import await_each
@@ -50,30 +50,30 @@ class Replay:
         return answers * (count // len(answers))
 
     async def count_right(
-        self, target: Target, case: Case, expected: ExpectedFacts, evidence: Evidence, samples: int, judged: Judged
+        self, target: Target, case: Case, facts: ExpectedFacts, evidence: Evidence, samples: int, aspect: Aspect
     ) -> AnswerTally:
         """Return how many of so many answers to a case are right."""
         answers = await self.answer(target, case.messages, evidence, samples)
-        return AnswerTally(sum(self.accept(answer, expected, judged) for answer in answers), len(answers))
+        return AnswerTally(sum(self.accept(answer, facts, aspect) for answer in answers), len(answers))
 
-    def accept(self, answer: str, expected: ExpectedFacts, judged: Judged) -> bool:
+    def accept(self, answer: str, facts: ExpectedFacts, aspect: Aspect) -> bool:
         """Tell whether an answer states what it should, and has the voice, where that is judged too."""
-        return expected.is_stated_in(answer) and (judged == "facts" or self._voice.matches(answer))
+        return facts.is_stated_in(answer) and (aspect == "facts" or self._voice.matches(answer))
 
     async def list_used(self, target: Target, case: Case, evidence: Evidence) -> Sequence[int]:
         """Return the numbers of the passages that fit into the prompt; raises as `answer` does."""
         if not evidence.passages:
             return ()
         parameters = _make_parameters(target.sampling or {}, self._first_seed)
-        composed = await self._interview.compose_whole(target, case.messages, evidence, parameters)
-        return () if composed.rendered is None else composed.rendered.used_passages
+        prompt = await self._interview.compose_whole(target, case.messages, evidence, parameters)
+        return () if prompt.rendering is None else prompt.rendering.used_passages
 
     async def _ask(
         self, target: Target, messages: Sequence[Message], evidence: Evidence, sampling: dict[str, Any], seed: int
     ) -> str:
         parameters = _make_parameters(sampling, seed)
-        composed = await self._interview.compose_whole(target, messages, evidence, parameters)
-        return await self._interview.answer(target, composed.body)
+        prompt = await self._interview.compose_whole(target, messages, evidence, parameters)
+        return await self._interview.answer(target, prompt.body)
 
 
 def _make_parameters(sampling: dict[str, Any], seed: int) -> dict[str, Any]:

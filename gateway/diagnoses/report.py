@@ -11,7 +11,7 @@ from gateway.answering.retrieve import gather_epochs
 from gateway.diagnoses.answer_judge import find_expected
 from gateway.diagnoses.attribution import AnswerTally, Attribution
 from gateway.diagnoses.cases import Case, Strand
-from gateway.diagnoses.clusters import Cluster, ClusterItem, make_clusters
+from gateway.diagnoses.clusters import Cluster, ClusterMember, make_clusters
 from gateway.diagnoses.passage_finder import PassagePlace
 from gateway.diagnoses.proposals import Proposal
 
@@ -68,7 +68,7 @@ class ShownPassage(msgspec.Struct, frozen=True):
 
 
 class CaseReport(msgspec.Struct, frozen=True):
-    """One failure.
+    """The report on one failure.
 
     `outcomes` are the tallies by variant, right answers of all: `control` is the release as it is, `passages` the same
     with the passage put in, `reference` with the reference in its place, `as_found:` before a variant's name that
@@ -95,7 +95,7 @@ class CaseReport(msgspec.Struct, frozen=True):
 
 
 class DiagnosisReport(msgspec.Struct, frozen=True):
-    """The whole.
+    """The whole report of a diagnosis.
 
     Attributes:
         release: The one under diagnosis, as `name@number`.
@@ -144,7 +144,9 @@ def make_report(
     strands = Counter(one.attribution.strand for one in diagnosed)
     clusters = make_clusters(
         [
-            ClusterItem(one.case.id, one.attribution.strand, one.attribution.cause, one.case.question, one.case.reason)
+            ClusterMember(
+                one.case.id, one.attribution.strand, one.attribution.cause, one.case.question, one.case.reason
+            )
             for one in diagnosed
         ]
     )

@@ -23,7 +23,7 @@ _BODY_BYTES = 8 * 1024 * 1024
 
 _CREATE = DiagnosisCreate.model_json_schema(ref_template="#/components/schemas/{model}")
 _CREATE_SCHEMAS: dict[str, Any] = _CREATE.pop("$defs")
-_DESCRIBED: dict[str, Any] = {"requestBody": {"required": True, "content": {"application/json": {"schema": _CREATE}}}}
+_DESCRIPTION: dict[str, Any] = {"requestBody": {"required": True, "content": {"application/json": {"schema": _CREATE}}}}
 (_REPORT,), _REPORT_SCHEMAS = describe_answer(DiagnosisReport)
 SCHEMAS: dict[str, Any] = _CREATE_SCHEMAS | _REPORT_SCHEMAS
 
@@ -42,7 +42,7 @@ def _service(request: Request, principal: ManageKey, state: CurrentState) -> Dia
 Diagnoses = Annotated[DiagnosisService, Depends(_service)]
 
 
-@router.post("", max_body_size=_BODY_BYTES, openapi_extra=_DESCRIBED)
+@router.post("", max_body_size=_BODY_BYTES, openapi_extra=_DESCRIPTION)
 async def create_diagnosis(request: Request, diagnoses: Diagnoses) -> Diagnosis:
     """Tell which strand failed: answers that failed are replayed with one strand changed at a time."""
     await flush_records(part_of(request, AnswerLog))

@@ -24,7 +24,7 @@ _MOST_CASES = 1000
 
 Text = Annotated[str, StringConstraints(strict=True, max_length=32_768)]
 Name = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=255)]
-Expected = Annotated[str, StringConstraints(strict=True, strip_whitespace=True, min_length=1, max_length=512)]
+ExpectedText = Annotated[str, StringConstraints(strict=True, strip_whitespace=True, min_length=1, max_length=512)]
 
 
 class _Strict(NullsLeftOut):
@@ -50,7 +50,7 @@ class DiagnosisCase(_Strict):
     answer: Text = ""
     answer_id: Name | None = None
     reference: Text = ""
-    expected: Annotated[list[Expected], Field(max_length=20)] = []
+    expected: Annotated[list[ExpectedText], Field(max_length=20)] = []
     reason: Text = ""
 
     @model_validator(mode="after")

@@ -178,7 +178,7 @@ class DiagnosisService:
         """
         async with self._database.begin() as session:
             row = await DiagnosisRepository(session, self._tenant).hold(id, param="diagnosis_id")
-            if row.status in jobs.ENDED:
+            if row.status in jobs.FINAL_STATUSES:
                 raise BadRequest(f"The diagnosis {id} has ended already ({row.status}).", code="job_ended")
             await jobs.cancel_subject(session, row)
             return _to_schema(row)
@@ -187,7 +187,7 @@ class DiagnosisService:
         """Delete a diagnosis with its report; one that hasn't ended is cancelled. Releases that it made stay."""
         async with self._database.begin() as session:
             row = await DiagnosisRepository(session, self._tenant).hold(id, param="diagnosis_id")
-            if row.status not in jobs.ENDED:
+            if row.status not in jobs.FINAL_STATUSES:
                 await jobs.cancel_subject(session, row)
             digests = [digest for digest in (row.inputs_digest, row.report_digest) if digest]
             await DiagnosisRepository(session, self._tenant).delete(row)

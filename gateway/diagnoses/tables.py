@@ -3,12 +3,12 @@ from typing import Any
 from sqlalchemy import ForeignKey
 from sqlalchemy.orm import Mapped, mapped_column
 
-from gateway.db import Owned
+from gateway.db import OwnedRow
 
 __all__ = ["DiagnosisRow"]
 
 
-class DiagnosisRow(Owned):
+class DiagnosisRow(OwnedRow):
     """A diagnosis of an assistant's release; the durable work behind it is `job_id`.
 
     `sources` say where its `failures` and `passes` came from; both are in the artifact `inputs_digest`. `strands` are

@@ -106,31 +106,31 @@ async def find_variants(
         name, other = former.prompt
         variants.append(_take_prompt(target, spec, name, other, await resolve(name)))
     if spec.prompt is not None:
-        changed = replace(target, prompt=plain, variables={})
+        variant = replace(target, prompt=plain, variables={})
         request = to_request(replace(spec, prompt=None, variables={}))
         words = "the built-in prompt" if plain else "no prompt"
-        variants.append(ReleaseVariant("default_prompt", "prompt", "instructions", words, changed, request))
+        variants.append(ReleaseVariant("default_prompt", "prompt", "instructions", words, variant, request))
         bare = replace(bare, prompt=plain, variables={})
     return ReleaseVariants(label, spec, target, tuple(variants), bare)
 
 
 def _take_adapter(target: Target, spec: ReleaseSpec, name: str, other: ReleaseSpec, source: Target) -> ReleaseVariant:
     """Return the release with the adapter of another one: `other` by its spec, `source` as it resolves."""
-    changed = replace(
+    variant = replace(
         target,
         engine_model=source.engine_model,
         adapter=source.adapter,
         chat_template_kwargs=source.chat_template_kwargs,
     )
     request = to_request(replace(spec, adapter=other.adapter))
-    return ReleaseVariant("former_adapter", "style", "adapter", f"the adapter of {name}", changed, request)
+    return ReleaseVariant("former_adapter", "style", "adapter", f"the adapter of {name}", variant, request)
 
 
 def _take_prompt(target: Target, spec: ReleaseSpec, name: str, other: ReleaseSpec, source: Target) -> ReleaseVariant:
     """Return the release with the prompt of another one, as for `_take_adapter`."""
-    changed = replace(target, prompt=source.prompt, variables=source.variables)
+    variant = replace(target, prompt=source.prompt, variables=source.variables)
     request = to_request(replace(spec, prompt=other.prompt, variables=other.variables))
-    return ReleaseVariant("former_prompt", "prompt", "instructions", f"the prompt of {name}", changed, request)
+    return ReleaseVariant("former_prompt", "prompt", "instructions", f"the prompt of {name}", variant, request)
 
 
 async def _find_former(

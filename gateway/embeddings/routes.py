@@ -13,7 +13,7 @@ from gateway.web.presence import Presence
 __all__ = ["router"]
 
 _BODY_BYTES = 4 * 1024 * 1024
-_DESCRIBED: dict[str, Any] = {
+_DESCRIPTION: dict[str, Any] = {
     "requestBody": {"required": True, "content": {"application/json": {"schema": EmbeddingCreate.model_json_schema()}}}
 }
 
@@ -27,7 +27,7 @@ def _service(principal: ChatKey, state: CurrentState) -> EmbeddingService:
 Embedder = Annotated[EmbeddingService, Depends(_service)]
 
 
-@router.post("", max_body_size=_BODY_BYTES, response_model=CreateEmbeddingResponse, openapi_extra=_DESCRIBED)
+@router.post("", max_body_size=_BODY_BYTES, response_model=CreateEmbeddingResponse, openapi_extra=_DESCRIPTION)
 async def create_embedding(request: Request, embedder: Embedder) -> Response:
     """Embed texts as documents are, after the questions that wait."""
     texts = await read_model(request, _BODY_BYTES, EmbeddingCreate)

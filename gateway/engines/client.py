@@ -115,17 +115,17 @@ class Engine:
     async def tokenize(self, model: str, text: str) -> int:
         """Count the tokens of a text, without any that the tokenizer would add at its ends."""
         body = {"model": model, "prompt": text, "add_special_tokens": False}
-        return self._decode(await self._control("POST", "/tokenize", body), _Tokenized).count
+        return self._decode(await self._control("POST", "/tokenize", body), _TokenizeReply).count
 
     async def tokenize_chat(self, model: str, messages: Sequence[Mapping[str, Any]], *, prompt: bool) -> list[int]:
         """Return the tokens of a conversation; with `prompt` they end with what asks the model for a reply."""
         body = {"model": model, "messages": messages, "add_generation_prompt": prompt}
-        return self._decode(await self._control("POST", "/tokenize", body), _Tokenized).tokens
+        return self._decode(await self._control("POST", "/tokenize", body), _TokenizeReply).tokens
 
     async def detokenize(self, model: str, tokens: Sequence[int]) -> str:
         """Return the text of some tokens."""
         answer = await self._control("POST", "/detokenize", {"model": model, "tokens": tokens})
-        return self._decode(answer, _Detokenized).prompt
+        return self._decode(answer, _DetokenizeReply).prompt
 
     async def render_chat(self, model: str, messages: Sequence[Mapping[str, Any]], *, prompt: bool) -> str:
         """Return the text of a conversation, see `tokenize_chat`."""
@@ -142,7 +142,7 @@ class Engine:
     async def tokenize_text(self, model: str, text: str) -> list[int]:
         """Return the tokens of a text, with those that the tokenizer adds at its beginning."""
         body = {"model": model, "prompt": text, "add_special_tokens": True}
-        return self._decode(await self._control("POST", "/tokenize", body), _Tokenized).tokens
+        return self._decode(await self._control("POST", "/tokenize", body), _TokenizeReply).tokens
 
     async def chat(self, body: bytes) -> Stream:
         """Send a chat request as it is. Returns with the headers of a 200; anything else is `EngineRefused`."""
@@ -169,7 +169,7 @@ class Engine:
         # prompt_logprobs=0 is each token's own; vLLM doesn't read its prefix cache for such a request, so what is
         # measured is these weights now. One token has to be generated too, and is ignored.
         body = {"model": model, "prompt": list(tokens), "max_tokens": 1, "temperature": 0, "prompt_logprobs": 0}
-        answer = self._decode(await self._control("POST", "/v1/completions", body, load=True), _Completed)
+        answer = self._decode(await self._control("POST", "/v1/completions", body, load=True), _CompletionReply)
         rows = answer.choices[0].prompt_logprobs if answer.choices else []
         if len(rows) != len(tokens):
             raise EngineRefused(200, f"{len(rows)} prompt log-probabilities came back for {len(tokens)} tokens.")
@@ -178,10 +178,10 @@ class Engine:
             raise EngineRefused(200, "A prompt token has no log-probability in the answer.")
         return [one.logprob for one in logprobs if one is not None]
 
-    async def _tokenize_prompt(self, model: str, body: bytes) -> "_Tokenized":
+    async def _tokenize_prompt(self, model: str, body: bytes) -> "_TokenizeReply":
         request: dict[str, Any] = msgspec.json.decode(body)
         prompt = {name: request[name] for name in _PROMPT_FIELDS if name in request}
-        return self._decode(await self._control("POST", "/tokenize", {**prompt, "model": model}), _Tokenized)
+        return self._decode(await self._control("POST", "/tokenize", {**prompt, "model": model}), _TokenizeReply)
 
     async def _control(
         self,
@@ -252,12 +252,12 @@ class _Models(msgspec.Struct):
     data: list[_Card]
 
 
-class _Tokenized(msgspec.Struct):
+class _TokenizeReply(msgspec.Struct):
     count: int
     tokens: list[int] = []
 
 
-class _Detokenized(msgspec.Struct):
+class _DetokenizeReply(msgspec.Struct):
     prompt: str
 
 
@@ -269,5 +269,5 @@ class _Choice(msgspec.Struct):
     prompt_logprobs: list[dict[str, _Logprob] | None]
 
 
-class _Completed(msgspec.Struct):
+class _CompletionReply(msgspec.Struct):
     choices: list[_Choice]

@@ -183,7 +183,7 @@ class Reconciler:
     async def _follow(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            started = loop.time()
+            start = loop.time()
             self._woken.clear()
             self._looks_begun += 1
             sighted = {replica: self._ours(replica) for replica in self._pool.replicas}
@@ -200,11 +200,11 @@ class Reconciler:
                 event.set()
             async with self._progress:
                 self._progress.notify_all()
-            pause = min(self._interval, max(_SHORTEST_INTERVAL, (loop.time() - started) / _LOOKING_SHARE))
+            pause = min(self._interval, max(_SHORTEST_INTERVAL, (loop.time() - start) / _LOOKING_SHARE))
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._interval):
                     await self._woken.wait()
-            await asyncio.sleep(max(0.0, started + pause - loop.time()))
+            await asyncio.sleep(max(0.0, start + pause - loop.time()))
 
     def _ours(self, replica: Replica) -> frozenset[str]:
         if replica.listing is None:

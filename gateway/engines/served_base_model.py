@@ -34,7 +34,7 @@ class ServedBaseModel(msgspec.Struct, frozen=True):
 
     @property
     def markers_digest(self) -> str:
-        """Return the SHA-256 of the markers; "" where they aren't known, so that those of all families stand in."""
+        """The SHA-256 of the markers; "" where they aren't known, so that those of all families stand in."""
         return "" if self.markers is None else hashlib.sha256(msgspec.json.encode(self.markers)).hexdigest()
 
     @classmethod
@@ -53,7 +53,7 @@ class ServedBaseModel(msgspec.Struct, frozen=True):
 
     @classmethod
     def find(cls, settings: Settings) -> "ServedBaseModel | None":
-        """Like `load`, but None where nothing is prepared: engines that somebody else runs know their own base."""
+        """Read what `load` reads, or return None where nothing is prepared: others' engines know their own base."""
         return cls.load(settings) if cls.locate_file(settings.home).exists() else None
 
     @staticmethod

@@ -38,7 +38,7 @@ class Stream:
         self._parts: list[bytes] = []
         self._unread = 0
         self._paused = False
-        self._started = False
+        self._has_started = False
         self._whole = False
         self._problem: EngineUnreachable | EngineTimeout | None = None
         self._waiter: asyncio.Future[None] | None = None
@@ -52,7 +52,7 @@ class Stream:
 
     @property
     def headers(self) -> dict[str, str]:
-        """Return the headers by name in lower case; values of a name that came several times are joined with commas."""
+        """The headers by name in lower case; values of a name that came several times are joined with commas."""
         headers: dict[str, str] = {}
         for name, value in self._fields:
             key, text = name.decode("latin-1").lower(), value.decode("latin-1")
@@ -122,7 +122,7 @@ class Stream:
         """Take in a piece of the body."""
         if self._transport is None:
             return
-        self._started = True
+        self._has_started = True
         waiter = self._waiter
         if self.listener is not None and waiter is not None and not waiter.done() and self.listener(part):
             self._since = self._loop.time()
@@ -136,7 +136,7 @@ class Stream:
 
     def finish(self) -> None:
         """Note that the body is whole; the connection is the caller's again."""
-        transport = self._release()
+        transport = self._let_go_of_transport()
         if transport is None:
             return
         self._whole = True
@@ -146,10 +146,10 @@ class Stream:
 
     def fail(self, detail: str, kind: type[EngineUnreachable] | type[EngineTimeout] = EngineUnreachable) -> None:
         """End in an error and cut the connection, unless the answer has ended before."""
-        transport = self._release()
+        transport = self._let_go_of_transport()
         if transport is None:
             return
-        self._problem = kind(f"{self._url}: {detail}", "stream" if self._started else "answer")
+        self._problem = kind(f"{self._url}: {detail}", "stream" if self._has_started else "answer")
         transport.abort()
         self._wake()
 
@@ -168,14 +168,16 @@ class Stream:
                 self._since = self._anew = now
         is_awaited = self._waiter is not None and not self._waiter.done()
         silence = now - self._since if is_awaited else 0.0
-        patience = self._gap if self._started else self._first_byte
+        patience = self._gap if self._has_started else self._first_byte
         if silence >= patience:
-            words = f"silent for {self._gap:g} s in mid-answer" if self._started else f"no answer within {patience:g} s"
+            words = (
+                f"silent for {self._gap:g} s in mid-answer" if self._has_started else f"no answer within {patience:g} s"
+            )
             self.fail(words, EngineTimeout)
             return patience
         return min(self._gap, patience - silence)
 
-    def _release(self) -> asyncio.Transport | None:
+    def _let_go_of_transport(self) -> asyncio.Transport | None:
         transport, self._transport = self._transport, None
         self.listener = None  # it refers to who reads, and they to this
         return transport
@@ -188,7 +190,7 @@ class Stream:
         """Wait until anything has come in; raises if nothing will."""
         if self._problem is not None:
             raise self._problem
-        if self._started:
+        if self._has_started:
             self._since = self._loop.time()
         self._waiter = self._loop.create_future()
         try:

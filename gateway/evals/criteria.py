@@ -47,7 +47,7 @@ ReasoningEffort = Annotated[str, StringConstraints(max_length=32)]
 
 _Nothing = Annotated[list[None] | None, Field(max_length=0, exclude=True)]
 """A list in an answer's message that has to be empty."""
-_Ignored = Annotated[list[dict[str, Any]] | None, Field(exclude=True)]
+_IgnoredList = Annotated[list[dict[str, Any]] | None, Field(exclude=True)]
 
 
 class EvalText(NullsLeftOut):
@@ -58,8 +58,8 @@ class EvalText(NullsLeftOut):
     type: Literal["input_text", "output_text"]
     text: Template
     prompt_cache_breakpoint: Annotated[dict[str, Any] | None, Field(exclude=True)] = None
-    annotations: _Ignored = None
-    logprobs: _Ignored = None
+    annotations: _IgnoredList = None
+    logprobs: _IgnoredList = None
 
 
 class EvalMessage(NullsLeftOut):
@@ -77,7 +77,7 @@ class EvalMessage(NullsLeftOut):
     status: Annotated[str | None, Field(exclude=True)] = None
     phase: Annotated[str | None, Field(exclude=True)] = None
     id: Annotated[str | None, Field(exclude=True)] = None
-    annotations: _Ignored = None
+    annotations: _IgnoredList = None
     reasoning: Annotated[str | None, Field(exclude=True)] = None
     reasoning_content: Annotated[str | None, Field(exclude=True)] = None
     refusal: Annotated[None, Field(exclude=True)] = None

@@ -38,7 +38,7 @@ MOST_INLINE = 2_000
 DEFAULT_SEED = 42
 """Of a run that names none, as OpenAI's: asked again, the same model gives the same answers as far as it can."""
 
-_SENT = ("role", "content", "refusal", "name", "tool_calls", "tool_call_id", "function_call")
+_SENT_MEMBERS = ("role", "content", "refusal", "name", "tool_calls", "tool_call_id", "function_call")
 """Members of a row's messages that the model is sent: the others are an answer's own."""
 _ROLES = ("system", "developer", "user", "assistant", "tool")
 _SAMPLED = ("temperature", "top_p", "seed", "reasoning_effort", "max_completion_tokens", "response_format", "tools")
@@ -219,7 +219,7 @@ def _messages(form: MessagesTemplate | MessagesReference | None, values: Mapping
             f"The place {place!r} of this row has no messages. They are a list of objects with 'role' and 'content'."
         )
     return [
-        {name: value for name, value in message.items() if name in _SENT}
+        {name: value for name, value in message.items() if name in _SENT_MEMBERS}
         for message in cast("list[dict[str, Any]]", messages)
     ]
 

@@ -20,7 +20,7 @@ MOST_ITEMS = 10_000
 _MOST_ITEM_BYTES = 256 * 1024
 _MOST_SCHEMA_BYTES = 64 * 1024
 _MOST_SCHEMA_DEPTH = 32
-_NAMED = 5  # rows that an error names
+_MOST_NAMED = 5  # rows that an error names
 # Each may take time without a bound: a regular expression, or a comparison of every member with every other.
 _UNBOUNDED = frozenset({"pattern", "patternProperties", "uniqueItems", "$dynamicRef"})
 _NAMING = frozenset({"properties", "$defs", "definitions", "dependentSchemas"})
@@ -62,8 +62,8 @@ def read_lines(data: bytes, name: str) -> list[DataItem]:
         except BAD_JSON as error:
             faults.append(f"line {number}: {error}")
             continue
-        if repeated := find_repeated_name(line):
-            faults.append(f"line {number}: {describe_repeated_name(repeated)}")
+        if twice := find_repeated_name(line):
+            faults.append(f"line {number}: {describe_repeated_name(twice)}")
         items.append(item)
         if len(items) > MOST_ITEMS:
             raise _refuse(f"{name} has more than {MOST_ITEMS:,} rows, the most of a run. Split it.")
@@ -189,8 +189,8 @@ def _list_keywords(schema: Mapping[str, Any]) -> set[str] | None:
 
 
 def _name_first(faults: Sequence[str]) -> str:
-    more = f"; and {len(faults) - _NAMED} more" if len(faults) > _NAMED else ""
-    return "; ".join(faults[:_NAMED]) + more
+    more = f"; and {len(faults) - _MOST_NAMED} more" if len(faults) > _MOST_NAMED else ""
+    return "; ".join(faults[:_MOST_NAMED]) + more
 
 
 def _refuse(message: str) -> BadRequest:

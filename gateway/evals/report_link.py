@@ -47,8 +47,8 @@ def check_link(run_id: str, expires: str, signature: str, secret: str | None) ->
         Unauthorized: It is so. All such links get the same answer, so that none says whether a run exists.
     """
     moment = int(expires) if expires.isascii() and expires.isdecimal() and len(expires) < 16 else 0
-    expected = _sign(run_id, moment, secret or make_secret())
-    is_ours = hmac.compare_digest(expected.encode(), signature.encode("utf-8", "replace"))
+    own_signature = _sign(run_id, moment, secret or make_secret())
+    is_ours = hmac.compare_digest(own_signature.encode(), signature.encode("utf-8", "replace"))
     if not is_ours or not 0 <= moment - time.time() <= _SECONDS + _SKEW_SECONDS:
         raise Unauthorized(
             "This link to a report isn't valid, or not any more: links work for a day. Retrieve the run again: its "

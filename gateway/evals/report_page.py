@@ -16,7 +16,7 @@ from gateway.evaluation.report_template import render_report
 
 __all__ = ["EvalReports", "render_page"]
 
-_LISTED = 200
+_MOST_LISTED = 200
 _CHARACTERS = 4000
 
 
@@ -57,7 +57,7 @@ class EvalReports:
             check_link(run_id, expires, signature, run and run.report_secret)
             assert run is not None  # a link without a run isn't valid
             eval_row = await EvalRepository(session, run.tenant_id).get(run.eval_id)
-            items = await EvalOutputItemRepository(session, run.tenant_id).list_not_passed(run.id, _LISTED)
+            items = await EvalOutputItemRepository(session, run.tenant_id).list_not_passed(run.id, _MOST_LISTED)
         return await asyncio.to_thread(render_page, eval_row, run, items)
 
 

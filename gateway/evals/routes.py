@@ -39,7 +39,7 @@ _BODY_BYTES = 8 * 1024 * 1024  # rows of a run may come in its request
 
 _RUN = EvalRunCreate.model_json_schema(ref_template="#/components/schemas/{model}")
 SCHEMAS: dict[str, Any] = _RUN.pop("$defs")
-_DESCRIBED: dict[str, Any] = {"requestBody": {"required": True, "content": {"application/json": {"schema": _RUN}}}}
+_DESCRIPTION: dict[str, Any] = {"requestBody": {"required": True, "content": {"application/json": {"schema": _RUN}}}}
 
 router = APIRouter(prefix="/v1/evals", tags=["evals"], responses=declare_errors(404, 409, 429))
 differences = APIRouter(prefix="/api/eval_runs", tags=["evals"], responses=declare_errors(404))
@@ -102,7 +102,7 @@ async def delete_eval(eval_id: str, evals: Evals) -> EvalDeleted:
     return await evals.delete(eval_id)
 
 
-@router.post("/{eval_id}/runs", status_code=201, max_body_size=_BODY_BYTES, openapi_extra=_DESCRIBED)
+@router.post("/{eval_id}/runs", status_code=201, max_body_size=_BODY_BYTES, openapi_extra=_DESCRIPTION)
 async def create_run(eval_id: str, request: Request, runs: Runs) -> EvalRun:
     """Ask a model about each row, or take the rows' own answers, and grade them."""
     return await runs.create(eval_id, await read_model(request, _BODY_BYTES, EvalRunCreate))

@@ -21,7 +21,7 @@ from gateway.evals.repository import EvalOutputItemRepository, EvalRepository, E
 from gateway.evals.tables import EvalRunRow
 from gateway.ids import new_id
 from gateway.jobs import (
-    ENDED,
+    FINAL_STATUSES,
     Claim,
     JobCancelled,
     JobDelayed,
@@ -75,8 +75,8 @@ class EvalRunHandler:
         asker = Asker(self._complete, principal)
         source = None if isinstance(plan.source, JsonlDataSource) else plan.source
         maker = OutputItemMaker(source, asker, Grader(plan.criteria, asker, self._embed))
-        left = [(number, row) for number, row in enumerate(rows) if number not in plan.there]
-        await _answer_all(claim, maker, left)
+        open_rows = [(number, row) for number, row in enumerate(rows) if number not in plan.there]
+        await _answer_all(claim, maker, open_rows)
         async with claim.begin() as session:
             succeed_subject(await EvalRunRepository(session, claim.tenant).lock(claim.subject))
 
@@ -109,9 +109,9 @@ class EvalRunHandler:
             raise JobDelayed("The embedder doesn't answer now.", seconds=_AWAY_SECONDS) from error
 
 
-async def _answer_all(claim: Claim, maker: OutputItemMaker, left: Sequence[tuple[int, DataItem]]) -> None:
+async def _answer_all(claim: Claim, maker: OutputItemMaker, open_rows: Sequence[tuple[int, DataItem]]) -> None:
     """Answer rows, a few at once; the first fault that concerns them all, or a cancellation, ends it."""
-    writer, rows = _Writer(claim), iter(left)
+    writer, rows = _Writer(claim), iter(open_rows)
 
     async def work() -> None:
         for number, row in rows:
@@ -155,7 +155,7 @@ class _Writer:
         claim, now = self._claim, int(time.time())
         async with claim.begin() as session:
             run = await EvalRunRepository(session, claim.tenant).lock(claim.subject)
-            if run is None or run.status in ENDED:
+            if run is None or run.status in FINAL_STATUSES:
                 raise JobCancelled
             await EvalOutputItemRepository(session, claim.tenant).add_rows(
                 [
@@ -197,12 +197,12 @@ def _count(run: EvalRunRow, outcome: ItemOutcome) -> None:
 def _add_usage(sums: Sequence[Mapping[str, Any]], model: str, usage: AnswerUsage) -> list[Any]:
     others = [one for one in sums if one["model_name"] != model]
     previous_sums = {name: number for one in sums if one["model_name"] == model for name, number in one.items()}
-    added = {
+    counts = {
         "invocation_count": 1,
         "prompt_tokens": usage.prompt_tokens,
         "completion_tokens": usage.completion_tokens,
         "total_tokens": usage.total_tokens,
         "cached_tokens": usage.cached_tokens,
     }
-    sums_of_model = {name: previous_sums.get(name, 0) + number for name, number in added.items()}
+    sums_of_model = {name: previous_sums.get(name, 0) + number for name, number in counts.items()}
     return sorted([*others, {"model_name": model, **sums_of_model}], key=lambda one: one["model_name"])

@@ -140,7 +140,7 @@ class EvalRunService:
         """
         async with self._database.begin() as session:
             row, names = await self._hold(session, eval_id, id)
-            if row.status in jobs.ENDED or row.job_id is None:
+            if row.status in jobs.FINAL_STATUSES or row.job_id is None:
                 raise BadRequest(f"The run {id} is {_STATUSES[row.status]} already.", code="job_ended")
             await jobs.cancel_subject(session, row)
         return await self._describe(row, names)

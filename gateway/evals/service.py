@@ -115,7 +115,7 @@ class EvalService:
 async def delete_runs(session: AsyncSession, tenant: str, runs: Sequence[EvalRunRow]) -> None:
     """Delete runs with their output items and rows; those that haven't ended are cancelled."""
     for run in runs:
-        if run.status not in jobs.ENDED and run.job_id is not None:
+        if run.status not in jobs.FINAL_STATUSES and run.job_id is not None:
             await jobs.cancel(session, tenant, run.job_id)
     await EvalOutputItemRepository(session, tenant).delete_of([run.id for run in runs])
     for run in runs:

@@ -36,26 +36,26 @@ def _fuzzy(text: str, reference: str) -> float:
 
 
 def _bleu(text: str, reference: str) -> float:
-    words, expected = _words(text), _words(reference)
-    if not words or not expected:
-        return float(words == expected)
+    words, reference_words = _words(text), _words(reference)
+    if not words or not reference_words:
+        return float(words == reference_words)
     logs: list[float] = []
     smoothing = 1.0
     for order in range(1, min(_ORDERS, len(words)) + 1):
         there = _ngrams(words, order)
-        matches = (there & _ngrams(expected, order)).total()
+        matches = (there & _ngrams(reference_words, order)).total()
         if not matches:
             smoothing /= 2
         logs.append(log((matches or smoothing) / there.total()))
-    brevity = min(1.0, exp(1 - len(expected) / len(words)))
-    return brevity * exp(sum(logs) / len(logs)) if any(word in set(expected) for word in words) else 0.0
+    brevity = min(1.0, exp(1 - len(reference_words) / len(words)))
+    return brevity * exp(sum(logs) / len(logs)) if any(word in set(reference_words) for word in words) else 0.0
 
 
 def _gleu(text: str, reference: str) -> float:
-    words, expected = _words(text), _words(reference)
+    words, reference_words = _words(text), _words(reference)
     matches = total = total_expected = 0
     for order in range(1, _ORDERS + 1):
-        there, others = _ngrams(words, order), _ngrams(expected, order)
+        there, others = _ngrams(words, order), _ngrams(reference_words, order)
         matches += (there & others).total()
         total += there.total()
         total_expected += others.total()
@@ -64,19 +64,19 @@ def _gleu(text: str, reference: str) -> float:
 
 def _rouge(order: int) -> Callable[[str, str], float]:
     def measure(text: str, reference: str) -> float:
-        there, expected = _ngrams(_words(text), order), _ngrams(_words(reference), order)
-        return _f_measure((there & expected).total(), there.total(), expected.total())
+        there, reference_ngrams = _ngrams(_words(text), order), _ngrams(_words(reference), order)
+        return _f_measure((there & reference_ngrams).total(), there.total(), reference_ngrams.total())
 
     return measure
 
 
 def _rouge_l(text: str, reference: str) -> float:
-    words, expected = _words(text), _words(reference)
-    return _f_measure(LCSseq.similarity(words, expected), len(words), len(expected))
+    words, reference_words = _words(text), _words(reference)
+    return _f_measure(LCSseq.similarity(words, reference_words), len(words), len(reference_words))
 
 
-def _f_measure(matches: int, total: int, expected: int) -> float:
-    return 2 * matches / (total + expected) if matches else 0.0
+def _f_measure(matches: int, total: int, reference_total: int) -> float:
+    return 2 * matches / (total + reference_total) if matches else 0.0
 
 
 def _words(text: str) -> Words:

@@ -3,12 +3,12 @@ from typing import Any
 from sqlalchemy import ForeignKey, Index, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from gateway.db import Owned
+from gateway.db import OwnedRow
 
 __all__ = ["EvalOutputItemRow", "EvalRow", "EvalRunRow"]
 
 
-class EvalRow(Owned):
+class EvalRow(OwnedRow):
     """An eval: the form of the data, and the criteria that each of its runs is graded by. Neither changes."""
 
     __tablename__ = "evals"
@@ -21,7 +21,7 @@ class EvalRow(Owned):
     updated_at: Mapped[int]
 
 
-class EvalRunRow(Owned):
+class EvalRunRow(OwnedRow):
     """A run of an eval; the durable work behind it is `job_id`.
 
     Its rows are `bytes` in the artifacts. Of the `total` rows `passed`, `failed` and `errored` have their output items;
@@ -53,7 +53,7 @@ class EvalRunRow(Owned):
     report_secret: Mapped[str | None]
 
 
-class EvalOutputItemRow(Owned):
+class EvalOutputItemRow(OwnedRow):
     """The answer to row `number` of a run, and its grades; `status` is `pass`, `fail` or `error`."""
 
     __tablename__ = "eval_output_items"

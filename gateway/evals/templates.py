@@ -77,10 +77,10 @@ def render(text: str, values: Mapping[str, Any]) -> str:
     Raises:
         UnknownPlace: Something isn't there, or the text becomes too long.
     """
-    rendered = _PLACE.sub(lambda match: _write(read_place(match[1], values)), text)
-    if len(rendered) > _MOST_CHARACTERS:
+    prompt = _PLACE.sub(lambda match: _write(read_place(match[1], values)), text)
+    if len(prompt) > _MOST_CHARACTERS:
         raise UnknownPlace(f"A template becomes longer than {_MOST_CHARACTERS:,} characters with this row.")
-    return rendered
+    return prompt
 
 
 def read_place(place: str, values: Mapping[str, Any]) -> Any:

@@ -38,7 +38,7 @@ class Variant(msgspec.Struct, frozen=True):
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """An answer.
+    """An answer of the gateway, as it is scored.
 
     Attributes:
         id: Under which the gateway keeps its record.
@@ -76,7 +76,7 @@ async def ask(client: Client, variant: Variant, question: str, *, max_tokens: in
     keys: list[str] = []
     usage: dict[str, int] = {}
     fingerprint: str | None = None
-    started = time.perf_counter()
+    start = time.perf_counter()
     first = 0.0
     async with client.stream("/v1/chat/completions", body) as events:
         async for event in events:
@@ -87,9 +87,9 @@ async def ask(client: Client, variant: Variant, question: str, *, max_tokens: in
             keys += [source["document_key"] for source in braid.get("citations", [])]
             for choice in event["choices"]:
                 if text := choice["delta"].get("content"):
-                    first = first or time.perf_counter() - started
+                    first = first or time.perf_counter() - start
                     pieces.append(text)
-    total = time.perf_counter() - started
+    total = time.perf_counter() - start
     return Answer(
         id=id,
         text="".join(pieces),

@@ -11,7 +11,7 @@ from gateway.evaluation.labels import BadLabels, LabelledQuestion
 
 __all__ = ["DocumentNames", "StoreDocument"]
 
-_LISTED = 5
+_MOST_LISTED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,5 +91,5 @@ class DocumentNames:
 
 def _list(names: Iterable[str]) -> str:
     names = list(names)
-    more = f" and {len(names) - _LISTED:,} more" if len(names) > _LISTED else ""
-    return ", ".join(names[:_LISTED]) + more
+    more = f" and {len(names) - _MOST_LISTED:,} more" if len(names) > _MOST_LISTED else ""
+    return ", ".join(names[:_MOST_LISTED]) + more

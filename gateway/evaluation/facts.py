@@ -64,12 +64,12 @@ def score_facts(answer: str, accepted: Iterable[str], wrong: Iterable[str]) -> i
     return int(right and not any(states(answer, value) for value in wrong))
 
 
-def cites_only(citations: Sequence[str], expected: str) -> bool:
+def cites_only(citations: Sequence[str], document: str) -> bool:
     """Tell whether an answer cites the expected document, and no other; the same one twice is fine.
 
     Where none is expected ("" for a question without an answer) it has to cite none.
     """
-    return set(citations) == ({expected} if expected else set())
+    return set(citations) == ({document} if document else set())
 
 
 def _format_pounds(match: re.Match[str]) -> str:

@@ -74,8 +74,8 @@ def make_counterfactual(reply: str, passages: Sequence[str], prompt: str) -> Cou
         other = change_value(value.text)
         if other == value.text or question.states(value) or any(_states(one, other) for one in present):
             continue
-        changed = [replace_value(text, value.text, other) for text in passages]
-        if changed != list(passages) and not any(_has_size(text, value) for text in changed):
+        texts = [replace_value(text, value.text, other) for text in passages]
+        if texts != list(passages) and not any(_has_size(text, value) for text in texts):
             changes[value.text] = other
     if not changes:
         return None

@@ -108,9 +108,9 @@ def _join(topics: Path, qrels: Path) -> list[LabelledQuestion]:
         )
     return [
         LabelledQuestion(
-            id, texts[id][0], {name: grade for name, grade in judged.items() if name != "-"}, "", texts[id][1]
+            id, texts[id][0], {name: grade for name, grade in query_grades.items() if name != "-"}, "", texts[id][1]
         )
-        for id, judged in grades.items()
+        for id, query_grades in grades.items()
     ]
 
 

@@ -16,7 +16,7 @@ __all__ = ["BadLabels", "Half", "LabelledQuestion", "LineFault", "find_half", "m
 
 Half = Literal["tune", "report"]
 
-_LISTED = 10
+_MOST_LISTED = 10
 
 
 class BadLabels(ValueError):
@@ -84,6 +84,6 @@ def refuse_faults(name: str, faults: Sequence[LineFault], advice: str) -> None:
     """
     if not faults:
         return
-    listed = "; ".join(f"line {fault.line}: {fault.reason}" for fault in faults[:_LISTED])
-    more = f"; and {len(faults) - _LISTED} more" if len(faults) > _LISTED else ""
-    raise BadLabels(f"{name} has {format_count(len(faults), 'line')} that can't be used: {listed}{more}. {advice}")
+    lines = "; ".join(f"line {fault.line}: {fault.reason}" for fault in faults[:_MOST_LISTED])
+    more = f"; and {len(faults) - _MOST_LISTED} more" if len(faults) > _MOST_LISTED else ""
+    raise BadLabels(f"{name} has {format_count(len(faults), 'line')} that can't be used: {lines}{more}. {advice}")

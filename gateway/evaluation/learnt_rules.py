@@ -142,8 +142,8 @@ def _make_opposite(has: Callable[[str], bool]) -> Callable[[str], bool]:
 
 def _learn_banned(texts: Sequence[str], others: Sequence[str]) -> StyleRule | None:
     """Learn words that a tenth of the other answers use, and no reply: the other side's habits."""
-    used = frozenset(word for text in texts for word in _words(text))
-    counts = Counter(word for text in others for word in set(_words(text)) if len(word) > 3 and word not in used)
+    words = frozenset(word for text in texts for word in _words(text))
+    counts = Counter(word for text in others for word in set(_words(text)) if len(word) > 3 and word not in words)
     common = [word for word, count in counts.most_common(_MOST_BANNED) if count >= max(2, 0.1 * len(others))]
     if not common:
         return None

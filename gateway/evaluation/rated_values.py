@@ -16,14 +16,14 @@ from gateway.evaluation.rates import (
     split_reading,
     to_rate,
 )
-from gateway.evaluation.unspaced_scripts import MARKED
+from gateway.evaluation.unspaced_scripts import MARKED_LETTERS
 from gateway.evaluation.value import Kind, Value
 
 __all__ = ["RATED", "read_rates"]
 
 RATED: tuple[Kind, ...] = ("money", "quantity")
 """The kinds of which a value may be per something."""
-_COUNTED: tuple[Kind, ...] = (*RATED, "number")
+_RATED_OR_NUMBER: tuple[Kind, ...] = (*RATED, "number")
 _YEAR = re.compile(r"(?:19|20)\d\d")
 _NAME = re.compile(
     r"(?:(?<=[^\W_] )[A-ZÄÖÜ](?!ie |hnen |hr )[^\W\d_]*|[^\W\d_]+[A-Z][^\W\d_]*"
@@ -34,7 +34,7 @@ _NAME = re.compile(
 )
 """A word right before a number that is its name: `in hall 5 every week`, `how Windows 11 updates monthly`."""
 _LONGEST_NAME = 24
-_AMOUNT_BEHIND = re.compile(rf"[{MARKED}]{{0,4}}?(?:[¥$€]?[0-9]|{CHARACTERS}[{MARKED}])")
+_AMOUNT_BEHIND = re.compile(rf"[{MARKED_LETTERS}]{{0,4}}?(?:[¥$€]?[0-9]|{CHARACTERS}[{MARKED_LETTERS}])")
 """Behind 一天 it says that this is no day, as in 一天三次."""
 _MOST_SHARED = 8
 """Amounts of one list that is per something."""
@@ -49,10 +49,10 @@ _ONCE = re.compile(
 _OTHER_AMOUNT = re.compile(r"[\d.!?;\n|]|\bthen\b|\bdann\b")
 
 
-def read_rates(values: list[Value], text: str, marked: str) -> tuple[Value, ...]:
+def read_rates(values: list[Value], text: str, marked_text: str) -> tuple[Value, ...]:
     """Return values in their order, where amounts that are per something end behind that and are no plain ones."""
-    apart = list(list_apart(marked)) if any(value.kind in _COUNTED for value in values) else []
-    leads = dict(reversed(list(list_leads(marked, apart)))) if apart else {}  # the first of several has them all
+    apart = list(list_apart(marked_text)) if any(value.kind in _RATED_OR_NUMBER for value in values) else []
+    leads = dict(reversed(list(list_leads(marked_text, apart)))) if apart else {}  # the first of several has them all
     places = [place for place, _, _ in apart]
     spans = {(start, end): name for start, end, name in apart}
     rates: list[Value] = []
@@ -62,17 +62,17 @@ def read_rates(values: list[Value], text: str, marked: str) -> tuple[Value, ...]
     for value in values:
         if value.start < end:
             continue  # below the line of the one before
-        if value.kind not in _COUNTED:
+        if value.kind not in _RATED_OR_NUMBER:
             rates.append(value)
             continue
         if value.kind == "number":
-            rates.append(_count(value, marked, leads.get(value.start, (-1, ())), end))
+            rates.append(_count(value, marked_text, leads.get(value.start, (-1, ())), end))
             continue
         name = spans.get((value.start, value.end))
-        if name and _AMOUNT_BEHIND.match(marked, value.end):
+        if name and _AMOUNT_BEHIND.match(marked_text, value.end):
             rates.append(replace(value, readings=(*value.readings, f"per:{name}")))
             continue
-        before, (end, below) = end, read_rate(marked, value.end, value.readings[0])
+        before, (end, below) = end, read_rate(marked_text, value.end, value.readings[0])
         if below:
             below_lines.update(below)
             assigned.update(range(bisect_left(places, value.end), bisect_left(places, end)))
@@ -102,12 +102,12 @@ def read_rates(values: list[Value], text: str, marked: str) -> tuple[Value, ...]
     )
 
 
-def _count(value: Value, marked: str, lead: tuple[int, tuple[str, ...]], end: int) -> Value:
+def _count(value: Value, marked_text: str, lead: tuple[int, tuple[str, ...]], end: int) -> Value:
     """Return a bare number as that of things in a time, where it is one: `100 requests per minute`."""
     if _YEAR.fullmatch(value.text):
         return value
-    name = read_counted(marked, value.end)
-    if name and not _NAME.search(marked, max(0, value.start - _LONGEST_NAME), value.start):
+    name = read_counted(marked_text, value.end)
+    if name and not _NAME.search(marked_text, max(0, value.start - _LONGEST_NAME), value.start):
         return _rate(value, (name,))
     place, below = lead
     return _rate(value, below) if place >= end and below and TIMES.issuperset(below) else value

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 
 from gateway.evaluation.calendar_values import MONTH
 from gateway.evaluation.units import UNIT, read_unit
-from gateway.evaluation.unspaced_scripts import MARKED, mark_letters
+from gateway.evaluation.unspaced_scripts import MARKED_LETTERS, mark_letters
 
 __all__ = [
     "LOOSE",
@@ -58,7 +58,9 @@ LOOSE = frozenset((*_THINGS, "day", "week", "month", "year", "seat")) - {"second
 for `5 km/h` does."""
 _THING_PATTERNS = {name: re.compile(mark_letters(some), re.IGNORECASE) for name, some in _THINGS.items()}
 _THING = "|".join(f"(?:{some})" for some in _THINGS.values())
-_BELOW = rf"(?:(?P<hundred>100)[ ]?)?(?:(?P<unit>{UNIT})|(?P<thing>{_THING}))(?:(?<=[{MARKED}])|(?![\w²³]|['’]\w))"
+_BELOW = (
+    rf"(?:(?P<hundred>100)[ ]?)?(?:(?P<unit>{UNIT})|(?P<thing>{_THING}))(?:(?<=[{MARKED_LETTERS}])|(?![\w²³]|['’]\w))"
+)
 _PERIODS = "second|minute|hour|day|night|week|month|quarter|year|annum"
 _IN_TIME = (
     rf"(?:an?|each|every)[ ](?:{_PERIODS})(?![ ](?:ago|later|earlier|before|after|or|and)\b)"
@@ -113,12 +115,13 @@ _MENTIONS = {
 _MOST_COUNTED = 4
 """Letters of Chinese between a number and its rate, or half as many words."""
 _COUNTED_LENGTH = 64
-_COUNTED = re.compile(
-    rf"(?i)(?P<sign>[{MARKED}])|-?mal\b|[x×]\b|[ -](?!(?:is|are|was|were|costs?|has|have|we|you|it|the|for|from|at|with"
+_COUNTED_THING = re.compile(
+    rf"(?i)(?P<sign>[{MARKED_LETTERS}])"
+    r"|-?mal\b|[x×]\b|[ -](?!(?:is|are|was|were|costs?|has|have|we|you|it|the|for|from|at|with"
     r"|after|and|or|ist|sind|kostet|kosten|hat|wir|sie|der|die|das|den|dem|für|ab|mit|nach|und|oder|bei|est|sont|coûte|et|ou"
     r"|es|son|cuesta|y|o|in|within|on|by|to|als|innerhalb|dans|en|sur)\b)[^\W\d_][\w'’-]*"
 )
-_BEGINNING = re.compile(rf"[ \u00a0-]?(?:[^\W\d_]|[/{MARKED}])|×")
+_BEGINNING = re.compile(rf"[ \u00a0-]?(?:[^\W\d_]|[/{MARKED_LETTERS}])|×")
 """A quick look, which numbers in lists and tables fail."""
 _TIMED = re.compile(
     r"(?i)/|\b(?:an?|per|pro|je|par|por|each|every|jede[rnms]?|chaque|cada|i[mn]|am|al|a la|die|den|das|p\.)[ \u00a0]"
@@ -229,13 +232,13 @@ def read_counted(text: str, end: int) -> str:
     """Return the time in which a number before `end` is counted, the minute of `100 API requests per minute`; or ""."""
     if _BEGINNING.match(text, end) is None or _TIMED.search(text, end, end + _COUNTED_LENGTH) is None:
         return ""
-    left = _MOST_COUNTED
+    budget = _MOST_COUNTED
     while (match := _NEXT.match(text, end)) is None:
-        counted = _COUNTED.match(text, end)
-        if counted is None or left <= 0:
+        item = _COUNTED_THING.match(text, end)
+        if item is None or budget <= 0:
             return ""
-        left -= 1 if counted["sign"] else _MOST_COUNTED // 2
-        end = counted.end()
+        budget -= 1 if item["sign"] else _MOST_COUNTED // 2
+        end = item.end()
     name = _name(match)
     return name if name in TIMES else ""
 
@@ -253,15 +256,15 @@ def share_rates(between: str) -> bool:
 def to_rate(reading: str, below: tuple[str, ...]) -> str:
     """Return an amount's reading as that of a rate: `money:EUR/kilogram 3`, `quantity:50 kilometre/hour`."""
     kind, _, rest = reading.partition(":")
-    joined = "".join(f"/{one}" for one in below)
+    units = "".join(f"/{one}" for one in below)
     if kind == "number":
-        return f"number:{rest} count{joined}"
+        return f"number:{rest} count{units}"
     if kind == "money":
         code, _, number = rest.partition(" ")
-        return f"money:{code}{joined} {number}"
+        return f"money:{code}{units} {number}"
     if below == ("second",):  # `Mb/s` are no megabytes, with whatever `Mb` is by itself
         reading = _BITS.sub(lambda match: f" {_PREFIXES[match[1]]}bit", reading)
-    return f"{reading}{joined}" if kind in ("quantity", "span") else ""
+    return f"{reading}{units}" if kind in ("quantity", "span") else ""
 
 
 def split_reading(reading: str) -> tuple[str, tuple[str, ...]]:

@@ -22,7 +22,7 @@ __all__ = [
     "search_questions",
 ]
 
-_LISTED = 20
+_MOST_LISTED = 20
 
 
 class Hit(Struct, frozen=True):
@@ -102,9 +102,9 @@ async def search_questions(
     """Search for one question after the other, so that the times mean something; return what each had, by its id."""
     run: dict[str, RunHits] = {}
     for count, question in enumerate(questions, 1):
-        started = time.perf_counter()
+        start = time.perf_counter()
         result = await search(question.text)
-        run[question.id] = RunHits(result.hits, time.perf_counter() - started, result.probability)
+        run[question.id] = RunHits(result.hits, time.perf_counter() - start, result.probability)
         on_progress(count)
         await asyncio.sleep(0)
     return run
@@ -123,7 +123,7 @@ def score_run(questions: Sequence[LabelledQuestion], run: Mapping[str, RunHits])
             text=question.text,
             half=question.half,
             expected=[document for document, grade in question.documents.items() if grade > 0],
-            ranking=rankings[question.id][:_LISTED],
+            ranking=rankings[question.id][:_MOST_LISTED],
             metrics=scores.get(question.id, {}),
             seconds=round(run[question.id].seconds, 6),
             probability=run[question.id].probability,

@@ -47,12 +47,12 @@ async def evaluate(
     Raises:
         ClientError: A case can't be answered.
     """
-    scored: list[ScoredAnswer] = []
+    answers: list[ScoredAnswer] = []
 
     async def answer(case: EvaluationCase) -> None:
         reply = await ask(case.client, case.variant, case.question.question, max_tokens=max_tokens)
-        scored.append(score_answer(case.group, case.question, case.variant, reply, case.style, timed=case.timed))
-        on_answer(len(scored), case)
+        answers.append(score_answer(case.group, case.question, case.variant, reply, case.style, timed=case.timed))
+        on_answer(len(answers), case)
 
     for case in cases:
         if case.timed:
@@ -70,4 +70,4 @@ async def evaluate(
                     group.create_task(answer_in_turn(case))
     except ExceptionGroup as errors:
         raise errors.exceptions[0] from None
-    return scored
+    return answers

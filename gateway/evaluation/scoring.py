@@ -105,13 +105,13 @@ def summarise(answers: Iterable[ScoredAnswer], variants: Sequence[Variant]) -> d
 
 
 def _summarise(answers: Sequence[ScoredAnswer], variant: Variant) -> VariantResult:
-    timed = [scored.answer for scored in answers if scored.timed]
+    timed = [one.answer for one in answers if one.timed]
     return VariantResult(
         label=variant.label,
-        style=estimate_mean([scored.style for scored in answers]),
-        facts=estimate_share([scored.fact for scored in answers]),
-        cited=estimate_share([bool(scored.cited) for scored in answers]) if variant.retrieves else None,
-        prompt_tokens=round(sum(scored.answer.prompt_tokens for scored in answers) / len(answers), 1),
+        style=estimate_mean([one.style for one in answers]),
+        facts=estimate_share([one.fact for one in answers]),
+        cited=estimate_share([bool(one.cited) for one in answers]) if variant.retrieves else None,
+        prompt_tokens=round(sum(one.answer.prompt_tokens for one in answers) / len(answers), 1),
         first_token=median(answer.first_token for answer in timed) if timed else None,
         latency=median(answer.total for answer in timed) if timed else None,
         timed=len(timed),

@@ -33,8 +33,8 @@ def change_value(text: str) -> str:
     if match is None:
         return text
     number = match.group()
-    changed = number[:-1] + str((int(number[-1]) + 3) % 10 or 4)
-    return text.replace(number, changed, 1) if number in text else plain.replace(number, changed, 1)
+    other = number[:-1] + str((int(number[-1]) + 3) % 10 or 4)
+    return text.replace(number, other, 1) if number in text else plain.replace(number, other, 1)
 
 
 def replace_value(text: str, value: str, other: str) -> str:

@@ -24,17 +24,17 @@ def draw_panels(
 
     Long labels have more room, and the longest are shortened; a pointer shows them whole.
     """
-    left = min(max(150, 24 + _LETTER * max(map(len, labels), default=0)), _MOST_LEFT)
+    margin = min(max(150, 24 + _LETTER * max(map(len, labels), default=0)), _MOST_LEFT)
     top, row, gap, right = 34, 30, 44, 14
-    width = (WIDTH - left - right - gap * (len(panels) - 1)) / len(panels)
+    width = (WIDTH - margin - right - gap * (len(panels) - 1)) / len(panels)
     height = top + row * len(labels)
     parts = [
         f"<g><title>{escape(label)}</title>"
-        f"{draw_text(left - 14, top + row * (index + 0.5), _shorten(label), 'label', anchor='end')}</g>"
+        f"{draw_text(margin - 14, top + row * (index + 0.5), _shorten(label), 'label', anchor='end')}</g>"
         for index, label in enumerate(labels)
     ]
     for number, (title, series, estimates) in enumerate(panels):
-        start = left + number * (width + gap)
+        start = margin + number * (width + gap)
         parts.append(draw_text(start, 14, title, "title"))
         parts += draw_vertical_grid(start, width, top, height, limits)
         for index, estimate in enumerate(estimates):

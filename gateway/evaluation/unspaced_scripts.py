@@ -9,7 +9,7 @@ import unicodedata
 from collections.abc import Sequence
 from itertools import pairwise
 
-__all__ = ["MARKED", "count_words", "join_words", "mark_letters", "split_pairs", "split_words"]
+__all__ = ["MARKED_LETTERS", "count_words", "join_words", "mark_letters", "split_pairs", "split_words"]
 
 _LETTERS = (
     "\u0e01-\u0e3a\u0e40-\u0e4e\u0e81-\u0ecd\u1000-\u103f\u1050-\u109f\u1780-\u17d3\u3005-\u3007\u3040-\u30fa"
@@ -30,7 +30,7 @@ _SIGNS = re.compile(
 _PRIVATE, _OTHER = 0xF0000, "\ue000"
 """Unicode's area for private use, whose signs are no letters to patterns."""
 
-MARKED = f"{_OTHER}{chr(_PRIVATE)}-{chr(_PRIVATE + 0xFFFF)}"
+MARKED_LETTERS = f"{_OTHER}{chr(_PRIVATE)}-{chr(_PRIVATE + 0xFFFF)}"
 """These letters in a marked text, as a pattern's class has them."""
 
 _WORD = re.compile(rf"[{_LETTERS}]|[^\W{_LETTERS}]+")

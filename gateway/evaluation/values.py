@@ -36,13 +36,13 @@ from gateway.evaluation.rated_values import RATED, read_rates
 from gateway.evaluation.rates import LOOSE, TIMES, list_apart, mentions_time, read_counted, split_reading, to_rate
 from gateway.evaluation.sizes import counts_working_days, list_sizes, read_span
 from gateway.evaluation.units import find_currency, find_unit
-from gateway.evaluation.unspaced_scripts import MARKED, mark_letters
+from gateway.evaluation.unspaced_scripts import MARKED_LETTERS, mark_letters
 from gateway.evaluation.value import KINDS, Kind, Value
 
 __all__ = ["KINDS", "Kind", "TextValues", "Value", "find_values"]
 
 _NO_FACTS = re.compile(
-    rf"(?im)^[ \t]*(?:\d{{1,2}}[、．](?!\d)|\d{{1,2}}\.(?=[{MARKED}]))"  # a place in a list, without a space
+    rf"(?im)^[ \t]*(?:\d{{1,2}}[、．](?!\d)|\d{{1,2}}\.(?=[{MARKED_LETTERS}]))"  # a place in a list, without a space
     + mark_letters(r"|(?:步[骤驟]|ステップ|手順|ขั้นตอนที่)[ ]?\d{1,2}|第[ ]?\d{1,3}|\d{1,3}(?:番目|번째|단계|째)")
     + rf"|^[ \t]*(?:[-*•][ \t]*)?\(?\d{{1,2}}(?:[):]|\.(?![ ](?:{MONTH})(?![a-zà-ü])))(?=\s)"  # with one
     r"|\[\d+(?:[ ]?[,;–-][ ]?\d+)*\]"  # a citation
@@ -65,7 +65,7 @@ _ORDINALS = re.compile(
 )
 """And months alone. Looked for once dates are found, which have them too."""
 
-_NO_ADDRESS = rf"\s<>\"'()\[\]、。「」『』【】《》，；：！？…{MARKED}"
+_NO_ADDRESS = rf"\s<>\"'()\[\]、。「」『』【】《》，；：！？…{MARKED_LETTERS}"
 _TOP = "com|org|net|info|edu|gov|io|eu|de|fr|es|nl|pl|uk|ch|se|dk|fi|cz|jp|cn|br|ca|au|app|dev|shop|store|example"
 """Ends of host names that are no English words: a full stop without a space behind it isn't one's point."""
 _URL = re.compile(
@@ -95,7 +95,7 @@ _CODE = re.compile(
     r"|(?=\w*_)(?=\w*[A-Z])[A-Z0-9]+(?:_[A-Z0-9]+)+(?!\w))"
 )
 _BESIDE = re.compile(r"[ \u00a0]?")
-_JOINED = re.compile(r"[ \u00a0]?|,?[ ](?:and|und|et|y|e|en)[ ]")
+_BETWEEN = re.compile(r"[ \u00a0]?|,?[ ](?:and|und|et|y|e|en)[ ]")
 """These stand between `2 years` and `6 months`; `2 kg and 500 g` are two packages."""
 _MOST_APART = 6
 _LONG = ("second", "minute", "hour", "day", "month")
@@ -111,8 +111,8 @@ _ENDLESS_CHARACTERS = re.compile(f"{CHARACTERS.removesuffix('+')}{{40,}}")
 """Models that repeat themselves write such numbers; they are nobody's facts, and too long to be reckoned with."""
 _MOST_REMEMBERED = 8_192
 """Characters; longer texts are read anew."""
-_Found = tuple[int, int, tuple[str, ...]]
-_Finder = Callable[[str, Notation], Iterator[_Found]]
+_Place = tuple[int, int, tuple[str, ...]]
+_Finder = Callable[[str, Notation], Iterator[_Place]]
 
 
 def find_values(text: str) -> list[Value]:
@@ -121,20 +121,20 @@ def find_values(text: str) -> list[Value]:
 
 
 def _find(text: str) -> tuple[Value, ...]:
-    marked = mark_letters(text)
-    has_number = _NUMERIC.search(marked) is not None
-    notation = Notation(marked)
-    masked = marked if text.isascii() else _ENDLESS_CHARACTERS.sub(_blank, marked)
-    masked = _NO_FACTS.sub(_blank, _ENDLESS.sub(_blank, masked)) if has_number else masked
+    marked_text = mark_letters(text)
+    has_number = _NUMERIC.search(marked_text) is not None
+    notation = Notation(marked_text)
+    masked_text = marked_text if text.isascii() else _ENDLESS_CHARACTERS.sub(_blank, marked_text)
+    masked_text = _NO_FACTS.sub(_blank, _ENDLESS.sub(_blank, masked_text)) if has_number else masked_text
     values: list[Value] = []
     for kind in KINDS if has_number else _WITHOUT_NUMBERS:
-        places = sorted(_FINDERS[kind](masked, notation))
+        places = sorted(_FINDERS[kind](masked_text, notation))
         values += [Value(kind, text[start:end], start, end, readings) for start, end, readings in places]
-        masked = _mask(masked, places) if places else masked
+        masked_text = _mask(masked_text, places) if places else masked_text
         if kind == "date":
-            masked = _ORDINALS.sub(_blank, masked)
-    joined = _join_parts(sorted(values, key=lambda value: value.start), marked)
-    return read_rates(joined, text, marked)
+            masked_text = _ORDINALS.sub(_blank, masked_text)
+    whole_values = _join_parts(sorted(values, key=lambda value: value.start), marked_text)
+    return read_rates(whole_values, text, marked_text)
 
 
 _find_again = lru_cache(maxsize=512)(_find)
@@ -162,10 +162,14 @@ class TextValues:
         implied = {less for one in readings for less in (*imply_date(one), *_imply_amount(one), *_imply_rate(one))}
         # Words around it may say the same: `Ein Kilo kostet 3 €`.
         led = {f"whole:{split_reading(reading)[0]}" for value in values if value.is_led for reading in value.readings}
-        marked = mark_letters(text)
-        words = {f"word:{number}" for number in list_numbers_in_words(marked)} | {*list_amounts_in_words(marked)}
+        marked_text = mark_letters(text)
+        words = {f"word:{number}" for number in list_numbers_in_words(marked_text)} | {
+            *list_amounts_in_words(marked_text)
+        }
         words |= {
-            f"number:1 count/{name}" for one in _ONE.finditer(marked) if (name := read_counted(marked, one.end()))
+            f"number:1 count/{name}"
+            for one in _ONE.finditer(marked_text)
+            if (name := read_counted(marked_text, one.end()))
         }
         former = {f"above:{reading}" for value in values for reading in list_former_readings(value.kind, value.text)}
         former |= {f"above:time:{one[1]:0>2}:00" for one in _FORMER_TIME.finditer(text)}
@@ -260,7 +264,7 @@ def _imply_rate(reading: str) -> tuple[str, ...]:
 
 def _join_parts(values: list[Value], text: str) -> list[Value]:
     """Return values in their order, where those that are one together have its reading too."""
-    joined: list[Value] = []
+    whole_values: list[Value] = []
     place = 0
     while place < len(values):
         last = place + 1
@@ -268,12 +272,12 @@ def _join_parts(values: list[Value], text: str) -> list[Value]:
         while last < len(values) and _may_join(values[last - 1]) and _may_join(values[last]):
             between = text[values[last - 1].end : values[last].start]
             longer = read_span([one.readings[0] for one in values[place : last + 1]])
-            if not longer or not (_JOINED if _is_long(longer) else _BESIDE).fullmatch(between):
+            if not longer or not (_BETWEEN if _is_long(longer) else _BESIDE).fullmatch(between):
                 break
             span, last = longer, last + 1
-        joined += [replace(one, readings=(*_list_own(one), span)) if span else one for one in values[place:last]]
+        whole_values += [replace(one, readings=(*_list_own(one), span)) if span else one for one in values[place:last]]
         place = last
-    return joined
+    return whole_values
 
 
 @lru_cache(maxsize=64)
@@ -297,7 +301,7 @@ def _is_long(span: str) -> bool:
     return span.endswith(_LONG)
 
 
-def _mask(text: str, places: Iterable[_Found]) -> str:
+def _mask(text: str, places: Iterable[_Place]) -> str:
     """Return a text with marks in some places of it, which are in order and apart."""
     pieces: list[str] = []
     last = 0
@@ -324,7 +328,7 @@ def _find_dated(patterns: Iterable[re.Pattern[str]], read: Callable[[re.Match[st
 def _find_all(
     patterns: Iterable[re.Pattern[str]], read: Callable[[re.Match[str], Notation], tuple[str, ...]]
 ) -> _Finder:
-    def find(text: str, notation: Notation) -> Iterator[_Found]:
+    def find(text: str, notation: Notation) -> Iterator[_Place]:
         for pattern in patterns:
             places = [
                 (match.start(), match.end(), readings)

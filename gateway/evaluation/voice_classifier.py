@@ -49,9 +49,9 @@ class VoiceClassifier:
 
 
 def score_voices(
-    own: Sequence[str], other: Sequence[str], judged: Mapping[str, Sequence[str]]
+    own: Sequence[str], other: Sequence[str], texts: Mapping[str, Sequence[str]]
 ) -> dict[str, list[float]]:
-    """Return the probability of the first voice for each judged text.
+    """Return the probability of the first voice for each text.
 
     All sequences are of the same questions, in one order. Each half of them is judged by a classifier that was fitted
     on the other half, so that no text is judged by one that has seen an answer to its question.
@@ -63,11 +63,11 @@ def score_voices(
     def fit(half: Sequence[int]) -> Callable[[str], float]:
         return VoiceClassifier([own[at] for at in half], [other[at] for at in half]).score
 
-    return _score_by_halves(len(own), judged, fit)
+    return _score_by_halves(len(own), texts, fit)
 
 
-def score_likeness(own: Sequence[str], judged: Mapping[str, Sequence[str]]) -> dict[str, list[float]]:
-    """Return how alike each judged text is to those of a voice: the mean cosine of their character n-grams.
+def score_likeness(own: Sequence[str], texts: Mapping[str, Sequence[str]]) -> dict[str, list[float]]:
+    """Return how alike each text is to those of a voice: the mean cosine of their character n-grams.
 
     The halves are those of `score_voices`: the voice's own texts are measured by others than themselves, too.
 
@@ -79,21 +79,21 @@ def score_likeness(own: Sequence[str], judged: Mapping[str, Sequence[str]]) -> d
         centre: Vectors = np.mean([_count_ngrams(own[at]) for at in half], axis=0)
         return lambda text: round(float(_count_ngrams(text) @ centre), _DIGITS)
 
-    return _score_by_halves(len(own), judged, fit)
+    return _score_by_halves(len(own), texts, fit)
 
 
 def _score_by_halves(
-    count: int, judged: Mapping[str, Sequence[str]], fit: Callable[[Sequence[int]], Callable[[str], float]]
+    count: int, texts: Mapping[str, Sequence[str]], fit: Callable[[Sequence[int]], Callable[[str], float]]
 ) -> dict[str, list[float]]:
     if count < 4:
         raise ValueError("Fewer than four questions can't be halved.")
     halves = [range(0, count, 2), range(1, count, 2)]
-    scores: dict[str, list[float]] = {name: [0.0] * count for name in judged}
+    scores: dict[str, list[float]] = {name: [0.0] * count for name in texts}
     for fitted, tested in (halves, halves[::-1]):
         score = fit(fitted)
-        for name, texts in judged.items():
+        for name, some in texts.items():
             for at in tested:
-                scores[name][at] = score(texts[at])
+                scores[name][at] = score(some[at])
     return scores
 
 

@@ -22,7 +22,7 @@ LEAST_CONVERSATIONS = 20
 
 
 class AdviceInputs(msgspec.Struct, frozen=True):
-    """The inputs.
+    """The inputs of an advice.
 
     Attributes:
         conversations: Those that end with a reply to a user.

@@ -187,7 +187,7 @@ class EvaluateHandler:
         resolved = names.resolve(questions)
         run: dict[str, RunHits] = {}
         for question in resolved:
-            started = time.perf_counter()
+            start = time.perf_counter()
             # At the store's present content, as anybody's search: older index epochs don't stay for long.
             async with self._database.read() as session:
                 states = await read_states(session, claim.tenant, [store])
@@ -202,7 +202,7 @@ class EvaluateHandler:
                     "rerank_failed",
                     "The passages weren't reranked: the operator has set no reranker, or it failed. Leave rerank out.",
                 )
-            seconds = time.perf_counter() - started
+            seconds = time.perf_counter() - start
             hits = [Hit(passage.key, passage.score) for passage in passages]
             probability = estimate_passages(passages[:JUDGED_PASSAGES], states.calibrations)
             run[question.id] = RunHits(hits, seconds, round(probability, 4))

@@ -134,7 +134,7 @@ class EvaluationService:
         """
         async with self._database.begin() as session:
             row = await EvaluationRepository(session, self._tenant).hold(id, param="evaluation_id")
-            if row.status in jobs.ENDED or row.job_id is None:
+            if row.status in jobs.FINAL_STATUSES or row.job_id is None:
                 raise BadRequest(f"The evaluation {id} has ended already ({row.status}).", code="job_ended")
             await jobs.cancel_subject(session, row)
             return _to_schema(row)
@@ -143,7 +143,7 @@ class EvaluationService:
         """Delete an evaluation with its report; one that hasn't ended is cancelled."""
         async with self._database.begin() as session:
             row = await EvaluationRepository(session, self._tenant).hold(id, param="evaluation_id")
-            if row.status not in jobs.ENDED:
+            if row.status not in jobs.FINAL_STATUSES:
                 await jobs.cancel_subject(session, row)
             digests = [digest for digest in (row.questions_digest, row.report_digest) if digest]
             await EvaluationRepository(session, self._tenant).delete(row)

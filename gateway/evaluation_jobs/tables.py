@@ -3,12 +3,12 @@ from typing import Any
 from sqlalchemy import Float
 from sqlalchemy.orm import Mapped, mapped_column
 
-from gateway.db import Owned
+from gateway.db import OwnedRow
 
 __all__ = ["EvaluationRow"]
 
 
-class EvaluationRow(Owned):
+class EvaluationRow(OwnedRow):
     """An evaluation; the durable work behind it is `job_id`.
 
     `stores` are the ids of what is searched, the first one being what the others are compared with; an advice may have

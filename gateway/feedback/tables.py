@@ -3,12 +3,12 @@ from typing import Any
 from sqlalchemy import Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from gateway.db import Owned
+from gateway.db import OwnedRow
 
 __all__ = ["FeedbackRow"]
 
 
-class FeedbackRow(Owned):
+class FeedbackRow(OwnedRow):
     """One voter's feedback on an answer; a later one stands in its place.
 
     `answer_id` may name an answer whose record is gone by now; `model` and `release` are copied from it. `messages`,

@@ -67,9 +67,9 @@ class GarbageCollector:
             path = self._artifacts.locate_file(digest)
             if not path.exists():
                 continue
-            left = path.stat().st_mtime + _GRACE_SECONDS - now
-            wait = max(wait, min(left, _GRACE_SECONDS))  # a clock that was ahead may have put them
-            if left <= 0:
+            seconds_left = path.stat().st_mtime + _GRACE_SECONDS - now
+            wait = max(wait, min(seconds_left, _GRACE_SECONDS))  # a clock that was ahead may have put them
+            if seconds_left <= 0:
                 self._artifacts.remove_file(digest)
         if wait > 0:
             raise JobDelayed("the bytes were put again a short time ago", seconds=wait)

@@ -1,12 +1,12 @@
 from sqlalchemy import ForeignKey, Index
 from sqlalchemy.orm import Mapped, mapped_column
 
-from gateway.db import Owned
+from gateway.db import OwnedRow
 
 __all__ = ["FileRow", "UploadPartRow", "UploadRow"]
 
 
-class FileRow(Owned):
+class FileRow(OwnedRow):
     """An uploaded file; its bytes are in the artifacts under `digest`.
 
     From `expires_at` on (Unix seconds; null: never) it is there for nobody, and a worker deletes it.
@@ -22,7 +22,7 @@ class FileRow(Owned):
     expires_at: Mapped[int | None] = mapped_column(index=True)
 
 
-class UploadRow(Owned):
+class UploadRow(OwnedRow):
     """A file that comes in parts: `pending`, then `completed` (as `file_id`), `cancelled` or `expired`.
 
     `bytes` is what its client said that the parts will be; `file_seconds` how long the file may live, null for ever.
@@ -39,7 +39,7 @@ class UploadRow(Owned):
     file_id: Mapped[str | None]
 
 
-class UploadPartRow(Owned):
+class UploadPartRow(OwnedRow):
     """A part of a pending upload; its bytes are in the artifacts under `digest`."""
 
     __tablename__ = "upload_parts"

@@ -12,7 +12,7 @@ __all__ = ["check_training_file"]
 
 _BLOCK_BYTES = 4 * 1024 * 1024
 _LINE_BYTES = 16 * 1024 * 1024
-_SHOWN = 20
+_MOST_SHOWN = 20
 
 
 def check_training_file(path: Path) -> None:
@@ -29,15 +29,15 @@ def check_training_file(path: Path) -> None:
         report = check_preference_rows(block) if prefers else check_rows(block)
         rows += report.rows
         problems += [Problem(problem.row + first, problem.message) for problem in report.problems]
-        if len(problems) > _SHOWN:
+        if len(problems) > _MOST_SHOWN:
             break
     if problems:
-        more = " There may be more." if len(problems) > _SHOWN else ""
+        more = " There may be more." if len(problems) > _MOST_SHOWN else ""
         if rows == len(problems):
             more += " If they are another program's rows, 'braid styles convert' makes such of them."
         raise BadRequest(
             "The training file has rows that can't be trained on, so it wasn't kept. "
-            f"{describe_problems(problems, _SHOWN)}{more} Correct them and upload it again.",
+            f"{describe_problems(problems, _MOST_SHOWN)}{more} Correct them and upload it again.",
             param="file",
             code="invalid_training_file",
         )

@@ -60,7 +60,7 @@ class EventLog:
         self._margins: list[float] = []  # of preferences; then the accuracies are those of rewards
         self._last: Step | None = None
         self._steps = self._step_count = 0
-        self._started: Started | None = None
+        self._start: Started | None = None
         self._position = position
         self._claim = claim
         self._waiting: list[EventRow] = []
@@ -129,20 +129,20 @@ class EventLog:
             seconds: Time of this run since its start.
             row_bytes: Bytes of the rendered rows.
         """
-        started, last = self._started, self._last
-        if started is None or last is None or not last.tokens_per_second:
+        start, last = self._start, self._last
+        if start is None or last is None or not last.tokens_per_second:
             return None
         all_steps = last.trained_tokens / last.tokens_per_second
         other = max(0.0, seconds - all_steps * self._step_count / last.step)
         return TrainingFigures(
-            rows=started.rows,
-            tokens=started.tokens,
+            rows=start.rows,
+            tokens=start.tokens,
             trained_tokens=last.trained_tokens,
             steps=last.steps,
             tokens_per_second=last.tokens_per_second,
             seconds=round(all_steps + other, 1),
             other_seconds=round(other, 1),
-            token_bytes=round(row_bytes / max(started.tokens, 1), 3),
+            token_bytes=round(row_bytes / max(start.tokens, 1), 3),
         )
 
     def find_final_metrics(self, best_step: int | None) -> dict[str, float]:
@@ -164,7 +164,7 @@ class EventLog:
         return {"train_reward_accuracy": accuracy, "train_reward_margin": self._margins[step - 1]}
 
     def _add_start(self, event: Started) -> None:
-        self._steps, self._started = event.steps, event
+        self._steps, self._start = event.steps, event
         self._append(
             f"Training on {format_count(event.rows, 'row')} in {format_count(event.steps, 'step')}: {event.tokens} "
             f"tokens, {event.reply_tokens} of them in replies",

@@ -86,19 +86,19 @@ class EventStreams:
 
     async def _read(self, tenant: str, job: str, after: str | None) -> AsyncIterator[bytes]:
         cursor, event_ids = after or "", set[str]()
-        heard = started = time.monotonic()
-        while not self._drain.stopping and time.monotonic() - started < _MOST_SECONDS:
+        last_write = start = time.monotonic()
+        while not self._drain.stopping and time.monotonic() - start < _MOST_SECONDS:
             over, rows = await self._look(tenant, job, cursor)
             new = [row for row in rows if row.id not in event_ids]
             if new:
                 yield b"".join(map(_encode, new))
-                heard = time.monotonic()
+                last_write = time.monotonic()
             elif over:
                 yield _END
                 return
-            elif time.monotonic() - heard >= _SILENCE_SECONDS:
+            elif time.monotonic() - last_write >= _SILENCE_SECONDS:
                 yield _COMMENT
-                heard = time.monotonic()
+                last_write = time.monotonic()
             event_ids.update(row.id for row in new)
             if rows:
                 # Others write to the log too, and an event may be made before another and be committed after it.

@@ -2,9 +2,9 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-__all__ = ["StaleFact", "StaleFacts", "State"]
+__all__ = ["FactState", "StaleFact", "StaleFacts"]
 
-State = Literal["changed", "deleted"]
+FactState = Literal["changed", "deleted"]
 
 
 class StaleFact(BaseModel):
@@ -20,7 +20,7 @@ class StaleFact(BaseModel):
     document_key: str
     learnt_version: int
     version: int | None
-    state: State
+    state: FactState
 
 
 class StaleFacts(BaseModel):

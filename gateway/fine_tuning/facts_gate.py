@@ -125,14 +125,14 @@ def _record(session: AsyncSession, tenant: str, job: FineTuningJobRow, facts: Se
         level = "info" if finding.level == "info" else "warn"
         data = {"check": finding.check, "count": finding.count, "rows": finding.rows, **finding.details}
         add_event(session, tenant, job.id, finding.message, level=level, data=data)
-    learnt: dict[tuple[str, ...], LearntFactRow] = {}
+    fact_rows: dict[tuple[str, ...], LearntFactRow] = {}
     repository = LearntFactRepository(session, tenant)
     for fact in facts:
         if not fact.document:
             continue
-        row = learnt.get((fact.document, *fact.readings))
+        row = fact_rows.get((fact.document, *fact.readings))
         if row is None:
-            row = learnt[fact.document, *fact.readings] = repository.add(
+            row = fact_rows[fact.document, *fact.readings] = repository.add(
                 LearntFactRow(
                     id=new_id("fact_"),
                     created_at=int(time.time()),

@@ -27,15 +27,15 @@ async def open_store_facts(
         BadRequest: A store has expired.
     """
     async with database.read() as session:
-        learnt = await _list_deleted(session, tenant, stores)
-    return await StoreFacts.open(database, retriever, artifacts, tenant, stores, learnt)
+        deleted_texts = await _list_deleted(session, tenant, stores)
+    return await StoreFacts.open(database, retriever, artifacts, tenant, stores, deleted_texts)
 
 
 async def _list_deleted(session: AsyncSession, tenant: str, stores: Sequence[str]) -> list[DeletedText]:
     """List the values that were noted last; of each document and spelling one."""
-    learnt = await LearntFactRepository(session, tenant).list_newest(stores, _MOST_VALUES)
-    present = await list_present(session, tenant, {fact.document_id for fact in learnt})
-    values = {(fact.document_id, fact.text): fact for fact in reversed(learnt) if fact.document_id not in present}
+    facts = await LearntFactRepository(session, tenant).list_newest(stores, _MOST_VALUES)
+    present = await list_present(session, tenant, {fact.document_id for fact in facts})
+    values = {(fact.document_id, fact.text): fact for fact in reversed(facts) if fact.document_id not in present}
     return [
         DeletedText(
             *(fact.store_id, fact.document_id, fact.document_key, fact.document_version),

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 
 from gateway.fine_tuning.tables import FineTuningJobRow
-from gateway.jobs import ENDED
+from gateway.jobs import FINAL_STATUSES
 
 __all__ = ["TRANSITIONS", "FineTuningStatus", "StatusForbidden", "has_ended", "is_running", "move"]
 
@@ -59,7 +59,7 @@ class StatusForbidden(Exception):
 
 def has_ended(row: FineTuningJobRow) -> bool:
     """Tell whether the job stays as it is for good."""
-    return row.status in ENDED
+    return row.status in FINAL_STATUSES
 
 
 def is_running(row: FineTuningJobRow) -> bool:

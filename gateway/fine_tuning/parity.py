@@ -16,7 +16,7 @@ from gateway.engines.base_traits import BaseTraits
 from gateway.jobs import JobFailed
 from training.chat_format import fold_system
 from training.dataset import Message, Row
-from training.events import Tokenized, TokenizedPrompt
+from training.events import PromptSamples, TokenizedPrompt
 from training.manifest import MANIFEST_FILE, Manifest, Parity
 from training.rendered_rows import RowsFile, read_rendered_preferences, read_rendered_rows
 
@@ -37,25 +37,25 @@ class ParityProof:
         self._pool = pool
         self._traits = traits
 
-    async def compare(self, rows: RowsFile, method: Literal["sft", "dpo"], tokenized: Tokenized) -> Parity:
+    async def compare(self, rows: RowsFile, method: Literal["sft", "dpo"], samples: PromptSamples) -> Parity:
         """Ask an engine for the tokens of each prompt.
 
         Raises:
             JobFailed: One differs; the message shows the first token that does.
             EngineError: No engine can be asked now.
         """
-        conversations = await asyncio.to_thread(_read_prompts, rows, method, tokenized.prompts)
+        conversations = await asyncio.to_thread(_read_prompts, rows, method, samples.prompts)
         await self._traits.settle()
         with self._pool.pick(None) as lease:
-            for prompt in tokenized.prompts:
-                body = self._make_body(conversations[prompt.row], tokenized.chat_template_kwargs)
+            for prompt in samples.prompts:
+                body = self._make_body(conversations[prompt.row], samples.chat_template_kwargs)
                 engine_tokens = await lease.engine.tokenize_prompt(self._pool.base_model or "", body)
                 if engine_tokens != prompt.tokens:
                     raise await self._refuse(lease.engine, prompt, engine_tokens)
         return Parity(
-            rows=[prompt.row for prompt in tokenized.prompts],
-            equal=len(tokenized.prompts),
-            tokens=sum(len(prompt.tokens) for prompt in tokenized.prompts),
+            rows=[prompt.row for prompt in samples.prompts],
+            equal=len(samples.prompts),
+            tokens=sum(len(prompt.tokens) for prompt in samples.prompts),
         )
 
     def _make_body(self, messages: Sequence[dict[str, Any]], chat_template_kwargs: dict[str, Any]) -> bytes:

@@ -148,8 +148,8 @@ def to_options(recipe: Recipe) -> dict[str, Any]:
 
 def apply_options(recipe: Recipe, options: dict[str, Any]) -> Recipe:
     """Return the recipe with what `to_options` returned of another."""
-    changed = msgspec.structs.replace(recipe, **options)
-    return msgspec.structs.replace(changed, alpha=_ALPHA_PER_RANK * changed.rank)
+    own = msgspec.structs.replace(recipe, **options)
+    return msgspec.structs.replace(own, alpha=_ALPHA_PER_RANK * own.rank)
 
 
 def _refuse(name: str, message: str) -> BadRequest:

@@ -107,11 +107,11 @@ class RowPreparer:
         except (BadRequest, NotFound) as error:
             raise JobFailed("evidence_missing", f"The rows can't get their passages. {error.message}") from error
         _check_size(grounded.files[0])
-        prepared = [await asyncio.to_thread(_vary, rows, options, job.seed) for rows in grounded.files]
-        rendered = [await asyncio.to_thread(self._render, inputs, one.rows, job) for one in prepared]
-        row_artifacts = [await self._artifacts.put_bytes(one.content) for one in rendered]
+        files = [await asyncio.to_thread(_vary, rows, options, job.seed) for rows in grounded.files]
+        contents = [await asyncio.to_thread(self._render, inputs, one.rows, job) for one in files]
+        row_artifacts = [await self._artifacts.put_bytes(one.content) for one in contents]
         failpoint("rows-prepared")
-        figures = _count(grounded.files[0], prepared[0], grounded.states)
+        figures = _count(grounded.files[0], files[0], grounded.states)
         notices = _describe(figures, options.without, grounded)
         digests = [one.digest for one in row_artifacts]
         await replace_rows(
@@ -119,7 +119,7 @@ class RowPreparer:
             self._storage,
             dict(zip_longest(("rows_digest", "validation_rows_digest"), digests)),
             sum(one.size for one in row_artifacts),
-            {"evidence_figures": figures.model_dump(), "prompt_digest": rendered[0].prompt_digest},
+            {"evidence_figures": figures.model_dump(), "prompt_digest": contents[0].prompt_digest},
             notices,
         )
         failpoint("rows-kept")
@@ -262,18 +262,18 @@ def _check_size(rows: Sequence[GroundedRow]) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Prepared:
+class _PreparedRows:
     rows: Sequence[Conversation]
     coverage: Coverage
 
 
-def _vary(rows: Sequence[GroundedRow], options: EvidenceOptions, seed: int) -> _Prepared:
+def _vary(rows: Sequence[GroundedRow], options: EvidenceOptions, seed: int) -> _PreparedRows:
     conversations = [row.conversation for row in rows if row.source != "left_out"]
     varied, coverage = vary_rows(conversations, seed)
-    return _Prepared(varied, coverage) if options.vary else _Prepared(conversations, Coverage(0, coverage.rows))
+    return _PreparedRows(varied, coverage) if options.vary else _PreparedRows(conversations, Coverage(0, coverage.rows))
 
 
-def _count(rows: Sequence[GroundedRow], prepared: _Prepared, states: StoreStates) -> EvidenceFigures:
+def _count(rows: Sequence[GroundedRow], rows_file: _PreparedRows, states: StoreStates) -> EvidenceFigures:
     sources = Counter(row.source for row in rows)
     return EvidenceFigures(
         index_epochs=dict(states.index_epochs),
@@ -288,9 +288,9 @@ def _count(rows: Sequence[GroundedRow], prepared: _Prepared, states: StoreStates
         left_out=sources["left_out"],
         passages=sum(len(row.conversation.passages or ()) for row in rows),
         distractors=sum(len(row.distractors) for row in rows),
-        with_values=prepared.coverage.rows,
-        covered=prepared.coverage.varied,
-        share=round(prepared.coverage.share, 4),
+        with_values=rows_file.coverage.rows,
+        covered=rows_file.coverage.varied,
+        share=round(rows_file.coverage.share, 4),
     )
 
 

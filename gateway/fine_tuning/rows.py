@@ -89,9 +89,9 @@ def render_rows(
         messages = rendering.render(row, row.number)
         if messages is None:
             continue
-        learnt = sum(message["role"] == "assistant" and message.get("weight") != 0 for message in messages)
-        context_replies += sum(message.is_target for message in row.messages) - learnt
-        if learnt:
+        replies = sum(message["role"] == "assistant" and message.get("weight") != 0 for message in messages)
+        context_replies += sum(message.is_target for message in row.messages) - replies
+        if replies:
             rendering.count(row.number, row.passages, messages)
             rendering.writer.add_row(row.number, messages)
         else:
@@ -201,16 +201,16 @@ def _render(
     passages = None
     if row.passages is not None:
         passages = [prompts.NumberedPassage(number, one.title, one.text) for number, one in enumerate(row.passages, 1)]
-    rendered = prompts.render_row(template, messages, passages, variables=variables, markers=markers)
+    conversation = prompts.render_row(template, messages, passages, variables=variables, markers=markers)
     question = max(index for index, message in enumerate(messages) if message.role == "user")
     unlike = [
         index
         for index, message in enumerate(row.messages[:question])
         if message.is_target
-        and (passages is not None or not _is_served_so(template, messages[:index], variables, markers, rendered))
+        and (passages is not None or not _is_served_so(template, messages[:index], variables, markers, conversation))
     ]
     if not unlike:
-        return rendered
+        return conversation
     for index in unlike:
         message = messages[index]
         messages[index] = prompts.Message(message.role, message.content, {**message.fields, "weight": 0})
@@ -222,7 +222,7 @@ def _is_served_so(
     before: Sequence[prompts.Message],
     variables: Mapping[str, Any],
     markers: prompts.Markers,
-    rendered: Sequence[Mapping[str, Any]],
+    conversation: Sequence[Mapping[str, Any]],
 ) -> bool:
     """Tell whether a request with the messages before an earlier reply has the prompt that the whole row shows it.
 
@@ -232,7 +232,7 @@ def _is_served_so(
     if not any(message.role == "user" for message in before):
         return False
     request = prompts.render_row(template, before, None, variables=variables, markers=markers)
-    return [_bare(message) for message in request] == [_bare(message) for message in rendered[: len(request)]]
+    return [_bare(message) for message in request] == [_bare(message) for message in conversation[: len(request)]]
 
 
 def _bare(message: Mapping[str, Any]) -> dict[str, Any]:

@@ -135,8 +135,8 @@ class FineTuningService:
         wishes = options.recipe or RecipeOptions()
         rehearsal = choose_rehearsal(options.rehearsal, method, rows.count, traits)
         answers = rehearsal.answers
-        learnt = rows.count + answers
-        recipe = choose_recipe(hyperparameters, wishes, learnt, bounds)
+        row_count = rows.count + answers
+        recipe = choose_recipe(hyperparameters, wishes, row_count, bounds)
         artifact = await files.store(rows)
         stored_validation = await files.store(validation_rows) if validation_rows else None
         await check_named_stores(self._session, self._tenant, options)
@@ -154,9 +154,9 @@ class FineTuningService:
             "facts": facts and facts.model_dump(),
             "evidence": options.evidence and options.evidence.model_dump(),
             "rehearsal": answers,
-            "reasons": explain_recipe(recipe, hyperparameters, wishes, learnt, bounds.parameters, answers)
+            "reasons": explain_recipe(recipe, hyperparameters, wishes, row_count, bounds.parameters, answers)
             | {"rehearsal": f"{answers}: {rehearsal.reason}"},
-            "estimate": await estimate_cost(self._session, base, method, recipe, learnt, size, price, answers),
+            "estimate": await estimate_cost(self._session, base, method, recipe, row_count, size, price, answers),
         }
         figures = _show_hyperparameters(hyperparameters, recipe)
         row = self._jobs.add(_make_row(request, base, figures, artifact, stored_validation, braid))
@@ -265,8 +265,8 @@ class FineTuningService:
             )
             add_event(self._session, self._tenant, row.id, few, level="warn")
         estimate, reasons = row.braid["estimate"], row.braid["reasons"]
-        expected = f"Expected: {estimate['summary']} ({estimate['basis']})"
-        add_event(self._session, self._tenant, row.id, expected, data=estimate)
+        notice = f"Expected: {estimate['summary']} ({estimate['basis']})"
+        add_event(self._session, self._tenant, row.id, notice, data=estimate)
         choices = "; ".join(f"{name} {reason}" for name, reason in reasons.items())
         add_event(self._session, self._tenant, row.id, f"Recipe: {choices}.", data=reasons)
         add_event(self._session, self._tenant, row.id, "Files validated, moving job to queued state")

@@ -7,7 +7,7 @@ from gateway.artifacts import Artifacts
 from gateway.db import Database
 from gateway.errors import NotFound
 from gateway.evaluation.values import KINDS, Kind, TextValues, Value, find_values
-from gateway.fine_tuning.fact_schemas import StaleFact, StaleFacts, State
+from gateway.fine_tuning.fact_schemas import FactState, StaleFact, StaleFacts
 from gateway.fine_tuning.repository import FineTuningJobRepository, LearntFactRepository
 from gateway.fine_tuning.tables import LearntFactRow
 from gateway.vector_stores.search import read_states
@@ -40,20 +40,20 @@ class StaleFactsService:
             if adapter is not None and adapter not in names:
                 raise NotFound(f"No adapter {adapter!r} is ready. GET /api/adapters lists yours.", param="adapter")
             models = await FineTuningJobRepository(session, self._tenant).list_models({adapter} if adapter else names)
-            learnt = await LearntFactRepository(session, self._tenant).list_of(models)
-            present = await list_present(session, self._tenant, {fact.document_id for fact in learnt})
-        doubtful = [fact for fact in learnt if _has_moved(fact, present)]
-        changed = sorted({fact.document_id for fact in doubtful} & present.keys())
-        evidence = {id: await self._read(present[id], id) for id in changed[:_MOST_DOCUMENTS]}
-        judged: list[tuple[LearntFactRow, State | None]] = [
+            facts = await LearntFactRepository(session, self._tenant).list_of(models)
+            present = await list_present(session, self._tenant, {fact.document_id for fact in facts})
+        doubtful = [fact for fact in facts if _has_moved(fact, present)]
+        document_ids = sorted({fact.document_id for fact in doubtful} & present.keys())
+        evidence = {id: await self._read(present[id], id) for id in document_ids[:_MOST_DOCUMENTS]}
+        fact_states: list[tuple[LearntFactRow, FactState | None]] = [
             (fact, _judge(fact, present, evidence)) for fact in doubtful
         ]
         data = [
             _to_schema(models[fact.fine_tuning_job_id], fact, state, present.get(fact.document_id))
-            for fact, state in judged
+            for fact, state in fact_states
             if state is not None
         ]
-        return StaleFacts(data=data, unread_documents=max(0, len(changed) - _MOST_DOCUMENTS))
+        return StaleFacts(data=data, unread_documents=max(0, len(document_ids) - _MOST_DOCUMENTS))
 
     async def _read(self, document: LiveDocument, id: str) -> TextValues:
         async with self._database.read() as session:
@@ -69,7 +69,7 @@ def _has_moved(fact: LearntFactRow, present: Mapping[str, LiveDocument]) -> bool
 
 def _judge(
     fact: LearntFactRow, present: Mapping[str, LiveDocument], evidence: Mapping[str, TextValues]
-) -> State | None:
+) -> FactState | None:
     """Return what became of a fact; None where its document still states it, or wasn't read."""
     if fact.document_id not in present:
         return "deleted"
@@ -84,12 +84,12 @@ def states_fact(evidence: TextValues, fact: LearntFactRow) -> bool:
     `5 €` was learnt of `5 € per month`.
     """
     kinds: dict[str, Kind] = {kind: kind for kind in KINDS}
-    learnt = Value(kinds[fact.kind], fact.text, 0, len(fact.text), tuple(fact.readings))
+    row_value = Value(kinds[fact.kind], fact.text, 0, len(fact.text), tuple(fact.readings))
     anew = [value for value in find_values(fact.text) if value.text == fact.text]
-    return evidence.has_rate(learnt) or any(evidence.states(value) for value in (learnt, *anew))
+    return evidence.has_rate(row_value) or any(evidence.states(value) for value in (row_value, *anew))
 
 
-def _to_schema(model: str, fact: LearntFactRow, state: State, document: LiveDocument | None) -> StaleFact:
+def _to_schema(model: str, fact: LearntFactRow, state: FactState, document: LiveDocument | None) -> StaleFact:
     return StaleFact(
         adapter=model,
         fine_tuning_job_id=fact.fine_tuning_job_id,

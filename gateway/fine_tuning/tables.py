@@ -3,12 +3,12 @@ from typing import Any
 from sqlalchemy import JSON, ForeignKey, Index, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from gateway.db import Owned
+from gateway.db import OwnedRow
 
 __all__ = ["CheckpointRow", "EventRow", "FineTuningJobRow", "LearntFactRow"]
 
 
-class FineTuningJobRow(Owned):
+class FineTuningJobRow(OwnedRow):
     """A fine-tuning job as OpenAI's contract shows it; the durable work behind it is `job_id`.
 
     `hyperparameters`: epochs and batch size are numbers, chosen at creation where the request said `auto`.
@@ -46,7 +46,7 @@ class FineTuningJobRow(Owned):
     state_step: Mapped[int | None]
 
 
-class EventRow(Owned):
+class EventRow(OwnedRow):
     __tablename__ = "fine_tuning_events"
     __table_args__ = (Index(None, "created_at"),)
 
@@ -57,7 +57,7 @@ class EventRow(Owned):
     data: Mapped[dict[str, Any]]
 
 
-class CheckpointRow(Owned):
+class CheckpointRow(OwnedRow):
     __tablename__ = "fine_tuning_checkpoints"
 
     fine_tuning_job_id: Mapped[str] = mapped_column(ForeignKey("fine_tuning_jobs.id", ondelete="CASCADE"), index=True)
@@ -66,7 +66,7 @@ class CheckpointRow(Owned):
     metrics: Mapped[dict[str, Any]]
 
 
-class LearntFactRow(Owned):
+class LearntFactRow(OwnedRow):
     """A value in a job's replies that a document stated when the job began, in its version `document_version`.
 
     `changed` ones stood only in an earlier version already, and were trained on because the job was forced. `rows` are

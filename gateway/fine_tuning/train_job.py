@@ -38,7 +38,7 @@ from gateway.fine_tuning.tables import FineTuningJobRow
 from gateway.fine_tuning.training_state import TrainingState, drop_state
 from gateway.jobs import Claim, JobCancelled, JobDelayed, JobFailed, Outcome, failpoint
 from gateway.tenants.storage import TenantStorage
-from training.events import Paused, Saved, Started, Tokenized
+from training.events import Paused, PromptSamples, Saved, Started
 from training.manifest import Parity, read_manifest
 
 __all__ = ["TrainHandler", "TrainingResult"]
@@ -63,7 +63,7 @@ class TrainingResult(msgspec.Struct, frozen=True):
     result_digest: str
     result_bytes: int
     figures: TrainingFigures | None = None
-    unproven: Tokenized | None = None
+    unproven: PromptSamples | None = None
 
 
 class TrainHandler:
@@ -229,12 +229,12 @@ class _Training:
         price: Price,
     ) -> None:
         self._proof = proof
-        self._tokenized: Tokenized | None = None
+        self._samples: PromptSamples | None = None
         self._parity: Parity | None = None
         self._provable = True
         self._claim = claim
         self._price = price
-        self._started = 0.0
+        self._start = 0.0
         self._seconds = 0.0
         self._inputs = beginning.inputs
         self._artifacts = artifacts
@@ -262,7 +262,7 @@ class _Training:
         if not folder.is_dir():
             raise JobFailed("trainer_crashed", "The trainer said that it succeeded, and left no adapter.")
         await self._log.flush()
-        self._seconds = time.monotonic() - self._started
+        self._seconds = time.monotonic() - self._start
         return folder
 
     async def stop(self) -> None:
@@ -283,10 +283,10 @@ class _Training:
                 await self._claim.save({})
             match event:
                 case Started():
-                    self._started = time.monotonic()  # what a queue or the wait for memory took costs nobody anything
+                    self._start = time.monotonic()  # what a queue or the wait for memory took costs nobody anything
                     await self._log.add(event)
-                case Tokenized():
-                    self._tokenized = event
+                case PromptSamples():
+                    self._samples = event
                     await self._prove_parity()
                 case Saved():
                     await self._log.flush()  # a run that goes on doesn't tell again what was before its state
@@ -300,10 +300,10 @@ class _Training:
 
     async def _prove_parity(self) -> None:
         """Compare prompts with an engine's, once one can be asked: now, or else later."""
-        if self._tokenized is None or self._parity is not None:
+        if self._samples is None or self._parity is not None:
             return
         try:
-            self._parity = await self._proof.compare(self._inputs.rows, self._inputs.method, self._tokenized)
+            self._parity = await self._proof.compare(self._inputs.rows, self._inputs.method, self._samples)
         except EngineRefused as refused:
             # An engine of another make may have no way to tell, and asking it again would never end.
             self._provable = refused.engine_status not in _REFUSALS
@@ -324,7 +324,7 @@ class _Training:
         file = await self._artifacts.put_bytes(self._log.make_result_file())
         size = Path(self._inputs.rows.path).stat().st_size
         figures = self._log.measure(self._seconds, size)
-        metrics, unproven = self._log.find_final_metrics(manifest.best_step), None if self._parity else self._tokenized
+        metrics, unproven = self._log.find_final_metrics(manifest.best_step), None if self._parity else self._samples
         result = TrainingResult(
             int(metrics["step"]), metrics, manifest.trained_tokens, file.digest, file.size, figures, unproven
         )
@@ -340,8 +340,8 @@ class _Training:
 
     async def complete(self, stored_adapter: StoredAdapter) -> dict[str, Any]:
         """Compare prompts that no engine could be asked about while they were learnt."""
-        self._tokenized = _result(stored_adapter).unproven
-        if self._tokenized is None:
+        self._samples = _result(stored_adapter).unproven
+        if self._samples is None:
             return {}
         await self._prove_parity()
         if self._parity is not None:

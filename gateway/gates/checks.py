@@ -49,7 +49,7 @@ class GateOptions(msgspec.Struct, frozen=True):
 
 
 class Check(msgspec.Struct, frozen=True):
-    """One figure.
+    """One figure of a gate, and what was decided on it.
 
     Attributes:
         name: `part`, or `part.figure`.

@@ -115,7 +115,7 @@ class ClosedBookService:
         self._stale = stale
         self._places = places
         self._tenant = tenant
-        self._interview = Interview(pool, TokenCounter(pool), traits, tenant, Unnoted())
+        self._interview = Interview(pool, TokenCounter(pool), traits, tenant, WithoutNotes())
 
     async def check_recall(self, id_or_model: str, request: ClosedBookCreate) -> ClosedBook:
         """Ask an adapter and the base what its rows asked.
@@ -183,7 +183,7 @@ class ClosedBookService:
         return _Answer(question, *outcomes)
 
 
-class Unnoted:
+class WithoutNotes:
     """Notes of an interview that no job has: each question is asked."""
 
     async def recall(self, key: str, work: Callable[[], Awaitable[Any]]) -> Any:

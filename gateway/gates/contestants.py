@@ -1,4 +1,4 @@
-"""Those that a gate compares: the candidate, the release that serves now, and the base model."""
+"""The contestants of a gate: the candidate, the release that serves now, and the base model."""
 
 from typing import Literal
 
@@ -70,7 +70,7 @@ class Contestants(msgspec.Struct, frozen=True):
 async def find_contestants(
     resolver: Resolver, tenant: str, assistant: str, row: GateRow, base_model: str
 ) -> Contestants:
-    """Find them.
+    """Find what a gate compares.
 
     Raises:
         NotFound: A part of a release isn't there any more.

@@ -113,15 +113,15 @@ class GateHandler:
             raise JobFailed("invalid_rows", str(error)) from error
         learnt_rows = read_learnt_rows(self._parts.artifacts, files)
         pairs = {(one.messages[-1].content, one.reply) for one in learnt_rows.replies}
-        learnt = [one.number for one in rows if (one.question, one.reply) in pairs]
-        rows = [one for one in rows if one.number not in learnt]
+        row_numbers = [one.number for one in rows if (one.question, one.reply) in pairs]
+        rows = [one for one in rows if one.number not in row_numbers]
         if len(rows) < LEAST_ROWS:
             raise JobFailed(
                 "too_few_rows",
-                f"{len(learnt)} of the held-out rows are among those that the adapter has learnt, and {len(rows)} are "
-                f"left: fewer than {LEAST_ROWS} decide nothing. Name rows that it hasn't learnt.",
+                f"{len(row_numbers)} of the held-out rows are among those that the adapter has learnt, and {len(rows)} "
+                f"are left: fewer than {LEAST_ROWS} decide nothing. Name rows that it hasn't learnt.",
             )
-        return _Inputs(thin_out(rows, options.rows), learnt_rows.replies, learnt, learnt_rows.unknown)
+        return _Inputs(thin_out(rows, options.rows), learnt_rows.replies, row_numbers, learnt_rows.unknown)
 
     async def _make_report(self, claim: Claim, row: GateRow, options: GateOptions, inputs: _Inputs) -> GateReport:
         name = await self._check_releases(claim.tenant, row)

@@ -13,7 +13,7 @@ from training.preference_rows import has_preferences, read_preference_rows
 
 __all__ = ["HeldOutRow", "LearntReply", "RowsUnfit", "list_learnt_replies", "read_held_out_rows"]
 
-_DESCRIBED = 10
+_MOST_DESCRIBED = 10
 
 
 class RowsUnfit(Exception):
@@ -21,7 +21,7 @@ class RowsUnfit(Exception):
 
 
 class HeldOutRow(msgspec.Struct, frozen=True):
-    """A row.
+    """A row that wasn't learnt, whose reply is known.
 
     Attributes:
         number: Its line in the file, from 1.
@@ -82,7 +82,7 @@ def _read(data: bytes) -> Sequence[Row]:
     else:
         rows, problems = read_rows(data)
     if problems:
-        raise RowsUnfit(describe_problems(problems, _DESCRIBED))
+        raise RowsUnfit(describe_problems(problems, _MOST_DESCRIBED))
     return rows
 
 

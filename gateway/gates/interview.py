@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from gateway.answering.compose import Composed, compose
+from gateway.answering.compose import ComposedPrompt, compose
 from gateway.answering.engine_answer import EngineUsage, decode_answer
 from gateway.answering.question import Message, Question
 from gateway.answering.resolve import Target
@@ -141,7 +141,7 @@ class Interview:
 
     async def compose_whole(
         self, target: Target, messages: Sequence[Message], evidence: Evidence, parameters: Mapping[str, Any]
-    ) -> Composed:
+    ) -> ComposedPrompt:
         """Return the same with other parameters, and what went into its prompt; raises as `compose` does."""
         question = Question("gate", target.engine_model, messages, parameters)
         await self._traits.settle()
@@ -168,7 +168,7 @@ class Interview:
 
         async def ask() -> MeasuredAnswer:
             async with self._places:
-                started = time.perf_counter()
+                start = time.perf_counter()
                 with self._pool.pick(target.adapter) as lease:
                     with lease.replica.make_wait():
                         stream = await lease.engine.chat(body)
@@ -176,7 +176,7 @@ class Interview:
                         data = await stream.read()
                     finally:
                         await stream.aclose()
-                seconds = time.perf_counter() - started
+                seconds = time.perf_counter() - start
             answer = decode_answer(data)
             message = answer.choices[0].message if answer.choices else None
             usage = (answer.usage or EngineUsage()).to_token_usage()

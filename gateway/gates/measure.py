@@ -54,9 +54,9 @@ class Measurer:
         self._suite = suite
 
     async def measure(
-        self, rows: Sequence[HeldOutRow], learnt: Sequence[LearntReply], canaries: Sequence[str]
+        self, rows: Sequence[HeldOutRow], replies: Sequence[LearntReply], canaries: Sequence[str]
     ) -> GateMeasurements:
-        """Ask everything.
+        """Ask for all that the gate measures.
 
         Raises:
             EngineError: No engine answered.
@@ -77,9 +77,9 @@ class Measurer:
             suite=suite,
             prompted=await await_each(self._ask_prompted, prompted),
             neutral=[one for text in self._suite.neutral if (one := await self._score_neutral(text.text)) is not None],
-            learnt_replies=[one.reply for one in learnt],
+            learnt_replies=[one.reply for one in replies],
             canaries=list(canaries),
-            canary_answers=await self._ask_for_canaries(learnt, canaries),
+            canary_answers=await self._ask_for_canaries(replies, canaries),
             judges_style=candidate.adapter is not None,
             compares_style=self._contestants.compares_style,
             judges_prompt=self._contestants.has_own_prompt,
@@ -118,12 +118,12 @@ class Measurer:
     ) -> tuple[dict[str, Likelihood], dict[str, Likelihood]]:
         """Score the reply, and a made-up tenant's in its place: what is likelier there too isn't a tenant's style."""
         candidate, current = self._contestants.candidate, self._contestants.current
-        judged = [candidate, self._contestants.base] if candidate.target.adapter is not None else []
-        compared = [candidate, current] if current is not None and self._contestants.compares_style else []
-        contestants = {one.name: one for one in (*judged, *compared)}
+        own = [candidate, self._contestants.base] if candidate.target.adapter is not None else []
+        versions = [candidate, current] if current is not None and self._contestants.compares_style else []
+        contestants = {one.name: one for one in (*own, *versions)}
         replies = {name: await self._score(one, bodies, row.reply) for name, one in contestants.items()}
         other = _choose_voice(self._suite, number, row.reply)
-        controls = {one.name: await self._score(one, bodies, other) for one in judged}
+        controls = {one.name: await self._score(one, bodies, other) for one in own}
         likelihoods = {name: one for name, one in replies.items() if one is not None}
         others = {name: one for name, one in controls.items() if one is not None}
         fits = len(likelihoods) == len(replies) and len(others) == len(controls)
@@ -137,24 +137,24 @@ class Measurer:
     ) -> dict[str, FaithfulnessScore]:
         conversation = "\n".join(message.content or "" for message in row.messages)
         passages = [passage.body for passage in evidence.passages]
-        changed = make_counterfactual(row.reply, passages, conversation)
+        counterfactual = make_counterfactual(row.reply, passages, conversation)
         scores: dict[str, FaithfulnessScore] = {}
         for one in (self._contestants.candidate, self._contestants.faithful_baseline):
             citations = score_citations(answers[one.name], passages)
             scores[one.name] = FaithfulnessScore(
                 supported=score_support(answers[one.name], _list_texts(bodies[one.name])),
                 citations=citations,
-                follows=None if changed is None else await self._ask_changed(one, row, evidence, changed),
+                follows=None if counterfactual is None else await self._ask_changed(one, row, evidence, counterfactual),
                 abstains=await self._ask_without(one, row),
                 cites=float(citations is not None),
             )
         return scores
 
     async def _ask_changed(
-        self, contestant: Contestant, row: HeldOutRow, evidence: Evidence, changed: Counterfactual
+        self, contestant: Contestant, row: HeldOutRow, evidence: Evidence, counterfactual: Counterfactual
     ) -> float:
-        body = await self._compose(contestant, row, rewrite_passages(evidence, changed.texts))
-        return changed.score(await self._interview.answer(contestant.target, body))
+        body = await self._compose(contestant, row, rewrite_passages(evidence, counterfactual.texts))
+        return counterfactual.score(await self._interview.answer(contestant.target, body))
 
     async def _ask_without(self, contestant: Contestant, row: HeldOutRow) -> float:
         body = await self._compose(contestant, row, NOTHING)
@@ -199,9 +199,9 @@ class Measurer:
             scores[one.name] = likelihood.per_token
         return NeutralMeasurement(scores)
 
-    async def _ask_for_canaries(self, learnt: Sequence[LearntReply], canaries: Sequence[str]) -> list[str]:
+    async def _ask_for_canaries(self, replies: Sequence[LearntReply], canaries: Sequence[str]) -> list[str]:
         """Ask again what rows asked whose replies have a canary: the likeliest place for it to come out."""
-        rows = [row for row in learnt if any(canary in row.reply for canary in canaries)][:_MOST_CANARY_ROWS]
+        rows = [row for row in replies if any(canary in row.reply for canary in canaries)][:_MOST_CANARY_ROWS]
         candidate = self._contestants.candidate
         bare = replace(candidate.target, retrieval=None)
         return await await_each(lambda row: self._answer_learnt(replace(candidate, target=bare), row), rows)

@@ -43,7 +43,7 @@ class SuiteMeasurement(msgspec.Struct, frozen=True):
 
     @property
     def is_lost(self) -> bool:
-        """Tell whether another contestant passes, and the candidate doesn't."""
+        """Whether another contestant passes, and the candidate doesn't."""
         return any(self.passed.values()) and not self.passed["candidate"]
 
 

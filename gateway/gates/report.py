@@ -28,7 +28,7 @@ class ExampleRow(msgspec.Struct, frozen=True):
 
 
 class GateReport(msgspec.Struct, frozen=True):
-    """The whole.
+    """The whole report of a gate.
 
     Attributes:
         release: The candidate, as `name@number`.
@@ -79,10 +79,10 @@ def make_report(
     contestants: Contestants,
     thresholds: Thresholds,
     source: str,
-    learnt: Sequence[int],
+    learnt_rows: Sequence[int],
     unknown: Sequence[str],
 ) -> GateReport:
-    """Judge a gate's figures and write them down; `learnt` and `unknown` are as in `GateReport`."""
+    """Judge a gate's figures and write them down; `learnt_rows` are the report's `learnt`, `unknown` its own."""
     judgement = judge(measurements, thresholds, contestants.baseline.label, contestants.base.label)
     failed = [check.name for check in judgement.checks if check.passed is False]
     return GateReport(
@@ -95,7 +95,7 @@ def make_report(
         source=source,
         rows=len(measurements.rows),
         skipped=measurements.skipped,
-        learnt=list(learnt),
+        learnt=list(learnt_rows),
         index_epochs=gather_epochs(row.index_epochs for row in measurements.rows),
         thresholds=thresholds,
         passed=not failed,

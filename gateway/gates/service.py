@@ -144,7 +144,7 @@ class GateService:
         async with self._database.begin() as session:
             row, release = await self._find(session, name, number)
             gate = await GateRepository(session, self._tenant).hold(row.id)
-            if gate.status in jobs.ENDED or gate.job_id is None:
+            if gate.status in jobs.FINAL_STATUSES or gate.job_id is None:
                 raise BadRequest(f"The gate of {name}@{number} has ended already ({gate.status}).", code="job_ended")
             await jobs.cancel_subject(session, gate)
             await collect_later(session, self._tenant, drop_rows(gate))
@@ -206,7 +206,7 @@ class GateService:
         old = await gates.find_of(assistant.id, number)
         if old is None:
             return
-        if old.status not in jobs.ENDED:
+        if old.status not in jobs.FINAL_STATUSES:
             raise Conflict(
                 f"A gate of {assistant.name}@{number} is {old.status}. Wait until it has ended, or cancel it.",
                 code="gate_running",

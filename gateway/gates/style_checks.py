@@ -39,12 +39,12 @@ def judge_style(
 
 
 def _judge_gain(measurements: GateMeasurements, base: str) -> list[Check]:
-    scored = [row for row in measurements.rows if row.controls]
-    gains = [row.likelihoods["candidate"].per_token - row.likelihoods["base"].per_token for row in scored]
-    controls = [row.controls["candidate"].per_token - row.controls["base"].per_token for row in scored]
+    rows = [row for row in measurements.rows if row.controls]
+    gains = [row.likelihoods["candidate"].per_token - row.likelihoods["base"].per_token for row in rows]
+    controls = [row.controls["candidate"].per_token - row.controls["base"].per_token for row in rows]
     label, other = "gain of the replies' log-probability per token", "made-up tenants' replies"
     return [
-        decide("style.likelihood", "style", label, gains, [0.0] * len(scored), base, _GAIN),
+        decide("style.likelihood", "style", label, gains, [0.0] * len(rows), base, _GAIN),
         decide("style.control", "style", "the same beyond its gain on others' replies", gains, controls, other, _GAIN),
     ]
 
@@ -70,8 +70,8 @@ def judge_likeness(rows: Sequence[RowMeasurement]) -> list[Check]:
 
 def _compare_likelihood(measurements: GateMeasurements, against: str, bound: Bound) -> list[Check]:
     """Compare how likely the replies are: an adapter with half of the style that serves is still above the base."""
-    scored = [row.likelihoods for row in measurements.rows if "current" in row.likelihoods]
-    own, others = ([one[name].per_token for one in scored] for name in ("candidate", "current"))
+    likelihoods = [row.likelihoods for row in measurements.rows if "current" in row.likelihoods]
+    own, others = ([one[name].per_token for one in likelihoods] for name in ("candidate", "current"))
     label = "log-probability of the replies per token"
     return [decide("style.likelihood_kept", "style", label, own, others, against, bound)]
 

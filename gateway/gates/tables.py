@@ -3,12 +3,12 @@ from typing import Any
 from sqlalchemy import ForeignKey, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from gateway.db import Owned
+from gateway.db import OwnedRow
 
 __all__ = ["GateRow"]
 
 
-class GateRow(Owned):
+class GateRow(OwnedRow):
     """The gate of an assistant's release, the newest one; the durable work behind it is `job_id`.
 
     `against` is the number of the release that it is compared with; null: the base model. `rows_digest` is the file of

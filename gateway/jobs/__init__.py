@@ -8,13 +8,13 @@ from gateway.jobs.housekeeper import Chore, Housekeeper, delete_older
 from gateway.jobs.queue import cancel, enqueue, enqueue_once, find_delay
 from gateway.jobs.repository import CLOCK_SKEW_SECONDS, count_live, delete_ended, wake_jobs
 from gateway.jobs.subject import begin_subject, cancel_subject, end_subject, queue_subject, succeed_subject
-from gateway.jobs.tables import ENDED, JobRow
+from gateway.jobs.tables import FINAL_STATUSES, JobRow
 from gateway.jobs.wait import wait_for
 from gateway.jobs.worker import Worker, WorkerTimings
 
 __all__ = [
     "CLOCK_SKEW_SECONDS",
-    "ENDED",
+    "FINAL_STATUSES",
     "BelievedClock",
     "Chore",
     "Claim",

@@ -21,7 +21,7 @@ _TELL_SECONDS = 3_600.0
 
 
 class BelievedClock:
-    """Call it for Unix seconds that are never ahead of this machine's clock, nor of what was believed before.
+    """A clock whose Unix seconds are never ahead of this machine's clock, nor of what was believed before.
 
     What is believed is one number in the database, of all workers. Each of them moves it towards its own clock, by at
     most a day per hour in which it runs, ahead or back. A new database's first worker is believed; one from before it

@@ -93,19 +93,19 @@ class Claim:
         while True:
             due = time.monotonic() + pause
             await asyncio.sleep(pause)
-            started = time.monotonic()
-            if started - due > _LATE_SECONDS:
+            start = time.monotonic()
+            if start - due > _LATE_SECONDS:
                 # This process stood still, and nobody else need have the job since, which its fence tells.
-                until = max(until, started + self._lease_seconds / 3)
+                until = max(until, start + self._lease_seconds / 3)
             try:
-                async with Patience(max(until - started, 0.0)), self.begin() as session:
+                async with Patience(max(until - start, 0.0)), self.begin() as session:
                     cancel = await is_cancel_requested(session, self.id)
             except (SQLAlchemyError, TimeoutError):
                 if time.monotonic() >= until:
                     raise LeaseLost(f"the lease of job {self.id} could not be renewed in time") from None
                 continue
             # It was renewed at some time since, and may be over again where this process has stood still in between.
-            until = max(started + self._lease_seconds, time.monotonic() + pause + self._lease_seconds / 3)
+            until = max(start + self._lease_seconds, time.monotonic() + pause + self._lease_seconds / 3)
             if cancel:
                 self.cancelled.set()
 

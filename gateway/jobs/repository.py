@@ -21,7 +21,7 @@ from sqlalchemy.orm import aliased
 
 from gateway.db import Repository, cut_slices, delete_before
 from gateway.jobs.lease_watch import HeldLease, LeaseWatch, list_past
-from gateway.jobs.tables import ENDED, ClockRow, JobRow
+from gateway.jobs.tables import FINAL_STATUSES, ClockRow, JobRow
 
 __all__ = [
     "CLOCK_SKEW_SECONDS",
@@ -87,7 +87,7 @@ def _select_leases() -> Select[str, int, float]:
 def _select_running() -> Select[JobRow]:
     """Select running jobs that are wanted, of whatever tenants, by their ids."""
     running = select(JobRow).where(JobRow.id.in_(bindparam("ids", expanding=True)), JobRow.status == "running")
-    return running.where(_OF_KINDS, _WANTED).order_by(JobRow.id).limit(_MOST)
+    return running.where(_OF_KINDS, _OF_URGENCY).order_by(JobRow.id).limit(_MOST)
 
 
 def _select_due_id() -> Select[str]:
@@ -108,14 +108,14 @@ def _select_queued() -> Select[JobRow]:
     # A turn of a clock that was ahead would be the last one of all until the clock has come as far again.
     turns = (of_tenant.tenant_id == JobRow.tenant_id, of_tenant.claimed_at <= _NOW + CLOCK_SKEW_SECONDS)
     last_turn = select(func.max(of_tenant.claimed_at)).where(*turns).scalar_subquery()
-    queued = select(JobRow).where(JobRow.place.in_(heads), JobRow.status == "queued", _DUE, _OF_KINDS, _WANTED)
+    queued = select(JobRow).where(JobRow.place.in_(heads), JobRow.status == "queued", _DUE, _OF_KINDS, _OF_URGENCY)
     return queued.order_by(func.coalesce(last_turn, 0.0), JobRow.place).limit(_MOST)
 
 
 # Built once: each worker asks them several times per second, and to build one takes longer than to run it.
 _NOW, _MOST = bindparam("now", type_=Float), bindparam("most", type_=Integer)
 _OF_KINDS = JobRow.kind.in_(bindparam("kinds", expanding=True))
-_WANTED = or_(bindparam("all", type_=Boolean), JobRow.payload["urgent"].as_boolean())
+_OF_URGENCY = or_(bindparam("all", type_=Boolean), JobRow.payload["urgent"].as_boolean())
 _DUE = or_(JobRow.not_before.is_(None), JobRow.not_before <= _NOW)
 _LEASES = _select_leases()
 _RUNNING = _select_running()
@@ -162,7 +162,7 @@ async def list_ended(session: AsyncSession, ids: Collection[str]) -> set[str]:
     """Return those of the jobs, of any tenants, that have ended: whoever waits for one has looked it up as its own."""
     job_ids: set[str] = set()
     for some in cut_slices(ids):
-        query = select(JobRow.id).where(JobRow.id.in_(some), JobRow.status.in_(ENDED))
+        query = select(JobRow.id).where(JobRow.id.in_(some), JobRow.status.in_(FINAL_STATUSES))
         job_ids.update((await session.scalars(query)).all())
     return job_ids
 

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from gateway.jobs.claim import Claim
 from gateway.jobs.handler import JobCancelled, Outcome
 from gateway.jobs.queue import cancel, enqueue
-from gateway.jobs.tables import ENDED
+from gateway.jobs.tables import FINAL_STATUSES
 
 __all__ = ["begin_subject", "cancel_subject", "end_subject", "queue_subject", "succeed_subject"]
 
@@ -61,7 +61,7 @@ def begin_subject(claim: Claim, row: Subject | None) -> Subject | None:
         return None
     if row.status == "cancelled" or claim.cancelled.is_set():
         raise JobCancelled
-    if row.status in ENDED:
+    if row.status in FINAL_STATUSES:
         return None
     row.status = "running"
     return row
@@ -69,7 +69,7 @@ def begin_subject(claim: Claim, row: Subject | None) -> Subject | None:
 
 def succeed_subject(row: Subject | None) -> Subject | None:
     """Mark a locked row as succeeded and return it; None when it has ended otherwise meanwhile, or was deleted."""
-    if row is None or row.status in ENDED:
+    if row is None or row.status in FINAL_STATUSES:
         return None
     row.status, row.finished_at = "succeeded", int(time.time())
     return row
@@ -77,7 +77,7 @@ def succeed_subject(row: Subject | None) -> Subject | None:
 
 def end_subject(row: _Subject | None, outcome: Outcome) -> bool:
     """Write the end of a run to a locked row; tell whether it is new: the row is there and hadn't ended."""
-    if row is None or row.status in ENDED:
+    if row is None or row.status in FINAL_STATUSES:
         return False
     row.status, row.finished_at = outcome.status, int(time.time())
     if outcome.status == "failed":

@@ -3,11 +3,11 @@ from typing import Any
 from sqlalchemy import Float, Index
 from sqlalchemy.orm import Mapped, mapped_column
 
-from gateway.db import Base, Owned
+from gateway.db import Base, OwnedRow
 
-__all__ = ["DELAYED", "ENDED", "ClockRow", "JobRow"]
+__all__ = ["DELAYED", "FINAL_STATUSES", "ClockRow", "JobRow"]
 
-ENDED = frozenset({"succeeded", "failed", "cancelled"})
+FINAL_STATUSES = frozenset({"succeeded", "failed", "cancelled"})
 """The states in which a job stays for good; a fine-tuning job has the same."""
 
 
@@ -16,7 +16,7 @@ DELAYED = "delayed"
 beside it."""
 
 
-class JobRow(Owned):
+class JobRow(OwnedRow):
     """Durable work: `queued` → `running` → `succeeded` | `failed` | `cancelled`.
 
     A worker holds a running job under a lease; `fence` counts the claims, and a write with an older fence is refused.

@@ -13,7 +13,7 @@ import structlog
 
 from gateway.db import Database
 from gateway.jobs.repository import JobRepository, list_ended
-from gateway.jobs.tables import ENDED, JobRow
+from gateway.jobs.tables import FINAL_STATUSES, JobRow
 
 __all__ = ["notify_end", "wait_for"]
 
@@ -28,7 +28,7 @@ async def wait_for(database: Database, tenant: str, job_id: str, seconds: float)
     """Wait until the job has ended, or for `seconds`; return it as it is then."""
     async with database.read() as session:
         row = await JobRepository(session, tenant).get(job_id)
-    if row.status in ENDED or seconds <= 0:
+    if row.status in FINAL_STATUSES or seconds <= 0:
         return row
     poller = _pollers.get(database)
     if poller is None:

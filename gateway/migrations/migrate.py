@@ -1,4 +1,4 @@
-"""Bring a database's schema up to date, and refuse one that is newer than this program."""
+"""The way to bring a database's schema up to date, and the refusal of one that is newer than this program."""
 
 from collections.abc import Sequence
 from functools import cache

@@ -28,11 +28,11 @@ async def _find_embedder(state: State) -> str:
 
 async def _reader(session: ReadSession, principal: ChatKey, state: CurrentState) -> ModelService:
     embedder = await _find_embedder(state)
-    return ModelService(session, principal, state.base_model, state.started, embedder=embedder)
+    return ModelService(session, principal, state.base_model, state.started_at, embedder=embedder)
 
 
 def _writer(session: WriteSession, principal: ManageKey, state: CurrentState) -> ModelService:
-    return ModelService(session, principal, state.base_model, state.started)
+    return ModelService(session, principal, state.base_model, state.started_at)
 
 
 Reader = Annotated[ModelService, Depends(_reader)]

@@ -19,13 +19,13 @@ class ModelService:
     """
 
     def __init__(
-        self, session: AsyncSession, principal: Principal, base_model: str, started: int, *, embedder: str = ""
+        self, session: AsyncSession, principal: Principal, base_model: str, started_at: int, *, embedder: str = ""
     ) -> None:
         self._session = session
         self._tenant = principal.tenant
         self._owner = principal.tenant_name
-        self._base = Model(id=base_model, created=started, owned_by="braid")
-        self._embedder = Model(id=embedder, created=started, owned_by="braid") if embedder else None
+        self._base = Model(id=base_model, created=started_at, owned_by="braid")
+        self._embedder = Model(id=embedder, created=started_at, owned_by="braid") if embedder else None
 
     async def list_all(self) -> list[Model]:
         adapters = await list_names(self._session, self._tenant)

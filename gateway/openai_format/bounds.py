@@ -12,7 +12,7 @@ import msgspec
 from gateway.errors import BadRequest
 from gateway.openai_format.schema_formats import drop_said_patterns, is_pattern_said
 from gateway.openai_format.schema_references import find_endless_reference
-from gateway.openai_format.schema_repeats import DATA, NAMED, REPEATS, count_repeats
+from gateway.openai_format.schema_repeats import DATA, NAME_MEMBERS, REPEATS, count_repeats
 
 __all__ = [
     "MAX_BIASES",
@@ -109,10 +109,10 @@ def check_tools(
     forced = _check_choice(choice)
     if tools and len(tools) > MAX_TOOLS:
         raise BadRequest(f"There are more than {MAX_TOOLS} tools.", param="tools")
-    checked = [_check_tool(tool, f"tools[{index}]", forced, grammars) for index, tool in enumerate(tools or ())]
+    functions = [_check_tool(tool, f"tools[{index}]", forced, grammars) for index, tool in enumerate(tools or ())]
     if forced:
-        check_callable(choice, [tool["function"]["name"] for tool in checked])
-    return checked or None
+        check_callable(choice, [tool["function"]["name"] for tool in functions])
+    return functions or None
 
 
 def check_callable(choice: str | Mapping[str, Any] | None, names: Sequence[str]) -> None:
@@ -152,13 +152,13 @@ def _check_tool(tool: Mapping[str, Any], where: str, forced: bool, grammars: boo
     function = _object(tool.get("function"), f"{where}.function")
     _check_name(function, f"{where}.function")
     members = ("name", "description", "parameters", "strict")
-    checked = {name: function[name] for name in members if name in function}
+    copy = {name: function[name] for name in members if name in function}
     parameters = function.get("parameters")
     if parameters is not None:
         param = f"{where}.function.parameters"
         compiled = forced or bool(function.get("strict"))
-        checked["parameters"] = check_schema(_object(parameters, param), param, regular=grammars, compiled=compiled)
-    return {"type": "function", "function": checked}
+        copy["parameters"] = check_schema(_object(parameters, param), param, regular=grammars, compiled=compiled)
+    return {"type": "function", "function": copy}
 
 
 def check_schema(schema: dict[str, Any], param: str, *, regular: bool, compiled: bool) -> dict[str, Any]:
@@ -187,7 +187,9 @@ def check_schema(schema: dict[str, Any], param: str, *, regular: bool, compiled:
                     parts.append(members)
                     _check_keywords(members, param, regular=regular, compiled=compiled)
                 below += [
-                    (inner, not names and key in NAMED) for key, inner in members.items() if key not in DATA or names
+                    (inner, not names and key in NAME_MEMBERS)
+                    for key, inner in members.items()
+                    if key not in DATA or names
                 ]
         if not below:
             break

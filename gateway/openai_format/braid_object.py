@@ -72,7 +72,7 @@ def make_response_headers(trace: AnswerTrace) -> dict[str, str]:
 
 def make_braid_answer(trace: AnswerTrace) -> BraidAnswer | None:
     """Return Braid's own object as it is so far; None where neither a release nor a search was in play."""
-    evidence, rendered = trace.evidence, trace.composed.rendered
+    evidence, rendering = trace.evidence, trace.prompt.rendering
     if trace.target.release is None and evidence.status == "off":
         return None
     return BraidAnswer(
@@ -81,7 +81,8 @@ def make_braid_answer(trace: AnswerTrace) -> BraidAnswer | None:
         index_epochs=evidence.index_epochs,
         citations=[_source(trace, passage) for passage in trace.list_passages() if passage.cited],
         dropped=DroppedParts(
-            passages=len(rendered.dropped_passages) if rendered else 0, turns=rendered.dropped_turns if rendered else 0
+            passages=len(rendering.dropped_passages) if rendering else 0,
+            turns=rendering.dropped_turns if rendering else 0,
         ),
         removed_links=trace.removed_links,
     )

@@ -7,7 +7,7 @@ that. Engines go by the format and never compile the pattern beside one that the
 from collections.abc import Mapping
 from typing import Any, cast
 
-from gateway.openai_format.schema_repeats import DATA, NAMED
+from gateway.openai_format.schema_repeats import DATA, NAME_MEMBERS
 
 __all__ = ["drop_said_patterns", "is_pattern_said"]
 
@@ -38,7 +38,7 @@ def is_pattern_said(members: Mapping[str, Any]) -> bool:
 def drop_said_patterns(schema: Mapping[str, Any]) -> dict[str, Any]:
     """Return a schema, of bounded depth, without the patterns that a format beside them says."""
     return {
-        name: value if name in DATA else _drop(value, names=name in NAMED)
+        name: value if name in DATA else _drop(value, names=name in NAME_MEMBERS)
         for name, value in schema.items()
         if name != "pattern" or not is_pattern_said(schema)
     }

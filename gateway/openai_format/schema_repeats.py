@@ -5,10 +5,10 @@ from typing import Any, cast
 
 from gateway.openai_format.schema_references import find_part
 
-__all__ = ["DATA", "NAMED", "REPEATS", "count_repeats"]
+__all__ = ["DATA", "NAME_MEMBERS", "REPEATS", "count_repeats"]
 
 REPEATS = frozenset({"minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties"})
-NAMED = frozenset({"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"})
+NAME_MEMBERS = frozenset({"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"})
 DATA = frozenset({"enum", "const", "default", "examples", "example"})
 
 _DEFINITIONS = frozenset({"$defs", "definitions"})
@@ -47,7 +47,7 @@ class _Counter:
         if id(members) not in self._counts:
             self._counts[id(members)] = 1  # what a reference to an open part counts
             inner = sum(
-                self.count(one, level + 1, names=name in NAMED)
+                self.count(one, level + 1, names=name in NAME_MEMBERS)
                 for name, one in members.items()
                 if name not in DATA and name not in _DEFINITIONS
             )

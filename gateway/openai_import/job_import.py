@@ -16,7 +16,7 @@ __all__ = ["Confirm", "import_models", "list_trainings"]
 
 _JOBS = "/v1/fine_tuning/jobs"
 _KIND = "fine_tuning_jobs"
-_ENDED = ("succeeded", "failed", "cancelled")
+_FINAL_STATUSES = ("succeeded", "failed", "cancelled")
 
 Confirm = Callable[[Sequence[HostedTraining]], bool]
 
@@ -126,7 +126,7 @@ class _Models:
                     made_here.discard(training.model)
             for id, training in list(running.items()):
                 job = await self._gateway.client.get(f"{_JOBS}/{id}")
-                if job["status"] not in _ENDED:
+                if job["status"] not in _FINAL_STATUSES:
                     finish = max(finish, job["estimated_finish"] or 0)
                     continue
                 del running[id]

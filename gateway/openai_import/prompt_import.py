@@ -27,7 +27,7 @@ async def import_prompts(export: ExportFolder, gateway: Destination, report: Imp
     counts.total = len(prompts)
     for number, prompt in enumerate(prompts, 1):
         id, title = prompt["id"], str(prompt.get("name") or "")
-        template, left = to_template(prompt)
+        template, omissions = to_template(prompt)
         name = _NAME.sub("-", id).lstrip("_.-")[:_LONGEST_NAME]
         if not template:
             report.omit("prompts", id, title, "it has no text for the system: Braid's prompts begin with one")
@@ -36,29 +36,31 @@ async def import_prompts(export: ExportFolder, gateway: Destination, report: Imp
         elif gateway.dry_run or await _create(gateway, report, id, name, template):
             counts.imported += 1
         if template:
-            for reason in left:
+            for reason in omissions:
                 report.note("prompts", id, title, reason)
         gateway.show("prompts", number, len(prompts))
 
 
 def to_template(prompt: Mapping[str, Any]) -> tuple[str, list[str]]:
     """Return the template of a prompt ("" where it has no system text), and what of it isn't in there, with reasons."""
-    left: list[str] = []
+    omissions: list[str] = []
     texts = [str(prompt[name]) for name in ("instructions", "template", "content") if isinstance(prompt.get(name), str)]
     for message in _list_messages(prompt):
         text = _read_text(message.get("content"))
         if message.get("role") in _SYSTEM_ROLES:
             texts.append(text)
         else:
-            left.append(
+            omissions.append(
                 f"a message of the role {message.get('role')!r} isn't taken: a prompt has the system's text, and the "
                 "client sends the conversation"
             )
     if prompt.get("tools"):
-        left.append("its tools aren't taken: each request brings its own functions, and a release names its stores")
+        omissions.append(
+            "its tools aren't taken: each request brings its own functions, and a release names its stores"
+        )
     if isinstance(prompt.get("model"), str):
-        left.append(f"its model {prompt['model']!r} isn't taken: a release says which model has which prompt")
-    return "\n\n".join(_MARK.sub(_keep, text) for text in texts if text.strip()), left
+        omissions.append(f"its model {prompt['model']!r} isn't taken: a release says which model has which prompt")
+    return "\n\n".join(_MARK.sub(_keep, text) for text in texts if text.strip()), omissions
 
 
 def _keep(match: re.Match[str]) -> str:

@@ -58,8 +58,8 @@ def compare_style(
     Raises:
         ValueError: There are fewer than four.
     """
-    judged = {"model": answers, "hosted": hosted_answers, "base": base_answers}
-    voices = score_voices(hosted_answers, base_answers, judged)
+    texts = {"model": answers, "hosted": hosted_answers, "base": base_answers}
+    voices = score_voices(hosted_answers, base_answers, texts)
     closeness = [compare_texts(one, other) for one, other in zip(answers, hosted_answers, strict=True)]
     of_base = [compare_texts(one, other) for one, other in zip(base_answers, hosted_answers, strict=True)]
     return StyleSimilarity(

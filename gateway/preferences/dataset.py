@@ -107,21 +107,21 @@ def check_prompts(pairs: Sequence[PreferencePair], form: PromptForm) -> tuple[li
     Where no digest of the served prompt is known, nothing is compared.
     """
     try:
-        rendered = render_preferences(encode_pairs(pairs), form.template, form.variables, form.markers).content
+        content = render_preferences(encode_pairs(pairs), form.template, form.variables, form.markers).content
     except RowsUnusable as error:
         bad = {problem.row for problem in error.problems}
         sound = [pair for number, pair in enumerate(pairs, 1) if number not in bad]
         if not sound:
             return [], Counter({"unusable": len(bad)})
-        checked, left_out = check_prompts(sound, form)
-        return checked, left_out + Counter[LeftOut]({"unusable": len(bad)})
-    checked: list[PreferencePair] = []
-    for pair, line in zip(pairs, rendered.splitlines(), strict=True):
+        same_pairs, left_out = check_prompts(sound, form)
+        return same_pairs, left_out + Counter[LeftOut]({"unusable": len(bad)})
+    same_pairs: list[PreferencePair] = []
+    for pair, line in zip(pairs, content.splitlines(), strict=True):
         messages = msgspec.json.decode(line)["input"]["messages"]
         digest = digest_prompt(fold_system(messages) if form.folds_system else messages)
         if pair.prompt in (None, digest):
-            checked.append(pair)
-    return checked, Counter({"different_prompt": len(pairs) - len(checked)})
+            same_pairs.append(pair)
+    return same_pairs, Counter({"different_prompt": len(pairs) - len(same_pairs)})
 
 
 def split_pairs(pairs: Sequence[PreferencePair], share: float, seed: int) -> tuple[list[PreferencePair], ...]:

@@ -170,8 +170,8 @@ def _count_votes(one: _Answer, other: _Answer, preferred: Sequence[str], beaten:
     choices = Counter(preferred)
     choices.subtract(beaten)
     opinions |= choices
-    counted = Counter(one.ratings.get(voter) for voter in opinions)
-    wins, losses = one.up - counted[1], one.down - counted[-1]
+    votes = Counter(one.ratings.get(voter) for voter in opinions)
+    wins, losses = one.up - votes[1], one.down - votes[-1]
     for opinion in opinions.values():
         wins += opinion > 0
         losses += opinion < 0

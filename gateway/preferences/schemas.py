@@ -66,11 +66,11 @@ class TrainingOptions(NullsLeftOut):
 
 
 class ComparisonFineTune(ComparisonDatasetCreate, TrainingOptions):
-    """See both."""
+    """A job that learns a comparison's votes: the wishes for its rows and for its training."""
 
 
 class FeedbackFineTune(FeedbackDatasetCreate, TrainingOptions):
-    """See both."""
+    """A job that learns votes on answers: the wishes for its rows and for its training."""
 
 
 class PreferenceDataset(BaseModel):

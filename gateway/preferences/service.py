@@ -197,8 +197,8 @@ class PreferenceService:
         form = PromptForm(target.template, target.variables, choose_markers(base), folds_system=folds)
 
         def choose() -> Dataset:
-            checked, mismatches = check_prompts(choice.pairs, form)
-            training, held_out = split_pairs(checked, request.held_out, request.seed)
+            pairs, mismatches = check_prompts(choice.pairs, form)
+            training, held_out = split_pairs(pairs, request.held_out, request.seed)
             return Dataset(training, held_out, contests.left_out + choice.left_out + mismatches)
 
         return await asyncio.to_thread(choose)

@@ -23,10 +23,10 @@ def main(arguments: list[str]) -> None:
         sys.exit("The supervisor ended before its child had started.")
     # Field 22 of stat, counted behind the name in brackets: the start time, which tells this process from a later one
     # with the same number.
-    started = Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19]
+    start = Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19]
     boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     temporary = Path(f"{note}.{os.getpid()}")
-    temporary.write_text(f"{os.getpid()} {started} {boot}\n")
+    temporary.write_text(f"{os.getpid()} {start} {boot}\n")
     temporary.replace(note)
     try:
         os.execvp(command[0], command)

@@ -121,10 +121,12 @@ class Child:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
             self._task = None
-        left = await self._sweep(self._grace)
+        survivors = await self._sweep(self._grace)
         self._state = ChildState("stopped")
-        if left:
-            raise ChildFailed(f"{self.name}: processes {left} can't be ended. Look at them with `ps`, then kill them.")
+        if survivors:
+            raise ChildFailed(
+                f"{self.name}: processes {survivors} can't be ended. Look at them with `ps`, then kill them."
+            )
 
     async def _supervise(self) -> None:
         attempts, reason, grace = 0, "", self._grace
@@ -217,10 +219,10 @@ class Child:
         session = await asyncio.to_thread(ProcessSession.read, self._note)
         if session is None:
             return []
-        left = await asyncio.to_thread(session.end, grace)
-        if not left:
+        survivors = await asyncio.to_thread(session.end, grace)
+        if not survivors:
             self._note.unlink(missing_ok=True)
-        return left
+        return survivors
 
     def _open_log(self) -> IO[bytes]:
         if self.log_path.exists() and self.log_path.stat().st_size > self._log_bytes:

@@ -37,8 +37,8 @@ class Inheritance:
         return not _SECRET.search(name) and any(_fits(name, one) for one in self.names)
 
 
-def _fits(name: str, listed: str) -> bool:
-    return name.startswith(listed[:-1]) if listed.endswith("*") else name == listed
+def _fits(name: str, pattern: str) -> bool:
+    return name.startswith(pattern[:-1]) if pattern.endswith("*") else name == pattern
 
 
 BARE = Inheritance(("PATH", "LANG", "LC_*", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "PYTHON*"))

@@ -17,7 +17,7 @@ _PAUSE = 0.02
 class _Process:
     pid: int
     session: int
-    started: int
+    start: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,15 +28,15 @@ class ProcessSession:
     """
 
     number: int
-    started: int
+    start: int
     boot: str
 
     @classmethod
     def read(cls, note: Path) -> "ProcessSession | None":
         """Read the note that a child left when it started; None if there is none, or it makes no sense."""
         try:
-            number, started, boot = note.read_text().split()
-            return cls(int(number), int(started), boot)
+            number, start, boot = note.read_text().split()
+            return cls(int(number), int(start), boot)
         except (OSError, ValueError):
             return None
 
@@ -46,9 +46,9 @@ class ProcessSession:
             return []
         members = [process for process in _processes() if process.session == self.number]
         leader = next((process for process in members if process.pid == self.number), None)
-        if leader is not None and leader.started != self.started:
+        if leader is not None and leader.start != self.start:
             return []
-        return [process.pid for process in members if process.started >= self.started]
+        return [process.pid for process in members if process.start >= self.start]
 
     def end(self, grace: float) -> list[int]:
         """Ask all members to end, kill what is left after `grace` seconds, and return what even then remains."""
@@ -56,9 +56,9 @@ class ProcessSession:
             self._wait(grace)
         deadline = time.monotonic() + 5
         # A member can fork while it is being looked for, so look until none is found.
-        while (left := self._signal(signal.SIGKILL)) and time.monotonic() < deadline:
+        while (survivors := self._signal(signal.SIGKILL)) and time.monotonic() < deadline:
             time.sleep(_PAUSE)
-        return left
+        return survivors
 
     def _signal(self, number: signal.Signals) -> list[int]:
         pids = self.list_members()

@@ -32,8 +32,8 @@ class PromptRepository(Repository[PromptRow]):
             NotFound: There is no such prompt or version.
         """
         name, _, version = reference.partition("@")
-        counted = version.isascii() and version.isdecimal() and len(version) <= _MAX_DIGITS
-        number = int(version) if counted else await self.find_last_version(name) if not version else 0
+        is_number = version.isascii() and version.isdecimal() and len(version) <= _MAX_DIGITS
+        number = int(version) if is_number else await self.find_last_version(name) if not version else 0
         row = await self.find_one(PromptRow.name == name, PromptRow.version == number)
         if row is None:
             raise NotFound(

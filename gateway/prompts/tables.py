@@ -1,12 +1,12 @@
 from sqlalchemy import Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from gateway.db import Owned
+from gateway.db import OwnedRow
 
 __all__ = ["PromptRow"]
 
 
-class PromptRow(Owned):
+class PromptRow(OwnedRow):
     """One immutable version of a prompt (`name@version`)."""
 
     __tablename__ = "prompts"

@@ -79,13 +79,13 @@ class Callables:
     """A request's tools.
 
     Attributes:
-        listed: All of them, as the response repeats them.
+        echo: All of them, as the response repeats them.
         functions: Those that this answer may call, as chat and the engines have them.
         choice: The choice of a function, likewise; None leaves it to the model.
         search: The search of `file_search`; None where it isn't asked for, or not for this answer.
     """
 
-    listed: tuple[FileSearchSpec | FunctionSpec, ...] = ()
+    echo: tuple[FileSearchSpec | FunctionSpec, ...] = ()
     functions: tuple[dict[str, Any], ...] = ()
     choice: str | dict[str, Any] | None = None
     search: RetrievalSpec | None = None
@@ -99,7 +99,7 @@ def check_tools(
     Raises:
         BadRequest: There are more than 128, one is neither a function nor `file_search`, or its members can't be used.
     """
-    listed: list[FileSearchSpec | FunctionSpec] = []
+    specs: list[FileSearchSpec | FunctionSpec] = []
     functions: dict[int, dict[str, Any]] = {}
     searches: dict[int, RetrievalSpec] = {}
     if len(tools or ()) > MAX_TOOLS:
@@ -112,10 +112,10 @@ def check_tools(
                 raise BadRequest("There are two file_search tools. Name all stores in one.", param=where)
             file_search = _convert(tool, FileSearchSpec, where)
             searches[index] = _to_search(file_search, where)
-            listed.append(file_search)
+            specs.append(file_search)
         elif tool.get("type") == "function":
             functions[index] = _check_function(tool, where, choice, grammars=grammars)
-            listed.append(_convert({"parameters": None, "strict": None, **tool}, FunctionSpec, where))
+            specs.append(_convert({"parameters": None, "strict": None, **tool}, FunctionSpec, where))
         else:
             raise BadRequest(
                 f"A tool has the type {str(tool.get('type'))[:50]!r}. Use 'file_search' or 'function'.",
@@ -124,10 +124,10 @@ def check_tools(
             )
     tool_choice = _to_choice(choice)
     callable_functions = tuple(functions[place] for place in allowed if place in functions)
-    if isinstance(tool_choice, dict) or (tool_choice == "required" and not listed):
+    if isinstance(tool_choice, dict) or (tool_choice == "required" and not specs):
         check_callable(tool_choice, [function["function"]["name"] for function in callable_functions])
     search = _choose_search([searches[place] for place in allowed if place in searches], callable_functions, choice)
-    return Callables(tuple(listed), callable_functions, tool_choice, search)
+    return Callables(tuple(specs), callable_functions, tool_choice, search)
 
 
 def check_text_format(form: Mapping[str, Any] | None, *, grammars: bool) -> dict[str, Any] | None:
@@ -151,13 +151,13 @@ def _check_function(
     forced = "required" if _to_choice(choice) not in (None, "none", "auto") else None
     function = {name: value for name, value in tool.items() if name != "type" and value is not None}
     try:
-        checked = check_functions([{"type": "function", "function": function}], forced, grammars=grammars)
+        functions = check_functions([{"type": "function", "function": function}], forced, grammars=grammars)
     except BadRequest as error:
         param = (error.param or "").replace("tools[0].function", where)
         message = error.message.replace("tools[0].function", where)
         raise BadRequest(message, param=param, code=error.code) from None
-    assert checked is not None
-    return checked[0]
+    assert functions is not None
+    return functions[0]
 
 
 def _to_choice(choice: str | dict[str, Any] | None) -> str | dict[str, Any] | None:

@@ -115,7 +115,7 @@ class ResponseBuilder:
             temperature=request.temperature if request.temperature is not None else sampling.get("temperature"),
             text=_describe_form(request.text),
             tool_choice=request.tool_choice or "auto",
-            tools=list(self._tools.listed),
+            tools=list(self._tools.echo),
             top_logprobs=request.top_logprobs or 0,
             top_p=request.top_p if request.top_p is not None else sampling.get("top_p"),
             truncation=request.truncation or "disabled",
@@ -130,9 +130,9 @@ class ResponseBuilder:
         items: list[ReasoningItem | OutputMessage | FunctionCall] = []
         if message.reasoning:
             thought = message.reasoning
-            if (checked := self.trace.make_thought_text()) is not None:
-                thought = checked.feed(thought) + checked.finish()
-                self.trace.removed_links += checked.removed_links
+            if (filter_ := self.trace.make_thought_text()) is not None:
+                thought = filter_.feed(thought) + filter_.finish()
+                self.trace.removed_links += filter_.removed_links
             thoughts = [ReasoningText(text=thought)]
             items.append(ReasoningItem(id=new_id("rs_"), status="completed", summary=[], content=thoughts))
         calls = message.tool_calls or []
@@ -140,13 +140,13 @@ class ResponseBuilder:
             content: list[OutputText | Refusal] = [Refusal(refusal=message.refusal)]
             items.append(OutputMessage(id=new_id("msg_"), status="completed", content=content))
         elif message.content or not calls:
-            checked = self.trace.make_answer_text()
+            filter_ = self.trace.make_answer_text()
             text = message.content or ""
-            if checked is not None:
-                text = checked.feed(text) + checked.finish()
+            if filter_ is not None:
+                text = filter_.feed(text) + filter_.finish()
             part = OutputText(
                 text=text,
-                annotations=cite(self.trace, checked),
+                annotations=cite(self.trace, filter_),
                 logprobs=((choice.logprobs or {}).get("content") or []) if self._request.with_logprobs else [],
             )
             items.append(OutputMessage(id=new_id("msg_"), status="completed", content=[part]))

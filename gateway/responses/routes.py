@@ -1,4 +1,4 @@
-"""`POST /v1/responses`."""
+"""The routes of OpenAI's Responses."""
 
 from typing import Any
 
@@ -35,7 +35,9 @@ _log = structlog.get_logger()
 _BODY_BYTES = 4 * 1024 * 1024
 
 (_REQUEST, _RESPONSE), SCHEMAS = describe(ResponseCreate, Response)
-_DESCRIBED: dict[str, Any] = {"requestBody": {"required": True, "content": {"application/json": {"schema": _REQUEST}}}}
+_DESCRIPTION: dict[str, Any] = {
+    "requestBody": {"required": True, "content": {"application/json": {"schema": _REQUEST}}}
+}
 _RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "The response; with `stream` OpenAI's named server-sent events, the last of which has it whole.",
@@ -48,7 +50,7 @@ router = APIRouter(
 )
 
 
-@router.post("", max_body_size=_BODY_BYTES, response_class=Reply, responses=_RESPONSES, openapi_extra=_DESCRIBED)
+@router.post("", max_body_size=_BODY_BYTES, response_class=Reply, responses=_RESPONSES, openapi_extra=_DESCRIPTION)
 async def create_response(request: Request, principal: ChatKey) -> Reply:
     """Answer items, in the style, with the facts and by the prompt of what `model` names."""
     body = await read_body(request, _BODY_BYTES)

@@ -51,8 +51,8 @@ class ResponseEvents:
         self._emit("response.in_progress", response=response)
         for item in self._builder.build_search():
             place = {"output_index": len(self._output), "item_id": item.id}
-            started = msgspec.structs.replace(item, status="in_progress", results=None)
-            self._emit("response.output_item.added", output_index=len(self._output), item=started)
+            search = msgspec.structs.replace(item, status="in_progress", results=None)
+            self._emit("response.output_item.added", output_index=len(self._output), item=search)
             for name in ("in_progress", "searching", "completed"):
                 self._emit(f"response.file_search_call.{name}", **place)
             self._emit("response.output_item.done", output_index=len(self._output), item=item)

@@ -94,13 +94,13 @@ class FolderReader:
     def _list(self, last_versions: Mapping[str, str]) -> Listing:
         items: dict[str, str] = {}
         unread: dict[str, str] = {}
-        for path, composed in self._walk(unread):
+        for path, composed_path in self._walk(unread):
             try:
                 path.encode()
             except UnicodeEncodeError:
-                unread[composed.encode(errors="replace").decode()] = _ODD_NAME
+                unread[composed_path.encode(errors="replace").decode()] = _ODD_NAME
                 continue
-            key = path if path in last_versions and composed not in last_versions else composed
+            key = path if path in last_versions and composed_path not in last_versions else composed_path
             self._places[key] = path
             try:
                 real = self._resolve(path)
@@ -142,14 +142,14 @@ class FolderReader:
             counts = Counter(compose_signs(entry.name) for entry in inside)
             for entry in inside:
                 name = compose_signs(entry.name)
-                path, composed = folder + entry.name, composed_folder + (name if counts[name] == 1 else entry.name)
+                path, composed_path = folder + entry.name, composed_folder + (name if counts[name] == 1 else entry.name)
                 if entry.is_dir(follow_symlinks=False):
                     if self._paths.enters(path):
-                        pending.append((f"{path}/", f"{composed}/"))
+                        pending.append((f"{path}/", f"{composed_path}/"))
                 elif self._paths.takes(path):
-                    yield path, composed
+                    yield path, composed_path
 
-    def _read_folder(self, folder: str, composed: str, unread: dict[str, str]) -> list[os.DirEntry[str]]:
+    def _read_folder(self, folder: str, composed_path: str, unread: dict[str, str]) -> list[os.DirEntry[str]]:
         """Return what is in a folder of the source; nothing, and a note why, where that isn't to be read."""
         try:
             with os.scandir(self._folder / folder) as entries:
@@ -166,7 +166,7 @@ class FolderReader:
             reason = _BARE_FOLDER
         if not folder:
             raise SourceUnreadable(reason)
-        unread[composed] = reason
+        unread[composed_path] = reason
         return []
 
     def _resolve(self, path: str) -> Path:

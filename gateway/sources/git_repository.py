@@ -109,8 +109,8 @@ async def open_repository(
     if parts.scheme == "https":
         host, port = parts.hostname or "", parts.port or 443
         resolved = await addresses.resolve(host, port)
-        listed = ",".join(f"[{address}]" if ":" in address else address for address in resolved)
-        pinned = [f"http.curloptResolve={host}:{port}:{listed}"]
+        address_list = ",".join(f"[{address}]" if ":" in address else address for address in resolved)
+        pinned = [f"http.curloptResolve={host}:{port}:{address_list}"]
     elif credential is not None and credential.key is not None:
         host = parts.hostname or ""
         ssh = _make_ssh(credential.key, host, (await addresses.resolve(host, parts.port or 22))[0])

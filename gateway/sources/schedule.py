@@ -102,11 +102,11 @@ class FolderWatch:
         if not folders:
             await asyncio.sleep(self._look_seconds)
             return
-        changed = asyncio.Event()
-        look = asyncio.create_task(self._look_for_others(set(folders), changed))
+        change = asyncio.Event()
+        look = asyncio.create_task(self._look_for_others(set(folders), change))
         try:
             paths = {path for _, path in folders.values()}
-            async for changes in awatch(*paths, stop_event=changed, debounce=_SETTLE_MS, step=50, watch_filter=None):
+            async for changes in awatch(*paths, stop_event=change, debounce=_SETTLE_MS, step=50, watch_filter=None):
                 names = {path for _, path in changes}
                 for row, folder in folders.values():
                     if any(_concerns(row, folder, name) for name in names):
@@ -115,12 +115,12 @@ class FolderWatch:
             look.cancel()
             await asyncio.gather(look, return_exceptions=True)
 
-    async def _look_for_others(self, watched: set[str], changed: asyncio.Event) -> None:
-        while not changed.is_set():
+    async def _look_for_others(self, watched: set[str], change: asyncio.Event) -> None:
+        while not change.is_set():
             await asyncio.sleep(self._look_seconds)
             try:
                 if set(await self._find_folders()) != watched:
-                    changed.set()
+                    change.set()
             except SQLAlchemyError as error:
                 _log.warning("sources_unreadable", reason=str(error))
 

@@ -3,12 +3,12 @@ from typing import Any
 from sqlalchemy import Float, Index, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from gateway.db import Owned
+from gateway.db import OwnedRow
 
 __all__ = ["SourceItemRow", "SourceRow"]
 
 
-class SourceRow(Owned):
+class SourceRow(OwnedRow):
     """A source of a tenant's documents, and the vector store that it feeds.
 
     `status`: `waiting` (for a sync that was asked for), `syncing`, `synced`, `failed` (its list couldn't be read),
@@ -49,7 +49,7 @@ class SourceRow(Owned):
     failures: Mapped[int] = mapped_column(default=0)
 
 
-class SourceItemRow(Owned):
+class SourceItemRow(OwnedRow):
     """An item of a source by its key there, as it was put last.
 
     `version` is the source's own (an ETag, a blob, times and size), null until the item was put; `digest` is the

@@ -72,7 +72,7 @@ class SiteVisit:
 
     @property
     def is_older(self) -> bool:
-        """Tell whether it isn't known which list named a page."""
+        """Whether it isn't known which list named a page."""
         return any(not page.version.address for page in self.known_pages)
 
     def find(self, url: str) -> KnownPage | None:
@@ -91,9 +91,9 @@ class SiteVisit:
         A page that isn't another one, by its address or its bytes, has the plain key. Of two that would have the same,
         the second one's is marked.
         """
-        marked = mark_key(plain, version.address)
+        marked_key = mark_key(plain, version.address)
         before = self.find(version.request)
-        keys = (marked, plain) if before is not None and before.key == marked else (plain, marked)
+        keys = (marked_key, plain) if before is not None and before.key == marked_key else (plain, marked_key)
         for key in keys:
             other = self.items.get(key)
             if other is None:

@@ -36,7 +36,7 @@ class _Progress(msgspec.Struct):
     total: int
 
 
-class _Failed(msgspec.Struct):
+class _Failure(msgspec.Struct):
     message: str
 
 
@@ -103,11 +103,11 @@ async def _make(settings: Settings, folder: Path, dtype: str, tell: Callable[[st
             *command, env=BASE_MODEL.take(os.environ), stdout=asyncio.subprocess.PIPE, stderr=errors
         )
     assert process.stdout is not None
-    started, lines = time.monotonic(), [b""]
+    start, lines = time.monotonic(), [b""]
     reading = asyncio.ensure_future(_read_lines(process.stdout, lines))
     try:
         while not (await asyncio.wait([reading], timeout=_HEARTBEAT_SECONDS))[0]:
-            tell(f"base model: {_describe_progress(lines[-1])}{time.monotonic() - started:.0f} s")
+            tell(f"base model: {_describe_progress(lines[-1])}{time.monotonic() - start:.0f} s")
         status = await process.wait()
     except asyncio.CancelledError:
         process.terminate()
@@ -136,7 +136,7 @@ def _directory(answer: bytes, status: int | None, log: Path) -> str:
     try:
         if status == 0:
             return msgspec.json.decode(last, type=_Checkpoint).directory
-        reason = msgspec.json.decode(last, type=_Failed).message
+        reason = msgspec.json.decode(last, type=_Failure).message
     except msgspec.MsgspecError:
         reason = f"The program that makes it ended with status {status}."
     raise CommandError(f"The base model can't be prepared: {reason} Its log: {log}")

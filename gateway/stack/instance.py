@@ -15,7 +15,7 @@ _SOCKET_PATH_BYTES = 107  # what Linux allows in a Unix socket's address
 
 
 class Instance:
-    """The lock `<home>/run/up.lock`. `braid up` holds it while it runs; the kernel releases it however that ends."""
+    """The lock `<home>/run/up.lock`. `braid up` holds it while it runs; the kernel frees it however that ends."""
 
     @staticmethod
     def locate_file(home: Path) -> Path:

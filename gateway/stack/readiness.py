@@ -20,13 +20,13 @@ async def wait_until_ready(children: Sequence[Child], tell: Callable[[str], None
     Raises:
         CommandError: One ends again and again before it is ready.
     """
-    started = last_report = time.monotonic()
+    start = last_report = time.monotonic()
     waiting = list(children)
     while waiting:
         for child in list(waiting):
             if child.state.phase == "ready":
                 waiting.remove(child)
-                tell(f"{child.name}: ready after {time.monotonic() - started:.0f} s")
+                tell(f"{child.name}: ready after {time.monotonic() - start:.0f} s")
             elif child.state.phase == "restarting" and child.state.attempts >= _HOPELESS_ATTEMPTS:
                 raise CommandError(
                     f"The {child.name} doesn't start: {child.state.reason}\n"
@@ -34,7 +34,7 @@ async def wait_until_ready(children: Sequence[Child], tell: Callable[[str], None
                 )
         if waiting and time.monotonic() - last_report >= _HEARTBEAT_SECONDS:
             last_report = time.monotonic()
-            tell(f"{last_report - started:.0f} s: waiting for {', '.join(child.name for child in waiting)}")
+            tell(f"{last_report - start:.0f} s: waiting for {', '.join(child.name for child in waiting)}")
         await asyncio.sleep(_POLL_SECONDS)
 
 

@@ -34,10 +34,10 @@ class TenantStorage:
 
     async def measure(self, session: AsyncSession, tenants: Collection[str]) -> dict[str, dict[str, int]]:
         """Return the bytes of each of these tenants, by kind."""
-        used = {tenant: dict.fromkeys(self._kinds, 0) for tenant in tenants}
+        bytes_by_kind = {tenant: dict.fromkeys(self._kinds, 0) for tenant in tenants}
         for kind, tenant, size in await self._sums.list_sums(session, tenants):
-            used[tenant][kind] = size
-        return used
+            bytes_by_kind[tenant][kind] = size
+        return bytes_by_kind
 
     async def check_room(self, session: AsyncSession, tenant: str, size: int) -> None:
         """Refuse bytes that are still to come; others may take the room meanwhile, so `admit` decides.
@@ -46,8 +46,8 @@ class TenantStorage:
             PayloadTooLarge: There is no room for so many.
         """
         if self.limit:
-            used = (await self.measure(session, [tenant]))[tenant]
-            self._check(used, sum(used.values()), size)
+            bytes_by_kind = (await self.measure(session, [tenant]))[tenant]
+            self._check(bytes_by_kind, sum(bytes_by_kind.values()), size)
 
     async def pass_on(self, tenant: str, parts: AsyncGenerator[bytes], *, announced: int = 1) -> AsyncGenerator[bytes]:
         """Pass bytes on while there is room for them: those that can't be kept are not written first.
@@ -55,16 +55,16 @@ class TenantStorage:
         Raises:
             PayloadTooLarge: There is no room for the number that was `announced`, or for those that came.
         """
-        used: dict[str, int] = {}
+        totals: dict[str, int] = {}
         if self.limit:
             async with self._database.read() as session:
-                used = (await self.measure(session, [tenant]))[tenant]
-            self._check(used, sum(used.values()), max(announced, 1))
+                totals = (await self.measure(session, [tenant]))[tenant]
+            self._check(totals, sum(totals.values()), max(announced, 1))
         size = 0
         async with aclosing(parts) as pieces:
             async for piece in pieces:
                 size += len(piece)
-                self._check(used, sum(used.values()), size)
+                self._check(totals, sum(totals.values()), size)
                 yield piece
 
     async def admit(self, session: AsyncSession, tenant: str, size: int) -> None:
@@ -78,15 +78,15 @@ class TenantStorage:
         if self.limit:
             await session.flush()
             await lock(session, f"storage {tenant}")
-            used = (await self.measure(session, [tenant]))[tenant]
-            self._check(used, sum(used.values()) - size, size)
+            bytes_by_kind = (await self.measure(session, [tenant]))[tenant]
+            self._check(bytes_by_kind, sum(bytes_by_kind.values()) - size, size)
 
-    def _check(self, kinds: Mapping[str, int], used: int, size: int) -> None:
-        if not self.limit or used + size <= self.limit or size <= 0:
+    def _check(self, kinds: Mapping[str, int], total: int, size: int) -> None:
+        if not self.limit or total + size <= self.limit or size <= 0:
             return
         parts = ", ".join(f"{name} {number}" for name, number in kinds.items() if number)
         raise PayloadTooLarge(
-            f"Your storage has no room for {size} bytes: {used} of {self.limit} are in use ({parts or 'nothing'}). "
+            f"Your storage has no room for {size} bytes: {total} of {self.limit} are in use ({parts or 'nothing'}). "
             "Delete what isn't needed (GET /api/storage says what takes the room), or ask the operator for more "
             "(tenant_storage_bytes).",
             code="storage_full",

@@ -1,6 +1,6 @@
 from sqlalchemy.orm import Mapped, mapped_column
 
-from gateway.db import Base, Owned
+from gateway.db import Base, OwnedRow
 
 __all__ = ["KeyRow", "TenantRow"]
 
@@ -19,7 +19,7 @@ class TenantRow(Base):
     keeps_cited_text: Mapped[bool] = mapped_column(default=False)
 
 
-class KeyRow(Owned):
+class KeyRow(OwnedRow):
     """A key, kept as its SHA-256 (keys have 256 random bits, so a slow hash adds nothing)."""
 
     __tablename__ = "keys"

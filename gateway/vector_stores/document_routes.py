@@ -21,7 +21,7 @@ def _service(principal: ManageKey, state: CurrentState) -> DocumentService:
 
 Documents = Annotated[DocumentService, Depends(_service)]
 Wait = Annotated[float, Query(ge=0, le=300, description="Seconds to wait until the document is live, or has failed.")]
-Given = Annotated[
+AttributesHeader = Annotated[
     str | None,
     Header(alias="braid-attributes", description="A JSON object; without it the attributes stay as they are."),
 ]
@@ -39,7 +39,7 @@ async def put_document(
     key: str,
     request: Request,
     documents: Documents,
-    attributes: Given = None,
+    attributes: AttributesHeader = None,
     wait: Wait = 0,
     bulk: Annotated[bool, Query(description="One of many: an edit doesn't go before what waits.")] = False,
 ) -> Document:

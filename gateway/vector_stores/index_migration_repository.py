@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 
-_LOST = "lost"
+_LOST_INDEX = "lost"
 """An identity that no index has. None would be taken for a store from before identities were noted."""
 
 
@@ -163,7 +163,7 @@ async def forget_indexes(session: AsyncSession) -> int:
     stores = await session.scalars(
         update(StoreRow)
         .where(_is_filled())
-        .values(index_identity=_LOST, index_whole=False, mirror_identity=None)
+        .values(index_identity=_LOST_INDEX, index_whole=False, mirror_identity=None)
         .returning(StoreRow.id)
     )
     now = {"phase": "cancelled", "ended_at": int(time.time())}

@@ -37,7 +37,7 @@ from retrieval.messages import RetrieverInfo
 
 __all__ = ["IndexMigrationService"]
 
-_LISTED = 20
+_MOST_LISTED = 20
 _MOST_STORES = 1000
 
 
@@ -94,7 +94,7 @@ class IndexMigrationService:
 
     async def list(self) -> IndexMigrationList:
         async with self._database.read() as session:
-            rows = await list_migrations(session, _LISTED)
+            rows = await list_migrations(session, _MOST_LISTED)
             return IndexMigrationList(data=[await _read(session, row) for row in rows])
 
     async def get(self, id: str) -> IndexMigration:

@@ -79,7 +79,7 @@ class QuestionRewriter:
 
         Without history it becomes a query for a search.
         """
-        started = time.perf_counter()
+        start = time.perf_counter()
         if len(question) > _LONGEST_QUESTION:
             return Rewriting(question, "too_long", 0.0)
         text = question
@@ -95,7 +95,7 @@ class QuestionRewriter:
             cleaned = clean_rewriting(answer, question, history)
             text = cleaned or question
             outcome = "unusable" if cleaned is None else "unchanged" if cleaned == question else "rewritten"
-        return Rewriting(text, outcome, round((time.perf_counter() - started) * 1000, 3))
+        return Rewriting(text, outcome, round((time.perf_counter() - start) * 1000, 3))
 
     async def _ask(self, tenant: str, question: str, history: Sequence[tuple[str, str]]) -> str:
         markers = self._traits.markers

@@ -330,11 +330,11 @@ class VersionRepository(Repository[DocumentVersionRow]):
 
     async def find_used(self, file_ids: Collection[str]) -> set[str]:
         """Return those of some files that a version of any document has."""
-        used: set[str] = set()
+        ids: set[str] = set()
         for some in cut_slices(sorted(file_ids)):
             query = self.select(DocumentVersionRow.file_id.in_(some)).with_only_columns(DocumentVersionRow.file_id)
-            used.update((await self.session.scalars(query)).all())
-        return used
+            ids.update((await self.session.scalars(query)).all())
+        return ids
 
     async def list_contents(self, *where: ColumnElement[bool]) -> Sequence[tuple[str, str, str]]:
         """List key, file id and digest of every version of the documents that `where` selects, deleted ones too."""

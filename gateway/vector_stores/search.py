@@ -1,4 +1,4 @@
-"""Search in a tenant's stores at one state of their content; answers are made with it, and OpenAI's search call is."""
+"""The search in a tenant's stores at one state of their content, for answers and for OpenAI's search call."""
 
 import time
 from collections.abc import Mapping, Sequence

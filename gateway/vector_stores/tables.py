@@ -3,7 +3,7 @@ from typing import Any
 from sqlalchemy import ForeignKey, Index, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from gateway.db import Base, Owned
+from gateway.db import Base, OwnedRow
 
 __all__ = [
     "BatchFileRow",
@@ -16,7 +16,7 @@ __all__ = [
 ]
 
 
-class StoreRow(Owned):
+class StoreRow(OwnedRow):
     """A vector store. `index_epoch` is the version of its content that readers see.
 
     `deleted_at` hides the store at once; a job then removes its points and rows. `index_identity` is that of the index
@@ -45,7 +45,7 @@ class StoreRow(Owned):
     deleted_at: Mapped[int | None]
 
 
-class DocumentRow(Owned):
+class DocumentRow(OwnedRow):
     """A document under the tenant's own stable key (for an OpenAI file added to a store: the file's id).
 
     `version` is the live one (0: none yet), `latest` the one that was put last, and `status` is that one's.
@@ -67,7 +67,7 @@ class DocumentRow(Owned):
     deleted_at: Mapped[int | None]
 
 
-class DocumentVersionRow(Owned):
+class DocumentVersionRow(OwnedRow):
     """One version of a document: `in_progress`, then `completed`, `failed`, or `cancelled` for a newer one.
 
     `index_epoch` is the store's index epoch that made its points visible, at `published_at`; they were cut by `chunker`
@@ -105,7 +105,7 @@ class DocumentVersionRow(Owned):
     job_id: Mapped[str | None]
 
 
-class FileBatchRow(Owned):
+class FileBatchRow(OwnedRow):
     """Files that were added to a store at once; `cancelled_at` is when their owner gave up those that waited.
 
     `removed_counts` are the numbers of those whose rows are gone, by what had become of them.
@@ -118,7 +118,7 @@ class FileBatchRow(Owned):
     removed_counts: Mapped[dict[str, Any] | None]
 
 
-class BatchFileRow(Owned):
+class BatchFileRow(OwnedRow):
     """One file of a batch: the document that it is in the store, and the version that the batch put."""
 
     __tablename__ = "batch_files"
@@ -128,7 +128,7 @@ class BatchFileRow(Owned):
     version_id: Mapped[str]
 
 
-class RemovedFileRow(Owned):
+class RemovedFileRow(OwnedRow):
     """The place that a file had in its store's list, under its document's id, kept for a while after that is removed.
 
     Whoever walks the list and deletes what it has seen names that file as the cursor of the next page.

@@ -124,11 +124,11 @@ class DocumentTexts:
 
     async def _read(self, contents: Sequence[Content], most_parsed: int) -> list[tuple[Content, str]]:
         read: list[tuple[Content, str]] = []
-        parsed = 0
+        parses = 0
         for one in contents:
             text = await asyncio.to_thread(self._decode, one.digest) if one.bytes <= _MOST_BYTES else None
-            if text is None and parsed < most_parsed and one.bytes <= _MOST_PARSED_BYTES:
-                parsed += 1
+            if text is None and parses < most_parsed and one.bytes <= _MOST_PARSED_BYTES:
+                parses += 1
                 text = await self._parse(one)
             if text is not None:
                 read.append((one, text))

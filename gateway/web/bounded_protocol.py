@@ -65,26 +65,26 @@ class ConnectionBounds:
     idle_seconds: float = 75.0
 
 
-class _Refused(BraidError):
+class _Refusal(BraidError):
     kind = "invalid_request_error"
 
 
-class HeadTooLarge(_Refused):
+class HeadTooLarge(_Refusal):
     status = 431
     code = "head_too_large"
 
 
-class UrlTooLong(_Refused):
+class UrlTooLong(_Refusal):
     status = 414
     code = "url_too_long"
 
 
-class RequestTooSlow(_Refused):
+class RequestTooSlow(_Refusal):
     status = 408
     code = "request_too_slow"
 
 
-class InvalidHttp(_Refused):
+class InvalidHttp(_Refusal):
     status = 400
     code = "invalid_http"
 
@@ -122,8 +122,8 @@ class BoundedProtocol(JoinedProtocol):
         self._latest = b""
         self._in_head = True
         self._head_bytes = self._body_bytes = self._discarded = 0
-        self._heard = self._body_since = self._checked = self.loop.time()
-        self._head_since: float | None = self._heard
+        self._last_data = self._body_since = self._last_check = self.loop.time()
+        self._head_since: float | None = self._last_data
         self._unread_since: float | None = None
         self._watch: asyncio.TimerHandle | None = None
 
@@ -171,7 +171,7 @@ class BoundedProtocol(JoinedProtocol):
         some = islice(others, first, first + _LOOKED_AT)
         idle = [one for one in some if one.is_idle and client in (None, one._client)]
         if idle:
-            min(idle, key=lambda one: one._heard).transport.close()
+            min(idle, key=lambda one: one._last_data).transport.close()
         return bool(idle)
 
     @property
@@ -191,11 +191,11 @@ class BoundedProtocol(JoinedProtocol):
     def data_received(self, data: bytes) -> None:
         if self._refusal is not None:
             return
-        self._heard = self.loop.time()
+        self._last_data = self.loop.time()
         self._head_bytes += len(data)
         if self._in_head:
             if self._head_since is None:
-                self._head_since = self._heard
+                self._head_since = self._last_data
         elif self.cycle.response_complete:  # the client goes on with a body that was answered already
             self._discarded += len(data)
             if self._discarded > self._bounds.discarded_bytes:
@@ -221,7 +221,7 @@ class BoundedProtocol(JoinedProtocol):
         super().on_headers_complete()  # which raises where the URL is none
         self._in_head = False
         self._head_bytes = self._body_bytes = self._discarded = 0
-        self._body_since = self._heard
+        self._body_since = self._last_data
         self._head_since = None
         self.headers = []  # what stands behind a chunked body, where nobody has asked for it, is none of the request's
 
@@ -237,8 +237,8 @@ class BoundedProtocol(JoinedProtocol):
     def timeout_keep_alive_handler(self) -> None:
         """Close an idle connection, but not as the first thing after a standstill: its next request may wait unread."""
         now = self.loop.time()
-        stood_still = now - self._checked > _CHECK_SECONDS + _LATE_SECONDS
-        if stood_still or now - self._heard < self.timeout_keep_alive - _LATE_SECONDS:  # which a late check moved
+        stood_still = now - self._last_check > _CHECK_SECONDS + _LATE_SECONDS
+        if stood_still or now - self._last_data < self.timeout_keep_alive - _LATE_SECONDS:  # which a late check moved
             again = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
             self.timeout_keep_alive_task = again
         else:
@@ -261,7 +261,7 @@ class BoundedProtocol(JoinedProtocol):
 
     def _check(self) -> None:
         now, bounds = self.loop.time(), self._bounds
-        late = now - self._checked - _CHECK_SECONDS
+        late = now - self._last_check - _CHECK_SECONDS
         if late > _LATE_SECONDS:
             self._forgive(now, late)
         if self._unread_since is not None and now - self._unread_since > bounds.write_seconds:
@@ -271,12 +271,12 @@ class BoundedProtocol(JoinedProtocol):
         if problem:
             self._refuse(RequestTooSlow(problem))
             return
-        self._checked = now
+        self._last_check = now
         self._watch = self.loop.call_later(_CHECK_SECONDS, self._check)
 
     def _forgive(self, now: float, late: float) -> None:
         """Leave out time in which this process stood still: what the client sent and read in it isn't known yet."""
-        self._heard = now
+        self._last_data = now
         # What began behind the standstill, but before this check, hasn't had it.
         self._body_since = min(self._body_since + late, now)
         if self._head_since is not None:
@@ -292,9 +292,9 @@ class BoundedProtocol(JoinedProtocol):
         if self._in_head:
             return ""
         if self.flow.read_paused:  # it is we who are slow
-            self._body_since += now - self._checked
-            self._heard = now
-        elif now - self._heard > bounds.pause_seconds:
+            self._body_since += now - self._last_check
+            self._last_data = now
+        elif now - self._last_data > bounds.pause_seconds:
             return f"The body paused for {bounds.pause_seconds:g} s. Send it without pauses."
         elif now - self._body_since > bounds.body_seconds + self._body_bytes / bounds.body_rate:
             return (

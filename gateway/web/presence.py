@@ -22,7 +22,7 @@ class Presence:
         self._receive = receive
         self._on_leave = on_leave
         self._watch: asyncio.Task[None] | None = None
-        self._left = False
+        self._has_left = False
 
     def __enter__(self) -> Self:
         self._work = work = asyncio.current_task()
@@ -41,16 +41,16 @@ class Presence:
         if self._on_leave is not None:
             self._on_leave(None)
         if self._watch is not None:
-            self._left = self._watch.done()
+            self._has_left = self._watch.done()
             self._watch.cancel()
-        if self._left and kind is asyncio.CancelledError and work is not None:
+        if self._has_left and kind is asyncio.CancelledError and work is not None:
             work.uncancel()
             return True
         return False
 
     def _cancel_work(self, _watch: "asyncio.Future[None] | None" = None) -> None:
         if self._work is not None:
-            self._left = True
+            self._has_left = True
             self._work.cancel()
 
 

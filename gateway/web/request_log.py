@@ -63,7 +63,7 @@ class RequestTrace:
     is in the answer's headers, whatever the answer, and in every log line until then.
     """
 
-    __slots__ = ("_method", "_scope", "_send", "_started", "answer", "begun", "id", "status", "tenant", "whole")
+    __slots__ = ("_method", "_scope", "_send", "_start", "answer", "begun", "id", "status", "tenant", "whole")
 
     def __init__(self, scope: Scope, send: Send, method: str) -> None:
         self.id = _read_id(scope) or new_request_id()
@@ -75,7 +75,7 @@ class RequestTrace:
         self._scope = scope
         self._send = send
         self._method = method
-        self._started = time.perf_counter()
+        self._start = time.perf_counter()
         scope.setdefault("state", {})["request"] = self
         clear_contextvars()  # a pipelined request's task is made in the context of the one before
         bind_contextvars(request=self.id)
@@ -99,7 +99,7 @@ class RequestTrace:
                 method=self._method,
                 route=getattr(self._scope.get("route"), "path", _NO_ROUTE),
                 status=self.status,
-                ms=round((time.perf_counter() - self._started) * 1_000_000) / 1000,
+                ms=round((time.perf_counter() - self._start) * 1_000_000) / 1000,
                 level="info",
                 tenant=self.tenant,
                 answer=self.answer,

@@ -33,7 +33,7 @@ class State:
     """
 
     settings: Settings
-    started: int
+    started_at: int
     base: ServedBaseModel | None
     database: Database
     artifacts: Artifacts

@@ -13,7 +13,7 @@ _PLACE = re.compile(
 )
 _OLD_OR_FOREIGN = re.compile(r"/(?:completions|messages|generate|api/chat)$", re.IGNORECASE)
 _UNSTORED = re.compile(r"^/v1/(?:responses/resp_|chat/completions/chatcmpl-)")
-_SHOWN = 500
+_MOST_SHOWN = 500
 
 
 def explain_unknown(method: str, path: str) -> NotFound:
@@ -22,12 +22,12 @@ def explain_unknown(method: str, path: str) -> NotFound:
     A base URL without `/v1`, with it twice, with a deployment's name in it, or with a path behind it that the client
     adds itself leads to such a path.
     """
-    message = f"There is no {method} {path[:_SHOWN]} here."
+    message = f"There is no {method} {path[:_MOST_SHOWN]} here."
     meant = _find_meant(path)
     if _UNSTORED.match(path):
         message += " Answers aren't stored to be had again; GET /api/answers/{answer_id} says what one was made of."
     elif meant:
-        message += f" Did you mean {meant[:_SHOWN]}?"
+        message += f" Did you mean {meant[:_MOST_SHOWN]}?"
         if not path.startswith("/v1/") or meant in path:
             message += " Clients of OpenAI's API take a base URL that ends with /v1."
     return NotFound(message, code="unknown_url")

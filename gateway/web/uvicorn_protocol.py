@@ -27,14 +27,14 @@ class JoinedProtocol(HttpToolsProtocol):
     parser: httptools.HttpRequestParser
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        self._joined = _Joined(transport, self.loop)
+        self._transport_joiner = _JoiningTransport(transport, self.loop)
         # By a weak reference, since requests refer to them: a connection that is over has nothing for gc to find.
         connection = proxy(self)
         self._extensions = {
             LEAVE: partial(JoinedProtocol._on_leave, connection),
             WRITE: partial(JoinedProtocol._write_piece, connection),
         }
-        super().connection_made(self._joined)
+        super().connection_made(self._transport_joiner)
 
     def connection_lost(self, exc: Exception | None) -> None:
         running = self._running
@@ -90,14 +90,14 @@ class JoinedProtocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._running = cycle
-        self._joined.begin()
+        self._transport_joiner.begin()
         cycle.scope["extensions"] = self._extensions  # pyright: ignore[reportGeneralTypeIssues]
         if cycle.scope["http_version"] == "1.0":
-            app = _Unframed(cycle, app)
+            app = _EndlessAnswers(cycle, app)
         super()._start_asgi_task(cycle, app)
 
 
-class _Unframed:
+class _EndlessAnswers:
     """An application's answers to clients of HTTP/1.0, which know no chunks: one without a length ends at the close.
 
     uvicorn sends such answers in chunks to every client.
@@ -122,7 +122,7 @@ class _Unframed:
         await cycle.send(message)
 
 
-class _Joined(asyncio.Transport):
+class _JoiningTransport(asyncio.Transport):
     """A transport that keeps what is written after `begin` until the event loop's next turn, and nothing after that."""
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from retrieval.backends.protocol import Point
 from retrieval.filter_expressions import All, AnyOf, Between, Condition, Match, Not, list_parts
-from retrieval.priority_executor import Priority
+from retrieval.priority_threads import Priority
 from retrieval.visibility import Visibility
 
 __all__ = ["DocumentFrequencies", "ReadTerms"]
@@ -41,7 +41,7 @@ class _Counts:
     corpus: Visibility
     points: int = 0
     by_term: Counter[int] = field(default_factory=Counter[int])
-    added: int = 0
+    new_points: int = 0
     counted_at: float = field(default_factory=time.monotonic)
 
     @property
@@ -88,7 +88,7 @@ class DocumentFrequencies:
                 continue
             for point in new:
                 counts.add(point.keywords.indices)
-            counts.added += len(new)
+            counts.new_points += len(new)
 
     def remove(self, visibility: Visibility) -> None:
         """Take note that points were deleted."""
@@ -114,10 +114,10 @@ class DocumentFrequencies:
         return counts
 
     def _is_stale(self, counts: _Counts, corpus: Visibility) -> bool:
-        if counts.added > _DRIFT * counts.points:
+        if counts.new_points > _DRIFT * counts.points:
             return True
-        changed = counts.added > 0 or counts.corpus != corpus
-        return changed and time.monotonic() - counts.counted_at > _STALE_SECONDS
+        has_changed = counts.new_points > 0 or counts.corpus != corpus
+        return has_changed and time.monotonic() - counts.counted_at > _STALE_SECONDS
 
     def _count(self, key: Visibility, corpus: Visibility, priority: Priority) -> asyncio.Task[_Counts]:
         """Count a corpus, unless it is being counted."""

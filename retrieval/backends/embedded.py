@@ -30,7 +30,7 @@ from retrieval.backends.reach import measure_reach, to_share
 from retrieval.backends.shard_folder import name_copy, open_shard, replace_shard
 from retrieval.errors import RetrieverFailed
 from retrieval.filter_expressions import All, AnyOf, Between, Condition, Match, Not, list_parts
-from retrieval.priority_executor import Priority, PriorityExecutor
+from retrieval.priority_threads import Priority, PriorityThreads
 from retrieval.visibility import Visibility
 
 __all__ = ["EmbeddedBackend"]
@@ -58,11 +58,11 @@ class EmbeddedBackend:
         self._shard = shard
         self._folder = folder
         self._dimensions = dimensions
-        self._executor = PriorityExecutor("edge shard")
+        self._threads = PriorityThreads("edge shard")
         self._open = asyncio.Event()
         self._open.set()
         self._changing = asyncio.Lock()
-        self._releases = 0
+        self._resumes = 0
         self._frequencies = DocumentFrequencies(self._read_terms)
         self._graph = graph
         self._building: asyncio.Task[None] | None = None
@@ -96,7 +96,7 @@ class EmbeddedBackend:
         weights = await self._frequencies.weigh(corpus, keywords.indices) if keywords.indices else []
         words = _weigh(keywords, weights)
         reach = measure_reach(weights, len(keywords.indices))
-        return await self._executor.run(Priority.QUERY, self._search, visibility, dense, words, reach, candidates)
+        return await self._threads.run(Priority.QUERY, self._search, visibility, dense, words, reach, candidates)
 
     def _search(
         self,
@@ -135,7 +135,7 @@ class EmbeddedBackend:
             request = edge.ScrollRequest(
                 offset=offset, limit=_COUNTED_PAGE, filter=filter_, with_payload=False, with_vector=[KEYWORDS]
             )
-            records, offset = await self._executor.run(priority, self._scroll, request)
+            records, offset = await self._threads.run(priority, self._scroll, request)
             yield [_list_terms(record) for record in records]
             if offset is None:
                 return
@@ -173,7 +173,7 @@ class EmbeddedBackend:
             request = edge.ScrollRequest(
                 offset=offset, limit=_PAGE, filter=filter_, with_payload=["digest"], with_vector=[DENSE]
             )
-            records, offset = await self._executor.run(Priority.INGEST, self._scroll, request)
+            records, offset = await self._threads.run(Priority.INGEST, self._scroll, request)
             for record in records:
                 if record.payload is not None and isinstance(record.vector, dict):
                     vectors[record.payload["digest"]] = _to_floats(record.vector[DENSE])
@@ -187,7 +187,7 @@ class EmbeddedBackend:
             request = edge.ScrollRequest(
                 offset=offset, limit=_PAGE, filter=_to_filter(visibility), with_payload=list(fields), with_vector=False
             )
-            records, offset = await self._executor.run(Priority.INGEST, self._scroll, request)
+            records, offset = await self._threads.run(Priority.INGEST, self._scroll, request)
             payloads += [record.payload or {} for record in records]
             if offset is None:
                 return payloads
@@ -203,7 +203,7 @@ class EmbeddedBackend:
         self._frequencies.remove(visibility)
 
     async def count(self) -> int:
-        return await self._executor.run(Priority.QUERY, self._count)
+        return await self._threads.run(Priority.QUERY, self._count)
 
     def _count(self) -> int:
         # The few records are counted, not the others: that would visit every point.
@@ -213,32 +213,32 @@ class EmbeddedBackend:
     async def hold(self) -> None:
         self._open.clear()
         async with self._changing:  # whatever was handed over before has been written
-            await self._executor.run(Priority.INGEST, self._shard.flush)
+            await self._threads.run(Priority.INGEST, self._shard.flush)
 
-    def release(self) -> None:
+    def resume(self) -> None:
         self._open.set()
-        self._releases += 1
+        self._resumes += 1
 
     async def copy(self, folder: Path) -> None:
-        releases = self._releases
+        resumes = self._resumes
         if not self._open.is_set():
             await asyncio.to_thread(shutil.copytree, self._folder, folder / self._folder.name)
-        if self._open.is_set() or self._releases != releases:
+        if self._open.is_set() or self._resumes != resumes:
             raise RetrieverFailed("The index isn't on hold: its copy would be of several moments. Begin anew.")
 
     async def close(self) -> None:
-        """Flush and release the shard; another process can open it then."""
+        """Flush and close the shard; another process can open it then."""
         await self._frequencies.close()
         if self._building is not None:
             self._building.cancel()
             await asyncio.wait([self._building])
-        await self._executor.run(Priority.INGEST, self._shard.flush)
-        await self._executor.run(Priority.INGEST, self._shard.close)
-        await self._executor.close()
+        await self._threads.run(Priority.INGEST, self._shard.flush)
+        await self._threads.run(Priority.INGEST, self._shard.close)
+        await self._threads.close()
 
     async def _update(self, operation: edge.UpdateOperation) -> None:
         async with self._change():
-            await self._executor.run(Priority.INGEST, self._apply, operation)
+            await self._threads.run(Priority.INGEST, self._apply, operation)
 
     def _apply(self, operation: edge.UpdateOperation) -> None:
         self._shard.update(operation)
@@ -264,7 +264,7 @@ class EmbeddedBackend:
         """Build the graph anew if enough points are outside of it: in a copy, which then takes the shard's place."""
         copy = name_copy(self._folder)
         try:
-            info = await self._executor.run(Priority.INGEST, self._shard.info)
+            info = await self._threads.run(Priority.INGEST, self._shard.info)
             # The engine counts both vectors of a point; words are always indexed.
             if self._graph.wants(info.points_count, info.indexed_vectors_count - info.points_count):
                 await self._build_graph(copy)
@@ -280,17 +280,17 @@ class EmbeddedBackend:
 
     async def _build_graph(self, copy: Path) -> None:
         async with self._change():
-            await self._executor.run(Priority.INGEST, self._shard.flush)
+            await self._threads.run(Priority.INGEST, self._shard.flush)
             await asyncio.to_thread(shutil.copytree, self._folder, copy)
             self._journal = []
         await build_graph(copy, self._dimensions, self._graph)
         async with self._change():
-            better = await self._executor.run(Priority.INGEST, edge.EdgeShard.load, str(copy))
+            better = await self._threads.run(Priority.INGEST, edge.EdgeShard.load, str(copy))
             for operation in self._journal:
-                await self._executor.run(Priority.INGEST, better.update, operation)
-            await self._executor.run(Priority.INGEST, better.flush)
-            await self._executor.run(Priority.INGEST, better.close)
-            await self._executor.run(Priority.INGEST, self._replace, copy)
+                await self._threads.run(Priority.INGEST, better.update, operation)
+            await self._threads.run(Priority.INGEST, better.flush)
+            await self._threads.run(Priority.INGEST, better.close)
+            await self._threads.run(Priority.INGEST, self._replace, copy)
 
     def _replace(self, better: Path) -> None:
         self._shard = replace_shard(self._folder, self._shard, better)

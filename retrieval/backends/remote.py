@@ -212,14 +212,14 @@ class RemoteBackend:
     async def hold(self) -> None:
         raise RetrieverFailed("The index is in a Qdrant server, which makes snapshots of its own.")
 
-    def release(self) -> None:
-        """Release nothing: nothing is held."""
+    def resume(self) -> None:
+        """Resume nothing: nothing is held."""
 
     async def copy(self, folder: Path) -> None:
         raise RetrieverFailed("The index is in a Qdrant server, which makes snapshots of its own.")
 
     async def close(self) -> None:
-        """Release nothing, since nothing here is its own."""
+        """Close nothing, since nothing here is its own."""
 
 
 @asynccontextmanager

@@ -72,8 +72,8 @@ def open_shard(folder: Path, dimensions: int) -> edge.EdgeShard:
         _log.exception("the index at %s can't be read: set aside as %s, and a new one made", folder, aside.name)
         _create(folder, dimensions)
         shard = edge.EdgeShard.load(str(folder))
-    for left in (replaced, *folder.parent.glob(f"{folder.name}.copy-*.unfinished")):
-        shutil.rmtree(left, ignore_errors=True)
+    for leftover in (replaced, *folder.parent.glob(f"{folder.name}.copy-*.unfinished")):
+        shutil.rmtree(leftover, ignore_errors=True)
     return shard
 
 

@@ -36,14 +36,14 @@ def split_adjacent(rows: _Rows) -> list[_Rows]:
 
 def _find_bounds(rows: _Rows) -> Iterator[tuple[int, int]]:
     """Yield where runs of columns with something in them begin and end."""
-    used = sorted({column for row in rows for column, cell in enumerate(row) if cell})
-    start = end = used[0] if used else 0
-    for column in used:
+    columns = sorted({column for row in rows for column, cell in enumerate(row) if cell})
+    start = end = columns[0] if columns else 0
+    for column in columns:
         if column > end:
             yield start, end
             start = column
         end = column + 1
-    if used:
+    if columns:
         yield start, end
 
 

@@ -11,7 +11,7 @@ from urllib.parse import unquote
 from lxml import etree as _etree  # pyright: ignore[reportAttributeAccessIssue, reportUnknownVariableType]
 
 from retrieval.errors import DocumentUnreadable
-from retrieval.parsers.parsed import ParseLimits
+from retrieval.parsers.parsed_document import ParseLimits
 
 __all__ = ["Archive", "Element", "get_attribute", "get_name", "parse_xml", "to_number"]
 
@@ -56,7 +56,7 @@ class Archive:
             )
         self._parts = {info.filename.replace("\\", "/").lstrip("/"): info for info in self._zip.infolist()}
         self._folded = {name.lower(): name for name in self._parts}
-        self._left = limits.unpacked_bytes
+        self._bytes_left = limits.unpacked_bytes
         self._limit = limits.unpacked_bytes
 
     @property
@@ -76,13 +76,13 @@ class Archive:
                 "invalid_file", "The file is encrypted. Save it without a password, then upload it again."
             )
         bomb = part.file_size > _SUSPICIOUS_BYTES and part.file_size > part.compress_size * _SUSPICIOUS_RATIO
-        if bomb or part.file_size > self._left:
+        if bomb or part.file_size > self._bytes_left:
             raise DocumentUnreadable(
                 "invalid_file",
                 f"The file's part {name!r} would unpack to {part.file_size} bytes, as a decompression bomb does; the "
                 f"limit for all parts is {self._limit}. Split the document, or export it again from where it was made.",
             )
-        self._left -= part.file_size
+        self._bytes_left -= part.file_size
         try:
             return self._zip.read(part)
         except (

@@ -6,7 +6,7 @@ from collections.abc import Container, Sequence
 
 from retrieval.parsers.asciidoc_attributes import Attributes
 from retrieval.parsers.asciidoc_tables import read_asciidoc_table
-from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
+from retrieval.parsers.parsed_document import FileContent, ParsedDocument, ParseLimits
 from retrieval.parsers.text import clean_visible
 from retrieval.parsers.text_page import TextPage, measure_columns
 
@@ -38,7 +38,7 @@ _MARKS = re.compile(
 )
 
 
-def parse_asciidoc(content: FileContent, _limits: ParseLimits) -> Parsed:
+def parse_asciidoc(content: FileContent, _limits: ParseLimits) -> ParsedDocument:
     """Find titles, code, tables and lists, and leave comments and the settings of blocks out.
 
     Raises:
@@ -106,8 +106,8 @@ class _Reader:
                 self.page.lines.append(self.attributes.fill_in(condition[2]))
         elif line == "+" and self.page.open_list is not None:
             self._joins = True
-        elif (self._begins or self._is_head) and (used := self.attributes.read(self._lines, self._at)):
-            self._at += used
+        elif (self._begins or self._is_head) and (length := self.attributes.read(self._lines, self._at)):
+            self._at += length
             return True
         elif _SETTINGS.fullmatch(line) and (self._begins or self._is_above_block()):
             self._settings.append(line)
@@ -221,8 +221,8 @@ class _Reader:
 
     def _read_beginning(self, line: str) -> bool:
         """Read what only stands where no paragraph is open: a title, a caption, code that is indented."""
-        if not self._outer and (used := self._read_title(line)):
-            self._at += used
+        if not self._outer and (length := self._read_title(line)):
+            self._at += length
             return True
         if (caption := _CAPTION.fullmatch(line)) is not None and self._has_next():
             self._add_caption(self.attributes.fill_in(caption[1]))

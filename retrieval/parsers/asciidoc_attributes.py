@@ -24,7 +24,7 @@ class Attributes:
 
     def __init__(self) -> None:
         self._values = dict(_SIGNS)
-        self._added = 0
+        self._added_characters = 0
 
     def read(self, lines: Sequence[str], at: int) -> int:
         """Read an entry, `:price: 49 euros`, if one begins at a line; return the number of its lines."""
@@ -32,18 +32,18 @@ class Attributes:
         if entry is None:
             return 0
         before, name, behind, value = entry.groups("")
-        used = 1
+        length = 1
         parts = [value]
-        while parts[-1].endswith(" \\") and at + used < len(lines):
+        while parts[-1].endswith(" \\") and at + length < len(lines):
             parts[-1] = parts[-1][:-2].removesuffix(" +")
-            parts.append(f" {lines[at + used].strip()}")
-            used += 1
+            parts.append(f" {lines[at + length].strip()}")
+            length += 1
         value = self.fill_in("".join(parts).strip())
         if before or behind:
             self._values.pop(name.lower(), None)
         else:
             self._values[name.lower()] = value
-        return used
+        return length
 
     def get_value(self, name: str) -> str:
         return self._values.get(name, "")
@@ -56,7 +56,7 @@ class Attributes:
         value = self._values.get(place[2].lower())
         if place[1] or value is None:
             return place[0].removeprefix("\\") if value is not None else place[0]
-        if self._added + len(value) > _MOST:
+        if self._added_characters + len(value) > _MOST:
             return place[0]
-        self._added += len(value)
+        self._added_characters += len(value)
         return value

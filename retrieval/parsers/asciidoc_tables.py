@@ -5,14 +5,14 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from retrieval.parsers.table_heads import COVERED, count_heads, has_data, widen_names
+from retrieval.parsers.table_heads import COVERED_CELL, count_heads, has_data, widen_names
 from retrieval.parsers.text_writer import make_row
 
 __all__ = ["read_asciidoc_table"]
 
 _OPTIONS = re.compile(r"(?:\b(?:options|opts)\s*=\s*\"?|%)([\w,%-]+)")
-_NAMED = re.compile(r"\b(cols|format|separator)\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([^\s,\]]+))")
-_REPEATED = re.compile(r"\s*(\d{1,3})\*")
+_NAMED_ATTRIBUTE = re.compile(r"\b(cols|format|separator)\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([^\s,\]]+))")
+_REPEAT = re.compile(r"\s*(\d{1,3})\*")
 _SIZE = r"(?:(?P<times>\d{1,3})\*|(?P<columns>\d{0,3})(?:\.(?P<rows>\d{1,3}))?\+)"
 _BEFORE = rf"(?:{_SIZE})?(?:\.?[<^>]){{0,2}}[a-z]?"
 _RULES = re.compile(r"[-.=_*+]{4,}|--|!={3,}|```.*")
@@ -43,7 +43,7 @@ def read_asciidoc_table(lines: Sequence[str], sign: str, attributes: str) -> tup
         sign: The character with which its bounds begin, such as `|`.
         attributes: The line of attributes above it, or "".
     """
-    values = {match[1]: match[match.lastindex or 0] for match in _NAMED.finditer(attributes)}
+    values = {match[1]: match[match.lastindex or 0] for match in _NAMED_ATTRIBUTE.finditer(attributes)}
     kind = values.get("format") or _SIGNS.get(sign, "psv")
     separator = values.get("separator", "").replace("\\t", "\t")
     if len(separator) != 1 or separator in '"\\':
@@ -87,7 +87,7 @@ def _count_columns(columns: str) -> int:
     if not columns.strip():
         return 0
     parts = re.split(r"[,;]", columns)
-    return sum(int(match[1]) if (match := _REPEATED.match(part)) else 1 for part in parts)
+    return sum(int(match[1]) if (match := _REPEAT.match(part)) else 1 for part in parts)
 
 
 def _read_cells(text: str, separator: str) -> list[_Cell]:
@@ -116,7 +116,7 @@ def _place(cells: Sequence[_Cell], width: int, size: int) -> list[list[str]]:
     grid = _Grid(width, _FREE + _GROWTH * size)
     for one in cells:
         for number in range(min(max(one.columns, 1), width)):
-            grid.add(COVERED if number else one.text, one.rows)
+            grid.add(COVERED_CELL if number else one.text, one.rows)
     return grid.finish()
 
 

@@ -11,7 +11,7 @@ import msgspec
 
 from retrieval.errors import DocumentUnreadable
 from retrieval.parsers.formats import name_parser
-from retrieval.parsers.parsed import Parsed, ParseLimits, Unreadable
+from retrieval.parsers.parsed_document import ParsedDocument, ParseLimits, Unreadable
 from retrieval.parsers.sniff import sniff
 from retrieval.parsers.text import describe_invisible
 
@@ -27,7 +27,7 @@ def main() -> int:
 def run(filename: str, limits: ParseLimits) -> int:
     """Parse the document at stdin under limits, which hold from then on, and write the outcome to stdout."""
     _apply(limits)
-    outcome: Parsed | Unreadable
+    outcome: ParsedDocument | Unreadable
     try:
         outcome = read_document(sys.stdin.buffer.read(limits.input_bytes + 1), filename, limits)
     except DocumentUnreadable as error:
@@ -49,7 +49,7 @@ def _apply(limits: ParseLimits) -> None:
     signal.setitimer(signal.ITIMER_REAL, limits.wall_seconds)
 
 
-def read_document(data: bytes, filename: str, limits: ParseLimits) -> Parsed:
+def read_document(data: bytes, filename: str, limits: ParseLimits) -> ParsedDocument:
     """Find the format of a file and parse it.
 
     Raises:
@@ -60,15 +60,15 @@ def read_document(data: bytes, filename: str, limits: ParseLimits) -> Parsed:
             "invalid_file", f"The file is larger than {limits.input_bytes} bytes, the limit for one document. Split it."
         )
     format_, content = sniff(data, filename)
-    parsed = format_.load_parser()(content, limits)
-    if len(parsed.text) > limits.characters:
+    document = format_.load_parser()(content, limits)
+    if len(document.text) > limits.characters:
         raise DocumentUnreadable(
             "invalid_file",
-            f"The document has {len(parsed.text)} characters of text; the limit is {limits.characters}. Split it.",
+            f"The document has {len(document.text)} characters of text; the limit is {limits.characters}. Split it.",
         )
     before = [warning for warning in (content.warning, describe_invisible(content.text)) if warning]
-    parser = name_parser(format_, lacks_ocr=parsed.lacks_ocr)
-    return msgspec.structs.replace(parsed, warnings=_bound([*before, *parsed.warnings]), parser=parser)
+    parser = name_parser(format_, lacks_ocr=document.lacks_ocr)
+    return msgspec.structs.replace(document, warnings=_bound([*before, *document.warnings]), parser=parser)
 
 
 def _bound(warnings: list[str]) -> list[str]:

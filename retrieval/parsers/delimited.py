@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from retrieval.parsers.html_values import HtmlValues
-from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
+from retrieval.parsers.parsed_document import FileContent, ParsedDocument, ParseLimits
 from retrieval.parsers.sheet import add_sheet
 from retrieval.parsers.text import clean_visible, parse_text
 from retrieval.parsers.text_writer import TextWriter
@@ -19,10 +19,10 @@ _DELIMITERS = ",;\t|"
 _SAMPLE = 200
 """Lines from which the delimiter is told."""
 _MOST_LINES = 200  # of a cell
-_NAMED = re.compile(r"sep=(.)\n", re.I)
+_SEPARATOR_LINE = re.compile(r"sep=(.)\n", re.I)
 
 
-def parse_delimited(content: FileContent, limits: ParseLimits) -> Parsed:
+def parse_delimited(content: FileContent, limits: ParseLimits) -> ParsedDocument:
     """Take the rows of a table, told by the delimiter by which most of them have as many cells.
 
     A text without columns is taken as it is.
@@ -32,7 +32,7 @@ def parse_delimited(content: FileContent, limits: ParseLimits) -> Parsed:
     """
     csv.field_size_limit(sys.maxsize)
     text = clean_visible(content.text)
-    name_match = _NAMED.match(text)
+    name_match = _SEPARATOR_LINE.match(text)
     lines = text[name_match.end() if name_match else 0 :].split("\n")
     delimiter = name_match[1] if name_match else _find_delimiter(lines[:_SAMPLE])
     if not delimiter:

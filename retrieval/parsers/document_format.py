@@ -7,11 +7,11 @@ from pathlib import PurePath
 from pkgutil import resolve_name
 from typing import Literal
 
-from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
+from retrieval.parsers.parsed_document import FileContent, ParsedDocument, ParseLimits
 
 __all__ = ["DocumentFormat", "Parser", "find_extension"]
 
-Parser = Callable[[FileContent, ParseLimits], Parsed]
+Parser = Callable[[FileContent, ParseLimits], ParsedDocument]
 """Reads a file of its format.
 
 Raises:

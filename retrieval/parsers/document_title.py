@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from retrieval.parsers.parsed import Heading
+from retrieval.parsers.parsed_document import Heading
 
 __all__ = ["find_top_heading", "pick_title"]
 

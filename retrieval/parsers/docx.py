@@ -8,16 +8,16 @@ from retrieval.parsers.archive import Archive, Element, get_attribute, get_name,
 from retrieval.parsers.docx_styles import DocxStyles, Numbering, find_value, read_outline, read_switch
 from retrieval.parsers.drawings import Drawings, get_relation
 from retrieval.parsers.office_formulas import write_formula
-from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
+from retrieval.parsers.parsed_document import FileContent, ParsedDocument, ParseLimits
 from retrieval.parsers.scripts import LEVEL, LOWERED, RAISED, mark_runs
 from retrieval.parsers.sniff import sniff
 from retrieval.parsers.symbol_fonts import read_symbols
-from retrieval.parsers.table_heads import COVERED, count_heads, widen_names
+from retrieval.parsers.table_heads import COVERED_CELL, count_heads, widen_names
 from retrieval.parsers.text_writer import GatheredBlocks, TextWriter
 
 __all__ = ["find_main_part", "parse_docx", "read_core_title"]
 
-_REMOVED = frozenset(("del", "moveFrom", "delText", "delInstrText"))
+_REMOVED_TAGS = frozenset(("del", "moveFrom", "delText", "delInstrText"))
 _NO_TEXT = frozenset(
     ("pPr", "rPr", "tblPr", "trPr", "tcPr", "instrText", "rt", "sectPr", "sdtPr", "sdtEndPr", "fldData")
 )
@@ -30,7 +30,7 @@ _WHITE = frozenset(("FFFFFF", "FFFFFE", "FEFEFE"))
 _TINY = 2  # half points
 
 
-def parse_docx(content: FileContent, limits: ParseLimits) -> Parsed:
+def parse_docx(content: FileContent, limits: ParseLimits) -> ParsedDocument:
     """Take the body of a Word document; headers, footers, comments, deleted and hidden text are left out.
 
     Raises:
@@ -115,9 +115,9 @@ class _Document:
                 if not self._inner:  # a file can have itself in it
                     inner = _Document(Archive(content.data, self._limits), self._limits, inner=True)
                     inner.read()
-                    self.writer.add_parsed(inner.writer.finish(""), 0)
+                    self.writer.add_document(inner.writer.finish(""), 0)
                 return
-            self.writer.add_parsed(format_.load_parser()(content, self._limits), 0)
+            self.writer.add_document(format_.load_parser()(content, self._limits), 0)
         except DocumentUnreadable as error:
             self.writer.warnings.append(f"The inserted file {name!r} was left out. {error}")
 
@@ -264,7 +264,7 @@ class _Document:
                 else:
                     text = " ".join(self._read(paragraph, False) for paragraph in _iterate(cell))
                 above[len(line)] = text
-                line += [text, *[COVERED] * (to_number(find_value(cell, "tcPr", "gridSpan"), 1, most=_WIDEST) - 1)]
+                line += [text, *[COVERED_CELL] * (to_number(find_value(cell, "tcPr", "gridSpan"), 1, most=_WIDEST) - 1)]
             texts.append(line)
         return texts
 
@@ -282,8 +282,8 @@ def _read_sign(sign: Element) -> str:
 def _read_field(field: Element) -> str:
     """Return what an old form's field shows that isn't in its result: a box, ticked or not, or the choice of a list."""
     if (box := field.find("{*}ffData/{*}checkBox")) is not None:
-        checked = read_switch(box, "checked")
-        return "☒" if (read_switch(box, "default") if checked is None else checked) else "☐"
+        is_checked = read_switch(box, "checked")
+        return "☒" if (read_switch(box, "default") if is_checked is None else is_checked) else "☐"
     if (choices := field.find("{*}ffData/{*}ddList")) is not None:
         entries = [get_attribute(entry, "val") for entry in choices.iterchildren("{*}listEntry")]
         place = to_number(find_value(choices, "result") or find_value(choices, "default"))
@@ -316,7 +316,7 @@ def _iterate(container: Element) -> Iterator[Element]:
         elif name == "sdt":
             if not _is_contents(child):
                 yield from (part for part in _iterate(child) if get_name(part) not in _NO_TEXT)
-        elif name not in _REMOVED and name:
+        elif name not in _REMOVED_TAGS and name:
             yield child
 
 

@@ -123,7 +123,7 @@ class Numbering:
         self._lists: dict[str, _List] = {}
         self._numbers: dict[str, tuple[str, dict[int, int]]] = {}
         self._counts: dict[str, dict[int, int]] = defaultdict(dict)
-        self._started: set[str] = set()
+        self._open_lists: set[str] = set()
         if root is None:
             return
         for one in root.iterchildren("{*}abstractNum"):
@@ -147,8 +147,8 @@ class Numbering:
         if place not in levels:
             return None
         counts = self._counts[key]
-        if number not in self._started:
-            self._started.add(number)
+        if number not in self._open_lists:
+            self._open_lists.add(number)
             for at, start in starts.items():
                 counts[at] = start - 1
         counts[place] = counts.get(place, levels[place].start - 1) + 1

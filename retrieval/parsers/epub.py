@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from retrieval.errors import DocumentUnreadable
 from retrieval.parsers.archive import Archive, Element, get_attribute, get_name
 from retrieval.parsers.html import parse_html
-from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
+from retrieval.parsers.parsed_document import FileContent, ParsedDocument, ParseLimits
 from retrieval.parsers.sniff import sniff
 from retrieval.parsers.text_writer import TextWriter, join_words
 
@@ -15,7 +15,7 @@ _CONTAINER = "META-INF/container.xml"
 _ENCRYPTION = "META-INF/encryption.xml"
 
 
-def parse_epub(content: FileContent, limits: ParseLimits) -> Parsed:
+def parse_epub(content: FileContent, limits: ParseLimits) -> ParsedDocument:
     """Take the chapters of a book; one without a heading has its name in the table of contents as one.
 
     Raises:
@@ -29,7 +29,7 @@ def parse_epub(content: FileContent, limits: ParseLimits) -> Parsed:
             continue
         if not chapter.headings:
             writer.add_heading(book.names.get(part, ""), 1)
-        writer.add_parsed(chapter, 0)
+        writer.add_document(chapter, 0)
     return writer.finish(content.media_type, book.title)
 
 
@@ -58,7 +58,7 @@ class _Book:
             if item is not None and "html" in item.get("media-type", "") and not _is_navigation(item):
                 yield self._locate(item)
 
-    def read_chapter(self, part: str, limits: ParseLimits) -> Parsed | None:
+    def read_chapter(self, part: str, limits: ParseLimits) -> ParsedDocument | None:
         """Return a chapter; None for one without text, such as a cover."""
         if part in self._protected:
             raise DocumentUnreadable(

@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 import msgspec
 
-from retrieval.parsers.parsed import ParseLimits
+from retrieval.parsers.parsed_document import ParseLimits
 
 __all__ = [
     "CHILD_ENVIRONMENT",
@@ -34,7 +34,7 @@ LONGEST_MESSAGE = 64 * 1024
 
 
 class Start(msgspec.Struct, tag="start", frozen=True):
-    """Fork a child for a document; `number` names it in what follows."""
+    """The order to fork a child for a document; `number` names it in what follows."""
 
     number: int
     filename: str
@@ -42,7 +42,7 @@ class Start(msgspec.Struct, tag="start", frozen=True):
 
 
 class Kill(msgspec.Struct, tag="kill", frozen=True):
-    """Kill a child and its own children, unless it has ended."""
+    """The order to kill a child and its own children, unless it has ended."""
 
     number: int
 

@@ -46,7 +46,7 @@ MAILBOX_LINE = (
 _BEFORE_MAIL = r"\s{0,99}+(?:\d{1,10} *\n)?"
 """Also the message's length, as Apple Mail has it there."""
 _HEADERS = r"(?:[!-9;-~]{1,76}:[^\n]*\n|[ \t][^\n]*\n){0,200}?"
-_SENT = r"Date: *(?:\w{3}, *)?\d{1,2} \w{3} \d{4} +\d\d:"
+_SENT_LINE = r"Date: *(?:\w{3}, *)?\d{1,2} \w{3} \d{4} +\d\d:"
 _OF_PARTS = rf"(?={_HEADERS}MIME-Version: *1\.0\b){_HEADERS}Content-Type: *multipart/\w"
 """A message without a sender, as programs save pages and drafts (`.mht`, Confluence's `.doc`)."""
 _SINGLE = rf"(?={_HEADERS}MIME-Version: *1\.0\b){_HEADERS}Content-Type: *text/\w"
@@ -237,11 +237,11 @@ FORMATS = (
         # A mailbox, or headers with From and one as only programs write it.
         signature=re.compile(
             rf"(?:\xef\xbb\xbf)?{_BEFORE_MAIL}(?:{MAILBOX_LINE}|(?={_HEADERS}From:){_HEADERS}"
-            rf"(?:{_OF_PROGRAMS}|{_SENT})|{_OF_PARTS}|{_SINGLE})".encode("latin-1"),
+            rf"(?:{_OF_PROGRAMS}|{_SENT_LINE})|{_OF_PARTS}|{_SINGLE})".encode("latin-1"),
             re.I,
         ),
         structure=re.compile(
-            rf"\A{_BEFORE_MAIL}(?:{MAILBOX_LINE}|(?={_HEADERS}From:)(?={_HEADERS}{_SENT}){_HEADERS}{_OF_PROGRAMS}"
+            rf"\A{_BEFORE_MAIL}(?:{MAILBOX_LINE}|(?={_HEADERS}From:)(?={_HEADERS}{_SENT_LINE}){_HEADERS}{_OF_PROGRAMS}"
             rf"|{_OF_PARTS})",
             re.I,
         ),

@@ -17,7 +17,7 @@ from retrieval.parsers.html_styles import hide_by_rules
 from retrieval.parsers.html_tables import CELLS, Table, is_of_data, is_short
 from retrieval.parsers.html_tabs import open_tab_panels
 from retrieval.parsers.html_visibility import HEADINGS, count_hidden, is_hidden, is_permalink
-from retrieval.parsers.parsed import Block, FileContent, Heading, Parsed, ParseLimits
+from retrieval.parsers.parsed_document import Block, FileContent, Heading, ParsedDocument, ParseLimits
 from retrieval.parsers.scripts import write_scripts
 from retrieval.parsers.text import clean, describe_comments
 
@@ -43,7 +43,7 @@ _REFERENCES = {code: bytes([code]).decode("cp1252", "ignore") for code in range(
 """Numeric references such as `&#146;` are to Windows-1252, as browsers read them; the source has no such characters."""
 
 
-def parse_html(content: FileContent, _limits: ParseLimits) -> Parsed:
+def parse_html(content: FileContent, _limits: ParseLimits) -> ParsedDocument:
     """Take the visible text of a page; navigation, forms, scripts and hidden elements are left out.
 
     Raises:
@@ -83,7 +83,7 @@ def parse_html(content: FileContent, _limits: ParseLimits) -> Parsed:
     if comments_warning := describe_comments(comments):
         warnings.append(comments_warning)
     title = pick_title(*map(_make_line, titles), find_top_heading(page.headings, body))
-    return Parsed(content.media_type, title, body, page.headings, warnings=warnings, blocks=blocks)
+    return ParsedDocument(content.media_type, title, body, page.headings, warnings=warnings, blocks=blocks)
 
 
 def _open_sections(text: str) -> str:

@@ -27,16 +27,16 @@ def open_disclosures(root: Any) -> None:
     if not openers:
         return
     ids = {element.get("id"): element for element in root.iter() if element.get("id")}
-    left = _MOST_TIMES * sum(1 for _ in root.iter())
+    budget = _MOST_TIMES * sum(1 for _ in root.iter())
     verdicts: dict[Any, bool] = {None: False}
     for opener in openers:
         around = {opener, *opener.iterancestors()}
         panels = [panel for panel in _find_panels(opener, ids) if is_switched_off(panel) and panel not in around]
-        if left < 0 or not panels or _is_hidden_in_page(opener, verdicts) or not _has_words(opener):
+        if budget < 0 or not panels or _is_hidden_in_page(opener, verdicts) or not _has_words(opener):
             continue
         for panel in panels:
-            left -= sum(1 for _ in panel.iter())
-            if left > 0 and not _is_menu(panel):
+            budget -= sum(1 for _ in panel.iter())
+            if budget > 0 and not _is_menu(panel):
                 open_element(panel)
 
 

@@ -52,7 +52,7 @@ _DATE = re.compile(
 _HELPED = "|".join(sorted(HELPED))
 _SIGNS = re.compile(rf"[{_BACK}{_FORTH}か吗嗎？]|\b(?:{_BEFORE}|{_AFTER}|ago|{_HELPED})\b", re.I)
 _MARKS = " or ".join(f"contains(@{name}, '{word}')" for name in ("rel", "class") for word in ("prev", "next"))
-_MARKED = f"boolean(.//a[{_MARKS}])"
+_HAS_MARKS = f"boolean(.//a[{_MARKS}])"
 _find_texts: Any = etree.XPath(  # pyright: ignore[reportUnknownVariableType]
     "descendant::text()[not(parent::script or parent::style)]", smart_strings=False
 )
@@ -64,7 +64,7 @@ def find_endings(part: Any) -> frozenset[Any]:
     One asks whether the page helped, with nothing but answers behind it, or leads to the page before and the next, or
     says how long ago the page was changed, which is true for a day. A date may stand among them, and stays.
     """
-    if not _SIGNS.search("".join(_find_texts(part))[-_TAIL:]) and not part.xpath(_MARKED):
+    if not _SIGNS.search("".join(_find_texts(part))[-_TAIL:]) and not part.xpath(_HAS_MARKS):
         return frozenset()
     rest = _Rest(part)
     endings = set[Any]()

@@ -14,7 +14,7 @@ _TAGS = {
     **dict.fromkeys(("cell", "gridcell"), "td"),
     **dict.fromkeys(("columnheader", "rowheader"), "th"),
 }
-_KEPT = frozenset(("html", "body", "table", "thead", "tbody", "tfoot", "tr", "td", "th", "caption", *HEADINGS))
+_KEPT_TAGS = frozenset(("html", "body", "table", "thead", "tbody", "tfoot", "tr", "td", "th", "caption", *HEADINGS))
 """Elements that no role makes anything else: a cell that is a heading as well is a cell."""
 _LEVEL = re.compile(r"[1-6]")
 _TITLES = (("MsoTitle", ""), ("title", "doc-content"))
@@ -29,7 +29,7 @@ def name_by_role(root: Any) -> None:
     """
     for element in root.iter("*"):
         role = read_role(element)
-        if (role != "heading" and role not in _TAGS) or element.tag in _KEPT or is_unseen(element):
+        if (role != "heading" and role not in _TAGS) or element.tag in _KEPT_TAGS or is_unseen(element):
             continue
         level = element.get("aria-level", "").strip()
         element.tag = _TAGS.get(role) or f"h{level if _LEVEL.fullmatch(level) else 2}"

@@ -5,7 +5,15 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from retrieval.parsers.html_visibility import HEADINGS, is_hidden
-from retrieval.parsers.table_heads import COVERED, MOST_HEADS, count_heads, has_data, has_names, is_title, widen_names
+from retrieval.parsers.table_heads import (
+    COVERED_CELL,
+    MOST_HEADS,
+    count_heads,
+    has_data,
+    has_names,
+    is_title,
+    widen_names,
+)
 
 __all__ = ["CELLS", "Table", "is_of_data", "is_short"]
 
@@ -41,7 +49,7 @@ class Table:
         self._headers = self._headers and (element.tag == "th" or not (text or self.rows > self._titles))
         rows, columns = (_read_span(element, name) for name in ("rowspan", "colspan"))
         for number in range(columns):
-            cell = COVERED if number else text.replace("|", "\\|")
+            cell = COVERED_CELL if number else text.replace("|", "\\|")
             if rows > 1:
                 self._spans[len(self._row)] = (rows - 1, cell)
             self._row.append(cell)
@@ -58,7 +66,7 @@ class Table:
         if not any(row):
             return ""
         # Below a row of headers one of its kind names columns only where the upper one leaves that to it.
-        may_name = not self.rows or (len(row) > 1 and any(cell is COVERED for cell in self._first[-1]))
+        may_name = not self.rows or (len(row) > 1 and any(cell is COVERED_CELL for cell in self._first[-1]))
         if self.rows in (self._declared, self._titles) and (grouped or (headers and may_name)):
             self._declared = self.rows + 1
         if self._titles == self.rows and is_title(row):
@@ -129,7 +137,7 @@ def _is_grid(rows: list[list[Any]]) -> bool:
         sizes = [(_read_span(cell, "colspan"), _read_span(cell, "rowspan")) for cell in cells]
         width = sum(columns for columns, _ in (*sizes, *spans))
         widths[width] += 1
-        spans = [(columns, left - 1) for columns, left in (*sizes, *spans) if left > 1]
+        spans = [(columns, rows_left - 1) for columns, rows_left in (*sizes, *spans) if rows_left > 1]
     width, number = widths.most_common(1)[0] if rows else (0, 0)
     return width > 1 and number > 1 and number * 2 > len(rows) and sum(len(cells) > 1 for cells in rows) > 1
 

@@ -5,7 +5,7 @@ from collections import Counter
 
 from retrieval.errors import DocumentUnreadable
 from retrieval.parsers.html import parse_html
-from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
+from retrieval.parsers.parsed_document import FileContent, ParsedDocument, ParseLimits
 
 __all__ = ["HtmlValues"]
 
@@ -31,7 +31,7 @@ class HtmlValues:
         self._left_out = Counter[str]()
         self._unread = 0
         self._limits = limits
-        self._left = _MOST
+        self._budget = _MOST
 
     @property
     def warnings(self) -> list[str]:
@@ -45,26 +45,26 @@ class HtmlValues:
         """Return the text of a piece of a page; any other value, and one without text, as it is; "" for hidden text."""
         if "</" not in value or not _is_piece(value):
             return value
-        if self._left < len(value) + _OF_EACH:
+        if self._budget < len(value) + _OF_EACH:
             self._unread += 1
             return value
-        self._left -= len(value) + _OF_EACH
+        self._budget -= len(value) + _OF_EACH
         is_empty = False
         try:
-            parsed = self._parse(value)
+            document = self._parse(value)
         except DocumentUnreadable as error:
             if error.code != "empty_file":
                 return value
-            parsed = self._parse(f"<p>-</p>{value}")
-            if not parsed.warnings:  # a script, say, is a value as well
+            document = self._parse(f"<p>-</p>{value}")
+            if not document.warnings:  # a script, say, is a value as well
                 return value
             is_empty = True
-        for warning in parsed.warnings:  # each begins with a number
+        for warning in document.warnings:  # each begins with a number
             count, _, kind = warning.partition(" ")
             self._left_out[kind] += int(count)
-        return "" if is_empty else parsed.text
+        return "" if is_empty else document.text
 
-    def _parse(self, value: str) -> Parsed:
+    def _parse(self, value: str) -> ParsedDocument:
         return parse_html(FileContent(b"", "text/html", value), self._limits)
 
 

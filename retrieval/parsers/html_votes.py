@@ -33,7 +33,7 @@ _WORDS = HELPED | frozenset(
 """All that such questions consist of. A page's own question asks for something by its name (`this coupon`), or has a
 word that asks for more than yes or no (`who`, `quel`)."""
 _JOINED_HELPED = "役に立|役立|参考にな|解決|有用|帮助|幫助|解决"
-_JOINED = re.compile(
+_JOINED_WORDS = re.compile(
     rf"(?=.*(?:{_JOINED_HELPED}))(?:{_JOINED_HELPED}|この|こちらの|その|ご|お|記事|ページ|情報|回答|内容|コンテンツ|"
     "ドキュメント|ヘルプ|トピック|説明|質問|問題|でき|まし|ます|でし|の|は|が|を|に|で|ち|つ|り|っ|し|た|"
     "这|這|此|本|该|該|篇|个|個|页面|頁面|页|頁|文章|內容|信息|資訊|文档|文檔|答案|对|對|您|你|是否|有|没|沒|所|了|"
@@ -68,7 +68,7 @@ def is_vote(text: str) -> bool:
     words = _LETTERS.findall(question[1].casefold())
     if len(words) > 1 and words[0] in _HOW and words[1] in HELPED:
         del words[0]
-    joined = [word for word in words if word not in _WORDS]
-    if any(not _JOINED.fullmatch(word.rstrip("か吗嗎")) for word in joined):
+    rest = [word for word in words if word not in _WORDS]
+    if any(not _JOINED_WORDS.fullmatch(word.rstrip("か吗嗎")) for word in rest):
         return False
-    return bool(joined) or not HELPED.isdisjoint(words)
+    return bool(rest) or not HELPED.isdisjoint(words)

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from retrieval.errors import DocumentUnreadable
 from retrieval.parsers.html_values import HtmlValues
-from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
+from retrieval.parsers.parsed_document import FileContent, ParsedDocument, ParseLimits
 from retrieval.parsers.text import clean, parse_text
 from retrieval.parsers.text_writer import TextWriter, join_words
 
@@ -22,7 +22,7 @@ class _Number(str):
     """A number as it is written: a float would round it."""
 
 
-def parse_json(content: FileContent, limits: ParseLimits) -> Parsed:
+def parse_json(content: FileContent, limits: ParseLimits) -> ParsedDocument:
     """Take the values of a JSON text; what isn't JSON is taken as the text that it is, with a warning.
 
     Raises:
@@ -43,7 +43,7 @@ def parse_json(content: FileContent, limits: ParseLimits) -> Parsed:
     return writer.finish(content.media_type)
 
 
-def parse_json_lines(content: FileContent, limits: ParseLimits) -> Parsed:
+def parse_json_lines(content: FileContent, limits: ParseLimits) -> ParsedDocument:
     """Take the value of each line; a line that isn't JSON is taken as it is, and told.
 
     Raises:

@@ -14,7 +14,7 @@ from retrieval.parsers.formats import MAILBOX_LINE
 from retrieval.parsers.html import parse_html
 from retrieval.parsers.mail_envelopes import open_envelopes, read_bytes
 from retrieval.parsers.ocr import OcrMissing
-from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
+from retrieval.parsers.parsed_document import FileContent, ParsedDocument, ParseLimits
 from retrieval.parsers.sniff import sniff
 from retrieval.parsers.text import clean
 from retrieval.parsers.text_writer import TextWriter, join_words
@@ -24,7 +24,7 @@ __all__ = ["parse_mail"]
 _SEPARATOR = re.compile(rf"(?:\A|\n){MAILBOX_LINE}".encode(), re.I)
 _LENGTH = re.compile(rb"(\d{1,10}) *\n")
 """Of a message, which Apple Mail writes before it; behind it are its own notes."""
-_SHOWN = ("from", "to", "cc", "date")
+_FIRST_HEADERS = ("from", "to", "cc", "date")
 _OF_PROGRAMS = re.compile(
     r"(?:x|list|resent|arc|dkim|domainkey|content|thread|received|authentication|auto|delivered|envelope|original|return"
     r"|mime|message|in-reply|reply|errors|disposition|feedback|ms|accept|user|mailing|archived|require|tls)-.*"
@@ -45,7 +45,7 @@ _DEEPEST = 5
 _MOST_ATTACHMENTS = 200
 
 
-def parse_mail(content: FileContent, limits: ParseLimits) -> Parsed:
+def parse_mail(content: FileContent, limits: ParseLimits) -> ParsedDocument:
     """Take a message, or the messages of a mailbox.
 
     What a message in a mailbox quotes of those before it is left out; a single message keeps its quotes.
@@ -97,7 +97,7 @@ class _Reader:
         self._limits = limits
         self._depth = depth
         self._paragraphs: set[str] = set()
-        self._left = _MOST_ATTACHMENTS
+        self._attachments_left = _MOST_ATTACHMENTS
 
     def add(self, message: Message, level: int) -> str:
         """Add a message, and return its subject."""
@@ -106,7 +106,7 @@ class _Reader:
         subject = next((words for name, words in headers if name.lower() == "subject"), "")
         self.writer.add_heading(subject or "Message without a subject", level)
         people = [(name, words) for name, words in headers if not _OF_PROGRAMS.fullmatch(name)]
-        people.sort(key=lambda header: (*_SHOWN, header[0].lower()).index(header[0].lower()))
+        people.sort(key=lambda header: (*_FIRST_HEADERS, header[0].lower()).index(header[0].lower()))
         self.writer.add_paragraph("\n".join(f"{name}: {words}" for name, words in people))
         for text in _list_texts(message):
             self._add_body(text, level)
@@ -118,7 +118,7 @@ class _Reader:
         try:
             text = _decode(part)
             if part.get_content_subtype() == "html":
-                self.writer.add_parsed(parse_html(FileContent(b"", "text/html", text), self._limits), level)
+                self.writer.add_document(parse_html(FileContent(b"", "text/html", text), self._limits), level)
             else:
                 self.writer.add_paragraph(self._drop_quotes(_unwrap(part, text)))
         except DocumentUnreadable as error:
@@ -126,20 +126,20 @@ class _Reader:
 
     def _add_attachment(self, part: Message, level: int) -> None:
         name = _read_header(part.get_filename() or "") or part.get_content_type()
-        if self._left == 0 or self._depth >= _DEEPEST:
+        if self._attachments_left == 0 or self._depth >= _DEEPEST:
             self.writer.warnings.append(f"The attachment {name!r} was left out: there are too many, or too deep.")
             return
-        self._left -= 1
+        self._attachments_left -= 1
         try:
-            parsed = self._parse(part, name)
+            document = self._parse(part, name)
         except DocumentUnreadable as error:
             self.writer.lacks_ocr = self.writer.lacks_ocr or isinstance(error, OcrMissing)
             self.writer.warnings.append(f"The attachment {name!r} was left out. {error}")
             return
         self.writer.add_heading(f"Attachment: {name}", level)
-        self.writer.add_parsed(parsed, level)
+        self.writer.add_document(document, level)
 
-    def _parse(self, part: Message, name: str) -> Parsed:
+    def _parse(self, part: Message, name: str) -> ParsedDocument:
         if part.get_content_type() == "message/rfc822":
             inner = _Reader(self._limits, self._depth + 1)
             subject = inner.add(part.get_payload(0), 1) if part.is_multipart() else ""  # pyright: ignore[reportArgumentType]

@@ -97,7 +97,7 @@ def _join_octets(element: Element, depth: int = 0) -> Iterator[bytes]:
         at = piece[2]
 
 
-def _read(data: bytes, at: int, expected: int | None = None, depth: int = 0) -> Element:
+def _read(data: bytes, at: int, expected_tag: int | None = None, depth: int = 0) -> Element:
     """Read the element that begins at a place (BER, so that its length may be open).
 
     Raises:
@@ -105,7 +105,7 @@ def _read(data: bytes, at: int, expected: int | None = None, depth: int = 0) -> 
         ValueError: It isn't the expected one, or too deep.
     """
     tag, length = data[at], data[at + 1]
-    if expected not in (None, tag) or depth > 2 * _DEEPEST:
+    if expected_tag not in (None, tag) or depth > 2 * _DEEPEST:
         raise ValueError
     start = at + 2
     if length == 0x80:

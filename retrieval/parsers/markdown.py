@@ -11,7 +11,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from retrieval.parsers.document_title import find_top_heading, pick_title
-from retrieval.parsers.parsed import Block, FileContent, Heading, Parsed, ParseLimits
+from retrieval.parsers.parsed_document import Block, FileContent, Heading, ParsedDocument, ParseLimits
 from retrieval.parsers.text import clean_visible, describe_comments
 from retrieval.parsers.text_writer import join_words
 
@@ -44,7 +44,7 @@ _QUOTED_PAGE = re.compile(r"[ \t]*<(?:pre|script|style|textarea)\b", re.I)
 """A block in which tags are text, or of no page."""
 _TAG = re.compile(r"<[a-z/!][^<>]*>", re.I)
 _PICTURE_WORDS = re.compile(r"<img\b[^<>]*?\salt=([\"'])([^<>]*?)\1", re.I)
-_MARKED = re.compile(r"[\\`*_\[\]<>&!\n]")
+_SIGNS = re.compile(r"[\\`*_\[\]<>&!\n]")
 
 _BLOCK_KINDS: dict[str, Literal["list", "table", "code"]] = {
     "ordered_list_open": "list",
@@ -60,7 +60,7 @@ _INLINE_READER = MarkdownIt("commonmark")
 _Span = tuple[int, int]
 
 
-def parse_markdown(content: FileContent, _limits: ParseLimits) -> Parsed:
+def parse_markdown(content: FileContent, _limits: ParseLimits) -> ParsedDocument:
     """Find the headings of Markdown, ATX and underlined, outside code, quotes, lists and front matter.
 
     Raises:
@@ -75,7 +75,9 @@ def parse_markdown(content: FileContent, _limits: ParseLimits) -> Parsed:
     blocks = _Blocks.read(text)
     headings = list(_find_headings(blocks))
     title = pick_title(_read_title(text, blocks.body), find_top_heading(headings, text))
-    return Parsed(content.media_type, title, text, headings, warnings=warnings, blocks=list(_find_blocks(blocks)))
+    return ParsedDocument(
+        content.media_type, title, text, headings, warnings=warnings, blocks=list(_find_blocks(blocks))
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +173,7 @@ def _make_block(blocks: _Blocks, token: Token, kind: Literal["list", "table", "c
 
 def _read_inline(content: str) -> str:
     """Return the words of a heading, without marks, as one line."""
-    if not _MARKED.search(content):
+    if not _SIGNS.search(content):
         return " ".join(content.split())
     parts: list[str] = []
     for token in _INLINE_READER.parseInline(content)[0].children or []:

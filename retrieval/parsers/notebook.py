@@ -8,7 +8,7 @@ from typing import Any, cast
 from retrieval.errors import DocumentUnreadable
 from retrieval.parsers.html import parse_html
 from retrieval.parsers.markdown import parse_markdown
-from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
+from retrieval.parsers.parsed_document import FileContent, ParsedDocument, ParseLimits
 from retrieval.parsers.text import parse_text
 from retrieval.parsers.text_writer import TextWriter
 
@@ -22,7 +22,7 @@ _OBJECT = re.compile(r"<[^<>\n]+>|[\w.]+\(.*\)", re.S)
 _LONGEST_OUTPUT = 20_000
 
 
-def parse_notebook(content: FileContent, limits: ParseLimits) -> Parsed:
+def parse_notebook(content: FileContent, limits: ParseLimits) -> ParsedDocument:
     """Take the cells in their order, with the text of their outputs: printed lines, tables, results and errors.
 
     What is no notebook is taken as the text that it is, with a warning.
@@ -86,7 +86,7 @@ class _Reader:
 
     def _add(self, parse: Any, text: str) -> None:
         try:
-            self.writer.add_parsed(parse(FileContent(b"", "", text), self._limits), 0)
+            self.writer.add_document(parse(FileContent(b"", "", text), self._limits), 0)
         except DocumentUnreadable:
             return  # nothing visible, as in a page that only draws
 

@@ -5,7 +5,7 @@ import subprocess
 import time
 
 from retrieval.errors import DocumentUnreadable
-from retrieval.parsers.parsed import ParseLimits
+from retrieval.parsers.parsed_document import ParseLimits
 
 __all__ = ["INSTALL", "OcrMissing", "Recogniser", "find_program"]
 

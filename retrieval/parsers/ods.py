@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from retrieval.errors import DocumentUnreadable
 from retrieval.parsers.archive import Element, get_attribute, get_name
 from retrieval.parsers.opendocument import OpenDocument, expand_row, iterate_rows, read_repeats
-from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
+from retrieval.parsers.parsed_document import FileContent, ParsedDocument, ParseLimits
 from retrieval.parsers.sheet import add_sheet
 from retrieval.parsers.text_writer import TextWriter
 
@@ -19,7 +19,7 @@ _TIME = re.compile(r"PT(\d\d)H(\d\d)M(?:00S)?")
 _MOST_COLUMNS = 16_384
 
 
-def parse_ods(content: FileContent, limits: ParseLimits) -> Parsed:
+def parse_ods(content: FileContent, limits: ParseLimits) -> ParsedDocument:
     """Take each sheet's cells as they are shown; hidden sheets, rows and columns are left out.
 
     Raises:

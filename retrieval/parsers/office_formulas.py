@@ -7,7 +7,7 @@ from retrieval.parsers.scripts import LEVEL, LOWERED
 
 __all__ = ["write_formula"]
 
-_REMOVED = frozenset(("del", "moveFrom", "ctrlPr", "rPr"))
+_REMOVED_TAGS = frozenset(("del", "moveFrom", "ctrlPr", "rPr"))
 _WHOLE = re.compile(r"[\w.,]*|\([^()]*\)")
 """A part of a formula that needs no brackets."""
 
@@ -20,7 +20,7 @@ def write_formula(element: Element) -> str:
     name = get_name(element)
     if name == "t":
         return element.text or ""
-    if name in _REMOVED or name.endswith("Pr"):
+    if name in _REMOVED_TAGS or name.endswith("Pr"):
         return ""
     writer = _WRITERS.get(name)
     return writer(element) if writer is not None else _join(element)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from retrieval.errors import DocumentUnreadable
 from retrieval.parsers.archive import Archive, Element, get_attribute, get_name, parse_xml, to_number
 from retrieval.parsers.list_numbers import write_letters, write_roman
-from retrieval.parsers.parsed import FileContent, ParseLimits
-from retrieval.parsers.table_heads import COVERED
+from retrieval.parsers.parsed_document import FileContent, ParseLimits
+from retrieval.parsers.table_heads import COVERED_CELL
 from retrieval.parsers.text_writer import is_code
 
 __all__ = [
@@ -271,7 +271,7 @@ def expand_row(row: Element, texts: list[str], spans: dict[int, tuple[int, str]]
         last = column + repeats
         if get_name(cell) == "table-cell":
             reach = column + min(read_repeats(cell, "number-columns-spanned"), _MOST_SPANNED) if text else 0
-        line.update((at, COVERED) for at in range(column, min(last, reach)) if get_name(cell) != "table-cell")
+        line.update((at, COVERED_CELL) for at in range(column, min(last, reach)) if get_name(cell) != "table-cell")
         for at in range(column, last) if text else [at for at in spans if column <= at < last]:
             rows, above = spans.pop(at, (0, ""))
             content = above if get_name(cell) == "covered-table-cell" else text

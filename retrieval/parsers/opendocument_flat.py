@@ -8,7 +8,7 @@ from retrieval.parsers.document_format import Parser
 from retrieval.parsers.ods import parse_ods
 from retrieval.parsers.opendocument import parse_flat
 from retrieval.parsers.opendocument_text import parse_odp, parse_odt
-from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
+from retrieval.parsers.parsed_document import FileContent, ParsedDocument, ParseLimits
 
 __all__ = ["parse_flat_opendocument"]
 
@@ -16,7 +16,7 @@ _PARSERS: Mapping[str, Parser] = {"text": parse_odt, "spreadsheet": parse_ods, "
 """By the element in the body."""
 
 
-def parse_flat_opendocument(content: FileContent, limits: ParseLimits) -> Parsed:
+def parse_flat_opendocument(content: FileContent, limits: ParseLimits) -> ParsedDocument:
     """Take the document as its packed kind is taken: a text, a spreadsheet or a presentation.
 
     Raises:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from retrieval.parsers.archive import Element, get_attribute, get_name, to_number
 from retrieval.parsers.mathml import find_formula
 from retrieval.parsers.opendocument import ListCounts, OpenDocument, expand_row, iterate_rows, read_repeats
-from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
+from retrieval.parsers.parsed_document import FileContent, ParsedDocument, ParseLimits
 from retrieval.parsers.scripts import LEVEL, LOWERED, RAISED, mark_runs
 from retrieval.parsers.symbol_fonts import read_symbols
 from retrieval.parsers.table_heads import count_heads, widen_names
@@ -26,7 +26,7 @@ _LONGEST_CELL = 2_000
 _MOST_REPEATED = 1_000
 
 
-def parse_odt(content: FileContent, limits: ParseLimits) -> Parsed:
+def parse_odt(content: FileContent, limits: ParseLimits) -> ParsedDocument:
     """Take the body of a text; headers, footers, comments, deleted and hidden text are left out.
 
     Raises:
@@ -39,7 +39,7 @@ def parse_odt(content: FileContent, limits: ParseLimits) -> Parsed:
     return writer.finish(content.media_type, reader.title, document.title, outlined=True)
 
 
-def parse_odp(content: FileContent, limits: ParseLimits) -> Parsed:
+def parse_odp(content: FileContent, limits: ParseLimits) -> ParsedDocument:
     """Take each slide's title, shapes, tables and notes; hidden slides are left out.
 
     Raises:

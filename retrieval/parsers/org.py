@@ -5,7 +5,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 
 from retrieval.parsers.org_macros import Macros
-from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
+from retrieval.parsers.parsed_document import FileContent, ParsedDocument, ParseLimits
 from retrieval.parsers.text import clean_visible
 from retrieval.parsers.text_page import TextPage, measure_indent
 
@@ -23,7 +23,7 @@ _COUNTS = re.compile(r" ?\[(?:\d{0,9}/\d{0,9}|\d{0,9}%)\](?= |\Z)")
 _COMMENTED = re.compile(r"COMMENT(?:[ \t]+|\Z)")
 _UNEXPORTED = ":noexport:"
 _KEYWORD = re.compile(r"[ \t]*#\+(?P<name>[A-Za-z][\w-]*(?:\[[^\]]*\])?):[ \t]*(?P<value>.*)")
-_SHOWN = frozenset(("subtitle", "author", "date", "email", "caption", "include", "description"))
+_SHOWN_KEYWORDS = frozenset(("subtitle", "author", "date", "email", "caption", "include", "description"))
 """Keywords whose values a reader sees, beside the title."""
 _BEGIN = re.compile(r"[ \t]*#\+begin_(?P<kind>\w+)(?:[ \t].*)?", re.I)
 _VERBATIM = frozenset(("src", "example", "export"))
@@ -44,7 +44,7 @@ _MARKS = re.compile(
 )
 
 
-def parse_org(content: FileContent, _limits: ParseLimits) -> Parsed:
+def parse_org(content: FileContent, _limits: ParseLimits) -> ParsedDocument:
     """Find headings, code, tables and lists; leave out comments, properties, and subtrees that are commented out.
 
     Raises:
@@ -133,7 +133,7 @@ class _Reader:
             self._add_file_title(value)
         elif (states := _STATES.fullmatch(line)) is not None:
             self._states |= {word.partition("(")[0] for word in states[1].split() if word != "|"}
-        elif name in _SHOWN and value:
+        elif name in _SHOWN_KEYWORDS and value:
             if name == "caption":
                 self._caption = len(self.page.lines)
             self.page.lines.append(line.strip() if name == "include" else value)

@@ -18,7 +18,7 @@ class Macros:
     def __init__(self, lines: Iterable[str]) -> None:
         entries = (_ENTRY.fullmatch(line) for line in lines if "#+" in line)
         self._texts = {one[1].lower(): one[2] for one in entries if one is not None and not one[2].startswith("(eval")}
-        self._added = 0
+        self._added_characters = 0
 
     def fill_in(self, line: str) -> str:
         """Put texts in the places of their names; `{{{what}}}` that has none stays."""
@@ -26,11 +26,11 @@ class Macros:
 
     def _find(self, place: re.Match[str]) -> str:
         text = self._texts.get(place[1].lower())
-        if text is None or self._added + len(text) > _MOST:
+        if text is None or self._added_characters + len(text) > _MOST:
             return place[0]
         arguments = [word.strip().replace("\\,", ",") for word in re.split(r"(?<!\\),", place[2] or "")]
         words = _ARGUMENT.sub(lambda match: "".join(arguments[int(match[1]) - 1 : int(match[1])]), text)
-        if self._added + len(words) > _MOST:
+        if self._added_characters + len(words) > _MOST:
             return place[0]
-        self._added += len(words)
+        self._added_characters += len(words)
         return words

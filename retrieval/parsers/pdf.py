@@ -12,7 +12,7 @@ import pypdfium2 as pdfium
 from retrieval.errors import DocumentUnreadable
 from retrieval.parsers.document_title import find_top_heading, pick_title
 from retrieval.parsers.ocr import Recogniser
-from retrieval.parsers.parsed import Block, FileContent, Heading, Parsed, ParseLimits
+from retrieval.parsers.parsed_document import Block, FileContent, Heading, ParsedDocument, ParseLimits
 from retrieval.parsers.pdf_columns import find_columns
 from retrieval.parsers.pdf_file import open_pdf, read_title
 from retrieval.parsers.pdf_forms import Entry, count_unread, place_entry, read_entries
@@ -40,7 +40,7 @@ _BULLETS = "•◦‣▪●○■–"
 _LEADING = 2.5  # times the size of type, from one line of a heading to the next
 _DEEPEST = 6
 _EDGE = 2  # lines at the top and at the bottom of a page that can be running heads
-_REPEATED = 3
+_LEAST_REPEATS = 3
 """Pages on which a line has to stand, and 40 % of all (left and right pages have their own), to be a running head."""
 _NUMBERED = re.compile(
     r"(?P<before>(?:.{0,60}?\D)?)(?P<last>\d{1,5})(?:\s*(?:/|of|von|de|sur|di|из)\s*\d{1,5})?|(?P<first>\d{1,5})(?P<after>\D.{0,60})"
@@ -79,7 +79,7 @@ _Change = tuple[int, Sequence[_Line]]
 """The number of the last line that is replaced, and the lines in its place."""
 
 
-def parse_pdf(content: FileContent, limits: ParseLimits) -> Parsed:
+def parse_pdf(content: FileContent, limits: ParseLimits) -> ParsedDocument:
     """Take the text layer, and what OCR reads of pages that are pictures; larger type makes headings.
 
     Pages end with a form feed.
@@ -129,7 +129,7 @@ def parse_pdf(content: FileContent, limits: ParseLimits) -> Parsed:
         warnings = [*warnings, f"{hidden} characters of hidden text were left out."]
     if unread:
         warnings = [*warnings, f"{unread} annotations weren't read, since their pages have too many. Split the pages."]
-    return Parsed(
+    return ParsedDocument(
         content.media_type,
         pick_title(title, find_top_heading(headings, text)),
         text,
@@ -166,7 +166,7 @@ def _drop_running_heads(pages: list[_Page]) -> list[_Page]:
     """
     edges = [_find_edges(page) for page in pages]
     body = _find_body_size([line for page in pages for line in page.lines])
-    least = max(_REPEATED, len(pages) * 2 // 5)
+    least = max(_LEAST_REPEATS, len(pages) * 2 // 5)
     counts = Counter(text for lines in edges for text in {line.text for line in lines})
     numbers = Counter(key for number, lines in enumerate(edges) for key in {*_number_keys(number, lines)})
     earlier_heads: set[str] = set()
@@ -256,7 +256,7 @@ def _find_lines(letters: PageLetters, raw: str, text: str) -> list[_Line]:
 def _write_entries(page: _Page, entries: Sequence[Entry]) -> _Page:
     """Write what was entered in a form beside the words that it belongs to; what belongs to none is in `entries`."""
     cells, rest = [line.cells for line in page.lines], list[str]()
-    changed: dict[int, _Change] = {}
+    changes: dict[int, _Change] = {}
     for entry in entries:
         place = place_entry(cells, entry)
         if place is None:
@@ -264,8 +264,8 @@ def _write_entries(page: _Page, entries: Sequence[Entry]) -> _Page:
             continue
         number, cells[number] = place
         text = " ".join(cell.text for cell in cells[number])
-        changed[number] = number, [replace(page.lines[number], text=text, cells=cells[number])]
-    return replace(_put_in_place(page, changed), entries=tuple(rest))
+        changes[number] = number, [replace(page.lines[number], text=text, cells=cells[number])]
+    return replace(_put_in_place(page, changes), entries=tuple(rest))
 
 
 def _move_title(page: _Page) -> _Page:
@@ -298,11 +298,11 @@ def _write_grids(page: _Page, rules: Sequence[Rule]) -> _Page:
 
 def _write_columns(page: _Page) -> _Page:
     """Write columns of prose one after the other."""
-    changed: dict[int, _Change] = {}
+    changes: dict[int, _Change] = {}
     for block in find_columns([line.cells for line in page.lines]):
         cells = [cell for column in block.columns for cell in column]
-        changed[block.first] = block.last, [_Line(0, cell.text, cell.size, (cell,)) for cell in cells]
-    return _put_in_place(page, changed)
+        changes[block.first] = block.last, [_Line(0, cell.text, cell.size, (cell,)) for cell in cells]
+    return _put_in_place(page, changes)
 
 
 def _write_rows(page: _Page) -> _Page:
@@ -316,16 +316,16 @@ def _write_rows(page: _Page) -> _Page:
     return _put_in_place(page, changed)
 
 
-def _put_in_place(page: _Page, changed: Mapping[int, _Change]) -> _Page:
+def _put_in_place(page: _Page, changes: Mapping[int, _Change]) -> _Page:
     """Put lines in place of others, by the number of the first of those."""
-    if not changed:
+    if not changes:
         return page
     parts: list[str] = []
     lines: list[_Line] = []
     at = moved = number = 0
     while number < len(page.lines):
         line = page.lines[number]
-        end, others = changed.get(number, (number, [line]))
+        end, others = changes.get(number, (number, [line]))
         last = page.lines[end]
         start = line.start + moved
         for other in others:

@@ -17,7 +17,7 @@ __all__ = ["Entry", "count_unread", "place_entry", "read_entries"]
 
 _UNSEEN = pdfium_c.FPDF_ANNOT_FLAG_HIDDEN | pdfium_c.FPDF_ANNOT_FLAG_NOVIEW
 _TICKED = (pdfium_c.FPDF_FORMFIELD_CHECKBOX, pdfium_c.FPDF_FORMFIELD_RADIOBUTTON)
-_WRITTEN = (pdfium_c.FPDF_FORMFIELD_TEXTFIELD, pdfium_c.FPDF_FORMFIELD_COMBOBOX, pdfium_c.FPDF_FORMFIELD_LISTBOX)
+_WRITTEN_FIELDS = (pdfium_c.FPDF_FORMFIELD_TEXTFIELD, pdfium_c.FPDF_FORMFIELD_COMBOBOX, pdfium_c.FPDF_FORMFIELD_LISTBOX)
 _PASSWORD = 1 << 13
 _TICK = "☒"
 _SMALLEST = 1.0  # point in width or height, for what can be seen
@@ -78,7 +78,7 @@ def _read_text(document: pdfium.PdfDocument, annotation: Any) -> str:
     field = pdfium_c.FPDFAnnot_GetFormFieldType(form, annotation)
     if field in _TICKED:
         return _TICK if pdfium_c.FPDFAnnot_IsChecked(form, annotation) else ""
-    if field not in _WRITTEN or pdfium_c.FPDFAnnot_GetFormFieldFlags(form, annotation) & _PASSWORD:
+    if field not in _WRITTEN_FIELDS or pdfium_c.FPDFAnnot_GetFormFieldFlags(form, annotation) & _PASSWORD:
         return ""
     return _read_words(lambda words, size: pdfium_c.FPDFAnnot_GetFormFieldValue(form, annotation, words, size))
 
@@ -113,8 +113,8 @@ def place_entry(lines: Sequence[Sequence[Cell]], entry: Entry) -> tuple[int, tup
     if beside:
         number = min(beside)[1]
         cells = lines[number]
-        added = Cell([Word(entry.text, entry.left, entry.right)], cells[0].base, cells[0].base, cells[0].size)
-        return number, tuple(sorted((*cells, added), key=lambda cell: cell.left))
+        entry_cell = Cell([Word(entry.text, entry.left, entry.right)], cells[0].base, cells[0].base, cells[0].size)
+        return number, tuple(sorted((*cells, entry_cell), key=lambda cell: cell.left))
     above = [
         (cell.low, number, place)
         for number, cells in enumerate(lines)

@@ -26,7 +26,7 @@ class Layers:
     """The layers of one document."""
 
     def __init__(self) -> None:
-        self._left = _MOST_DRAWINGS
+        self._drawings_left = _MOST_DRAWINGS
 
     def find_switched_off(self, page: pdfium.PdfPage, objects: Sequence[Any], texts: Iterable[Any]) -> list[Any]:
         """Find the texts of a page that are on layers switched off.
@@ -50,8 +50,8 @@ class Layers:
 
     def _is_off(self, page: pdfium.PdfPage, group: Sequence[Any]) -> bool:
         # Not remembered by the layers' names: where documents were joined, two layers have the same.
-        self._left -= 1
-        return self._left >= 0 and _draws_nothing(page, group)
+        self._drawings_left -= 1
+        return self._drawings_left >= 0 and _draws_nothing(page, group)
 
 
 def _list_marks(one: Any) -> Iterator[int]:

@@ -1,4 +1,4 @@
-"""The characters of a PDF's page: in what they are written, how large, and where, as the page is held to be read."""
+"""The characters of a PDF's page with their fonts, sizes and places, as the page is held to be read."""
 
 import ctypes
 from collections import Counter

@@ -100,8 +100,8 @@ def arrange_rows(lines: Sequence[Sequence[Cell]]) -> list[TableRow]:
     its column. So they are where two cells of a row would be in one column, which may be wider in other rows. Else it
     is none, and stays as it is.
     """
-    joined = _join_lines(_split_at_columns(lines))
-    runs = [joined[first:last] for first, last in _find_runs(joined)]
+    row_lines = _join_lines(_split_at_columns(lines))
+    runs = [row_lines[first:last] for first, last in _find_runs(row_lines)]
     tables = [rows for run in runs for part in _split_run(run) if (rows := _arrange_run(part))]
     return [replace(row, table=number) for number, rows in enumerate(tables, 1) for row in rows]
 

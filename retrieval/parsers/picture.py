@@ -4,7 +4,7 @@ from itertools import accumulate
 
 from retrieval.errors import DocumentUnreadable
 from retrieval.parsers.ocr import INSTALL, OcrMissing, Recogniser
-from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
+from retrieval.parsers.parsed_document import FileContent, ParsedDocument, ParseLimits
 from retrieval.parsers.text import clean
 
 __all__ = ["SIGNATURES", "parse_picture"]
@@ -19,7 +19,7 @@ SIGNATURES = {
 }
 
 
-def parse_picture(content: FileContent, limits: ParseLimits) -> Parsed:
+def parse_picture(content: FileContent, limits: ParseLimits) -> ParsedDocument:
     """Take the text of a picture; each picture of a TIFF file is a page.
 
     Raises:
@@ -33,4 +33,4 @@ def parse_picture(content: FileContent, limits: ParseLimits) -> Parsed:
     if not any(pages):
         raise DocumentUnreadable("empty_file", "No text can be read in the picture. Upload one with text.")
     starts = list(accumulate((len(page) + 1 for page in pages[:-1]), initial=0))
-    return Parsed(media_type, "", "\f".join(pages), [], starts)
+    return ParsedDocument(media_type, "", "\f".join(pages), [], starts)

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from retrieval.parsers.archive import Archive, Element, get_attribute, get_name
 from retrieval.parsers.docx import find_main_part, read_core_title
 from retrieval.parsers.drawings import Drawings, get_relation, iterate_shapes, read_paragraphs, read_runs
-from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
-from retrieval.parsers.table_heads import COVERED, count_heads, widen_names
+from retrieval.parsers.parsed_document import FileContent, ParsedDocument, ParseLimits
+from retrieval.parsers.table_heads import COVERED_CELL, count_heads, widen_names
 from retrieval.parsers.text_writer import TextWriter, join_words
 
 __all__ = ["parse_pptx"]
@@ -17,7 +17,7 @@ _LISTS = frozenset(("body", "obj", "none"))
 """Placeholders whose paragraphs are the points of a slide; one without a type is `obj`."""
 
 
-def parse_pptx(content: FileContent, limits: ParseLimits) -> Parsed:
+def parse_pptx(content: FileContent, limits: ParseLimits) -> ParsedDocument:
     """Take each slide's title, shapes in their own order, tables, diagrams and notes; hidden slides are left out.
 
     Raises:
@@ -113,6 +113,6 @@ def _read_rows(table: Element) -> Iterator[list[str]]:
             text = " ".join(read_runs(paragraph) for paragraph in cell.iterfind("{*}txBody/{*}p"))
             if get_attribute(cell, "vMerge") in ("1", "true"):
                 text = above.get(len(line), "")
-            above[len(line)] = COVERED if get_attribute(cell, "hMerge") in ("1", "true") else text
+            above[len(line)] = COVERED_CELL if get_attribute(cell, "hMerge") in ("1", "true") else text
             line.append(above[len(line)])
         yield line

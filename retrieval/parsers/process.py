@@ -13,7 +13,7 @@ import msgspec
 
 from retrieval.errors import DocumentUnreadable, RetrieverFailed
 from retrieval.parsers.forked_children import CHILD_ENVIRONMENT
-from retrieval.parsers.parsed import Parsed, ParseLimits, Unreadable
+from retrieval.parsers.parsed_document import ParsedDocument, ParseLimits, Unreadable
 from retrieval.patience import Patience
 
 __all__ = ["ParseLimits", "ParserChild", "StartChild", "parse"]
@@ -51,7 +51,7 @@ StartChild = Callable[[BinaryIO, str, ParseLimits], Awaitable[ParserChild]]
 
 async def parse(
     path: Path, filename: str, limits: ParseLimits | None = None, *, start: StartChild | None = None
-) -> Parsed:
+) -> ParsedDocument:
     """Parse one document in a process of its own, by its content, not by `filename`.
 
     Args:
@@ -70,11 +70,11 @@ async def parse(
         raise RetrieverFailed("The process that parsers are forked from has ended. Try again: it is started anew.")
     if status == 0:
         try:
-            outcome = msgspec.msgpack.decode(output, type=Parsed | Unreadable)
+            outcome = msgspec.msgpack.decode(output, type=ParsedDocument | Unreadable)
         except msgspec.DecodeError:
             _log.warning("a parser child answered %d bytes of nonsense", len(output))
         else:
-            if isinstance(outcome, Parsed):
+            if isinstance(outcome, ParsedDocument):
                 for warning in outcome.warnings:
                     _log.warning("of %r: %s", filename, warning)
                 return outcome

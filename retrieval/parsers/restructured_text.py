@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
+from retrieval.parsers.parsed_document import FileContent, ParsedDocument, ParseLimits
 from retrieval.parsers.substitutions import Substitutions
 from retrieval.parsers.text import clean_visible
 from retrieval.parsers.text_page import TextPage, find_end, measure_columns, measure_indent
@@ -32,7 +32,7 @@ _QUOTED = re.compile(
 _ESCAPE = re.compile(r"\\(\S)")
 
 
-def parse_restructured_text(content: FileContent, _limits: ParseLimits) -> Parsed:
+def parse_restructured_text(content: FileContent, _limits: ParseLimits) -> ParsedDocument:
     """Find titles, code and tables, and leave comments and labels out.
 
     Raises:
@@ -78,8 +78,8 @@ def _read(lines: Sequence[str], page: _Page) -> None:
             at = end
         elif (explicit := _EXPLICIT.match(line)) is not None:
             at = _read_explicit(lines, at, explicit, page, directives)
-        elif used := _read_title(lines, at, page) or _read_table(lines, at, page):
-            at += used
+        elif length := _read_title(lines, at, page) or _read_table(lines, at, page):
+            at += length
         else:
             page.lines.append(page.substitutions.fill_in(line))
             at += 1

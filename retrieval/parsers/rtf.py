@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass, replace
 
-from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
+from retrieval.parsers.parsed_document import FileContent, ParsedDocument, ParseLimits
 from retrieval.parsers.rtf_rows import RtfTable
 from retrieval.parsers.rtf_tables import DefinitionTables, read_outline
 from retrieval.parsers.rtf_tokens import CHARACTERS, SKIPPED, Token, read_tokens
@@ -27,7 +27,7 @@ _DOCUMENT_ENCODINGS = {"ansicpg": "", "mac": "mac_roman", "pc": "cp437", "pca": 
 _TABLES = frozenset(("fonttbl", "stylesheet", "colortbl"))
 
 
-def parse_rtf(content: FileContent, _limits: ParseLimits) -> Parsed:
+def parse_rtf(content: FileContent, _limits: ParseLimits) -> ParsedDocument:
     """Take the body of a text; headers, footers, comments, deleted and hidden text are left out.
 
     Raises:

@@ -4,7 +4,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from retrieval.parsers.table_heads import COVERED
+from retrieval.parsers.table_heads import COVERED_CELL
 
 __all__ = ["RtfTable"]
 
@@ -82,8 +82,8 @@ class RtfTable:
             for number, (text, place) in enumerate(zip(row.cells, _find_places(row, widest), strict=True)):
                 merge = row.merges[number] if number < len(row.merges) else ""
                 over = above[len(line)] if len(line) < len(above) else text
-                line.append(over if merge == "clvmrg" else COVERED if merge == "clmrg" else text)
-                line += [COVERED] * (place + 1 - len(line))
+                line.append(over if merge == "clvmrg" else COVERED_CELL if merge == "clmrg" else text)
+                line += [COVERED_CELL] * (place + 1 - len(line))
             lines.append(line)
             above = line
         return lines

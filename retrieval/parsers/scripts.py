@@ -28,8 +28,8 @@ _MARKS = re.compile(f"[{RAISED}{LOWERED}{LEVEL}]")
 def mark_runs(parts: Iterable[str]) -> str:
     """Join parts of a text, some of them marked: programs part texts anywhere, so what is raised in two runs is one."""
     text = "".join(parts)
-    while (joined := _PARTED.sub(r"\g<mark>\g<text>", text)) != text:
-        text = joined
+    while (shorter := _PARTED.sub(r"\g<mark>\g<text>", text)) != text:
+        text = shorter
     return text
 
 

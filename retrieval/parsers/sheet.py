@@ -68,11 +68,11 @@ def _add_table(writer: TextWriter, table: Sequence[Sequence[str]]) -> None:
     if not table:
         return
     width = max(map(len, table))
-    used = [column for column in range(width) if any(column < len(row) and row[column] for row in table)]
-    rows = [[row[column] if column < len(row) else "" for column in used] for row in table]
+    columns = [column for column in range(width) if any(column < len(row) and row[column] for row in table)]
+    rows = [[row[column] if column < len(row) else "" for column in columns] for row in table]
     heads = count_heads(rows)
     if heads == 1:
-        rows[0] = list(_tell_apart(rows[0], used))
+        rows[0] = list(_tell_apart(rows[0], columns))
     for number in range(heads - 1):
         rows[number] = list(cover_groups(rows[number], rows[number + 1]))
     writer.add_table(widen_names(rows, heads), heads)

@@ -16,7 +16,7 @@ from retrieval.parsers.formats import (
     find_text_format,
     list_archive,
 )
-from retrieval.parsers.parsed import FileContent
+from retrieval.parsers.parsed_document import FileContent
 
 __all__ = ["sniff"]
 

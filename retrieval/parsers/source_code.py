@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from retrieval.parsers.parsed import Block, FileContent, Heading, Parsed, ParseLimits
+from retrieval.parsers.parsed_document import Block, FileContent, Heading, ParsedDocument, ParseLimits
 from retrieval.parsers.text import clean_visible
 
 __all__ = ["LANGUAGES", "parse_source_code"]
@@ -63,7 +63,7 @@ _LONGEST = 300  # characters of a line; longer ones are made by programs
 _LONGEST_TITLE = 120
 
 
-def parse_source_code(content: FileContent, _limits: ParseLimits) -> Parsed:
+def parse_source_code(content: FileContent, _limits: ParseLimits) -> ParsedDocument:
     """Take code as it is written. Each piece of a long function has its first line.
 
     Raises:
@@ -73,7 +73,7 @@ def parse_source_code(content: FileContent, _limits: ParseLimits) -> Parsed:
     language = content.media_type.partition(";")[0]
     lines = text.split("\n")
     if language == "text/x-tex":
-        return Parsed(content.media_type, "", text, list(_find_chapters(lines)))
+        return ParsedDocument(content.media_type, "", text, list(_find_chapters(lines)))
     headings: list[Heading] = []
     firsts: list[tuple[int, int]] = []
     for start, end, level, above in _find_sections(lines, _LINES.get(language, _BRACES)):
@@ -84,7 +84,7 @@ def parse_source_code(content: FileContent, _limits: ParseLimits) -> Parsed:
     for (start, line_end), end in zip(firsts, ends, strict=True):
         end = start + len(text[start:end].rstrip())
         blocks.append(Block(start, end, "code", min(line_end + 1, end)))
-    return Parsed(content.media_type, "", text, headings, blocks=blocks)
+    return ParsedDocument(content.media_type, "", text, headings, blocks=blocks)
 
 
 def _find_sections(lines: list[str], pattern: re.Pattern[str]) -> Iterator[tuple[int, int, int, int]]:

@@ -26,9 +26,9 @@ class Substitutions:
         self.ends: dict[int, int] = {}
         self._entries: dict[str, tuple[int, int]] = {}
         self._texts: dict[str, str] = {}
-        self._used = set[str]()
+        self._used_names = set[str]()
         self._open: list[str] = []
-        self._added = 0
+        self._added_characters = 0
         for at, line in enumerate(lines):
             if (entry := _ENTRY.match(line)) is not None:
                 end = find_end(lines, at + 1, 0)
@@ -46,18 +46,23 @@ class Substitutions:
 
     def hide_used(self) -> bool:
         """Leave entries out from now on whose texts were put somewhere; return whether there are any."""
-        self.ends = dict(self._entries[name] for name in self._used)
-        self._added = 0
+        self.ends = dict(self._entries[name] for name in self._used_names)
+        self._added_characters = 0
         return bool(self.ends)
 
     def _find(self, place: re.Match[str]) -> str:
         own = _join(place[1])
         name = self._names.get(own) or self._names.get(own.lower(), "")
         text = self._texts.get(name)
-        if text is None or self._added + len(text) > _MOST or name in self._open or len(self._open) == _DEEPEST:
+        if (
+            text is None
+            or self._added_characters + len(text) > _MOST
+            or name in self._open
+            or len(self._open) == _DEEPEST
+        ):
             return place[0]
-        self._added += len(text)
-        self._used.add(name)
+        self._added_characters += len(text)
+        self._used_names.add(name)
         self._open.append(name)
         text = _PLACE.sub(self._find, text)
         self._open.pop()

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from html import unescape
 
-from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
+from retrieval.parsers.parsed_document import FileContent, ParsedDocument, ParseLimits
 from retrieval.parsers.text import clean_visible, describe_comments
 from retrieval.parsers.text_writer import TextWriter
 
@@ -42,7 +42,7 @@ class _Cue:
     lines: list[str] = field(default_factory=list[str])
 
 
-def parse_subtitles(content: FileContent, _limits: ParseLimits) -> Parsed:
+def parse_subtitles(content: FileContent, _limits: ParseLimits) -> ParsedDocument:
     """Take what is said: numbers, places and colours of captions go, and lines that captions say again as they roll on.
 
     Raises:

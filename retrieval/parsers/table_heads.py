@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 __all__ = [
-    "COVERED",
+    "COVERED_CELL",
     "MOST_HEADS",
     "count_heads",
     "cover_groups",
@@ -25,11 +25,11 @@ MOST_HEADS = 4
 _LONGEST_NAMES = 500  # characters of a row of the head, with the names over several columns above each of them
 
 
-class _Covered(str):
+class _CoveredCell(str):
     __slots__ = ()
 
 
-COVERED: Final[str] = _Covered()
+COVERED_CELL: Final[str] = _CoveredCell()
 """An empty cell that the one before it in its row reaches into; it is told by being this very object."""
 
 
@@ -62,7 +62,7 @@ def count_heads(rows: Sequence[Sequence[str]]) -> int:
 
 def is_title(row: Sequence[str]) -> bool:
     """Tell whether a row is one cell over all columns."""
-    return len(row) > 1 and bool(row[0]) and all(cell is COVERED for cell in row[1:])
+    return len(row) > 1 and bool(row[0]) and all(cell is COVERED_CELL for cell in row[1:])
 
 
 def widen_names(rows: Sequence[Sequence[str]], heads: int) -> list[Sequence[str]]:
@@ -84,16 +84,16 @@ def cover_groups(above: Sequence[str], below: Sequence[str]) -> Sequence[str]:
     names = [list(below[start:end]) for start, end in groups]
     if len(groups) < 2 or any(one != names[0] for one in names):
         return above
-    covered = {column for start, end in groups for column in range(start + 1, end)}
-    return [COVERED if column in covered else name for column, name in enumerate(above)]
+    covered_columns = {column for start, end in groups for column in range(start + 1, end)}
+    return [COVERED_CELL if column in covered_columns else name for column, name in enumerate(above)]
 
 
 def _widen(row: Sequence[str]) -> Sequence[str]:
-    if all(cell is COVERED for cell in row[1:]):
+    if all(cell is COVERED_CELL for cell in row[1:]):
         return row
     cells: list[str] = []
     for cell in row:
-        cells.append(cells[-1] if cell is COVERED and cells else cell)
+        cells.append(cells[-1] if cell is COVERED_CELL and cells else cell)
     return cells if sum(map(len, cells)) <= _LONGEST_NAMES else row
 
 
@@ -114,7 +114,7 @@ def _leaves_open(above: Sequence[str], below: Sequence[str]) -> bool:
     pairs = list(zip(_fit(above, len(below)), below, strict=False))
     if not any(name and not over for over, name in pairs[1:]):
         return False
-    if any(over is COVERED and name for over, name in pairs):
+    if any(over is COVERED_CELL and name for over, name in pairs):
         return has_names(above) or _count_cells(above) == 1
     return has_names(above) and _is_agreed(above, below)
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 
 from retrieval.errors import DocumentUnreadable
-from retrieval.parsers.parsed import Block, FileContent, Parsed, ParseLimits
+from retrieval.parsers.parsed_document import Block, FileContent, ParsedDocument, ParseLimits
 
 __all__ = ["clean", "clean_visible", "describe_comments", "describe_invisible", "parse_text"]
 
@@ -96,7 +96,7 @@ def clean_visible(text: str) -> str:
     return visible
 
 
-def parse_text(content: FileContent, _limits: ParseLimits) -> Parsed:
+def parse_text(content: FileContent, _limits: ParseLimits) -> ParsedDocument:
     """Take the text as it is: it has no structure beyond its blank lines, but for that of calendars and contacts.
 
     Raises:
@@ -104,9 +104,9 @@ def parse_text(content: FileContent, _limits: ParseLimits) -> Parsed:
     """
     text = clean_visible(content.text)
     if not _CALENDAR.match(text):
-        return Parsed(content.media_type, "", text, [])
+        return ParsedDocument(content.media_type, "", text, [])
     text = _MOMENTS.sub(lambda line: _MOMENT.sub(_show_moment, line[0]), _drop_zones(_unfold(text)))
-    return Parsed(content.media_type, "", text, [], blocks=_find_records(text))
+    return ParsedDocument(content.media_type, "", text, [], blocks=_find_records(text))
 
 
 def _drop_zones(text: str) -> str:

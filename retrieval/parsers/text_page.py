@@ -7,7 +7,7 @@ from typing import Literal
 from unicodedata import east_asian_width
 
 from retrieval.parsers.document_title import find_top_heading, pick_title
-from retrieval.parsers.parsed import Block, Heading, Parsed
+from retrieval.parsers.parsed_document import Block, Heading, ParsedDocument
 from retrieval.parsers.text import clean_visible, describe_comments
 
 __all__ = ["BlockKind", "TextPage", "find_end", "measure_columns", "measure_indent"]
@@ -64,7 +64,7 @@ class TextPage:
             self.close_block(self.open_list, "list")
             self.open_list = None
 
-    def to_parsed(self, media_type: str, *titles: str) -> Parsed:
+    def to_parsed(self, media_type: str, *titles: str) -> ParsedDocument:
         """Return the document; its title is the first that somebody gave, or the heading that all of it is under.
 
         Raises:
@@ -78,7 +78,7 @@ class TextPage:
         blocks = [block for one in ordered if (block := _make_block(text, starts, one)) is not None]
         title = pick_title(*titles, find_top_heading(headings, text))
         warning = describe_comments(self.comments)
-        return Parsed(media_type, title, text, headings, warnings=[warning] if warning else [], blocks=blocks)
+        return ParsedDocument(media_type, title, text, headings, warnings=[warning] if warning else [], blocks=blocks)
 
 
 def find_end(lines: Sequence[str], at: int, indent: int) -> int:

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from retrieval.errors import DocumentUnreadable
 from retrieval.parsers.document_title import find_top_heading, pick_title
-from retrieval.parsers.parsed import Block, Heading, Parsed
+from retrieval.parsers.parsed_document import Block, Heading, ParsedDocument
 from retrieval.parsers.scripts import write_scripts
 from retrieval.parsers.text import clean
 
@@ -78,23 +78,23 @@ class TextWriter:
         start = self._write("\n".join([path, *lines] if path else lines))
         self._blocks.append(Block(start, self.length, "record", start + head))
 
-    def add_parsed(self, parsed: Parsed, level: int) -> None:
+    def add_document(self, document: ParsedDocument, level: int) -> None:
         """Add another document, whose headings are below those of `level`."""
-        if not parsed.text.strip():
+        if not document.text.strip():
             return
-        start = self._write(parsed.text)
-        for heading in parsed.headings:
+        start = self._write(document.text)
+        for heading in document.headings:
             self.headings.append(Heading(heading.start + start, heading.level + level, heading.title))
-        for block in parsed.blocks:
+        for block in document.blocks:
             places = {"start": block.start + start, "end": block.end + start, "head": block.head + start}
             self._blocks.append(replace(block, **places))
-        self.warnings += parsed.warnings
-        self.lacks_ocr = self.lacks_ocr or parsed.lacks_ocr
+        self.warnings += document.warnings
+        self.lacks_ocr = self.lacks_ocr or document.lacks_ocr
 
     def begin_page(self) -> None:
         self.pages.append(self.length + (2 if self.length else 0))
 
-    def finish(self, media_type: str, *titles: str, outlined: bool = False) -> Parsed:
+    def finish(self, media_type: str, *titles: str, outlined: bool = False) -> ParsedDocument:
         """Return the document; its title is the first that somebody gave, or of an outlined text its top heading.
 
         Raises:
@@ -105,7 +105,7 @@ class TextWriter:
         text = "".join(self._parts)
         title = pick_title(*map(join_words, titles), find_top_heading(self.headings, text) if outlined else "")
         blocks = sorted(self._blocks, key=lambda block: (block.start, -block.end))
-        return Parsed(
+        return ParsedDocument(
             media_type, title, text, self.headings, self.pages, self.warnings, blocks, lacks_ocr=self.lacks_ocr
         )
 

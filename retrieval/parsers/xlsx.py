@@ -10,9 +10,9 @@ from retrieval.parsers.archive import Archive, Element, get_attribute, get_name,
 from retrieval.parsers.docx import find_main_part, read_core_title
 from retrieval.parsers.drawings import get_relation, iterate_shapes, read_paragraphs, read_runs
 from retrieval.parsers.number_formats import BUILT_IN, show_number
-from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
+from retrieval.parsers.parsed_document import FileContent, ParsedDocument, ParseLimits
 from retrieval.parsers.sheet import add_sheet
-from retrieval.parsers.table_heads import COVERED
+from retrieval.parsers.table_heads import COVERED_CELL
 from retrieval.parsers.text_writer import TextWriter
 
 __all__ = ["parse_xlsx"]
@@ -27,7 +27,7 @@ _MOST_MERGED_COLUMNS = 100
 _ON = ("1", "true")
 
 
-def parse_xlsx(content: FileContent, limits: ParseLimits) -> Parsed:
+def parse_xlsx(content: FileContent, limits: ParseLimits) -> ParsedDocument:
     """Take each sheet's cells as they are shown; hidden sheets, rows and columns are left out.
 
     Raises:
@@ -195,7 +195,7 @@ class _Merges:
             elif text:
                 cells.setdefault(column, text)
                 for beside in range(column + 1, last_column + 1):
-                    cells.setdefault(beside, COVERED)
+                    cells.setdefault(beside, COVERED_CELL)
 
 
 def _read_merges(data: bytes) -> _Merges:

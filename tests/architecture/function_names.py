@@ -25,6 +25,14 @@ VERBS = frozenset(
     weigh widen withdraw withhold wrap write
     """.split()
 )
+# Verbs of sentences about functions, beside those that functions are named by.
+PROSE_VERBS = frozenset(
+    """
+    back become bind break bring cluster die fetch give hand have index install lay let log multiply postpone prove
+    quantise quote raise recognise rename remember replay report return see seed shorten stand switch synchronise try
+    turn undo unpack upload use visit wind work yield
+    """.split()
+)
 # `to_event` makes something else of what is there and `new_id` something that wasn't, `on_body` follows something, and
 # `by_key` finds by it.
 PREPOSITIONS = frozenset({"as", "by", "for", "from", "new", "of", "on", "to"})

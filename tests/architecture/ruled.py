@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 
-from tests.architecture import function_names, rules, vain_tests
+from tests.architecture import function_names, name_rules, rules, vain_tests
 from tests.architecture.source import PACKAGES, Module, modules, read
 
 
@@ -163,7 +163,7 @@ RULES = (
     Rule("a module says what is public", rules.silent_modules, Module.of("def run(): ...\n")),
     Rule(
         "a name says what is inside",
-        rules.vague_names,
+        name_rules.vague_names,
         Module.of("class PathHelper: ...\n"),
         {
             f"gateway/chat/described_parts.py:{name}": "OpenAI's word"
@@ -171,15 +171,20 @@ RULES = (
                 *("allowed_tools", "allowed_tools_choice", "named_tool_choice", "chat_completion_tool"),
                 *("chat_completion_message_tool_call", "choice_delta_tool_call"),
             )
-        },
+        }
+        | {f"gateway/chat/request.py:{name}": "OpenAI's word" for name in ("_tool", "_tool_choice", "_tool_mode")},
     ),
     Rule(
         "a name is a noun and no participle",
-        rules.participles,
+        name_rules.participles,
         Module.of("def f(x):\n    for made in x: ...\n"),
         {
             f"gateway/{path}.py:done": "`asyncio.wait` returns what is done"
             for path in ("gates/closed_book", "jobs/worker")
+        }
+        | {
+            "gateway/adapters/lifecycle.py:GONE": "the state of an adapter, beside PENDING and READY",
+            "training/events.py:Started": "an event is named after what happened",
         },
         modules=without_tests,
     ),
@@ -190,8 +195,14 @@ RULES = (
         {f"{path}:{name}": reason for (path, reason), names in OTHERS_NAMES.items() for name in names.split()},
     ),
     Rule(
+        "leases and claims are released, and nothing else is: a release is an assistant's",
+        name_rules.releases,
+        Module.of("class Backend:\n    def release(self) -> None: ...\n"),
+        {"gateway/jobs/claim.py:release": "a claim", "gateway/engines/replica.py:release": "a lease"},
+    ),
+    Rule(
         "an epoch is a pass over training data, and a store's is an index epoch",
-        rules.bare_epochs,
+        name_rules.bare_epochs,
         Module.of("def find(epoch): ...\n", "gateway/vector_stores/search.py"),
     ),
     Rule(
@@ -212,6 +223,16 @@ RULES = (
     ),
     Rule("one backtick", rules.double_backticks, Module.of("x = 1  # see ``y``\n"), modules=everything),
     Rule("a docstring has a subject", rules.question_words, Module.of('"""What is done."""\n')),
+    Rule(
+        "a function's docstring begins with a verb, a module's and a property's with a noun",
+        rules.moods,
+        Module.of('class Turn:\n    @property\n    def is_target(self):\n        """Tell whether it is learnt."""\n'),
+    ),
+    Rule(
+        "a docstring is a sentence",
+        rules.fragments,
+        Module.of('class Report:\n    """The whole."""\n'),
+    ),
     Rule(
         "a string behind a constant, a setting or an attribute has a subject",
         rules.loose_subjects,

@@ -2,48 +2,19 @@
 
 import ast
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any, TypeGuard
 
+from tests.architecture.function_names import PROSE_VERBS, VERBS
 from tests.architecture.rates import find_rates
-from tests.architecture.source import Module, length
+from tests.architecture.source import Module, length, top_level_names
 
-# Names that say what was done to a thing, or nothing at all, instead of what it is.
-PARTICIPLES = frozenset(
-    {
-        *("said", "held", "kept", "made", "asked", "given", "found", "wanted", "shown", "taken", "stored", "told"),
-        *("decoded", "known", "done", "chosen", "seen", "gone", "sent", "opened", "named", "written", "removed"),
-        *("spelled", "adapted", "stated", "printed", "measured", "served", "cited", "lost", "trained"),
-        *("carried", "ended"),
-    }
-)
-# Members with these names are those of the API, of tables, and of reports: `done` of `total`.
-PUBLIC_MEMBERS = frozenset({"done", "cited", "lost", "stated"})
-PLACES_OF_TRAINING = ("training/", "gateway/fine_tuning/", "gateway/adapters/", "gateway/demo/")
-VAGUE = re.compile(r"(^|_)(utils?|helpers?|misc|common|stuff|things?|impl|logic|various)(_|$)")
-VAGUE_NOUN = re.compile(r"(^|_)(manager|core|shared|tools?)(_|$)")
 ROLES = frozenset({"routes", "service", "repository", "tables", "schemas", "errors", "__init__", "__main__"})
 CRUMB_LINES = 35
 QUESTION_WORDS = frozenset({"what", "which", "how", "where", "why", "whatever", "whichever", "who", "whose"})
 _ARGUMENT = re.compile(r" {4}\*{0,2}(\w+):")
 _COMMENT_END = re.compile(r"(#[^\n]*)\n(?!\s*#)")
 CUT_SHORT = re.compile(r"(^|_)(cant|dont|doesnt|didnt|isnt|arent|wasnt|wont|hasnt|havent|couldnt|\w+n_t)(_|$)")
-
-
-def participles(module: Module) -> set[str]:
-    """Variables, parameters, attributes, functions and classes whose whole name is a participle."""
-    names = [*_variables(module), *(name for name in _members(module) if name not in PUBLIC_MEMBERS)]
-    classes = (node.name for node in module.nodes(ast.ClassDef))
-    found = {name for name in names if name.strip("_") in PARTICIPLES}
-    found |= {name for name in classes if _snake(name).strip("_") in PARTICIPLES}
-    return {f"{module.path}:{name}" for name in found}
-
-
-def bare_epochs(module: Module) -> set[str]:
-    """Names of a store's index epoch that say only `epoch`, which is a pass over training data."""
-    if module.path.startswith(PLACES_OF_TRAINING):
-        return set()
-    return {f"{module.path}:{name}" for name in _names(module) if name.strip("_") in {"epoch", "epochs"}}
 
 
 def loose_dataclasses(module: Module) -> set[str]:
@@ -72,44 +43,6 @@ def stray_schemas(module: Module) -> set[str]:
         return set()
     bases = (base for node in module.nodes(ast.ClassDef) for base in node.bases)
     return {module.path for base in bases if isinstance(base, ast.Name) and base.id in {"BaseModel", "BaseSettings"}}
-
-
-def _names(module: Module) -> Iterator[str]:
-    yield from _members(module)
-    yield from _variables(module)
-
-
-def _members(module: Module) -> Iterator[str]:
-    yield from (node.id for node in _fields(module))
-    yield from (node.attr for node in module.nodes(ast.Attribute) if isinstance(node.ctx, ast.Store))
-
-
-def _fields(module: Module) -> list[ast.Name]:
-    members = (member for node in module.nodes(ast.ClassDef) for member in node.body)
-    targets = (member.target for member in members if isinstance(member, ast.AnnAssign))
-    return [target for target in targets if isinstance(target, ast.Name)]
-
-
-def _variables(module: Module) -> Iterator[str]:
-    fields = set(_fields(module))
-    yield from (node.id for node in module.nodes(ast.Name) if isinstance(node.ctx, ast.Store) and node not in fields)
-    yield from (node.arg for node in module.nodes(ast.arg))
-    yield from (node.name for node in module.functions())
-    yield from (node.asname for node in module.nodes(ast.alias) if node.asname)
-    yield from (node.name for node in module.nodes(ast.ExceptHandler, ast.MatchAs, ast.MatchStar) if node.name)
-
-
-def vague_names(module: Module) -> set[str]:
-    """Files, folders, classes and functions that are named after no idea."""
-    nouns = module.path.removesuffix(".py").split("/")
-    nouns += [_snake(node.name) for node in module.nodes(ast.ClassDef)]
-    names = nouns + [function.name for function in module.functions()]
-    vague = {name for name in names if VAGUE.search(name)} | {name for name in nouns if VAGUE_NOUN.search(name)}
-    return {f"{module.path}:{name}" for name in vague}
-
-
-def _snake(name: str) -> str:
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
 
 
 def long_files(module: Module) -> set[str]:
@@ -213,25 +146,8 @@ def silent_modules(module: Module) -> set[str]:
     """Modules with public names that don't say in `__all__` which these are."""
     if module.name == "__main__" or "/migrations/" in module.path:
         return set()
-    public = [name for name in _top_level(module) if not name.startswith("_")]
-    return {module.path} if public and "__all__" not in _top_level(module) else set()
-
-
-def _top_level(module: Module) -> set[str]:
-    names: set[str] = set()
-    for node in module.tree.body:
-        match node:
-            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
-                names.add(name)
-            case ast.Assign(targets=targets):
-                names |= {target.id for target in targets if isinstance(target, ast.Name)}
-            case ast.AnnAssign(target=ast.Name(id=name)):
-                names.add(name)
-            case ast.Import() | ast.ImportFrom() if module.name == "__init__":
-                names |= {alias.asname or alias.name for alias in node.names}
-            case _:
-                pass
-    return names
+    public = [name for name in top_level_names(module) if not name.startswith("_")]
+    return {module.path} if public and "__all__" not in top_level_names(module) else set()
 
 
 def double_backticks(module: Module) -> set[str]:
@@ -263,6 +179,32 @@ def functions_that_tell(module: Module) -> set[str]:
         for node in module.nodes(ast.FunctionDef, ast.AsyncFunctionDef)
         if not any("property" in ast.unparse(decorator) for decorator in node.decorator_list)
         and (ast.get_docstring(node) or "").startswith("Whether ")
+    }
+
+
+def moods(module: Module) -> set[str]:
+    """Docstrings of functions that begin with no verb, and those of modules and properties that do.
+
+    A function is asked to do something, and a module or a property is something. `Answer` and `Work` are nouns as well.
+    """
+    verbs, nouns = VERBS | PROSE_VERBS, {"answer", "work"}
+    unfit: set[str] = set()
+    for node in module.nodes(ast.Module, ast.FunctionDef, ast.AsyncFunctionDef):
+        word = _first_word(ast.get_docstring(node) or "")
+        decorators = [] if isinstance(node, ast.Module) else [ast.unparse(one) for one in node.decorator_list]
+        acts = not isinstance(node, ast.Module) and not any("property" in one for one in decorators)
+        if word and (word not in verbs if acts else word in verbs - nouns):
+            unfit.add(f"{module.path}:{_start(ast.get_docstring(node) or '')}")
+    return unfit
+
+
+def fragments(module: Module) -> set[str]:
+    """Docstrings that are no sentence: of one or two words, or without the noun that they are about."""
+    texts = [" ".join(text.split("\n\n")[0].split()) for _, text in module.docstrings()]
+    return {
+        f"{module.path}:{_start(text)}"
+        for text in texts
+        if re.match(r"\d|(?:Those|Like|Also|Likewise|Same)\b", text) or (text.count(" ") < 2 and text[:4] != "See ")
     }
 
 

@@ -107,3 +107,21 @@ def length(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
     """Lines of the body, without the docstring."""
     body = node.body[1:] if ast.get_docstring(node) else node.body
     return (body[-1].end_lineno or 0) - body[0].lineno + 1 if body else 0
+
+
+def top_level_names(module: Module) -> set[str]:
+    """Names that a module defines outside of functions and classes, or imports where it stands for a package."""
+    names: set[str] = set()
+    for node in module.tree.body:
+        match node:
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+                names.add(name)
+            case ast.Assign(targets=targets):
+                names |= {target.id for target in targets if isinstance(target, ast.Name)}
+            case ast.AnnAssign(target=ast.Name(id=name)):
+                names.add(name)
+            case ast.Import() | ast.ImportFrom() if module.name == "__init__":
+                names |= {alias.asname or alias.name for alias in node.names}
+            case _:
+                pass
+    return names

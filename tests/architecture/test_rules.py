@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.architecture import function_names, rules
+from tests.architecture import function_names, name_rules, rules
 from tests.architecture.code_size import count_code_lines
 from tests.architecture.rates import find_rates
 from tests.architecture.ruled import RULES, Rule, breaches
@@ -27,15 +27,76 @@ def test_the_check_sees_what_breaks_the_rule(rule: Rule) -> None:
 
 
 def test_a_class_is_no_participle_either() -> None:
-    assert rules.participles(Module.of("class _Stored: ...\nclass StoredBytes: ...\n")) == {
+    assert name_rules.participles(Module.of("class _Stored: ...\nclass StoredBytes: ...\n")) == {
         "gateway/example.py:_Stored"
     }
 
 
+def test_an_alias_of_a_type_is_named_after_an_idea_as_a_class_is() -> None:
+    assert name_rules.vague_names(Module.of("ForManager = Annotated[Service, None]\nMANAGER = 1\n")) == {
+        "gateway/example.py:for_manager"
+    }
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Judged = Literal['facts', 'voice']",
+        "_SHOWN = 20",
+        "def f(learnt): ...",
+        "class A:\n    def f(self):\n        self._heard = self.loop.time()",
+        "class Tokenized(Event): ...",
+        "left = 3",
+        "started = time.monotonic()",
+    ],
+)
+def test_a_participle_is_seen_however_it_is_spelled(text: str) -> None:
+    assert name_rules.participles(Module.of(f"{text}\n"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "def f(*, counted: bool = True): ...",
+        "class A:\n    def f(self):\n        self.heard = False",
+        "joined = mark.lower() == 'yes'",
+        "left, right = ends",
+        "class Row:\n    learnt: int",
+        "class JudgedText: ...",
+        "rows_left = 3",
+    ],
+)
+def test_a_flag_a_side_and_a_published_member_may_be_participles(text: str) -> None:
+    assert not name_rules.participles(Module.of(f"{text}\n"))
+
+
 def test_a_member_of_the_api_may_be_a_participle() -> None:
-    text = "class Passage:\n    cited: bool\n    spelled: str\n"
-    assert rules.participles(Module.of(text)) == {"gateway/example.py:spelled"}
-    assert rules.participles(Module.of(f"{text}cited = 1\n")) > {"gateway/example.py:spelled"}
+    text = "class Passage:\n    cited: int\n    spelled: str\n"
+    assert name_rules.participles(Module.of(text)) == {"gateway/example.py:spelled"}
+    assert name_rules.participles(Module.of(f"{text}cited = 1\n")) > {"gateway/example.py:spelled"}
+
+
+@pytest.mark.parametrize(
+    ("text", "holds"),
+    [
+        ('def f():\n    """Facts are right, unlike the voice."""', False),
+        ('def f():\n    """Find the voice of a reply."""', True),
+        ('class A:\n    @property\n    def text(self):\n        """Return the whole text."""', False),
+        ('class A:\n    @property\n    def text(self):\n        """The whole text."""', True),
+        ('"""Take two files out of an archive."""', False),
+        ('"""Two files in an archive."""', True),
+    ],
+)
+def test_a_docstring_says_what_a_function_does_and_what_a_property_is(text: str, holds: bool) -> None:
+    assert (not rules.moods(Module.of(f"{text}\n"))) == holds
+
+
+@pytest.mark.parametrize(
+    "text", ["The whole.", "0..1; 0 where none is.", "Those of a document.", "Like `load`, but later."]
+)
+def test_a_docstring_without_its_noun_is_a_fragment(text: str) -> None:
+    assert rules.fragments(Module.of(f'"""{text}"""\n'))
+    assert not rules.fragments(Module.of('"""The whole report of a gate."""\ndef f():\n    """See `g`."""\n'))
 
 
 def test_every_verb_of_the_list_begins_a_name() -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import func, select
 
 from gateway.artifacts import Artifacts
-from gateway.composition import STORED
+from gateway.composition import BYTE_SELECTS
 from gateway.db import Database
 from gateway.engines.served_base_model import ServedBaseModel
 from gateway.files.service import add_file
@@ -64,7 +64,7 @@ class TrainingJob:
         )
         files = TrainingFiles(database, principal.tenant, artifacts, base)
         bounds = RecipeBounds(settings.max_lora_rank, None)
-        storage = TenantStorage(database, STORED, settings.tenant_storage_bytes, settings.max_file_bytes)
+        storage = TenantStorage(database, BYTE_SELECTS, settings.tenant_storage_bytes, settings.max_file_bytes)
         async with database.begin() as session:
             service = FineTuningService(session, principal, storage)
             price, most = read_price(settings), settings.max_queued_jobs

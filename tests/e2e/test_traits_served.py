@@ -26,7 +26,7 @@ from gateway.fine_tuning.parity import ParityProof
 from tests.e2e.local_engine import RunningEngine, Wanted, call_training, read_probes, run_engine
 from tests.training import chat_templates as templates
 from training.chat_format import read_chat_format
-from training.events import Event, Failed, Finished, Tokenized, decode_event
+from training.events import Event, Failed, Finished, PromptSamples, decode_event
 from training.rendered_rows import RowsFile, encode_rendered_rows
 from training.spec import Recipe, TrainSpec
 from training.turn import TemplateUnlearnable
@@ -80,7 +80,7 @@ async def test_what_is_learnt_is_what_a_real_engine_reads(trait: str, bases: Pat
     base, started = bases / trait, time.monotonic()
     spec, events = train(trait, base, tmp_path)
     assert isinstance(events[-1], Finished), events[-1]
-    (tokenized,) = [event for event in events if isinstance(event, Tokenized)]
+    (tokenized,) = [event for event in events if isinstance(event, PromptSamples)]
     trained = time.monotonic()
     adapter = DesiredAdapter(NAME, str(tmp_path / "adapter"), read_probes(tmp_path / "adapter" / "manifest.json"))
     async with run_engine(base, Wanted(adapter), tmp_path) as running:

@@ -19,7 +19,7 @@ CITY = {
     "additionalProperties": False,
 }
 TOOL = {"type": "function", "function": {"name": "find_city", "description": "Look a city up.", "parameters": CITY}}
-NAMED = {"type": "function", "function": {"name": "find_city"}}
+NAME_MEMBERS = {"type": "function", "function": {"name": "find_city"}}
 QUESTION = {"messages": [{"role": "user", "content": "Name one colour."}], "max_tokens": 4, "temperature": 0}
 
 
@@ -30,7 +30,7 @@ def cases(base: str, adapter: str, path: str) -> dict[str, tuple[str, str, Any]]
     usage = {"stream_options": {"include_usage": True}}
     two = {"n": 2, "temperature": 0.7, "seed": 1, "logprobs": True, "top_logprobs": 2}
     probe = {"model": adapter, "prompt": [504, 253, 260, 1111], "temperature": 0}
-    tool = {"tools": [TOOL], "tool_choice": NAMED, "max_tokens": 96}
+    tool = {"tools": [TOOL], "tool_choice": NAME_MEMBERS, "max_tokens": 96}
     city = {"type": "json_schema", "json_schema": {"name": "city", "strict": True, "schema": CITY}}
     load, unload = "/v1/load_lora_adapter", "/v1/unload_lora_adapter"
     return {

@@ -155,7 +155,7 @@ class FakeRetriever:
             "parse": lambda body: ParsedText(_parse(msgspec.msgpack.decode(body, type=ParseRequest).path)),
             "hold": lambda _: None,
             "copy": self._copy,
-            "release": lambda _: None,
+            "resume": lambda _: None,
             "has_store": self._has_store,
             "remove_documents": self._remove_documents,
             "rollback": self._rollback,

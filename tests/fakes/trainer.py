@@ -53,11 +53,11 @@ from training.events import (
     Finished,
     Notice,
     Paused,
+    PromptSamples,
     Resumed,
     Saved,
     Started,
     Step,
-    Tokenized,
     TokenizedPrompt,
 )
 from training.manifest import Manifest, Probe, Reference, digest_adapter
@@ -172,7 +172,7 @@ def _await_file(mode: str, prefix: str) -> None:
         time.sleep(0.05)
 
 
-def _tokenize(spec: TrainSpec, rows: RenderedRows[Any], mode: str) -> Tokenized:
+def _tokenize(spec: TrainSpec, rows: RenderedRows[Any], mode: str) -> PromptSamples:
     """Return the prompts of two rows as the fake engine would have them."""
     folds = bool(spec.chat_template_kwargs)  # so it is in the one test of a template
     prompts: list[TokenizedPrompt] = []
@@ -184,7 +184,7 @@ def _tokenize(spec: TrainSpec, rows: RenderedRows[Any], mode: str) -> Tokenized:
         if mode == "other_tokens":
             tokens[4] = _tokens.token_id("|")
         prompts.append(TokenizedPrompt(row.number, tokens))
-    return Tokenized(prompts=prompts, chat_template_kwargs=spec.chat_template_kwargs or {})
+    return PromptSamples(prompts=prompts, chat_template_kwargs=spec.chat_template_kwargs or {})
 
 
 def _fold(messages: list[dict[str, str]]) -> list[dict[str, str]]:

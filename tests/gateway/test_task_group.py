@@ -18,7 +18,7 @@ from gateway.assistants.release import ReleaseSpec, RetrievalSpec
 from gateway.assistants.schemas import ReleaseCreate
 from gateway.conversations.conversation import Conversation
 from gateway.diagnoses.answer_judge import Voice
-from gateway.diagnoses.attribution import Judged
+from gateway.diagnoses.attribution import Aspect
 from gateway.diagnoses.cases import Case
 from gateway.diagnoses.proposals import ProposalMaker
 from gateway.diagnoses.replay import Replay
@@ -85,7 +85,7 @@ async def _measure(away: Any) -> None:
     target = Target("base")
     variants = ReleaseVariants("desk@1", ReleaseSpec("base", "", None, None, "", None, {}), target, (), target)
     candidate = ReleaseVariant("best", "retrieval", "rank", "more passages", target, ReleaseCreate())
-    cases: list[tuple[Case, Judged]] = [
+    cases: list[tuple[Case, Aspect]] = [
         (Case(id=str(number), messages=[Message("user", "How long?")]), "facts") for number in range(3)
     ]
     await ProposalMaker(away, away, variants, 3).choose([candidate], cases, [], [])

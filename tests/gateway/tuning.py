@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 import prompts
 from gateway.fine_tuning.tables import FineTuningJobRow
-from gateway.jobs import ENDED
+from gateway.jobs import FINAL_STATUSES
 from gateway.settings import Settings
 from tests.fakes.retriever import FakeRetriever
 from tests.fakes.trainer import rows, write_trainer
@@ -98,7 +98,7 @@ async def ended(client: httpx2.AsyncClient, job: str, seconds: float = 60) -> di
     async with asyncio.timeout(seconds):
         while True:
             shown = await retrieve(client, job)
-            if shown["status"] in ENDED:
+            if shown["status"] in FINAL_STATUSES:
                 return shown
             await asyncio.sleep(0.1)
 

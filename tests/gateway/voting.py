@@ -7,7 +7,7 @@ import httpx2
 from sqlalchemy import select
 
 from gateway.composition import open_worker
-from gateway.jobs import ENDED, JobRow
+from gateway.jobs import FINAL_STATUSES, JobRow
 from tests.fakes.vllm import Chat
 from tests.gateway.conftest import Gateway
 from tests.gateway.jobs.working import until_idle
@@ -56,7 +56,7 @@ class Voting:
     async def settle(self) -> None:
         """Run the worker until it has nothing more to do now; what is garbage is collected later."""
         state = self._gateway.state
-        asks = select(JobRow).where(JobRow.kind.in_(["comparison", "eval_run"]), JobRow.status.not_in(ENDED))
+        asks = select(JobRow).where(JobRow.kind.in_(["comparison", "eval_run"]), JobRow.status.not_in(FINAL_STATUSES))
         while True:
             async with open_worker(state.settings, TIMINGS) as worker:
                 await until_idle(worker, state.database, delayed_too=False)

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from retrieval.chunks import Chunk, split_into_chunks
 from retrieval.parsers.markdown import parse_markdown
-from retrieval.parsers.parsed import FileContent, ParseLimits
+from retrieval.parsers.parsed_document import FileContent, ParseLimits
 from tests.retrieval.words import word_offsets
 
 HEADER = "| model | price |\n|---|---|"

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from retrieval.chunks import Chunk, split_into_chunks
 from retrieval.parsers.markdown import parse_markdown
-from retrieval.parsers.parsed import FileContent, Heading, Parsed, ParseLimits
+from retrieval.parsers.parsed_document import FileContent, Heading, ParsedDocument, ParseLimits
 from tests.retrieval.words import word_offsets
 
 KETTLE = """# Kestrel K2
@@ -31,7 +31,7 @@ def size(text: str) -> int:
     return len(word_offsets(text))
 
 
-def parse(text: str) -> Parsed:
+def parse(text: str) -> ParsedDocument:
     return parse_markdown(FileContent(text.encode(), "text/markdown", text), ParseLimits())
 
 
@@ -120,7 +120,7 @@ def test_white_space_around_a_section_belongs_to_no_chunk() -> None:
 def test_pages_without_text_make_no_chunk() -> None:
     text = "\f \fThe third page."
     pages = [Heading(start, 1, f"page {number}") for number, start in enumerate((0, 1, 3), 1)]
-    chunks = split_into_chunks(Parsed("application/pdf", "", text, pages), word_offsets, max_tokens=10)
+    chunks = split_into_chunks(ParsedDocument("application/pdf", "", text, pages), word_offsets, max_tokens=10)
     assert [(chunk.headings, chunk.text) for chunk in chunks] == [(("page 3",), "The third page.")]
 
 

@@ -9,7 +9,7 @@ import pytest
 from retrieval.backends import KeywordVector, Point
 from retrieval.backends.document_frequencies import DocumentFrequencies
 from retrieval.messages import SearchQuery
-from retrieval.priority_executor import Priority
+from retrieval.priority_threads import Priority
 from retrieval.visibility import Visibility, show_store, show_to_reader
 from tests.waiting import until
 

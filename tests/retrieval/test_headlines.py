@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from retrieval.parsers.markdown import parse_markdown
-from retrieval.parsers.parsed import FileContent, Heading, Parsed, ParseLimits
+from retrieval.parsers.parsed_document import FileContent, Heading, ParsedDocument, ParseLimits
 from retrieval.parsers.source_code import parse_source_code
 from retrieval.parsers.text_writer import TextWriter
 from retrieval.points import ContextualChunk, contextualize
@@ -15,16 +15,16 @@ from tests.retrieval.requests import ingest_request
 from tests.retrieval.words import word_offsets
 
 
-def parse(text: str) -> Parsed:
+def parse(text: str) -> ParsedDocument:
     return parse_markdown(FileContent(text.encode(), "text/markdown", text), ParseLimits())
 
 
-def cut(parsed: Parsed, max_tokens: int = 160, overlap: int = 0) -> list[ContextualChunk]:
+def cut(parsed: ParsedDocument, max_tokens: int = 160, overlap: int = 0) -> list[ContextualChunk]:
     request = ingest_request(max_chunk_tokens=max_tokens, overlap_tokens=overlap)
     return contextualize(parsed, request, word_offsets, window=256)
 
 
-def show(parsed: Parsed, max_tokens: int = 160) -> list[str]:
+def show(parsed: ParsedDocument, max_tokens: int = 160) -> list[str]:
     return [f"{chunk.heading}: {chunk.text[chunk.headline :]}" for chunk in cut(parsed, max_tokens)]
 
 
@@ -72,7 +72,7 @@ def test_a_heading_in_the_middle_stays() -> None:
 
 
 def test_code_keeps_its_first_line_and_latex_is_like_markdown() -> None:
-    def read(text: str, media_type: str) -> Parsed:
+    def read(text: str, media_type: str) -> ParsedDocument:
         return parse_source_code(FileContent(text.encode(), media_type, text), ParseLimits())
 
     code = "def boil(cups):\n    heat(cups)\n    return cups"
@@ -81,9 +81,11 @@ def test_code_keeps_its_first_line_and_latex_is_like_markdown() -> None:
 
 
 def test_a_heading_of_several_lines_is_a_headline_and_one_without_a_line_leaves_the_text_alone() -> None:
-    pages = Parsed("application/pdf", "", "Care and\nwarranty\nIt lasts.\fMore.", [Heading(0, 1, "Care and warranty")])
+    pages = ParsedDocument(
+        "application/pdf", "", "Care and\nwarranty\nIt lasts.\fMore.", [Heading(0, 1, "Care and warranty")]
+    )
     assert show(pages) == ["k2 > Care and warranty: It lasts.\fMore."]
-    unwritten = Parsed("application/pdf", "", "The third page.", [Heading(0, 1, "page 3")])
+    unwritten = ParsedDocument("application/pdf", "", "The third page.", [Heading(0, 1, "page 3")])
     assert show(unwritten) == ["k2 > page 3: The third page."]
 
 
@@ -105,7 +107,7 @@ def read_words(text: str) -> list[str]:
     return re.findall(r"[^\W_]+", text)
 
 
-def write(sections: list[str]) -> Parsed:
+def write(sections: list[str]) -> ParsedDocument:
     """Write the same as a word processor's file."""
     writer = TextWriter()
     for section in sections:

@@ -1,18 +1,18 @@
 from typing import Any
 
 from retrieval.backends import KeywordVector, Point
-from retrieval.parsers import Heading, Parsed
+from retrieval.parsers import Heading, ParsedDocument
 from retrieval.points import ContextualChunk, contextualize, to_point
 from retrieval.visibility import OPEN
 from tests.retrieval.requests import ingest_request
 from tests.retrieval.words import word_offsets
 
 TEXT = "# Kestrel K2\n\nThe warranty lasts 31 months.\n"
-PARSED = Parsed("text/markdown", "Kestrel K2", TEXT, [Heading(0, 1, "Kestrel K2")])
-PLAIN = Parsed("text/plain", "", "The warranty lasts 31 months.", [])
+PARSED = ParsedDocument("text/markdown", "Kestrel K2", TEXT, [Heading(0, 1, "Kestrel K2")])
+PLAIN = ParsedDocument("text/plain", "", "The warranty lasts 31 months.", [])
 
 
-def cut(parsed: Parsed, window: int = 256, **changes: Any) -> list[ContextualChunk]:
+def cut(parsed: ParsedDocument, window: int = 256, **changes: Any) -> list[ContextualChunk]:
     return contextualize(parsed, ingest_request(**changes), word_offsets, window=window)
 
 
@@ -41,19 +41,21 @@ def test_a_document_without_a_title_is_called_after_its_file() -> None:
 
 
 def test_a_heading_names_the_document_whether_it_has_a_title_or_not() -> None:
-    section = Parsed("text/html", "", "## Warranty\n\n31 months", [Heading(0, 2, "Warranty")])
+    section = ParsedDocument("text/html", "", "## Warranty\n\n31 months", [Heading(0, 2, "Warranty")])
     (chunk,) = cut(section, filename="kettle_K2.html")
     assert chunk.heading == "kettle K2 > Warranty"
-    titled = Parsed("text/html", "Kestrel K2", section.text, section.headings)
+    titled = ParsedDocument("text/html", "Kestrel K2", section.text, section.headings)
     assert [chunk.heading for chunk in cut(titled)] == ["Kestrel K2 > Warranty"]
-    assert [chunk.heading for chunk in cut(Parsed("text/html", "Kestrel K2", "31 months", []))] == ["Kestrel K2"]
+    assert [chunk.heading for chunk in cut(ParsedDocument("text/html", "Kestrel K2", "31 months", []))] == [
+        "Kestrel K2"
+    ]
     assert [chunk.heading for chunk in cut(PARSED)] == ["Kestrel K2"]
 
 
 def test_a_long_path_keeps_the_documents_title_and_stays_within_the_window() -> None:
     for word in ("warranty ", "水壶", "x"):
         headings = [Heading(0, level, f"{level} {word * 40}") for level in (1, 2, 3)]
-        parsed = Parsed("text/markdown", f"Title {word * 60}", "word " * 300, headings)
+        parsed = ParsedDocument("text/markdown", f"Title {word * 60}", "word " * 300, headings)
         for chunk in cut(parsed, max_chunk_tokens=4096):
             context = chunk.indexed_text.partition("\n")[0]
             assert context.startswith("Title ")
@@ -68,7 +70,7 @@ def test_equal_texts_in_equal_context_have_equal_digests() -> None:
 
 
 def test_chunks_stay_below_the_window_whatever_the_request_says() -> None:
-    words = Parsed("text/plain", "", "word " * 500, [])
+    words = ParsedDocument("text/plain", "", "word " * 500, [])
     for window in (1, 60, 256):
         sizes = [len(word_offsets(chunk.text)) for chunk in cut(words, window=window, max_chunk_tokens=4000)]
         assert max(sizes) <= max(window - 42, 1)
@@ -92,7 +94,7 @@ def test_the_same_request_makes_the_same_id_and_any_other_place_another() -> Non
     assert len({ids[0], *(make_point(**place).id for place in places)}) == 5
 
 
-MANUAL = Parsed(
+MANUAL = ParsedDocument(
     "text/markdown",
     "User manual",
     "# User manual\n\n## Warranty\n\nIt lasts 31 months.",

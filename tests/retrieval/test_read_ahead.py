@@ -3,7 +3,7 @@ import asyncio
 import pytest
 
 from retrieval.messages import IngestRequest
-from retrieval.parsers import Parsed
+from retrieval.parsers import ParsedDocument
 from retrieval.read_ahead import ReadAhead, ReadDocument
 
 
@@ -29,7 +29,7 @@ class Reader:
 
     async def __call__(self, request: IngestRequest) -> ReadDocument:
         self.read.append(request.document)
-        return ReadDocument(Parsed("text/plain", "", "text", []), [], {})
+        return ReadDocument(ParsedDocument("text/plain", "", "text", []), [], {})
 
 
 async def test_many_stores_that_are_written_by_turns_push_nothing_out() -> None:

@@ -1,20 +1,20 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrieval.parsers import Parsed
+from retrieval.parsers import ParsedDocument
 from retrieval.parsers.markdown import parse_markdown
-from retrieval.parsers.parsed import FileContent, ParseLimits
+from retrieval.parsers.parsed_document import FileContent, ParseLimits
 from retrieval.points import ContextualChunk, contextualize
 from retrieval.sign_runs import measure_thinned, thin_runs
 from tests.retrieval.requests import ingest_request
 from tests.retrieval.words import word_offsets
 
 
-def cut(parsed: Parsed) -> list[ContextualChunk]:
+def cut(parsed: ParsedDocument) -> list[ContextualChunk]:
     return contextualize(parsed, ingest_request(max_chunk_tokens=40), word_offsets, window=256)
 
 
-def make_table(width: int) -> Parsed:
+def make_table(width: int) -> ParsedDocument:
     rule = "-" * width
     text = f"| Model | Price |\n| {rule} | {rule} |\n" + "".join(f"| K{n} | {n} euros |\n" for n in range(30))
     return parse_markdown(FileContent(text.encode(), "text/markdown", text), ParseLimits())
@@ -43,6 +43,6 @@ def test_a_line_to_write_on_counts_as_one_of_signs() -> None:
 
 def test_lines_of_signs_are_no_chunks_of_their_own() -> None:
     text = "\n\n".join(f"{'=' * 79}\nThe K{n} costs {n} euros.\n{'-' * 79}" for n in range(9))
-    chunks = cut(Parsed("text/plain", "", text, []))
+    chunks = cut(ParsedDocument("text/plain", "", text, []))
     assert len(chunks) <= 4
     assert all("euros" in chunk.text for chunk in chunks)

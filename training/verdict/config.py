@@ -62,7 +62,7 @@ class AdapterConfig(msgspec.Struct, frozen=True):
 
     @property
     def scale(self) -> float:
-        """Return the factor on the update; meaningful for a rank of 1 or more."""
+        """The factor on the update; meaningful for a rank of 1 or more."""
         return self.lora_alpha / (math.sqrt(self.r) if self.use_rslora else self.r)
 
     def targets(self, module: str) -> bool:

@@ -27,7 +27,7 @@ class BackupFile(msgspec.Struct, frozen=True):
 
 
 class BackupManifest(msgspec.Struct, frozen=True, kw_only=True):
-    """A backup.
+    """The description of a backup.
 
     Attributes:
         format: Of the backup itself.

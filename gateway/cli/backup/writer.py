@@ -136,7 +136,9 @@ class _Backup:
             for retriever in holding:
                 await retriever.copy(self._folder / "index")
             if not retrievers and not self._settings.qdrant_url and (self._home / "index").is_dir():
-                await asyncio.to_thread(shutil.copytree, self._home / "index", self._folder / "index", ignore=_IGNORED)
+                await asyncio.to_thread(
+                    shutil.copytree, self._home / "index", self._folder / "index", ignore=_IGNORED_FILES
+                )
         return moment, (self._folder / "index").is_dir()
 
     async def _find_retrievers(self) -> list[Retriever]:
@@ -168,7 +170,7 @@ class _Backup:
             self._files[path] = BackupFile(path, file.stat().st_size, digest)
 
 
-_IGNORED = shutil.ignore_patterns("*.unfinished", "*.unreadable-*")
+_IGNORED_FILES = shutil.ignore_patterns("*.unfinished", "*.unreadable-*")
 
 
 @asynccontextmanager
@@ -186,7 +188,7 @@ async def _holding(retrievers: Sequence[Retriever]) -> AsyncGenerator[list[Retri
         renewing.cancel()
         await asyncio.gather(renewing, return_exceptions=True)
         for retriever in holding:
-            await retriever.release()
+            await retriever.resume()
 
 
 async def _renew(holding: Sequence[Retriever]) -> None:

@@ -21,7 +21,7 @@ _EMBEDDED_CHUNKS = 100_000
 """As far as the embedded index and the graph beside it were measured; its process holds all."""
 
 _SECONDS = 5.0
-_NAMED = 5
+_MOST_NAMED = 5
 
 
 def check_index(settings: Settings) -> CheckResult:
@@ -73,11 +73,11 @@ def check_index_folders(settings: Settings) -> CheckResult:
     if not unused:
         return CheckResult.ok("index folders", f"{len(folders)}, all in use")
     size = sum(file.stat().st_size for path in unused for file in path.rglob("*") if file.is_file())
-    listed = ", ".join(path.name for path in unused[:_NAMED]) + (", …" if len(unused) > _NAMED else "")
+    shown_names = ", ".join(path.name for path in unused[:_MOST_NAMED]) + (", …" if len(unused) > _MOST_NAMED else "")
     return CheckResult.warning(
         "index folders",
         f"{format_count(len(unused), 'folder')} of no store below {settings.home / 'index'} ({size / 1e6:,.0f} MB): "
-        f"{listed}.",
+        f"{shown_names}.",
         "Delete what is named, unless you want to go back to that embedder.",
     )
 
@@ -104,7 +104,7 @@ def check_documents(settings: Settings) -> CheckResult:
     ):
         some = [one for one in stale if one.is_missing is is_missing]
         if some:
-            names = ", ".join(one.row.id for one in some[:_NAMED]) + (", …" if len(some) > _NAMED else "")
+            names = ", ".join(one.row.id for one in some[:_MOST_NAMED]) + (", …" if len(some) > _MOST_NAMED else "")
             number = sum(one.documents for one in some)
             return level("documents", f"{number} documents of {len(some)} stores ({names}) {consequence}.", _FIX)
     return CheckResult.ok("documents", "the stores are in the index")

@@ -38,8 +38,8 @@ def is_blank(cells: Iterable[Any]) -> bool:
 
 def _read_cell(name: str, value: Any) -> Any:
     if isinstance(value, str):
-        parsed = _parse(value)
-        return parsed if name in _LISTS or _has_speakers(parsed) else value
+        content = _parse(value)
+        return content if name in _LISTS or _has_speakers(content) else value
     if isinstance(value, dict):
         columns = cast("Record", value)
         lists = [cast("list[Any]", one) for one in columns.values() if isinstance(one, list)]

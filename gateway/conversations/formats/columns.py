@@ -57,7 +57,7 @@ _ADVICE = (
     "conversation=Ticket --map role=Author --map text=Body for a row per message."
 )
 _LINE_END = re.compile(r"\r\n?")
-_NAMED = re.compile(r"sep=(.)\n", re.I)
+_SEPARATOR_LINE = re.compile(r"sep=(.)\n", re.I)
 """A first line by which Excel tells the delimiter."""
 _MORE = "\0more"
 _NUMBERED = re.compile(r"_*\(\d+\)$")
@@ -86,7 +86,7 @@ def load_csv(text: str) -> tuple[list[Record], list[Problem]]:
         UnusableFile: The file is no CSV.
     """
     text = _LINE_END.sub("\n", text).lstrip("\n")
-    name_match = _NAMED.match(text)
+    name_match = _SEPARATOR_LINE.match(text)
     text = text[name_match.end() :] if name_match else text
     header = _QUOTED.sub("", text.split("\n", 1)[0])
     delimiter = name_match[1] if name_match else max(",;\t", key=header.count)

@@ -21,8 +21,8 @@ from training.dataset import Message
 __all__ = ["read_alpaca", "read_sharegpt"]
 
 _LISTS = ("conversations", "conversation", "messages", "items")
-_KNOWN = frozenset(("system", "system_prompt", "label", "kto_tag", *TOOL_LISTS, *THREADS))
-_NAMED = 8
+_KNOWN_MEMBERS = frozenset(("system", "system_prompt", "label", "kto_tag", *TOOL_LISTS, *THREADS))
+_MOST_NAMED = 8
 _NO_INPUT = ("<noinput>", "<no input>", "noinput")
 """Inputs of the rows that Alpaca was made of, where there is none."""
 
@@ -33,7 +33,7 @@ def read_alpaca(text: str) -> Import:
     Dolly's rows call the latter two `context` and `response`.
     """
     return _read(
-        text, _read_alpaca_turns, _KNOWN | {"instruction", "input", "context", "output", "response", "history"}
+        text, _read_alpaca_turns, _KNOWN_MEMBERS | {"instruction", "input", "context", "output", "response", "history"}
     )
 
 
@@ -42,7 +42,7 @@ def read_sharegpt(text: str) -> Import:
 
     Rows of other services are such lists, too: of `role` and `content`, which may be parts of text.
     """
-    return _read(text, _read_sharegpt_turns, _KNOWN | {*_LISTS})
+    return _read(text, _read_sharegpt_turns, _KNOWN_MEMBERS | {*_LISTS})
 
 
 def _read(text: str, list_turns: Callable[[Record], Iterable[Message]], members: frozenset[str]) -> Import:
@@ -60,8 +60,8 @@ def _read(text: str, list_turns: Callable[[Record], Iterable[Message]], members:
     content = read_each(text, read)
     if not rows:
         return content
-    names = [*unread][:_NAMED]
-    reason = f"rows' other members: {', '.join(names)}{', …' if len(unread) > _NAMED else ''}"
+    names = [*unread][:_MOST_NAMED]
+    reason = f"rows' other members: {', '.join(names)}{', …' if len(unread) > _MOST_NAMED else ''}"
     return Import(content.conversations, content.problems, {**content.omitted, reason: len(rows)})
 
 

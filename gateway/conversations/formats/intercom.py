@@ -31,8 +31,8 @@ def read_intercom(text: str) -> Import:
 def _to_thread(number: int, conversation: Record) -> Thread:
     source = as_dict(conversation.get("source")) or as_dict(conversation.get("conversation_message"))
     parts = conversation.get("conversation_parts")
-    listed = as_list(parts) or as_list(as_dict(parts).get("conversation_parts"))
-    posts = [_to_post(as_dict(part)) for part in (source, *listed)]  # the source has no time, and so is the first
+    replies = as_list(parts) or as_list(as_dict(parts).get("conversation_parts"))
+    posts = [_to_post(as_dict(part)) for part in (source, *replies)]  # the source has no time, and so is the first
     return Thread(number, as_text(conversation.get("id")), [post for post in posts if post.text])
 
 

@@ -58,7 +58,7 @@ _RAW_TEXT = (
 
 @dataclass(frozen=True, slots=True)
 class ConversationFormat:
-    """A format.
+    """A format in which files have conversations.
 
     Attributes:
         read: Takes the file's bytes and the map of columns.

@@ -34,7 +34,7 @@ _ROLES: Mapping[str, _Role] = {
 _SEPARATOR = re.compile(r"[ _]+")
 _YES = ("true", "1", "1.0", "yes", "y", "t", "x", "ja", "wahr", "oui", "vrai", "sí", "si", "verdadero")
 _NO = ("false", "0", "0.0", "no", "n", "f", "nein", "falsch", "non", "faux", "falso")
-_HIDDEN, _SHOWN = ("internal", "private", "intern", "interne"), ("external", "public", "extern", "öffentlich")
+_INTERNAL, _PUBLIC = ("internal", "private", "intern", "interne"), ("external", "public", "extern", "öffentlich")
 
 Row = tuple[int, Mapping[str, str]]
 _Post = tuple[float | None, int, _Role, str]
@@ -117,9 +117,9 @@ def _to_import(
 def _is_internal(row: Mapping[str, str]) -> bool | None:
     """Tell whether only agents see a message, by what a table says of it; None where that can't be read."""
     internal, public = (row.get(name, "").strip().casefold() for name in ("internal", "public"))
-    if internal in (*_YES, *_HIDDEN) or public in (*_NO, *_HIDDEN):
+    if internal in (*_YES, *_INTERNAL) or public in (*_NO, *_INTERNAL):
         return True
-    return False if internal in ("", *_NO, *_SHOWN) and public in ("", *_YES, *_SHOWN) else None
+    return False if internal in ("", *_NO, *_PUBLIC) and public in ("", *_YES, *_PUBLIC) else None
 
 
 def _join(posts: Sequence[_Post]) -> list[Message]:

@@ -13,7 +13,7 @@ from typing import Any
 from gateway.client import Client, GatewayError, find_store
 from gateway.demo.services import Services, running_services
 from gateway.demo.tenant_clients import make_tenant
-from gateway.jobs import ENDED
+from gateway.jobs import FINAL_STATUSES
 from gateway.progress import Progress
 from gateway.settings import Settings
 from gateway.task_group import await_each
@@ -148,7 +148,7 @@ class Tenant:
     async def measure(self, label: str, path: str) -> tuple[dict[str, Any], float]:
         """Follow a measurement to its end; return what it is then, and the seconds that it took."""
         started = time.monotonic()
-        done = await self._follow(path, ENDED)
+        done = await self._follow(path, FINAL_STATUSES)
         seconds = time.monotonic() - started
         tell(f"{self.name}: {label} {done['status']} after {seconds:.0f} s")
         if done["status"] != "succeeded":

@@ -20,7 +20,7 @@ from retrieval.backends.embedded import EmbeddedBackend
 from retrieval.embedder import Embedder
 from retrieval.keyword_encoder import KeywordEncoder
 from retrieval.messages import IngestRequest, SearchQuery
-from retrieval.parsers import Heading, Parsed
+from retrieval.parsers import Heading, ParsedDocument
 from retrieval.parsers.text import clean
 from retrieval.points import ContextualChunk, contextualize, to_point
 from retrieval.visibility import show_to_reader
@@ -83,7 +83,7 @@ def _to_request(document: Document) -> IngestRequest:
 
 def _cut(document: Document, embedder: Embedder) -> list[ContextualChunk]:
     headings = [Heading(0, level, title) for level, title in enumerate(document.headings, 2)]
-    parsed = Parsed("text/markdown", document.title, clean(document.text), headings)
+    parsed = ParsedDocument("text/markdown", document.title, clean(document.text), headings)
     return contextualize(parsed, _to_request(document), embedder.find_token_offsets, window=embedder.window)
 
 

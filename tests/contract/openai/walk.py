@@ -21,7 +21,7 @@ from openai.types.responses import ResponseStreamEvent
 from openai.types.shared import ErrorObject
 
 from tests.contract.openai.strict import decode, find_problems
-from tests.fakes.capture import CITY, NAMED, TOOL
+from tests.fakes.capture import CITY, NAME_MEMBERS, TOOL
 
 __all__ = ["Walk"]
 
@@ -134,11 +134,11 @@ class Walk:
         assert isinstance(parsed.choices[0].message.parsed, City)
 
     def tools(self) -> None:
-        answer = self._complete(tools=[TOOL], tool_choice=NAMED)
+        answer = self._complete(tools=[TOOL], tool_choice=NAME_MEMBERS)
         (call,) = answer.choices[0].message.tool_calls
         assert call.function.name == "find_city"
         assert set(json.loads(call.function.arguments)) == {"city"}
-        chunks = self._stream(tools=[TOOL], tool_choice=NAMED)
+        chunks = self._stream(tools=[TOOL], tool_choice=NAME_MEMBERS)
         deltas = [part for chunk in chunks for choice in chunk.choices for part in choice.delta.tool_calls or []]
         assert deltas[0].function.name == "find_city"
         assert set(json.loads("".join(part.function.arguments or "" for part in deltas))) == {"city"}

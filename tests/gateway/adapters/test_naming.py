@@ -18,7 +18,7 @@ from training.verdict import Reason, Verdict
 
 TENANT = "ten_kestrel"
 PROBE = {"tokens": [1, 2, 3], "from": 1, "logprobs": [-1.0, -2.0], "base_logprobs": [-3.0, -4.0]}
-NAMED = [AdapterStatus.READY, AdapterStatus.PROBING, AdapterStatus.REFUSED, AdapterStatus.DELETED]
+NAME_MEMBERS = [AdapterStatus.READY, AdapterStatus.PROBING, AdapterStatus.REFUSED, AdapterStatus.DELETED]
 
 
 def adapter(id: str, digest: str) -> AdapterRow:
@@ -60,14 +60,14 @@ async def test_a_name_carries_the_digest(settings: Settings) -> None:
     assert row.status == "probing"
 
 
-@pytest.mark.parametrize("status", NAMED)
+@pytest.mark.parametrize("status", NAME_MEMBERS)
 async def test_other_bytes_never_get_a_name_that_was_given(settings: Settings, status: AdapterStatus) -> None:
     await name(settings, adapter("a", "0123456789abcdef"), status)
     with pytest.raises(AdapterRefused, match="other weights"):
         await name(settings, adapter("b", "01234567ffffffff"))
 
 
-@pytest.mark.parametrize(("status", "id"), list(zip(NAMED, "aabb", strict=True)))
+@pytest.mark.parametrize(("status", "id"), list(zip(NAME_MEMBERS, "aabb", strict=True)))
 async def test_the_same_bytes_are_the_same_adapter(settings: Settings, status: AdapterStatus, id: str) -> None:
     await name(settings, adapter("a", "0123456789abcdef"), status)
     async with open_database(settings.database) as database, database.begin() as session:
@@ -98,7 +98,7 @@ async def test_weights_that_are_set_aside_twice_are_found(settings: Settings) ->
 
 
 async def test_engines_have_to_hold_ready_and_probing_adapters(settings: Settings) -> None:
-    for status in NAMED:
+    for status in NAME_MEMBERS:
         await name(settings, adapter(status, f"{status}-digest"), status)
     async with open_database(settings.database) as database:
         desired = DesiredAdapters(database, settings)

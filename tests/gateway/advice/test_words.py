@@ -34,7 +34,7 @@ BASE, TOLD = figures(Arm("none", False)), figures(Arm("none", True), facts=figur
 
 
 def recommend(style: Style = "none", facts: bool = False, **more: Any) -> Recommendation:
-    values: dict[str, Any] = {"style_gap": None, "left": None, "comparisons": (), "recites": False}
+    values: dict[str, Any] = {"style_gap": None, "missing": None, "comparisons": (), "recites": False}
     values |= {"needs_style": style != "none", "gains_facts": facts, **more}
     return Recommendation(arm=Arm(style, facts), **values)
 
@@ -80,7 +80,7 @@ def test_a_bounded_task_is_told_by_its_replies() -> None:
     chosen = figures(Arm("few-shot", False), task=figure(0.95))
     base = replace(BASE, task=figure(0.4))
     words = write_words(
-        recommend("few-shot", left=figure(0.05)),
+        recommend("few-shot", missing=figure(0.05)),
         [base, chosen],
         LOOK,
         (),
@@ -183,7 +183,7 @@ def test_a_way_that_was_not_chosen_says_whether_it_loses_or_only_does_not_win() 
         compare("adapter", "abstains", "worse", value=-0.2),
         compare("prompt", "style", "better", against="base"),
     )
-    words = write(recommend("guide", comparisons=comparisons, left=figure(0.01)), *arms, adapter="ft:1")
+    words = write(recommend("guide", comparisons=comparisons, missing=figure(0.01)), *arms, adapter="ft:1")
     assert words.avoid == [
         "Not three examples in the prompt: it isn't better than a style guide in the prompt beyond noise "
         "(style +0.10, +0.00 to +0.20).",
@@ -205,11 +205,11 @@ def test_more_rows_are_asked_for_where_a_dearer_way_looks_better_by_enough(value
 )
 def test_a_training_is_proposed_where_enough_of_the_style_is_missing(low: float, start: str) -> None:
     guide = figures(Arm("guide", False))
-    words = write(recommend("guide", left=figure(0.2, low, 0.3)), guide)
+    words = write(recommend("guide", missing=figure(0.2, low, 0.3)), guide)
     assert words.next[0].startswith(start)
     assert "It takes: 9 minutes." in words.next[0]
-    assert write(recommend("guide", left=figure(0.2, low, 0.3)), guide, adapter="ft:1").next == []
-    assert write(recommend(left=figure(0.2, low, 0.3))).next == []
+    assert write(recommend("guide", missing=figure(0.2, low, 0.3)), guide, adapter="ft:1").next == []
+    assert write(recommend(missing=figure(0.2, low, 0.3))).next == []
     assert write(recommend("guide"), guide).next == []
 
 

@@ -32,8 +32,8 @@ def draft(lengths: Sequence[int]) -> prompts.Draft:
     return prompts.draft(prompts.compile(DEFAULT), question="How long is the warranty?", history=history)
 
 
-def words_of(rendered: prompts.Rendered) -> int:
-    return sum(len(message["content"].split()) + AROUND for message in rendered.messages)
+def words_of(rendering: prompts.Rendering) -> int:
+    return sum(len(message["content"].split()) + AROUND for message in rendering.messages)
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -43,12 +43,12 @@ async def test_what_is_kept_fits_and_nothing_is_dropped_that_a_block_would_have_
     budget = chance.choice((60, 300, 2000, 20_000))
     counter = Words()
     sizes = await measure_segments(draft(lengths), budget, counter)
-    rendered = draft(lengths).fit(sizes, budget)
-    assert words_of(rendered) <= budget
-    kept = len(lengths) - rendered.dropped_turns
+    rendering = draft(lengths).fit(sizes, budget)
+    assert words_of(rendering) <= budget
+    kept = len(lengths) - rendering.dropped_turns
     # Of turns counted one by one, the next would have been too much; blocks are at most a quarter of what is kept.
-    more = lengths[max(rendered.dropped_turns - 1 - kept // 2, 0) :]
-    assert not rendered.dropped_turns or words_of(rendered) + sum(more) + (AROUND + 1) * len(more) > budget
+    more = lengths[max(rendering.dropped_turns - 1 - kept // 2, 0) :]
+    assert not rendering.dropped_turns or words_of(rendering) + sum(more) + (AROUND + 1) * len(more) > budget
 
 
 @pytest.mark.parametrize("turns", [10, 100, 1_000, 10_000])

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 import prompts
-from gateway.answering.compose import Composed
+from gateway.answering.compose import ComposedPrompt
 from gateway.answering.engine_answer import PromptTokensDetails, TokenUsage
 from gateway.answering.question import Message, Question
 from gateway.answering.resolve import Target
@@ -12,7 +12,7 @@ from gateway.answering.retrieve import Evidence
 from gateway.answering.trace import AnswerTrace
 from gateway.assistants.release import RetrievalSpec
 from gateway.openai_format.braid_object import make_braid_answer
-from prompts import Rendered, Segment
+from prompts import Rendering, Segment
 from tests.fakes.passages import make_passage
 
 SEGMENTS = (Segment("system", "You answer."), Segment("question", "How long?"))
@@ -21,11 +21,11 @@ SEGMENTS = (Segment("system", "You answer."), Segment("question", "How long?"))
 def grounded_trace(*, structured: bool = False, dropped: bool = False) -> AnswerTrace:
     """An answer with three passages, of which the first two are in the prompt."""
     question = Question("answer-1", "support", [Message("user", "How long?")], {}, structured=structured)
-    trace = AnswerTrace("kestrel", question, created=7, started=100.0, target=Target("base", release="support@1"))
+    trace = AnswerTrace("kestrel", question, created=7, started_at=100.0, target=Target("base", release="support@1"))
     trace.evidence = Evidence("found", tuple(make_passage("vs_1", n, f"Fact {n}.") for n in (1, 2, 3)), {"vs_1": 4})
     parts = {"system": 2, "instructions": 0, "turn": 0, "passage": 6, "question": 3}
-    rendered = Rendered([], [1, 2], [3] if dropped else [], 1 if dropped else 0, parts)  # type: ignore[arg-type]
-    trace.composed = Composed(b"{}", rendered, SEGMENTS)
+    rendering = Rendering([], [1, 2], [3] if dropped else [], 1 if dropped else 0, parts)  # type: ignore[arg-type]
+    trace.prompt = ComposedPrompt(b"{}", rendering, SEGMENTS)
     return trace
 
 
@@ -49,7 +49,7 @@ def test_marking_a_step_notes_the_present() -> None:
     assert trace.retrieved_at is not None
     assert trace.composed_at is not None
     assert trace.first_byte_at is not None
-    assert trace.started <= trace.retrieved_at <= trace.composed_at <= trace.first_byte_at
+    assert trace.started_at <= trace.retrieved_at <= trace.composed_at <= trace.first_byte_at
 
 
 def test_the_record_has_the_passages_of_the_prompt_and_which_are_cited() -> None:
@@ -104,7 +104,7 @@ def test_usage_is_the_engines_or_else_is_counted_from_what_came() -> None:
     trace.note_events([b"{}"] * 12)
     uncounted = trace.find_uncounted_answer()
     assert uncounted is not None
-    assert (len(uncounted.events), uncounted.total_events, uncounted.body) == (12, 12, trace.composed.body)
+    assert (len(uncounted.events), uncounted.total_events, uncounted.body) == (12, 12, trace.prompt.body)
     trace.usage = TokenUsage(5, 2, 7, PromptTokensDetails(3))
     assert trace.find_uncounted_answer() is None
     assert trace.record("completed", 101.0).usage == {

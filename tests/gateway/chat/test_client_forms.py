@@ -18,7 +18,7 @@ HI: dict[str, Any] = {"role": "user", "content": "Hi"}
 FUNCTION: dict[str, Any] = {"name": "look", "arguments": "{}"}
 CALL: dict[str, Any] = {"id": "call_1", "type": "function", "function": FUNCTION}
 TOOL: dict[str, Any] = {"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}
-NAMED: dict[str, Any] = {"type": "function", "function": {"name": "look"}}
+NAME_MEMBERS: dict[str, Any] = {"type": "function", "function": {"name": "look"}}
 RESULT: dict[str, Any] = {"role": "tool", "tool_call_id": "call_1", "content": "31"}
 
 
@@ -84,14 +84,14 @@ def test_what_the_contract_allows_no_engine_refuses(body: dict[str, Any]) -> Non
 
 @pytest.mark.parametrize(
     ("choice", "tools"),
-    [("required", None), ("required", []), (NAMED, None), (NAMED, [{**TOOL, "function": {"name": "a"}}])],
+    [("required", None), ("required", []), (NAME_MEMBERS, None), (NAME_MEMBERS, [{**TOOL, "function": {"name": "a"}}])],
 )
 def test_a_call_that_cannot_be_made_is_refused_by_name(choice: Any, tools: Any) -> None:
     with pytest.raises(BadRequest) as caught:
         sent({"tool_choice": choice, "tools": tools})
     assert caught.value.param == "tool_choice"
     assert sent({"tool_choice": "required", "tools": [TOOL]})["tool_choice"] == "required"
-    assert sent({"tool_choice": NAMED, "tools": [TOOL]})["tool_choice"] == NAMED
+    assert sent({"tool_choice": NAME_MEMBERS, "tools": [TOOL]})["tool_choice"] == NAME_MEMBERS
 
 
 def allowing(*names: str, mode: str = "auto") -> dict[str, Any]:

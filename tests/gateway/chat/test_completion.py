@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from gateway.answering.compose import Composed
+from gateway.answering.compose import ComposedPrompt
 from gateway.answering.engine_answer import TokenUsage, decode_answer
 from gateway.answering.question import Message, Question
 from gateway.answering.ranking import RankedPassage
@@ -17,7 +17,7 @@ from gateway.answering.retrieve import Evidence
 from gateway.answering.trace import AnswerTrace
 from gateway.chat.completion import encode_completion
 from gateway.chat.stream import DONE_EVENT
-from prompts import Rendered
+from prompts import Rendering
 from tests.fakes.passages import make_passage
 from tests.gateway.chat.test_stream import LAST, USAGE, chunk, events
 
@@ -43,7 +43,7 @@ def make_trace(*, searched: bool) -> AnswerTrace:
         one, two = (make_passage("vs", number, f"Fact {number}.") for number in (1, 2))
         hits = (RankedPassage(one, (make_passage("vs", 3, "fact 1."),)), RankedPassage(two))
         trace.evidence = Evidence("found", (one, two), {"vs": 4}, hits=hits)
-        trace.composed = Composed(b"", Rendered([], [1, 2], [], 0, {}))
+        trace.prompt = ComposedPrompt(b"", Rendering([], [1, 2], [], 0, {}))
     trace.usage = TokenUsage(5, 2, 7)
     return trace
 

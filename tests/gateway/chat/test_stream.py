@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from openai.types.chat import ChatCompletionChunk
 
-from gateway.answering.compose import Composed
+from gateway.answering.compose import ComposedPrompt
 from gateway.answering.engine_answer import BrokenAnswer, EventReader, TokenUsage
 from gateway.answering.question import Message, Question
 from gateway.answering.resolve import Target
@@ -13,7 +13,7 @@ from gateway.answering.retrieve import Evidence
 from gateway.answering.trace import AnswerTrace
 from gateway.chat import stream
 from gateway.chat.stream import DONE_EVENT, ChunkEncoder
-from prompts import Rendered
+from prompts import Rendering
 from tests import fakes
 from tests.contract.openai.strict import find_problems
 from tests.fakes.passages import make_passage
@@ -55,7 +55,7 @@ def cited_trace() -> AnswerTrace:
     trace.target = Target("t.style.abc", release="support@1", fingerprint="rel_1")
     passages = tuple(make_passage("vs_1", number, f"Fact {number}.") for number in (1, 2, 3))
     trace.evidence = Evidence("found", passages, {"vs_1": 4})
-    trace.composed = Composed(b"", Rendered([], [1, 2, 3], [], 0, {}))
+    trace.prompt = ComposedPrompt(b"", Rendering([], [1, 2, 3], [], 0, {}))
     return trace
 
 

@@ -9,9 +9,9 @@ import pytest
 from gateway.diagnoses.attribution import (
     AS_FOUND,
     AnswerTally,
+    Aspect,
     Attribution,
     CaseScene,
-    Judged,
     VariantStrand,
     chance_of,
     decide,
@@ -47,8 +47,8 @@ async def replay(case: CaseScene, facts: Mapping[str, float], voice: Mapping[str
     draw = random.Random(seed)
     answers = {name: [(draw.random() < facts[name], draw.random() < voice[name]) for _ in range(6)] for name in ALL}
 
-    async def ask(name: str, samples: int, judged: Judged) -> AnswerTally:
-        right = [fact and (judged == "facts" or has_voice) for fact, has_voice in answers[name][:samples]]
+    async def ask(name: str, samples: int, aspect: Aspect) -> AnswerTally:
+        right = [fact and (aspect == "facts" or has_voice) for fact, has_voice in answers[name][:samples]]
         return AnswerTally(sum(right), samples)
 
     return await decide(case, ask, 3)
@@ -119,9 +119,9 @@ async def told(case: CaseScene, facts: Rights, voice: Rights | None = None) -> t
     """Decide on answers that are written down; return the attribution and what was asked, in its order."""
     asked: list[str] = []
 
-    async def ask(name: str, samples: int, judged: Judged) -> AnswerTally:
-        asked.append(f"{name} {samples}" + (" voice" if judged == "voice" else ""))
-        rights = (facts if judged == "facts" else voice or {}).get(name, (0, 0))
+    async def ask(name: str, samples: int, aspect: Aspect) -> AnswerTally:
+        asked.append(f"{name} {samples}" + (" voice" if aspect == "voice" else ""))
+        rights = (facts if aspect == "facts" else voice or {}).get(name, (0, 0))
         return AnswerTally(rights[samples > 3], samples)
 
     return await decide(case, ask, 3), asked

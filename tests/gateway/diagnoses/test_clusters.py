@@ -5,12 +5,12 @@ import pytest
 from gateway.answering.question import Message
 from gateway.diagnoses.answer_judge import Voice, find_expected
 from gateway.diagnoses.cases import Case
-from gateway.diagnoses.clusters import ClusterItem, make_clusters
+from gateway.diagnoses.clusters import ClusterMember, make_clusters
 from gateway.diagnoses.proposals import compute_sign_chance
 
 
-def item(id: int, strand: str, question: str, cause: str = "limit") -> ClusterItem:
-    return ClusterItem(str(id), strand, cause, question, "")  # type: ignore[arg-type]
+def item(id: int, strand: str, question: str, cause: str = "limit") -> ClusterMember:
+    return ClusterMember(str(id), strand, cause, question, "")  # type: ignore[arg-type]
 
 
 def test_failures_of_one_strand_and_topic_come_together() -> None:

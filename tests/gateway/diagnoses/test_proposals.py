@@ -10,7 +10,7 @@ from gateway.answering.resolve import Target
 from gateway.answering.retrieve import NO_EVIDENCE
 from gateway.assistants.release import ReleaseSpec
 from gateway.assistants.schemas import ReleaseCreate
-from gateway.diagnoses.attribution import AnswerTally, Judged
+from gateway.diagnoses.attribution import AnswerTally, Aspect
 from gateway.diagnoses.cases import Case
 from gateway.diagnoses.proposals import Proposal, ProposalMaker
 from gateway.diagnoses.variants import ReleaseVariant, ReleaseVariants
@@ -30,7 +30,7 @@ class Played:
 
 
 async def choose(temperature: float) -> Proposal:
-    def name(kind: str, count: int) -> list[tuple[Case, Judged]]:
+    def name(kind: str, count: int) -> list[tuple[Case, Aspect]]:
         return [(Case(id=f"{kind} {at}", messages=[Message("user", "?")]), "facts") for at in range(count)]
 
     target = Target("base", sampling={"temperature": temperature})

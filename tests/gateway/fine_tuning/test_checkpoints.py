@@ -7,7 +7,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from gateway.composition.stored import STORED
+from gateway.composition.stored import BYTE_SELECTS
 from gateway.fine_tuning.repository import FineTuningJobRepository
 from gateway.settings import Settings
 from gateway.tenants.repository import ByteSums
@@ -93,7 +93,7 @@ async def test_their_bytes_count_until_they_are_deleted(gateway: Gateway, settin
 
     async def measure() -> int:
         async with gateway.state.database.read() as session:
-            sums = await ByteSums({"adapters": STORED["adapters"]}).list_sums(session, [done_by])
+            sums = await ByteSums({"adapters": BYTE_SELECTS["adapters"]}).list_sums(session, [done_by])
             return sum(size for _, _, size in sums)
 
     async with working(settings):

@@ -8,7 +8,7 @@ import pytest
 from gateway.composition import open_handlers
 from gateway.gates.gate_page import render_page
 from gateway.gates.report import GateReport
-from gateway.jobs import ENDED
+from gateway.jobs import FINAL_STATUSES
 from gateway.jobs.claim import claim_next
 from gateway.vector_stores.tables import StoreRow
 from tests.fakes import faults
@@ -64,7 +64,7 @@ async def gate(client: Client, number: int, **fields: Any) -> dict[str, Any]:
 
     async def has_ended() -> bool:
         await client.settle()
-        return (await client.ok("GET", url))["status"] in ENDED
+        return (await client.ok("GET", url))["status"] in FINAL_STATUSES
 
     await until(has_ended, 60)
     done = await client.ok("GET", url)

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from gateway.answering.compose import Composed
+from gateway.answering.compose import ComposedPrompt
 from gateway.answering.engine_answer import CompletionTokensDetails, PromptTokensDetails, TokenUsage, decode_answer
 from gateway.answering.ranking import RankedPassage
 from gateway.answering.resolve import Target
@@ -14,7 +14,7 @@ from gateway.answering.retrieve import Evidence
 from gateway.answering.trace import AnswerTrace
 from gateway.responses.output import ResponseBuilder
 from gateway.responses.request import decode_request, to_question
-from prompts import Rendered
+from prompts import Rendering
 from tests.fakes.passages import make_passage
 
 FIND = {"type": "function", "name": "find", "parameters": {"type": "object"}, "strict": None, "description": None}
@@ -66,7 +66,7 @@ def build(message: dict[str, Any], target: Target | None = None, **fields: Any) 
     copy = make_passage("vs", 3, "fact 1.", filename="")
     hits = (RankedPassage(one, (copy,)), RankedPassage(two))
     trace.evidence = Evidence("found", (one, two), {"vs": 4}, hits=hits)
-    trace.composed = Composed(b"", Rendered([], [1, 2], [], 0, {}))
+    trace.prompt = ComposedPrompt(b"", Rendering([], [1, 2], [], 0, {}))
     trace.usage = TokenUsage(5, 2, 7, PromptTokensDetails(3), CompletionTokensDetails(1))
     builder = ResponseBuilder(trace, request, tools)
     answer = decode_answer(json.dumps({"choices": [{"message": message, "finish_reason": "stop"}]}).encode())

@@ -168,7 +168,7 @@ def test_a_search_that_is_not_allowed_is_not_made() -> None:
     assert question.retrieval is not None
     assert question.retrieval.when == "auto"
     assert "tools" not in question.parameters
-    assert len(tools.listed) == 2, "the response repeats the tools as they came"
+    assert len(tools.echo) == 2, "the response repeats the tools as they came"
     question, _ = read(tools=[SEARCH, FIND], tool_choice={**choice, "mode": "required"})
     assert question.retrieval is not None
     assert question.retrieval.when == "always", "nothing else is left to do"
@@ -185,7 +185,7 @@ def test_a_tool_that_is_not_allowed_is_checked_and_named_by_its_place() -> None:
 
 def test_tools_are_listed_in_their_order_as_they_came() -> None:
     _, tools = read(tools=[FIND, SEARCH, {"type": "function", "name": "look"}])
-    assert [tool.__struct_config__.tag for tool in tools.listed] == ["function", "file_search", "function"]
+    assert [tool.__struct_config__.tag for tool in tools.echo] == ["function", "file_search", "function"]
     assert [tool["function"]["name"] for tool in tools.functions] == ["find", "look"]
 
 

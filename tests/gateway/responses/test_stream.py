@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.answering.compose import Composed
+from gateway.answering.compose import ComposedPrompt
 from gateway.answering.engine_answer import BrokenAnswer, TokenUsage, decode_answer
 from gateway.answering.question import Message, Question
 from gateway.answering.resolve import Target
@@ -21,7 +21,7 @@ from gateway.responses.output import ResponseBuilder
 from gateway.responses.request import ResponseCreate
 from gateway.responses.schemas import Response
 from gateway.responses.stream import ResponseEvents
-from prompts import Rendered
+from prompts import Rendering
 from tests.fakes.passages import make_passage
 
 Delta = dict[str, Any]
@@ -42,7 +42,7 @@ def make(*, searched: bool = False, named: bool = False) -> ResponseBuilder:
     if searched:
         passages = tuple(make_passage("vs", number, f"Fact {number}.") for number in (1, 2))
         trace.evidence = Evidence("found", passages, {"vs": 4})
-        trace.composed = Composed(b"", Rendered([], [1, 2], [], 0, {}))
+        trace.prompt = ComposedPrompt(b"", Rendering([], [1, 2], [], 0, {}))
     request = ResponseCreate("support", "How long?", include=["message.output_text.logprobs"])
     return ResponseBuilder(trace, request, Callables(search=retrieval))
 

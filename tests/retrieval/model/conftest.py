@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from retrieval.priority_executor import PriorityExecutor
+from retrieval.priority_threads import PriorityThreads
 from tests.retrieval.model.retriever_process import RetrieverProcess
 from tests.retrieval.words import WordEmbedder
 
@@ -13,10 +13,10 @@ collect_ignore_glob = [] if find_spec("qdrant_edge") else ["*"]
 
 
 @pytest.fixture
-async def executor() -> AsyncIterator[PriorityExecutor]:
-    executor = PriorityExecutor("test")
-    yield executor
-    await executor.close()
+async def threads() -> AsyncIterator[PriorityThreads]:
+    threads = PriorityThreads("test")
+    yield threads
+    await threads.close()
 
 
 @pytest.fixture

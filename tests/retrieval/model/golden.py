@@ -10,7 +10,7 @@ import msgspec
 
 from retrieval.parsers.child import read_document
 from retrieval.parsers.formats import name_parser
-from retrieval.parsers.parsed import ParseLimits
+from retrieval.parsers.parsed_document import ParseLimits
 from retrieval.parsers.sniff import sniff
 from tests.retrieval.model.parsers.office_files import FILES
 from tests.retrieval.model.parsers.pdf_files import make_page, make_pdf

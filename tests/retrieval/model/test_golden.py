@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from retrieval.parsers.formats import FORMATS
-from retrieval.parsers.parsed import Parsed
+from retrieval.parsers.parsed_document import ParsedDocument
 from retrieval.parsers.text_writer import TextWriter
 from retrieval.points import CHUNKER, contextualize
 from tests.retrieval.model.golden import DOCUMENTS, GOLDEN, list_parsers, read
@@ -39,7 +39,7 @@ def test_every_format_has_a_document() -> None:
     assert kinds == {row.kind for row in FORMATS} - {"picture"}
 
 
-def make_parsed() -> Parsed:
+def make_parsed() -> ParsedDocument:
     writer = TextWriter()
     writer.add_heading("Kestrel K2", 1)
     writer.add_paragraph("It boils.")

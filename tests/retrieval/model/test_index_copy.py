@@ -45,7 +45,7 @@ async def test_a_copy_has_what_was_written_before_and_nothing_of_what_waits(
     assert len(await backend.search(STORE, STORE, [1, 0, 0], NO_WORDS, 10)) == 10, "searches go on"
     await copying
     assert not waiting.done()
-    backend.release()
+    backend.resume()
     await waiting
     assert "d999" in await digests(backend)
     copy = EmbeddedBackend.open(tmp_path / "copy" / "shard", 3)
@@ -62,11 +62,11 @@ async def test_a_copy_without_a_hold_to_its_end_is_refused(backend: EmbeddedBack
     await backend.hold()
     copying = asyncio.create_task(backend.copy(tmp_path / "copy"))
     await asyncio.sleep(0)
-    backend.release()
+    backend.resume()
     await backend.hold()
     with pytest.raises(RetrieverFailed, match="several moments"):
         await copying
-    backend.release()
+    backend.resume()
 
 
 async def test_a_servers_index_is_not_copied_but_said_to_be_elsewhere(tmp_path: Path) -> None:
@@ -76,5 +76,5 @@ async def test_a_servers_index_is_not_copied_but_said_to_be_elsewhere(tmp_path: 
         await backend.hold()
     with pytest.raises(RetrieverFailed, match="snapshots of its own"):
         await backend.copy(tmp_path)
-    backend.release()
+    backend.resume()
     await client.close()

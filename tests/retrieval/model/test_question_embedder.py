@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from retrieval.priority_executor import Priority, PriorityExecutor
+from retrieval.priority_threads import Priority, PriorityThreads
 from retrieval.question_embedder import QuestionEmbedder
 from tests.retrieval.words import WordEmbedder
 from tests.waiting import until
@@ -44,8 +44,8 @@ def embedder() -> NotedEmbedder:
 
 
 @pytest.fixture
-def questions(embedder: NotedEmbedder, executor: PriorityExecutor) -> QuestionEmbedder:
-    return QuestionEmbedder(embedder, executor)
+def questions(embedder: NotedEmbedder, threads: PriorityThreads) -> QuestionEmbedder:
+    return QuestionEmbedder(embedder, threads)
 
 
 async def ask_while_one_is_embedded(
@@ -71,15 +71,15 @@ async def test_questions_that_wait_share_the_next_turns(embedder: NotedEmbedder,
 
 
 async def test_what_one_turn_does_not_take_is_embedded_beside_it() -> None:
-    embedder, executor = PairEmbedder(), PriorityExecutor("pair", threads=2)
-    questions = QuestionEmbedder(embedder, executor)
+    embedder, threads = PairEmbedder(), PriorityThreads("pair", threads=2)
+    questions = QuestionEmbedder(embedder, threads)
     tasks = await ask_while_one_is_embedded(embedder, questions, [f"question {n}" for n in range(15)])
     assert questions.waiting == 15, "they are one turn, which costs less than two"
     tasks.append(asyncio.create_task(questions.embed("the sixteenth")))
     await until(lambda: [len(batch) for batch in embedder.batches] == [1, 16])
     embedder.gate.set()
     assert len(await asyncio.gather(*tasks)) == 17
-    await executor.close()
+    await threads.close()
 
 
 async def test_a_question_that_nobody_waits_for_is_not_embedded(
@@ -101,7 +101,7 @@ async def test_a_question_that_fails_fails_alone(embedder: NotedEmbedder, questi
 
 
 async def test_documents_go_on_while_clients_ask_without_a_pause(
-    embedder: NotedEmbedder, questions: QuestionEmbedder, executor: PriorityExecutor
+    embedder: NotedEmbedder, questions: QuestionEmbedder, threads: PriorityThreads
 ) -> None:
     stop = asyncio.Event()
 
@@ -112,7 +112,7 @@ async def test_documents_go_on_while_clients_ask_without_a_pause(
     clients = [asyncio.create_task(ask()) for _ in range(4)]
     for number in range(20):
         before = len(embedder.batches)
-        await executor.run(Priority.INGEST, embedder.embed_passages, [f"chunk {number}"])
+        await threads.run(Priority.INGEST, embedder.embed_passages, [f"chunk {number}"])
         # Those of the questions, and one of the chunk itself.
         assert len(embedder.batches) - before <= 12
     stop.set()

@@ -12,7 +12,7 @@ from retrieval.backends import IndexBackend, KeywordVector
 from retrieval.content import read_pieces
 from retrieval.messages import ContentRequest, TextPiece
 from retrieval.parsers.child import read_document
-from retrieval.parsers.parsed import Parsed, ParseLimits
+from retrieval.parsers.parsed_document import ParsedDocument, ParseLimits
 from retrieval.parsers.text_writer import TextWriter
 from retrieval.points import contextualize, to_point
 from retrieval.visibility import Visibility
@@ -66,15 +66,15 @@ def write_mail(rows: Rows, prose: str) -> tuple[str, str]:
     return "mail.eml", f"From: a@example.com\nMIME-Version: 1.0\nContent-Type: text/html; charset=utf-8\n\n{page}"
 
 
-def parse_written(write: Callable[[Rows, str], tuple[str, str]]) -> Callable[[Rows, str], Parsed]:
-    def parse(rows: Rows, prose: str) -> Parsed:
+def parse_written(write: Callable[[Rows, str], tuple[str, str]]) -> Callable[[Rows, str], ParsedDocument]:
+    def parse(rows: Rows, prose: str) -> ParsedDocument:
         name, text = write(rows, prose)
         return read_document(text.encode(), name, ParseLimits())
 
     return parse
 
 
-def parse_office(rows: Rows, prose: str) -> Parsed:
+def parse_office(rows: Rows, prose: str) -> ParsedDocument:
     """Stand for the formats whose parsers write by `TextWriter`: Word, Excel, PowerPoint, OpenDocument, RTF, EPUB."""
     writer = TextWriter()
     writer.add_heading("Guide", 1)
@@ -106,7 +106,7 @@ class Payloads:
 @settings(max_examples=25, deadline=None)
 @given(rows=TABLES, prose=PROSE, max_tokens=st.integers(16, 80), overlap=st.integers(0, 16))
 async def test_what_is_between_the_offsets_is_in_the_passage_and_what_is_repeated_is_told_apart(
-    parse: Callable[[Rows, str], Parsed], rows: Rows, prose: str, max_tokens: int, overlap: int
+    parse: Callable[[Rows, str], ParsedDocument], rows: Rows, prose: str, max_tokens: int, overlap: int
 ) -> None:
     parsed = parse(rows, prose)
     request = ingest_request(max_chunk_tokens=max_tokens, overlap_tokens=overlap)

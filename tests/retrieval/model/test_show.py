@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from retrieval.__main__ import main
-from retrieval.parsers import Parsed
+from retrieval.parsers import ParsedDocument
 from retrieval.show import describe_chunks
 from tests.retrieval.requests import ingest_request
 from tests.retrieval.words import WordEmbedder
@@ -26,7 +26,7 @@ def test_a_file_is_shown_chunk_by_chunk(tmp_path: Path, capsys: pytest.CaptureFi
 
 
 def test_pages_and_warnings_are_shown() -> None:
-    parsed = Parsed("application/pdf", "", "One.\fTwo.", [], [0, 5], ["Something is lost."])
+    parsed = ParsedDocument("application/pdf", "", "One.\fTwo.", [], [0, 5], ["Something is lost."])
     lines = list(describe_chunks(parsed, ingest_request(filename="a.pdf"), WordEmbedder()))
     assert lines[:2] == ["a.pdf: application/pdf, 9 characters, 1 chunks", "warning: Something is lost."]
     assert lines[3].startswith("--- 1: a.pdf, page 1 [")

@@ -7,7 +7,7 @@ import pytest
 
 from retrieval.errors import RetrieverBusy, TextTooLong
 from retrieval.messages import EmbedRequest
-from retrieval.priority_executor import Priority, PriorityExecutor
+from retrieval.priority_threads import Priority, PriorityThreads
 from retrieval.question_embedder import QuestionEmbedder
 from retrieval.text_embedder import TextEmbedder
 from tests.retrieval.words import WordEmbedder
@@ -41,8 +41,8 @@ def embedder() -> NotedEmbedder:
 
 
 @pytest.fixture
-def texts(embedder: NotedEmbedder, executor: PriorityExecutor) -> TextEmbedder:
-    return TextEmbedder(embedder, executor)
+def texts(embedder: NotedEmbedder, threads: PriorityThreads) -> TextEmbedder:
+    return TextEmbedder(embedder, threads)
 
 
 async def test_each_text_has_its_vector_as_32_bit_floats_and_its_tokens(
@@ -74,13 +74,13 @@ async def test_a_text_beyond_the_window_is_refused_by_its_number_and_nothing_is_
 
 
 async def test_a_question_goes_before_the_texts_that_wait_and_a_document_has_its_turn(
-    texts: TextEmbedder, embedder: NotedEmbedder, executor: PriorityExecutor
+    texts: TextEmbedder, embedder: NotedEmbedder, threads: PriorityThreads
 ) -> None:
     embedder.gate.clear()
     requests = [asyncio.create_task(texts.embed(EmbedRequest([f"{name}{n}" for n in range(8)]))) for name in "ab"]
     await until(lambda: len(embedder.batches) == 1)
-    document = asyncio.create_task(executor.run(Priority.INGEST, embedder.embed_passages, ["document"]))
-    question = asyncio.create_task(QuestionEmbedder(embedder, executor).embed("question"))
+    document = asyncio.create_task(threads.run(Priority.INGEST, embedder.embed_passages, ["document"]))
+    question = asyncio.create_task(QuestionEmbedder(embedder, threads).embed("question"))
     await asyncio.sleep(0.05)
     embedder.gate.set()
     await asyncio.gather(*requests)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from retrieval.errors import DocumentUnreadable
 from retrieval.parsers.asciidoc import parse_asciidoc
 from retrieval.parsers.formats import find_text_format
-from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
+from retrieval.parsers.parsed_document import FileContent, ParsedDocument, ParseLimits
 from tests.retrieval.block_order import check_blocks, read_blocks
 
 TEXT = """\
@@ -78,7 +78,7 @@ It holds a litre.
 """
 
 
-def parse(text: str) -> Parsed:
+def parse(text: str) -> ParsedDocument:
     format_ = find_text_format(text, "a.adoc")
     assert format_.kind == "asciidoc"
     return parse_asciidoc(FileContent(text.encode(), "text/asciidoc", text), ParseLimits())

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from retrieval.errors import DocumentUnreadable
 from retrieval.parsers.markdown import parse_markdown
-from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
+from retrieval.parsers.parsed_document import FileContent, ParsedDocument, ParseLimits
 from tests.processor_time import measure
 
 TEXT = """---
@@ -32,11 +32,11 @@ Price
 """
 
 
-def parse(text: str) -> Parsed:
+def parse(text: str) -> ParsedDocument:
     return parse_markdown(FileContent(text.encode(), "text/markdown", text), ParseLimits())
 
 
-def first_lines(parsed: Parsed) -> list[str]:
+def first_lines(parsed: ParsedDocument) -> list[str]:
     return [parsed.text[heading.start :].splitlines()[0] for heading in parsed.headings]
 
 

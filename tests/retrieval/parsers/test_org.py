@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from retrieval.errors import DocumentUnreadable
 from retrieval.parsers.org import parse_org
-from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
+from retrieval.parsers.parsed_document import FileContent, ParsedDocument, ParseLimits
 from tests.retrieval.block_order import check_blocks, read_blocks
 
 TEXT = """\
@@ -62,7 +62,7 @@ Gone as well.
 """
 
 
-def parse(text: str) -> Parsed:
+def parse(text: str) -> ParsedDocument:
     return parse_org(FileContent(text.encode(), "text/org", text), ParseLimits())
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from retrieval.chunks import split_into_chunks
 from retrieval.errors import DocumentUnreadable
 from retrieval.parsers.formats import find_text_format
-from retrieval.parsers.parsed import Block, FileContent, Parsed, ParseLimits
+from retrieval.parsers.parsed_document import Block, FileContent, ParsedDocument, ParseLimits
 from retrieval.parsers.restructured_text import parse_restructured_text
 from tests.processor_time import measure
 from tests.retrieval.block_order import read_blocks
@@ -54,7 +54,7 @@ Run this::
 """
 
 
-def parse(text: str) -> Parsed:
+def parse(text: str) -> ParsedDocument:
     format_ = find_text_format(text, "a.rst")
     assert format_.kind == "rst"
     return parse_restructured_text(FileContent(text.encode(), "text/x-rst", text), ParseLimits())

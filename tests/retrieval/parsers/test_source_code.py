@@ -2,7 +2,7 @@ import pytest
 
 from retrieval.chunks import split_into_chunks
 from retrieval.parsers.formats import find_text_format
-from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
+from retrieval.parsers.parsed_document import FileContent, ParsedDocument, ParseLimits
 from retrieval.parsers.source_code import parse_source_code
 from tests.retrieval.words import word_offsets
 
@@ -37,7 +37,7 @@ CSHARP = (
 TEX = "\\documentclass{a}\n\\section{One}\nText.\n\\subsection*{Two} % x\n"
 
 
-def parse(text: str, filename: str) -> Parsed:
+def parse(text: str, filename: str) -> ParsedDocument:
     format_ = find_text_format(text, filename)
     assert format_.kind == "code"
     return parse_source_code(FileContent(text.encode(), format_.media_type_of(filename), text), ParseLimits())

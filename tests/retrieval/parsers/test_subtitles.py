@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from retrieval.errors import DocumentUnreadable
 from retrieval.parsers.formats import PLAIN_TEXT, find_text_format
-from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
+from retrieval.parsers.parsed_document import FileContent, ParsedDocument, ParseLimits
 from retrieval.parsers.subtitles import parse_subtitles
 
 VTT = """\
@@ -44,7 +44,7 @@ SRT = """\
 """
 
 
-def parse(text: str) -> Parsed:
+def parse(text: str) -> ParsedDocument:
     return parse_subtitles(FileContent(text.encode(), "text/vtt", text), ParseLimits())
 
 

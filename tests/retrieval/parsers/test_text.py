@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from retrieval.errors import DocumentUnreadable
-from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
+from retrieval.parsers.parsed_document import FileContent, ParsedDocument, ParseLimits
 from retrieval.parsers.text import clean, describe_invisible, parse_text
 
 ESCAPES = (
@@ -93,7 +93,7 @@ def test_events_of_a_calendar_are_records_with_moments_that_people_read() -> Non
 
 def test_plain_text_is_taken_as_it_is() -> None:
     content = FileContent(b"", "application/json", '{"a": 1}\r\n')
-    assert parse_text(content, ParseLimits()) == Parsed("application/json", "", '{"a": 1}\n', [])
+    assert parse_text(content, ParseLimits()) == ParsedDocument("application/json", "", '{"a": 1}\n', [])
 
 
 def test_a_text_of_invisible_characters_is_empty() -> None:

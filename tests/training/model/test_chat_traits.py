@@ -21,7 +21,7 @@ from training.chat_format import ChatFormat, fold_system, read_chat_format
 from training.chat_template import ChatTemplate
 from training.dataset import Message
 from training.errors import TrainingError
-from training.events import Event, Finished, Tokenized
+from training.events import Event, Finished, PromptSamples
 from training.markers import read_markers
 from training.rendered_rows import RowsFile, encode_rendered_rows
 from training.run import run
@@ -104,7 +104,7 @@ def test_what_is_learnt_is_what_the_engine_reads_and_writes(trait: str, tmp_path
     manifest = events[-1].manifest
     assert manifest.rows == 12
     tokenizer = RowTokenizer.load(base, manifest.chat_template_kwargs)
-    (tokenized,) = [event for event in events if isinstance(event, Tokenized)]
+    (tokenized,) = [event for event in events if isinstance(event, PromptSamples)]
     assert (len(tokenized.prompts), tokenized.chat_template_kwargs) == (8, manifest.chat_template_kwargs)
     for prompt in tokenized.prompts:
         assert prompt.tokens == tokenize_as_vllm(base, serve(converse(prompt.row), tokenizer.format))

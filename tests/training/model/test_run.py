@@ -14,7 +14,7 @@ from transformers import AutoModelForCausalLM
 
 from tests.training.model.conftest import RECIPE, Train, conversation, write_rows
 from training.errors import TrainingError
-from training.events import Checkpoint, Event, Finished, Notice, Started, Step, Tokenized
+from training.events import Checkpoint, Event, Finished, Notice, PromptSamples, Started, Step
 from training.hardware import Room
 from training.manifest import Manifest, digest_adapter, read_manifest
 from training.model import AdaptedModel
@@ -33,7 +33,7 @@ def finished(events: list[Event]) -> Manifest:
 def test_events_come_in_order_and_the_loss_goes_down(train: Train, rows: Path) -> None:
     events = train(validation_rows=RowsFile(str(rows)))
     kinds = [type(event) for event in events]
-    assert kinds == [Notice, Tokenized, Started, *[*[Step] * 3, Checkpoint] * 3, Finished]
+    assert kinds == [Notice, PromptSamples, Started, *[*[Step] * 3, Checkpoint] * 3, Finished]
     losses = [event.loss for event in events if isinstance(event, Step)]
     checkpoints = [event.metrics for event in events if isinstance(event, Checkpoint)]
     assert losses[-1] < losses[0] - 0.3

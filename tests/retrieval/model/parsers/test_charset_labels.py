@@ -4,7 +4,7 @@ import pytest
 
 from retrieval.parsers.charset_labels import extends_ascii, find_encoding
 from retrieval.parsers.child import read_document
-from retrieval.parsers.parsed import ParseLimits
+from retrieval.parsers.parsed_document import ParseLimits
 
 pytestmark = pytest.mark.model
 

@@ -7,7 +7,7 @@ import pytest
 
 from retrieval.errors import DocumentUnreadable
 from retrieval.parsers.child import read_document
-from retrieval.parsers.parsed import Parsed, ParseLimits, Unreadable
+from retrieval.parsers.parsed_document import ParsedDocument, ParseLimits, Unreadable
 from tests.retrieval.model.parsers.pdf_files import make_pdf
 
 pytestmark = pytest.mark.model
@@ -38,16 +38,18 @@ def test_a_document_over_a_limit_is_refused(data: bytes, limits: ParseLimits, sa
 @pytest.mark.parametrize(
     ("data", "outcome"),
     [
-        (b"# Prices\n", Parsed),
+        (b"# Prices\n", ParsedDocument),
         (b"", Unreadable),
-        (make_pdf(["x"]), Parsed),
+        (make_pdf(["x"]), ParsedDocument),
     ],
     ids=["Markdown", "empty", "PDF"],
 )
-def test_the_process_writes_its_outcome_and_nothing_else(data: bytes, outcome: type[Parsed | Unreadable]) -> None:
+def test_the_process_writes_its_outcome_and_nothing_else(
+    data: bytes, outcome: type[ParsedDocument | Unreadable]
+) -> None:
     limits = msgspec.json.encode(ParseLimits()).decode()
     command = [sys.executable, "-m", "retrieval.parsers.child", "a", limits]
     environment = {"PYTHONPATH": str(ROOT), "LANG": "C.UTF-8"}
     child = subprocess.run(command, input=data, capture_output=True, timeout=60, env=environment)
     assert (child.returncode, child.stderr) == (0, b"")
-    assert isinstance(msgspec.msgpack.decode(child.stdout, type=Parsed | Unreadable), outcome)
+    assert isinstance(msgspec.msgpack.decode(child.stdout, type=ParsedDocument | Unreadable), outcome)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from retrieval.chunks import split_into_chunks
 from retrieval.errors import DocumentUnreadable
 from retrieval.parsers.delimited import parse_delimited
-from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
+from retrieval.parsers.parsed_document import FileContent, ParsedDocument, ParseLimits
 from retrieval.parsers.text import clean
 from tests.processor_time import measure
 from tests.retrieval.words import word_offsets
@@ -16,7 +16,7 @@ from tests.retrieval.words import word_offsets
 pytestmark = pytest.mark.model
 
 
-def parse(text: str) -> Parsed:
+def parse(text: str) -> ParsedDocument:
     return parse_delimited(FileContent(text.encode(), "text/csv", text), ParseLimits())
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from retrieval.parsers.child import read_document
-from retrieval.parsers.parsed import ParseLimits
+from retrieval.parsers.parsed_document import ParseLimits
 from retrieval.points import contextualize
 from tests.retrieval.model.parsers.office_files import make_docx, make_odt
 from tests.retrieval.requests import ingest_request

@@ -4,7 +4,7 @@ import pytest
 
 from retrieval.errors import DocumentUnreadable
 from retrieval.parsers.child import read_document
-from retrieval.parsers.parsed import Parsed, ParseLimits
+from retrieval.parsers.parsed_document import ParsedDocument, ParseLimits
 
 pytestmark = pytest.mark.model
 
@@ -12,7 +12,7 @@ BEGIN = "<?xml version='1.0'?><!-- Made by a > program --><svg xmlns='http://www
 PATH = "<style>.a{fill:red}</style><path d='M 10 20.5 C 3.25 4 5 6 7 8'/>"
 
 
-def read(text: str, name: str) -> Parsed:
+def read(text: str, name: str) -> ParsedDocument:
     return read_document(text.encode(), name, ParseLimits())
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from retrieval.errors import DocumentUnreadable
 from retrieval.parsers.child import read_document
 from retrieval.parsers.encodings import DecodedText, decode_legacy, decode_unicode
-from retrieval.parsers.parsed import Parsed, ParseLimits
+from retrieval.parsers.parsed_document import ParsedDocument, ParseLimits
 
 pytestmark = pytest.mark.model
 
@@ -36,7 +36,7 @@ def decode(data: bytes) -> DecodedText:
     return decode_unicode(data) or decode_legacy(data)
 
 
-def read(data: bytes, name: str = "a.txt") -> Parsed:
+def read(data: bytes, name: str = "a.txt") -> ParsedDocument:
     return read_document(data, name, ParseLimits())
 
 

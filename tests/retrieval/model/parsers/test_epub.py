@@ -2,7 +2,7 @@ import pytest
 
 from retrieval.errors import DocumentUnreadable
 from retrieval.parsers.child import read_document
-from retrieval.parsers.parsed import Parsed, ParseLimits
+from retrieval.parsers.parsed_document import ParsedDocument, ParseLimits
 from tests.retrieval.model.parsers.office_files import FILES, make_epub
 
 pytestmark = pytest.mark.model
@@ -19,7 +19,7 @@ CONTENTS = (
 )
 
 
-def read(data: bytes) -> Parsed:
+def read(data: bytes) -> ParsedDocument:
     return read_document(data, "upload", ParseLimits())
 
 

@@ -5,7 +5,7 @@ import pytest
 from retrieval.parsers.child import read_document
 from retrieval.parsers.document_format import DocumentFormat
 from retrieval.parsers.formats import FORMATS, PLAIN_TEXT
-from retrieval.parsers.parsed import ParseLimits
+from retrieval.parsers.parsed_document import ParseLimits
 from retrieval.parsers.sniff import sniff
 from tests.retrieval.model.parsers.office_files import make_docx, make_epub, make_odt, make_pptx, make_xlsx
 from tests.retrieval.model.parsers.pdf_files import make_pdf

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from retrieval.parsers.html import parse_html
-from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
+from retrieval.parsers.parsed_document import FileContent, ParsedDocument, ParseLimits
 
 pytestmark = pytest.mark.model
 
@@ -54,7 +54,7 @@ PAGES = {
 }
 
 
-def read(page: str) -> Parsed:
+def read(page: str) -> ParsedDocument:
     text = f"<html><body>{page}</body></html>"
     return parse_html(FileContent(text.encode(), "text/html", text), ParseLimits())
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from retrieval.errors import DocumentUnreadable
 from retrieval.parsers.html import parse_html
-from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
+from retrieval.parsers.parsed_document import FileContent, ParsedDocument, ParseLimits
 
 pytestmark = pytest.mark.model
 
@@ -25,7 +25,7 @@ PAGE = """<!doctype html><html><head><title>Harbor Line – prices</title><style
 </body></html>"""
 
 
-def parse(html: str) -> Parsed:
+def parse(html: str) -> ParsedDocument:
     return parse_html(FileContent(html.encode(), "text/html", html), ParseLimits())
 
 

@@ -3,13 +3,13 @@ from lxml import html
 
 from retrieval.parsers.child import read_document
 from retrieval.parsers.html_disclosures import open_disclosures
-from retrieval.parsers.parsed import Parsed, ParseLimits
+from retrieval.parsers.parsed_document import ParsedDocument, ParseLimits
 from tests.processor_time import measure
 
 pytestmark = pytest.mark.model
 
 
-def read(body: str) -> Parsed:
+def read(body: str) -> ParsedDocument:
     return read_document(f"<html><body><h1>FAQ</h1>{body}</body></html>".encode(), "upload", ParseLimits())
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from retrieval.errors import DocumentUnreadable
 from retrieval.parsers.html import parse_html
-from retrieval.parsers.parsed import FileContent, ParseLimits
+from retrieval.parsers.parsed_document import FileContent, ParseLimits
 
 pytestmark = pytest.mark.model
 

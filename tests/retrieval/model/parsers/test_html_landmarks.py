@@ -1,7 +1,7 @@
 import pytest
 
 from retrieval.parsers.html import parse_html
-from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
+from retrieval.parsers.parsed_document import FileContent, ParsedDocument, ParseLimits
 
 pytestmark = pytest.mark.model
 
@@ -10,7 +10,7 @@ TEXT = "# Warranty\n\nIt lasts 19 months.\n\n## Claims\n\nWrite to us."
 LINKS = "<ul><li><a href='/a'>Other</a></li><li><a href='/b'>Pages</a></li></ul>"
 
 
-def parse(body: str) -> Parsed:
+def parse(body: str) -> ParsedDocument:
     html = f"<!doctype html><html><head><title>ACME</title></head><body>{body}</body></html>"
     return parse_html(FileContent(html.encode(), "text/html", html), ParseLimits())
 

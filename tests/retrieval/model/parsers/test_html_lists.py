@@ -5,12 +5,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from retrieval.parsers.html import parse_html
-from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
+from retrieval.parsers.parsed_document import FileContent, ParsedDocument, ParseLimits
 
 pytestmark = pytest.mark.model
 
 
-def parse(body: str) -> Parsed:
+def parse(body: str) -> ParsedDocument:
     return parse_html(FileContent(b"", "text/html", f"<html><body>{body}</body></html>"), ParseLimits())
 
 

@@ -1,12 +1,12 @@
 import pytest
 
 from retrieval.parsers.child import read_document
-from retrieval.parsers.parsed import Parsed, ParseLimits
+from retrieval.parsers.parsed_document import ParsedDocument, ParseLimits
 
 pytestmark = pytest.mark.model
 
 
-def read(body: str) -> Parsed:
+def read(body: str) -> ParsedDocument:
     return read_document(f"<html><body>{body}</body></html>".encode(), "upload", ParseLimits())
 
 

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from retrieval.parsers.html import parse_html
-from retrieval.parsers.parsed import FileContent, ParseLimits
+from retrieval.parsers.parsed_document import FileContent, ParseLimits
 
 pytestmark = pytest.mark.model
 

@@ -3,7 +3,7 @@ from lxml import html
 
 from retrieval.parsers.child import read_document
 from retrieval.parsers.html_tabs import open_tab_panels
-from retrieval.parsers.parsed import Parsed, ParseLimits
+from retrieval.parsers.parsed_document import ParsedDocument, ParseLimits
 from tests.processor_time import measure
 
 pytestmark = pytest.mark.model
@@ -11,7 +11,7 @@ pytestmark = pytest.mark.model
 READ = "Before.\n\nLinux\n\nRun apt.\n\nWindows\n\nRun winget."
 
 
-def read(body: str) -> Parsed:
+def read(body: str) -> ParsedDocument:
     return read_document(f"<html><body>{body}</body></html>".encode(), "upload", ParseLimits())
 
 

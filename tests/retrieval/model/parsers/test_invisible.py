@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from retrieval.parsers.child import read_document
-from retrieval.parsers.parsed import ParseLimits
+from retrieval.parsers.parsed_document import ParseLimits
 from tests.retrieval.model.parsers.office_files import make_docx, make_epub, make_odt, make_pptx, make_xlsx
 
 pytestmark = pytest.mark.model

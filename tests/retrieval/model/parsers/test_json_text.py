@@ -8,17 +8,17 @@ from hypothesis import strategies as st
 from retrieval.chunks import split_into_chunks
 from retrieval.errors import DocumentUnreadable
 from retrieval.parsers.json_text import parse_json, parse_json_lines
-from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
+from retrieval.parsers.parsed_document import FileContent, ParsedDocument, ParseLimits
 from tests.retrieval.words import word_offsets
 
 pytestmark = pytest.mark.model
 
 
-def parse(text: str) -> Parsed:
+def parse(text: str) -> ParsedDocument:
     return parse_json(FileContent(text.encode(), "application/json", text), ParseLimits())
 
 
-def parse_lines(text: str) -> Parsed:
+def parse_lines(text: str) -> ParsedDocument:
     return parse_json_lines(FileContent(text.encode(), "application/jsonl", text), ParseLimits())
 
 

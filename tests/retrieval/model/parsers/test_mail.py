@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from retrieval.errors import DocumentUnreadable
 from retrieval.parsers.child import read_document
-from retrieval.parsers.parsed import Parsed, ParseLimits
+from retrieval.parsers.parsed_document import ParsedDocument, ParseLimits
 from retrieval.parsers.text import clean
 from tests.retrieval.model.parsers.office_files import FILES
 
@@ -25,7 +25,7 @@ def make_message(subject: str = "Prices", text: str = "", html: str = "", **head
     return message
 
 
-def read(data: bytes | EmailMessage, name: str = "a.eml") -> Parsed:
+def read(data: bytes | EmailMessage, name: str = "a.eml") -> ParsedDocument:
     return read_document(data if isinstance(data, bytes) else data.as_bytes(), name, ParseLimits())
 
 

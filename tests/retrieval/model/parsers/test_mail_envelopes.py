@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from retrieval.parsers.child import read_document
-from retrieval.parsers.parsed import Parsed, ParseLimits
+from retrieval.parsers.parsed_document import ParsedDocument, ParseLimits
 
 pytestmark = pytest.mark.model
 
@@ -13,7 +13,7 @@ _HEAD = "From: a@example.com\nSubject: Fares\nMIME-Version: 1.0\n"
 _SIGNED, _ENVELOPED, _DATA = ("2a864886f70d010702", "2a864886f70d010703", "2a864886f70d010701")
 
 
-def read(content_type: str, body: bytes) -> Parsed:
+def read(content_type: str, body: bytes) -> ParsedDocument:
     head = f"{_HEAD}Content-Type: {content_type}\nContent-Transfer-Encoding: base64\n\n"
     return read_document(head.encode() + base64.encodebytes(body), "a.eml", ParseLimits())
 

@@ -7,18 +7,18 @@ from hypothesis import strategies as st
 
 from retrieval.errors import DocumentUnreadable
 from retrieval.parsers.notebook import parse_notebook
-from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
+from retrieval.parsers.parsed_document import FileContent, ParsedDocument, ParseLimits
 
 pytestmark = pytest.mark.model
 
 TABLE = "<style>x {}</style><table><tr><th></th><th>price</th></tr><tr><th>K2</th><td>49</td></tr></table>"
 
 
-def parse(cells: list[dict[str, Any]], **members: Any) -> Parsed:
+def parse(cells: list[dict[str, Any]], **members: Any) -> ParsedDocument:
     return read(json.dumps({"nbformat": 4, "metadata": {}, "cells": cells, **members}))
 
 
-def read(text: str) -> Parsed:
+def read(text: str) -> ParsedDocument:
     return parse_notebook(FileContent(text.encode(), "application/x-ipynb+json", text), ParseLimits())
 
 

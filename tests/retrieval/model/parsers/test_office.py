@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from retrieval.errors import DocumentUnreadable
 from retrieval.parsers.child import read_document
-from retrieval.parsers.parsed import Parsed, ParseLimits
+from retrieval.parsers.parsed_document import ParsedDocument, ParseLimits
 from retrieval.parsers.text import clean
 from tests.retrieval.model.parsers.office_files import FILES, make_docx, make_odt, make_pptx, make_xlsx, pack, repack
 
@@ -81,7 +81,7 @@ Free shipping.
 No returns."""
 
 
-def read(data: bytes, limits: ParseLimits | None = None) -> Parsed:
+def read(data: bytes, limits: ParseLimits | None = None) -> ParsedDocument:
     return read_document(data, "upload", limits or ParseLimits())
 
 
@@ -327,7 +327,7 @@ TABLES = st.integers(2, 4).flatmap(
 )
 
 
-def missing_words(text: str, parsed: Parsed) -> list[str]:
+def missing_words(text: str, parsed: ParsedDocument) -> list[str]:
     return [word for word in text.split() if word not in parsed.text]
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from retrieval.errors import DocumentUnreadable
 from retrieval.parsers.child import read_document
-from retrieval.parsers.parsed import Parsed, ParseLimits
+from retrieval.parsers.parsed_document import ParsedDocument, ParseLimits
 from tests.retrieval.model.parsers.office_files import FILES, make_docx, make_xlsx, pack
 
 pytestmark = pytest.mark.model
@@ -24,7 +24,7 @@ SHAPE = (
 )
 
 
-def read(data: bytes, name: str = "upload") -> Parsed:
+def read(data: bytes, name: str = "upload") -> ParsedDocument:
     return read_document(data, name, ParseLimits())
 
 

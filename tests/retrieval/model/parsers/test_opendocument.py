@@ -6,7 +6,7 @@ import zipfile
 import pytest
 
 from retrieval.parsers.child import read_document
-from retrieval.parsers.parsed import ParseLimits
+from retrieval.parsers.parsed_document import ParseLimits
 from tests.retrieval.model.parsers.office_files import make_odt, pack
 
 pytestmark = pytest.mark.model

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from retrieval.errors import DocumentUnreadable
-from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
+from retrieval.parsers.parsed_document import FileContent, ParsedDocument, ParseLimits
 from retrieval.parsers.pdf import parse_pdf
 from retrieval.points import contextualize
 from tests.processor_time import measure
@@ -17,11 +17,11 @@ from tests.retrieval.words import word_offsets
 pytestmark = pytest.mark.model
 
 
-def parse(data: bytes, pages: int = 9) -> Parsed:
+def parse(data: bytes, pages: int = 9) -> ParsedDocument:
     return parse_pdf(FileContent(data, "application/pdf"), ParseLimits(pages=pages))
 
 
-def titles(parsed: Parsed) -> list[str]:
+def titles(parsed: ParsedDocument) -> list[str]:
     return [heading.title for heading in parsed.headings]
 
 

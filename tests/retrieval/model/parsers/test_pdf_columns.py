@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
+from retrieval.parsers.parsed_document import FileContent, ParsedDocument, ParseLimits
 from retrieval.parsers.pdf import parse_pdf
 from tests.retrieval.model.parsers.pdf_files import make_pdf
 
@@ -56,7 +56,7 @@ def draw(columns: Sequence[Sequence[str]], lefts: Sequence[int], top: int = 700,
     return "\n".join(lines)
 
 
-def read(*parts: str, size: bytes = b"[0 0 595 842]") -> Parsed:
+def read(*parts: str, size: bytes = b"[0 0 595 842]") -> ParsedDocument:
     data = make_pdf(["\n".join(parts)]).replace(b"MediaBox[0 0 595 842]", b"MediaBox" + size)
     return parse_pdf(FileContent(data, "application/pdf"), ParseLimits())
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from retrieval.parsers.parsed import FileContent, ParseLimits
+from retrieval.parsers.parsed_document import FileContent, ParseLimits
 from retrieval.parsers.pdf import parse_pdf
 from tests.retrieval.model.parsers.pdf_files import make_field, make_page, make_pdf
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
+from retrieval.parsers.parsed_document import FileContent, ParsedDocument, ParseLimits
 from retrieval.parsers.pdf import parse_pdf
 from tests.retrieval.model.parsers.pdf_files import make_pdf
 
@@ -12,7 +12,7 @@ SHOWN = "1 0 0 1 72 700 Tm (Dogs are free.) Tj"
 ENGLISH, GERMAN = "1 0 0 1 72 680 Tm (Adults pay 12.) Tj", "1 0 0 1 72 680 Tm (Erwachsene 12.) Tj"
 
 
-def read(page: str, *layers: bool) -> Parsed:
+def read(page: str, *layers: bool) -> ParsedDocument:
     content = FileContent(make_pdf([f"/F1 12 Tf {page}"], layers=layers), "application/pdf")
     return parse_pdf(content, ParseLimits())
 

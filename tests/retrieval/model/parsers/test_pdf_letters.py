@@ -5,7 +5,7 @@ import io
 import pypdfium2 as pdfium
 import pytest
 
-from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
+from retrieval.parsers.parsed_document import FileContent, ParsedDocument, ParseLimits
 from retrieval.parsers.pdf import parse_pdf
 from tests.retrieval.model.parsers.office_files import FILES
 from tests.retrieval.model.parsers.pdf_files import make_field, make_pdf
@@ -57,7 +57,7 @@ def draw(turn: int, rotation: int) -> bytes:
     return buffer.getvalue()
 
 
-def read(data: bytes) -> Parsed:
+def read(data: bytes) -> ParsedDocument:
     return parse_pdf(FileContent(data, "application/pdf"), ParseLimits())
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from retrieval.parsers.child import read_document
-from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
+from retrieval.parsers.parsed_document import FileContent, ParsedDocument, ParseLimits
 from retrieval.parsers.pdf import parse_pdf
 from tests.retrieval.model.parsers.office_files import FILES
 from tests.retrieval.model.parsers.pdf_files import make_page, make_pdf
@@ -82,7 +82,7 @@ def test_a_pdf_of_a_program_reads_in_order_with_its_tables(name: str) -> None:
     assert [heading.title for heading in parsed.headings] == titles
 
 
-def read(*pages: str, wide: bool = False) -> Parsed:
+def read(*pages: str, wide: bool = False) -> ParsedDocument:
     data = make_pdf(pages)
     data = data.replace(b"[0 0 595 842]", b"[0 0 942 842]") if wide else data
     return parse_pdf(FileContent(data, "application/pdf"), ParseLimits())

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from retrieval.parsers.parsed import FileContent, ParseLimits
+from retrieval.parsers.parsed_document import FileContent, ParseLimits
 from retrieval.parsers.pdf import parse_pdf
 from tests.retrieval.model.parsers.pdf_files import make_pdf
 

@@ -7,7 +7,7 @@ from retrieval.errors import DocumentUnreadable
 from retrieval.parsers import ocr
 from retrieval.parsers.child import read_document
 from retrieval.parsers.formats import list_parsers
-from retrieval.parsers.parsed import ParseLimits
+from retrieval.parsers.parsed_document import ParseLimits
 from tests.retrieval.model.parsers.pdf_files import make_pdf
 from tests.retrieval.model.parsers.picture_files import has_tesseract, join_pdfs, make_picture, make_scan
 

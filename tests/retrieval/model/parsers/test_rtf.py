@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from retrieval.parsers.child import read_document
-from retrieval.parsers.parsed import Parsed, ParseLimits
+from retrieval.parsers.parsed_document import ParsedDocument, ParseLimits
 from retrieval.parsers.text import clean
 from tests.retrieval.model.parsers.office_files import FILES
 from tests.retrieval.model.parsers.test_office import HANDBOOK
@@ -13,7 +13,7 @@ from tests.retrieval.model.parsers.test_office import HANDBOOK
 pytestmark = pytest.mark.model
 
 
-def read(data: bytes) -> Parsed:
+def read(data: bytes) -> ParsedDocument:
     return read_document(data, "upload", ParseLimits())
 
 

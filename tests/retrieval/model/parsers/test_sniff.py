@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from retrieval.errors import DocumentUnreadable
 from retrieval.parsers.child import read_document
-from retrieval.parsers.parsed import ParseLimits
+from retrieval.parsers.parsed_document import ParseLimits
 from retrieval.parsers.sniff import sniff
 
 pytestmark = pytest.mark.model

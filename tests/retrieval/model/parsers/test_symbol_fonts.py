@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from retrieval.parsers.child import read_document
-from retrieval.parsers.parsed import ParseLimits
+from retrieval.parsers.parsed_document import ParseLimits
 from retrieval.parsers.symbol_fonts import is_symbol_font, read_symbols
 from tests.retrieval.model.parsers.office_files import make_docx, make_odt, make_pptx, repack
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from retrieval.parsers.child import read_document
-from retrieval.parsers.parsed import Parsed, ParseLimits
+from retrieval.parsers.parsed_document import ParsedDocument, ParseLimits
 from tests.retrieval.model.parsers.office_files import make_docx, make_odt, make_pptx, make_xlsx, repack
 
 pytestmark = pytest.mark.model
@@ -15,7 +15,7 @@ BODY = "Norway | 190 | 150 | 80 | 40\nJapan | 210 | 160 | 66 | 33"
 ROWS = [["Capital", "Elsewhere", "Full day", "Half day"], *(line.split(" | ") for line in BODY.split("\n"))]
 
 
-def read(data: bytes) -> Parsed:
+def read(data: bytes) -> ParsedDocument:
     return read_document(data, "upload", ParseLimits())
 
 

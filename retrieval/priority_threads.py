@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, ParamSpec, TypeVar
 
-__all__ = ["Priority", "PriorityExecutor"]
+__all__ = ["Priority", "PriorityThreads"]
 
 _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
@@ -36,7 +36,7 @@ class _Step:
     future: asyncio.Future[Any]
 
 
-class PriorityExecutor:
+class PriorityThreads:
     """Runs functions in its threads, by priority, then in the order of arrival. Belongs to one event loop.
 
     Questions go first, but every third turn is a document's: however many clients ask without a pause, an ingest goes

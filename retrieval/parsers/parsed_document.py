@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from retrieval.errors import UnreadableCode
 
-__all__ = ["Block", "FileContent", "Heading", "ParseLimits", "Parsed", "Unreadable"]
+__all__ = ["Block", "FileContent", "Heading", "ParseLimits", "ParsedDocument", "Unreadable"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Block(Struct, frozen=True):
     closing: str = ""
 
 
-class Parsed(Struct, frozen=True, tag="parsed"):
+class ParsedDocument(Struct, frozen=True, tag="parsed"):
     """A document as text.
 
     Attributes:
