@@ -108,9 +108,9 @@ def test_a_chart_is_a_title_and_a_table_and_what_is_no_opendocument_is_left() ->
 
 
 STYLE = "<style:style style:name='{}' style:family='{}' {}>{}</style:style>"
-FO = "xmlns:fo='urn:oasis:names:tc:opendocument:xmlns:xsl-fo-compatible:1.0'"
-COLOR = f"<style:text-properties {FO} fo:color='{{}}'/>"
-DARK = f"<style:paragraph-properties {FO} fo:background-color='#222222'/>"
+LOOK = "xmlns:f='urn:oasis:names:tc:opendocument:xmlns:xsl-fo-compatible:1.0'"
+COLOR = f"<style:text-properties {LOOK} f:color='{{}}'/>"
+DARK = f"<style:paragraph-properties {LOOK} f:background-color='#222222'/>"
 WHITES = "".join(
     [
         STYLE.format("W", "paragraph", "", COLOR.format("#FFFFFF")),
