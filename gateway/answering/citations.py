@@ -38,7 +38,7 @@ _CLAUSE_END = re.compile(
     rf"(?:{_JOINT}{_ANY_MARK}){{0,3}}(?:[ \t]{{0,2}}(?:[\n\r|]|\Z)"
     rf"|{_CLOSING}{{0,2}}(?:{_STOP}(?:\s|{_CLOSING}|\Z)|{_WIDE_STOP})|{_CLOSING}{{1,2}}(?:\s|\Z))"
 )
-_JOINED = re.compile(_JOINT)
+_JOINT_ALONE = re.compile(_JOINT)
 # A word or an amount that isn't a program's name: no single letter, no member of another, nothing of a call.
 _PROSE = re.compile(
     r"(?:^|[\s\"'“‘«„*|>–—/-]|(?<![\w\])])\()"
@@ -104,7 +104,7 @@ class MarkFilter:
     _before: str = "\n"
     _after_mark: bool = False
     _after_list: bool = False
-    _counted: int = 0
+    _enumeration: int = 0
     _in_series: bool = False
     _tags: int = 0
     _left_out: str = ""
@@ -169,11 +169,11 @@ class MarkFilter:
                 self._after_list = not comma or (comma == "," and not self._before.rstrip().endswith(","))
             self._in_series = self._in_series and not text.strip(" \t\r\n,;&/")
             self._before, self._after_mark = (self._before + text[-_BEFORE:])[-_BEFORE:], False
-            self._counted = 0 if "\n" in text else self._counted
+            self._enumeration = 0 if "\n" in text else self._enumeration
 
     def _pass_count(self, number: int, text: str, pieces: list[str]) -> None:
         self._pass(text, pieces)
-        self._counted = number
+        self._enumeration = number
 
     def _take_wide(self, step: re.Match[str], marks: str, pieces: list[str]) -> None:
         is_plain = step["wide"] is not None and step["source"] is None
@@ -205,7 +205,7 @@ class MarkFilter:
 
     def _goes_with_last(self, between: str, step: re.Match[str], marks: str) -> bool:
         """Tell whether a mark goes together with the one before it and with what joins them."""
-        if self.passage_numbers or not (self._after_mark and between and _JOINED.fullmatch(between)):
+        if self.passage_numbers or not (self._after_mark and between and _JOINT_ALONE.fullmatch(between)):
             return False
         if self._tags or step.group()[0] == "<":
             return False
@@ -221,7 +221,7 @@ class MarkFilter:
         first = following[is_apart : 1 + is_apart]
         if not first.isalnum() and not (is_apart and first in _EMPHASES_AND_QUOTES):
             return False
-        return numbers[0] == self._counted + 1 > 1 or _CLAUSE_BEGINNING.search(self._before) is not None
+        return numbers[0] == self._enumeration + 1 > 1 or _CLAUSE_BEGINNING.search(self._before) is not None
 
     def _is_list(self, following: str) -> bool:
         """Tell whether brackets are JSON's or a program's: the value of a key, in another list, or quoted."""

@@ -56,9 +56,9 @@ class FactsGate:
             recorded = await LearntFactRepository(session, claim.tenant).list_of([job.id])
             if recorded or job.braid.get("facts_checked"):
                 # What was found is kept before the job fails for it, and a worker may have been killed in between.
-                changed = [fact for fact in recorded if fact.changed]
+                stale = [fact for fact in recorded if fact.changed]
                 _refuse_changed(
-                    [f"{fact.text!r} in row {row} ({fact.document_key})" for fact in changed for row in fact.rows],
+                    [f"{fact.text!r} in row {row} ({fact.document_key})" for fact in stale for row in fact.rows],
                     options,
                 )
                 return
@@ -108,13 +108,13 @@ class FactsGate:
         return facts, lint.unread
 
 
-def _refuse_changed(changed: Sequence[str], options: Mapping[str, Any]) -> None:
+def _refuse_changed(places: Sequence[str], options: Mapping[str, Any]) -> None:
     """Fail a job whose rows have values that documents have changed, each with its place, unless it is forced."""
-    if changed and not options["force"]:
+    if places and not options["force"]:
         raise JobFailed(
             "changed_facts",
-            f"{format_count(len(changed), 'value')} in replies stood in earlier versions of documents, or in deleted "
-            f"ones: {', '.join(changed[:_SHOWN_VALUES])}. An adapter would recite them. Correct or remove those rows, "
+            f"{format_count(len(places), 'value')} in replies stood in earlier versions of documents, or in deleted "
+            f"ones: {', '.join(places[:_SHOWN_VALUES])}. An adapter would recite them. Correct or remove those rows, "
             "or set braid.facts.force.",
         )
 

@@ -252,12 +252,12 @@ def _found_nothing(row: GroundedRow) -> bool:
 
 
 def _check_size(rows: Sequence[GroundedRow]) -> None:
-    left = sum(row.source != "left_out" for row in rows)
-    if left < MINIMUM_ROWS:
+    remaining_rows = sum(row.source != "left_out" for row in rows)
+    if remaining_rows < MINIMUM_ROWS:
         raise JobFailed(
             "too_few_rows",
-            f"{format_count(left, 'row is', 'rows are')} left to train on, and at least {MINIMUM_ROWS} are needed: "
-            f"{_explain_left_out(len(rows) - left)}",
+            f"{format_count(remaining_rows, 'row is', 'rows are')} left to train on, and at least {MINIMUM_ROWS} are needed: "
+            f"{_explain_left_out(len(rows) - remaining_rows)}",
         )
 
 
@@ -360,6 +360,6 @@ def _explain_left_out(rows: int) -> str:
 
 
 def _list_numbers(numbers: Sequence[int]) -> str:
-    listed = ", ".join(map(str, numbers[:_LISTED_ROWS]))
+    row_list = ", ".join(map(str, numbers[:_LISTED_ROWS]))
     rest = len(numbers) - _LISTED_ROWS
-    return f"{'Row' if len(numbers) == 1 else 'Rows'} {listed}{f' and {rest} more' if rest > 0 else ''}."
+    return f"{'Row' if len(numbers) == 1 else 'Rows'} {row_list}{f' and {rest} more' if rest > 0 else ''}."

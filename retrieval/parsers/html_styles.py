@@ -118,10 +118,10 @@ def _is_hidden_by(rules: _Rules, element: Any, words: frozenset[str]) -> bool:
 
 def _list_rules(root: Any) -> Iterator[tuple[str, str, bool]]:
     """Yield the selectors and the declarations of rules, each with whether it is under no condition."""
-    left = _LONGEST
+    room = _LONGEST
     for style in root.iter("style"):
-        text = _COMMENT.sub(" ", (style.text or "")[:left])
-        left -= len(style.text or "")
+        text = _COMMENT.sub(" ", (style.text or "")[:room])
+        room -= len(style.text or "")
         is_seen = style.get("media", "").strip().lower() in _SEEN_MEDIA
         preludes: list[str] = []
         pieces = _BRACE.split(text)
@@ -132,15 +132,15 @@ def _list_rules(root: Any) -> Iterator[tuple[str, str, bool]]:
                 selectors = preludes.pop()
                 if not selectors.startswith("@"):
                     yield selectors, content, is_seen and not preludes
-        if left <= 0:
+        if room <= 0:
             return
 
 
 def _list_script_words(root: Any) -> frozenset[str]:
     """List the words of a page's scripts, which may show what they name."""
-    words, left = set[str](), _LONGEST
+    words, room = set[str](), _LONGEST
     for script in root.iter("script"):
         if "json" not in script.get("type", ""):
-            words.update(_WORD.findall((script.text or "")[: max(left, 0)]))
-            left -= len(script.text or "")
+            words.update(_WORD.findall((script.text or "")[: max(room, 0)]))
+            room -= len(script.text or "")
     return frozenset(words)

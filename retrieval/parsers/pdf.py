@@ -287,13 +287,13 @@ def _move_cells(page: _Page) -> _Page:
 
 def _write_grids(page: _Page, rules: Sequence[Rule]) -> _Page:
     """Write the rows of ruled tables, each in a line."""
-    changed: dict[int, _Change] = {}
+    changes: dict[int, _Change] = {}
     for number, table in enumerate(arrange_grids([line.cells for line in page.lines], rules), 1):
         size = page.lines[table.first].size
         titles = [_Line(0, title, size) for title in table.titles]
         rows = [_Line(0, " | ".join(row), size, table=number) for row in table.rows]
-        changed[table.first] = table.last, [*titles, *rows, *(page.lines[rest] for rest in table.rest)]
-    return _put_in_place(page, changed)
+        changes[table.first] = table.last, [*titles, *rows, *(page.lines[rest] for rest in table.rest)]
+    return _put_in_place(page, changes)
 
 
 def _write_columns(page: _Page) -> _Page:
@@ -309,11 +309,11 @@ def _write_rows(page: _Page) -> _Page:
     """Write the rows of tables with their columns, each in a line."""
     rows = arrange_rows(split_under_heads([line.cells for line in page.lines]))
     ruled = max((line.table for line in page.lines), default=0)
-    changed: dict[int, _Change] = {}
+    changes: dict[int, _Change] = {}
     for row in rows:
         line = replace(page.lines[row.first], text=row.text, table=ruled + row.table)
-        changed[row.first] = row.last, [line]
-    return _put_in_place(page, changed)
+        changes[row.first] = row.last, [line]
+    return _put_in_place(page, changes)
 
 
 def _put_in_place(page: _Page, changes: Mapping[int, _Change]) -> _Page:

@@ -168,8 +168,8 @@ class Grid:
                 titles += filter(None, row)
             elif any(row):
                 rows.append(row)
-        used = [column for column in range(len(self.lefts) - 1) if any(row[column] for row in rows)]
-        return titles, [[row[column] for column in used] for row in rows]
+        filled = [column for column in range(len(self.lefts) - 1) if any(row[column] for row in rows)]
+        return titles, [[row[column] for column in filled] for row in rows]
 
 
 @dataclass(frozen=True, slots=True)

@@ -137,12 +137,12 @@ def _list_columns(run: Sequence[TableRow]) -> Iterator[_Columns]:
     columns = _find_columns([cell for row in run for cell in row.cells])
     is_usual = len(full) * 2 >= len(run)
     if is_usual and len(run[0].cells) == most < len(columns):
-        counted = [
+        full_columns = [
             (min(cell.left for cell in cells), max(cell.right for cell in cells))
             for cells in zip(*(row.cells for row in full), strict=True)
         ]
-        if all(left[1] < right[0] for left, right in pairwise(counted)):
-            yield counted
+        if all(left[1] < right[0] for left, right in pairwise(full_columns)):
+            yield full_columns
     yield columns
     if is_usual:
         yield _find_columns([cell for row in full for cell in row.cells])
