@@ -252,12 +252,12 @@ def _found_nothing(row: GroundedRow) -> bool:
 
 
 def _check_size(rows: Sequence[GroundedRow]) -> None:
-    remaining_rows = sum(row.source != "left_out" for row in rows)
-    if remaining_rows < MINIMUM_ROWS:
+    remaining = sum(row.source != "left_out" for row in rows)
+    if remaining < MINIMUM_ROWS:
         raise JobFailed(
             "too_few_rows",
-            f"{format_count(remaining_rows, 'row is', 'rows are')} left to train on, and at least {MINIMUM_ROWS} are needed: "
-            f"{_explain_left_out(len(rows) - remaining_rows)}",
+            f"{format_count(remaining, 'row is', 'rows are')} left to train on, and at least {MINIMUM_ROWS} are "
+            f"needed: {_explain_left_out(len(rows) - remaining)}",
         )
 
 
