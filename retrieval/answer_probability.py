@@ -27,7 +27,7 @@ LEAST_PROBABILITY = 0.3
 JUDGED_PASSAGES = 5
 """Passages that are judged together, where no release says how many the model gets: as many as by default."""
 
-MATCH_VERSION = "match-2"
+MATCH_VERSION = "match-3"
 """The version of the features and of the weights here: part of a release's digest, and of what a store's own weights
 were fitted to. Count it up when either changes."""
 

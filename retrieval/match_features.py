@@ -12,7 +12,7 @@ from retrieval.backends import Candidate
 from retrieval.fusion import measure_closeness
 from retrieval.keyword_encoder import read_passage, read_question
 from retrieval.messages import MatchFeatures
-from retrieval.question_names import find_missing, read_names
+from retrieval.question_names import find_missing, match_other_numbers, read_names
 
 __all__ = ["measure_matches"]
 
@@ -43,6 +43,7 @@ def measure_matches(
     passages = [unicodedata.normalize("NFKC", f"{_head(one)}\n{one.payload['text']}") for one in top]
     names = read_names(question, passages)
     missing = find_missing(names, passages)
+    replaced = match_other_numbers(names, missing, passages)
     lead_meaning = _measure_lead([measure_closeness(one.dense, unrelated) for one in candidates])
     lead_words = _measure_lead([one.keyword for one in candidates])
     agreement = _measure_agreement(candidates)
@@ -55,7 +56,7 @@ def measure_matches(
             coverage=coverage,
             heading=in_heading,
             adjacency=adjacency,
-            names=1 - sum(one.share for one in missing[place]) / max(len(words), len(names), 1),
+            names=0.0 if replaced else 1 - sum(one.share for one in missing[place]) / max(len(words), len(names), 1),
             lead_meaning=lead_meaning,
             lead_words=lead_words,
             agreement=agreement,

@@ -82,7 +82,7 @@ class MatchFeatures(Struct, frozen=True, array_like=True):
         heading: The share that the heading has.
         adjacency: Of neighbours in the question, the share that are neighbours in the passage.
         names: 1, less the share of the question's words that are names, numbers or identifiers which the passage hasn't
-            as a whole (`retrieval.question_names`).
+            as a whole (`retrieval.question_names`); 0 where the passages have one with another number instead.
         lead_meaning: By how much the best closeness of the search is above the tenth.
         lead_words: Likewise of the best keyword share.
         agreement: 1 where meaning and words find the same best passage, else 0.

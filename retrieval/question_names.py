@@ -14,7 +14,7 @@ from functools import lru_cache
 from retrieval.keyword_encoder import split_words
 from retrieval.languages import count_function_words
 
-__all__ = ["Name", "find_missing", "read_names"]
+__all__ = ["Name", "find_missing", "match_other_numbers", "read_names"]
 
 _MOST_NAMES = 64
 
@@ -24,6 +24,11 @@ _SENTENCE_END = re.compile(r"[.:?!\n]")
 _LISTING = re.compile(r"\s*[,/|]\s*")
 _SIGN = re.compile(r"\d|_|[a-z][A-Z]|^[A-Z]{2,}$|\w(?:\.|::?)\w")
 """Of what is a name wherever it stands: digits, `snake_case`, `camelCase`, capitals only, `sys.path`."""
+
+_NUMBERED = re.compile(r"[^\W\d_].*\d|\d.*[^\W\d_]", re.S)
+"""Of a name that has letters and digits."""
+
+_PARTS = re.compile(r"\d+|\D+")
 
 _FOLLOWER = re.compile(r"[ \t]+([^\W\d_]+)(?!\w)")
 _NOUNS = "german"
@@ -111,6 +116,22 @@ def find_missing(names: Sequence[Name], passages: Sequence[str]) -> list[list[Na
     return [[name for name in names if not name.stands_in(passage, whole)] for passage in passages]
 
 
+def match_other_numbers(names: Sequence[Name], missing: Sequence[Sequence[Name]], passages: Sequence[str]) -> bool:
+    """Tell whether passages have, in the place of a name that all of them miss, one with another number.
+
+    They are about the `K3` and the `K30`, then, and the `K77` isn't in them. A number by itself says nothing of the
+    kind: `2024` and `5` stand in questions that no document has to repeat.
+    """
+    absent = [name for name in names if all(name in one for one in missing)]
+    numbered = [name.text for name in absent if _NUMBERED.search(name.text)]
+    return any(
+        match[0].casefold() != text.casefold()
+        for text in numbered
+        for passage in passages
+        for match in _compile_siblings(text).finditer(passage)
+    )
+
+
 def _cut(text: str, *, capitals_tell: bool) -> list[_Piece]:
     pieces: list[_Piece] = []
     end = 0
@@ -152,6 +173,13 @@ def _may_be_german(counts: Counter[str]) -> bool:
 
 def _count(text: str) -> Counter[str]:
     return count_function_words(split_words(text))
+
+
+@lru_cache(maxsize=1024)
+def _compile_siblings(name: str) -> re.Pattern[str]:
+    """Return the pattern of names of the same letters with any numbers, of which the name itself is one."""
+    spelling = "".join(r"\d+" if part[0].isdigit() else re.escape(part) for part in _PARTS.findall(name))
+    return re.compile(rf"(?<!\w){spelling}(?!\w)", re.IGNORECASE)
 
 
 @lru_cache(maxsize=1024)

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import astuple
 
+from retrieval.answer_probability import LEAST_PROBABILITY, estimate_generally
 from retrieval.backends import Candidate
 from retrieval.match_features import measure_matches
 from retrieval.messages import MatchFeatures
@@ -40,7 +41,8 @@ def test_words_beside_each_other_in_the_question_are_looked_for_beside_each_othe
 @pytest.mark.parametrize(
     ("question", "text", "missing"),
     [
-        ("What does the K2 weigh?", "The K20 weighs 800 grams.", 1 / 2),
+        ("What does the K2 weigh?", "The kettle weighs 800 grams.", 1 / 2),
+        ("What does the K2 weigh?", "The K20 weighs 800 grams.", 1),
         ("What does the K2 weigh?", "The K2 weighs 800 grams.", 0),
         ("What is error 1033?", "Error 1032 is SQLITE_READONLY.", 1 / 2),
         ("What does Foo::Bar do in sys.path?", "Set sys.path first.", 1 / 4),
@@ -52,6 +54,17 @@ def test_names_that_a_passage_has_not_count_by_their_share_of_the_words(
     question: str, text: str, missing: float
 ) -> None:
     assert match(question, text).names == 1 - missing
+
+
+def test_a_question_for_a_name_with_another_number_is_refused_at_the_default_limit() -> None:
+    passages = [
+        candidate(f"The warranty of the Kestrel K{number} is {number * 3} months.", f"Kestrel K{number}", 0.85, 0.7)
+        for number in range(1, 6)
+    ]
+    here = measure_matches("How long is the warranty of the K3?", passages, passages, 0.0)
+    gone = measure_matches("How long is the warranty of the K77?", passages, passages, 0.0)
+    assert [one.names for one in gone] == [0.0] * 5
+    assert estimate_generally(gone) < LEAST_PROBABILITY < estimate_generally(here)
 
 
 def test_documents_that_do_not_come_near_change_nothing() -> None:

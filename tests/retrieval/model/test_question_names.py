@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrieval.question_names import find_missing, read_names
+from retrieval.question_names import find_missing, match_other_numbers, read_names
 
 _ENGLISH = "The kettle has a warranty of two years, and this is what it costs."
 _GERMAN = "Die Garantie für den Kessel gilt nicht, wenn er ohne das Sieb benutzt wird."
@@ -91,3 +91,38 @@ def test_any_text_can_be_asked(question: str, passages: list[str]) -> None:
     names = read_names(question, passages)
     assert [set(one) <= set(names) for one in find_missing(names, passages)] == [True] * len(passages)
     assert all(0 < name.share <= 1 for name in names)
+
+
+@pytest.mark.parametrize(
+    ("question", "replaced"),
+    [
+        ("How long is the warranty of the K77?", True),
+        ("How long is the warranty of the k77?", True),
+        ("How long is the warranty of the K3?", False),
+        ("What do the K3 and the K77 cost?", True),
+        ("How long is the warranty of the Falcon F1?", False),
+        ("What does the K3-b cost?", False),
+        ("What did it cost in 2024, for 5 people?", False),
+        ("Does it run on Windows 11?", False),
+        ("What about the 日本?", False),
+    ],
+)
+def test_a_name_with_another_number_in_its_place_is_told(question: str, replaced: bool) -> None:
+    passages = ["Kestrel K3\nThe warranty of the Kestrel K3 is 9 months, and 10 of 2023.", "Kestrel K30\nWindows 10."]
+    names = read_names(question, passages)
+    assert match_other_numbers(names, find_missing(names, passages), passages) is replaced
+
+
+def test_a_name_that_only_stands_in_longer_ones_is_replaced_by_nothing() -> None:
+    passages = ["The K2 Pro costs 49 euros."]
+    names = read_names("What does the K2 cost?", passages)
+    assert list_missing("What does the K2 cost?", passages[0]) == ["K2"]
+    assert not match_other_numbers(names, find_missing(names, passages), passages)
+
+
+@given(_TEXTS, st.lists(_TEXTS, max_size=3))
+def test_what_a_passage_has_is_replaced_by_nothing(question: str, passages: list[str]) -> None:
+    names = read_names(question, passages)
+    missing = find_missing(names, passages)
+    if any(not one for one in missing):
+        assert not match_other_numbers(names, missing, passages)
