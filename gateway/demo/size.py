@@ -70,7 +70,7 @@ class DemoSize:
 FULL = DemoSize(
     name="full",
     tenants=2,
-    training_rows=96,
+    training_rows=128,
     validation_rows=12,
     epochs=1,
     batch_size=1,
