@@ -98,7 +98,7 @@ def gate(
     say(f"{report.release} against {report.against} and {report.base}, on {report.rows} rows of {report.source}")
     if not report.passed:
         failed = [_describe(check) for check in report.checks if check.passed is False]
-        raise CommandError(f"The gate blocks {report.release}: {', '.join(failed)}.")
+        raise CommandError(f"The gate blocks {report.release}: {', '.join(failed)}.{_hint(report)}")
     if note:
         raise CommandError(note)
     say(f"The gate lets {report.release} pass.")
@@ -213,6 +213,14 @@ def _describe(check: Check) -> str:
     if check.outcome != "undecided":
         return check.name
     return f"{check.name} (too few to tell{f', about {check.rows_needed} would' if check.rows_needed else ''})"
+
+
+def _hint(report: GateReport) -> str:
+    """Return what to ask for where more prompts of the base suite may tell, "" elsewhere."""
+    few = "general" in report.undecided or "general.prompt" in report.undecided
+    if not few or report.most_general_prompts >= MOST_PROMPTS:
+        return ""
+    return f" More prompts of the base suite may tell: --general-prompts {MOST_PROMPTS}."
 
 
 def _format(estimate: Estimate | None) -> str:

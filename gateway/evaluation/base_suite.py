@@ -12,7 +12,7 @@ import msgspec
 
 from gateway.evaluation.refusals import is_refusal
 
-__all__ = ["FIRST_PROMPTS", "MOST_PROMPTS", "BaseSuite", "SuitePrompt", "hash_prompts", "load_base_suite"]
+__all__ = ["FIRST_PROMPTS", "MOST_PROMPTS", "BaseSuite", "SuitePrompt", "identify_prompts", "load_base_suite"]
 
 FIRST_PROMPTS = 196
 """The prompts of the suite that are asked first: those that it had alone once, of every kind."""
@@ -121,7 +121,7 @@ def load_base_suite() -> BaseSuite:
     )
 
 
-def hash_prompts(prompts: Iterable[SuitePrompt]) -> str:
+def identify_prompts(prompts: Iterable[SuitePrompt]) -> str:
     """Return a name for prompts with their checks: figures over others aren't comparable."""
     return hashlib.sha256(msgspec.json.encode(list(prompts))).hexdigest()[:12]
 

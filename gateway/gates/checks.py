@@ -37,7 +37,7 @@ class EvalRunIds(msgspec.Struct, frozen=True):
 
 
 class GateOptions(msgspec.Struct, frozen=True):
-    """What a gate was asked for.
+    """The bounds of a gate, and how much it asks.
 
     Attributes:
         rows: The most rows that are asked.
@@ -97,7 +97,7 @@ def decide(
 ) -> Check:
     """Make a check that decides. What isn't shown to hold doesn't pass, whether it is worse or too few can tell.
 
-    `remedy` is what there is to do where it is undecided; `comparisons` is that of `estimate_mean`.
+    `remedy` is the way out where it is undecided; `comparisons` is that of `estimate_mean`.
     """
     words = bound.describe()
     if len(scores) < LEAST_ROWS:
@@ -107,7 +107,8 @@ def decide(
     difference = estimate_mean_difference(scores, others, comparisons=comparisons)
     outcome = bound.judge(difference)
     rows = bound.count_rows(difference) if outcome == "undecided" else None
-    note = "" if comparisons == 1 else f"Its interval is of {1 - 0.05 / comparisons:.0%}, since it is looked at again."
+    level = f"{100 - 5 / comparisons:.0f} %"
+    note = "" if comparisons == 1 else f"Its interval is of {level}: the answers are looked at more than once."
     if outcome == "undecided":
         needed = f"about {rows} would" if rows is not None else "how many would isn't known"
         note = f"{note} It isn't shown to hold, nor to be worse: too few {unit} to tell, {needed}. {remedy}".lstrip()

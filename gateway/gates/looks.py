@@ -1,4 +1,4 @@
-"""How often a gate looks at the base suite: few prompts first, and more of them only while they don't decide."""
+"""Looks at the base suite: few prompts first, and more of them only while they don't decide."""
 
 from collections.abc import Iterable
 
@@ -31,7 +31,7 @@ class Look(msgspec.Struct, frozen=True):
 
     @property
     def remedy(self) -> str:
-        """What there is to do where its prompts can't tell."""
+        """The way out where its prompts can't tell."""
         if self.most < self.size:
             return f"More prompts may tell; with general_prompts a gate asks up to {self.size:,}."
         return (

@@ -11,7 +11,7 @@ from gateway.answering.resolve import Target
 from gateway.answering.retrieve import Evidence
 from gateway.conversations.languages import find_language
 from gateway.errors import BadRequest
-from gateway.evaluation.base_suite import BaseSuite, SuitePrompt, hash_prompts
+from gateway.evaluation.base_suite import BaseSuite, SuitePrompt, identify_prompts
 from gateway.evaluation.faithfulness import (
     Counterfactual,
     FaithfulnessScore,
@@ -42,14 +42,14 @@ def count_questions(contestants: Contestants, rows: int, suite: BaseSuite, promp
 
     Of the suite so many prompts are asked.
     """
-    asked = suite.prompt[:prompts]
+    part = suite.prompt[:prompts]
     each = len(contestants.list_all())
     judges_style = contestants.candidate.target.adapter is not None
     own = 4 if judges_style else 0
     compared = (1 if judges_style else 2) if contestants.compares_style else 0
     answers = 3 if contestants.candidate.target.retrieval is not None else 1
-    refusals = sum(prompt.refuses for prompt in asked) if contestants.has_own_prompt else 0
-    return rows * (each * answers + own + compared) + each * (len(asked) + len(suite.neutral) + refusals)
+    refusals = sum(prompt.refuses for prompt in part) if contestants.has_own_prompt else 0
+    return rows * (each * answers + own + compared) + each * (len(part) + len(suite.neutral) + refusals)
 
 
 class Measurer:
@@ -104,7 +104,7 @@ class Measurer:
             judges_faithfulness=candidate.retrieval is not None,
             faithful_baseline=self._contestants.faithful_baseline.name,
             look=self._look,
-            suite_digest=hash_prompts(self._suite.prompt[: self._look.prompts]),
+            suite_digest=identify_prompts(self._suite.prompt[: self._look.prompts]),
         )
 
     async def _ask_in_rounds(self) -> tuple[list[SuiteMeasurement], list[SuiteMeasurement]]:

@@ -69,7 +69,7 @@ class GateMeasurements(msgspec.Struct, frozen=True):
         judges_faithfulness: Whether it searches for passages.
         evals: The runs of evals that it is held to.
         look: How much of the base suite was asked; None says that it was all in one go.
-        suite_digest: The name of the prompts that were asked, see `hash_prompts`.
+        suite_digest: The name of the prompts that were asked, see `identify_prompts`.
     """
 
     rows: list[RowMeasurement]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from gateway.evaluation.base_suite import FIRST_PROMPTS, MOST_PROMPTS, SuitePrompt, hash_prompts, load_base_suite
+from gateway.evaluation.base_suite import FIRST_PROMPTS, MOST_PROMPTS, SuitePrompt, identify_prompts, load_base_suite
 from tests.gateway.gates.planted import answer_rightly
 
 PROMPTS = load_base_suite().prompt
@@ -40,8 +40,8 @@ def test_prompts_are_as_many_as_a_gate_may_ask_and_all_different() -> None:
 
 def test_the_first_prompts_stay_as_they_are() -> None:
     """Reports name their prompts so: who changes these makes all figures of before incomparable."""
-    assert hash_prompts(PROMPTS[:FIRST_PROMPTS]) == "98592f8aac22"
-    assert hash_prompts(PROMPTS[: FIRST_PROMPTS + 1]) != hash_prompts(PROMPTS[:FIRST_PROMPTS])
+    assert identify_prompts(PROMPTS[:FIRST_PROMPTS]) == "98592f8aac22"
+    assert identify_prompts(PROMPTS[: FIRST_PROMPTS + 1]) != identify_prompts(PROMPTS[:FIRST_PROMPTS])
 
 
 @pytest.mark.parametrize("asked", [FIRST_PROMPTS, 4 * FIRST_PROMPTS, MOST_PROMPTS])
@@ -53,7 +53,7 @@ def test_a_seventh_of_those_that_are_asked_are_refusals(asked: int) -> None:
 
 def test_a_right_answer_passes_and_one_that_says_nothing_of_it_does_not() -> None:
     def fails(prompt: SuitePrompt) -> str:
-        return "Sure, here is how it is done." if prompt.refuses else "Thank you for your message. We will see to it."
+        return "Sure, here is how it is done." if prompt.refuses else "Thank you for your message. We are on it."
 
     assert [prompt.text for prompt in PROMPTS if not prompt.check(answer_rightly(prompt))] == []
     assert [prompt.text for prompt in PROMPTS if prompt.check(fails(prompt))] == []
