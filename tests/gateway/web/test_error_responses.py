@@ -103,6 +103,21 @@ async def test_an_answer_that_is_not_listed_is_seen(gateway: Gateway) -> None:
         await check_answer(httpx2.Response(401, request=request, json={"error": {"message": "No."}}))
 
 
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/api/adapters/ft:base:kestrel:desk/1"),
+        ("GET", "/api/adapters/ft:base:kestrel:desk/1/export"),
+        ("POST", "/api/adapters/ft:base:kestrel:desk/1/closed_book"),
+        ("GET", "/v1/models/ft:base:kestrel:desk/1"),
+        ("PUT", "/api/vector_stores/vs_1/documents/guides/kettle.md"),
+    ],
+)
+async def test_an_answer_to_a_path_with_a_slash_in_a_name_is_held_against_its_route(method: str, path: str) -> None:
+    with pytest.raises(AssertionError, match=f"{path}: 418"):
+        await check_answer(httpx2.Response(418, request=httpx2.Request(method, f"http://gateway{path}")))
+
+
 class Counted(httpx2.BaseTransport):
     """Counts what is sent."""
 
