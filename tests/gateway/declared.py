@@ -1,5 +1,5 @@
-"""Every answer that a client of `Gateway` gets from a route is one that the OpenAPI lists for it: its status, its content
-type, and of JSON the body.
+"""Every answer that a client of `Gateway` gets from a route is one that the OpenAPI lists for it: its status, its
+content type, and of JSON the body.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""What the OpenAPI lists as answers; `tests.gateway.declared` holds every answer of the tests' own clients against it."""
+"""What the OpenAPI lists as answers; `tests.gateway.declared` holds those to the tests' own clients against it."""
 
 import asyncio
 import json
