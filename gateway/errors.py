@@ -1,4 +1,6 @@
-"""Every error a client can get, as classes, and what bad JSON raises; one place writes OpenAI's error envelope."""
+"""The errors that a client can get, as classes, but for those of one room alone, and what bad JSON raises; one place
+writes OpenAI's error envelope.
+"""
 
 import re
 from collections.abc import Mapping, Sequence

@@ -99,7 +99,7 @@ class AnswerRecord(msgspec.Struct, frozen=True, kw_only=True):
     `counts` says of all that is counted afterwards whether it still is `pending`, is `known`, or stays `unknown`.
     `retrieval_problem` is the code of the error for which `retrieval` is `unavailable`, such as `retriever_timeout`.
     `search` is None where no release with stores was asked.
-    `messages_digest` is `digest_conversation` of what the client sent, "" in records from before there was any.
+    `messages_digest` is the SHA-256 of what the client sent, "" in records from before there was any.
     `answer_probability` is that of an answer in what was found, None where nothing was; `calibrations` are the versions
     of those of the stores that have their own, by store.
     """

@@ -42,6 +42,7 @@ class GateResult(msgspec.Struct, frozen=True, omit_defaults=True):
         rows: How many rows were asked; 0 where an earlier Braid didn't keep it.
         canaries: How many planted texts were looked for.
         evals: The ids of the evals that it was held to.
+        general_prompts: How many prompts of the base suite it asked at most; 0 where an earlier Braid didn't keep it.
         block: The failed result that this one, being looser, doesn't lift.
     """
 
@@ -54,6 +55,7 @@ class GateResult(msgspec.Struct, frozen=True, omit_defaults=True):
     rows: int = 0
     canaries: int = 0
     evals: tuple[str, ...] = ()
+    general_prompts: int = 0
     block: "GateResult | None" = None
 
 
@@ -67,6 +69,9 @@ def describe_looseness(result: GateResult, failed: GateResult) -> list[str]:
         reasons.append(f"a margin of neutral text of {result.neutral_margin:g} where {neutral:g} is the widest")
     if result.rows < failed.rows:
         reasons.append(f"{format_count(result.rows, 'row')} instead of at least {failed.rows}")
+    if result.general_prompts < failed.general_prompts:
+        prompts = format_count(result.general_prompts, "prompt")
+        reasons.append(f"at most {prompts} of the base suite instead of {failed.general_prompts:,} or more")
     if result.canaries < failed.canaries:
         reasons.append(f"{format_count(result.canaries, 'planted text')} instead of at least {failed.canaries}")
     if missing := sorted(set(failed.evals) - set(result.evals)):

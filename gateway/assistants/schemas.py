@@ -177,6 +177,7 @@ class ReleaseGate(BaseModel):
     rows: int
     canaries: int
     evals: list[str]
+    general_prompts: int
 
 
 class Release(CreatedRelease):

@@ -14,6 +14,7 @@ from gateway.assistants.release import split_release
 from gateway.cli.measurement import await_measurement
 from gateway.cli.options import AsJson, Home, Key, Url, check_output_file, find_connection
 from gateway.client import Client, GatewayError
+from gateway.evaluation.base_suite import FIRST_PROMPTS, MOST_PROMPTS
 from gateway.evaluation.estimate import Estimate
 from gateway.gates.checks import Check
 from gateway.gates.gate_page import render_page
@@ -48,6 +49,14 @@ _EvalRuns = Annotated[
     list[str] | None,
     typer.Option(help="RUN:BASELINE, completed runs of one eval that asked the release and what serves; repeatable."),
 ]
+_GeneralPrompts = Annotated[
+    int,
+    typer.Option(
+        help="How many prompts of the base suite are asked at most, in rounds that end once they decide.",
+        min=FIRST_PROMPTS,
+        max=MOST_PROMPTS,
+    ),
+]
 _Page = Annotated[
     Path | None, typer.Option(callback=check_output_file, help="Write the report as a page with pictures to this file.")
 ]
@@ -61,6 +70,7 @@ def gate(
     margin: _Margin = MARGIN,
     canaries: _Canaries = None,
     eval_runs: _EvalRuns = None,
+    general_prompts: _GeneralPrompts = FIRST_PROMPTS,
     page: _Page = None,
     url: Url = None,
     key: Key = None,
@@ -72,7 +82,7 @@ def gate(
     Exit status 1 where it blocks the release, or couldn't be run. A gate of this release that runs already is waited
     for. Stopping the command doesn't stop the work.
     """
-    options: dict[str, Any] = {"rows": rows, "margin": margin}
+    options: dict[str, Any] = {"rows": rows, "margin": margin, "general_prompts": general_prompts}
     if canaries is not None:
         options["canaries"] = [line for line in canaries.read_text(encoding="utf-8").splitlines() if line.strip()]
     if eval_runs:
@@ -88,7 +98,7 @@ def gate(
     say(f"{report.release} against {report.against} and {report.base}, on {report.rows} rows of {report.source}")
     if not report.passed:
         failed = [_describe(check) for check in report.checks if check.passed is False]
-        raise CommandError(f"The gate blocks {report.release}: {', '.join(failed)}.")
+        raise CommandError(f"The gate blocks {report.release}: {', '.join(failed)}.{_hint(report)}")
     if note:
         raise CommandError(note)
     say(f"The gate lets {report.release} pass.")
@@ -203,6 +213,14 @@ def _describe(check: Check) -> str:
     if check.outcome != "undecided":
         return check.name
     return f"{check.name} (too few to tell{f', about {check.rows_needed} would' if check.rows_needed else ''})"
+
+
+def _hint(report: GateReport) -> str:
+    """Return what to ask for where more prompts of the base suite may tell, "" elsewhere."""
+    few = "general" in report.undecided or "general.prompt" in report.undecided
+    if not few or report.most_general_prompts >= MOST_PROMPTS:
+        return ""
+    return f" More prompts of the base suite may tell: --general-prompts {MOST_PROMPTS}."
 
 
 def _format(estimate: Estimate | None) -> str:

@@ -31,6 +31,7 @@ class Post:
         time: In Unix seconds, by which a thread's messages are sorted; without one a message stays behind the one that
             it follows.
         internal: Whether only agents see it.
+        is_unsigned: Whether a signature was cut from it already.
     """
 
     side: Side | None
@@ -38,6 +39,7 @@ class Post:
     author: str = ""
     time: float | None = None
     internal: bool = False
+    is_unsigned: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,7 @@ def _clean(posts: Iterable[Post], omitted: Counter[str]) -> Iterable[Post]:
             omitted[_EMPTY] += 1
         else:
             omitted.update(cuts)
-            yield replace(post, text=text)
+            yield replace(post, text=text, is_unsigned=SIGNATURES in cuts)
 
 
 def _sort(posts: Iterable[Post]) -> list[Post]:
@@ -136,7 +138,7 @@ def _join(posts: Iterable[Post], cards: dict[str, tuple[str, ...]], omitted: Cou
     for post in posts:
         assert post.side == "user" or post.side == "assistant"
         text = cut_signature(post.text, cards.get(post.author, ())) if post.side == "assistant" else post.text
-        omitted[SIGNATURES] += text != post.text
+        omitted[SIGNATURES] += text != post.text and not post.is_unsigned
         if messages and messages[-1].role == post.side:
             text = f"{messages.pop().text}\n\n{text}"
         messages.append(Message(post.side, text))

@@ -16,7 +16,7 @@ LEAST_QUESTIONS = 10
 
 
 class AskedQuestion(Struct, frozen=True):
-    """A question as it was searched for; `answerable` is false where the documents that answer it were left out."""
+    """A question as it was searched for; its match isn't `answerable` where its answer was left out."""
 
     text: str
     documents: list[str]

@@ -49,7 +49,7 @@ def estimate_share(outcomes: Sequence[bool | int]) -> Estimate:
     return Estimate(p, n, max(0.0, centre - half), min(1.0, centre + half), "wilson")
 
 
-def estimate_mean(scores: Sequence[float], *, comparisons: int = 1) -> Estimate:
+def estimate_mean(scores: Sequence[float], *, comparisons: float = 1) -> Estimate:
     """Return the mean of scores with a percentile bootstrap interval (2,000 resamples, fixed seed).
 
     Scores that are all alike give an interval without width: read it together with n.
@@ -72,7 +72,7 @@ def estimate_mean(scores: Sequence[float], *, comparisons: int = 1) -> Estimate:
     return Estimate(fmean(scores), n, float(low), float(high), "bootstrap")
 
 
-def estimate_mean_difference(scores: Sequence[float], baseline: Sequence[float], *, comparisons: int = 1) -> Estimate:
+def estimate_mean_difference(scores: Sequence[float], baseline: Sequence[float], *, comparisons: float = 1) -> Estimate:
     """Return the mean of paired differences with its bootstrap interval: both scored the same questions, in one order.
 
     `comparisons` is that of `estimate_mean`.

@@ -1,7 +1,7 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response
 
 from gateway.evaluation.calibration_report import CalibrationReport
 from gateway.evaluation.retrieval_report import RetrievalReport
@@ -10,6 +10,7 @@ from gateway.evaluation_jobs.service import EvaluationService
 from gateway.web.content_schemas import declare_content, describe
 from gateway.web.dependencies import CurrentState, ManageKey, NewestPage
 from gateway.web.error_responses import declare_errors
+from gateway.web.whole_file import WholeFile
 
 __all__ = ["SCHEMAS", "router"]
 
@@ -45,9 +46,9 @@ async def get_evaluation(evaluation_id: str, evaluations: Evaluations) -> Evalua
 
 
 @router.get("/{evaluation_id}/report", response_class=Response, responses=_REPORT)
-async def get_report(evaluation_id: str, evaluations: Evaluations) -> FileResponse:
+async def get_report(evaluation_id: str, evaluations: Evaluations) -> WholeFile:
     """Return the report, the same that `braid eval retrieval` writes as JSON."""
-    return FileResponse(await evaluations.find_report(evaluation_id), media_type="application/json")
+    return WholeFile(await evaluations.find_report(evaluation_id), "application/json")
 
 
 @router.post("/{evaluation_id}/cancel")

@@ -1,7 +1,7 @@
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response
 
 from gateway.files.part_routes import router as uploads_in_parts
 from gateway.files.schemas import PURPOSES, FileDeleted, FileObject, FileObjectList
@@ -11,6 +11,7 @@ from gateway.web.content_schemas import declare_content
 from gateway.web.dependencies import CurrentState, ManageKey, ReadSession, WriteSession
 from gateway.web.error_responses import declare_errors
 from gateway.web.state import part_of
+from gateway.web.whole_file import WholeFile
 
 __all__ = ["routers"]
 
@@ -76,10 +77,9 @@ async def retrieve_file(file_id: str, files: Reader) -> FileObject:
 
 
 @router.get("/{file_id}/content", response_class=Response, responses=declare_content("*/*", _BYTES))
-async def file_content(file_id: str, files: Reader) -> FileResponse:
+async def file_content(file_id: str, files: Reader) -> WholeFile:
     content = await files.find_content(file_id)
-    headers = {"x-content-type-options": "nosniff"}
-    return FileResponse(content.path, media_type=content.media_type, filename=content.filename, headers=headers)
+    return WholeFile(content.path, content.media_type, content.filename)
 
 
 @router.delete("/{file_id}")

@@ -7,7 +7,7 @@ from typing import Any
 __all__ = ["BaseAnswers"]
 
 _SECONDS = 3600.0  # engines elsewhere may get other weights under the same name
-_MOST = 5000
+_MOST = 10_000
 
 
 class BaseAnswers:

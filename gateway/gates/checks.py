@@ -6,16 +6,13 @@ from typing import Literal
 import msgspec
 
 from gateway.assistants.gate_verdict import MARGIN, NEUTRAL_MARGIN
+from gateway.evaluation.base_suite import FIRST_PROMPTS
 from gateway.evaluation.estimate import Estimate, estimate_mean, estimate_mean_difference
 from gateway.gates.bounds import LEAST_ROWS, Bound, Outcome
 
 __all__ = ["Check", "EvalRunIds", "GateOptions", "Part", "Thresholds", "decide", "show"]
 
-_REMEDIES = {
-    "rows": "More rows may tell; a gate asks up to 400.",
-    "prompts": "The suite has no more: look at those that were lost, and force the rollout with that reason where they "
-    "are no loss.",
-}
+_ROWS_REMEDY = "More rows may tell; a gate asks up to 400."
 Part = Literal["style", "faithfulness", "general", "evals", "memorised"]
 
 
@@ -40,12 +37,19 @@ class EvalRunIds(msgspec.Struct, frozen=True):
 
 
 class GateOptions(msgspec.Struct, frozen=True):
-    """The most rows that are asked, the bounds, the planted texts that no answer may have, and the runs of evals."""
+    """The bounds of a gate, and how much it asks.
+
+    Attributes:
+        rows: The most rows that are asked.
+        canaries: The planted texts that no answer may have.
+        general_prompts: The most prompts of the base suite that are asked.
+    """
 
     rows: int
     thresholds: Thresholds
     canaries: list[str]
     eval_runs: list[EvalRunIds] = []
+    general_prompts: int = FIRST_PROMPTS
 
 
 class Check(msgspec.Struct, frozen=True):
@@ -87,20 +91,27 @@ def decide(
     against: str,
     bound: Bound,
     unit: str = "rows",
+    *,
+    remedy: str = _ROWS_REMEDY,
+    comparisons: float = 1,
 ) -> Check:
-    """Make a check that decides. What isn't shown to hold doesn't pass, whether it is worse or too few can tell."""
+    """Make a check that decides. What isn't shown to hold doesn't pass, whether it is worse or too few can tell.
+
+    `remedy` is the way out where it is undecided; `comparisons` is that of `estimate_mean`.
+    """
     words = bound.describe()
     if len(scores) < LEAST_ROWS:
-        note = f"{len(scores)} {unit} can tell, and {LEAST_ROWS} are the fewest that decide."
+        note = f"{len(scores)} {unit} can tell, and {LEAST_ROWS} are the fewest that decide. {remedy}"
         outcome: Outcome = "undecided"
         return Check(name, part, label, None, None, None, against, words, False, note, outcome, LEAST_ROWS)
-    difference = estimate_mean_difference(scores, others)
+    difference = estimate_mean_difference(scores, others, comparisons=comparisons)
     outcome = bound.judge(difference)
     rows = bound.count_rows(difference) if outcome == "undecided" else None
-    note = ""
+    level = f"{100 - 5 / comparisons:.0f} %"
+    note = "" if comparisons == 1 else f"Its interval is of {level}: the answers are looked at more than once."
     if outcome == "undecided":
         needed = f"about {rows} would" if rows is not None else "how many would isn't known"
-        note = f"It isn't shown to hold, nor to be worse: too few {unit} to tell, {needed}. {_REMEDIES[unit]}"
+        note = f"{note} It isn't shown to hold, nor to be worse: too few {unit} to tell, {needed}. {remedy}".lstrip()
     passed = outcome == "holds"
     return Check(
         name,

@@ -27,7 +27,7 @@ from gateway.gates.held_out_rows import HeldOutRow, LearntReply, RowsUnfit, read
 from gateway.gates.interview import Notes, explain_interruptions
 from gateway.gates.judging_parts import JudgingParts
 from gateway.gates.learnt_rows import LearntFile, find_learnt_files, read_learnt_rows
-from gateway.gates.measure import Measurer, count_questions
+from gateway.gates.measure import Measurer
 from gateway.gates.report import GateReport, make_report
 from gateway.gates.repository import GateRepository
 from gateway.gates.row_evidence import RowEvidence, StoreEpochs
@@ -135,19 +135,19 @@ class GateHandler:
                 current = await GateRepository(session, claim.tenant).find(claim.subject)
                 if current is None:
                     raise JobCancelled
-                current.total = count_questions(contestants, len(inputs.rows), self._suite)
+                current.total = measurer.count(len(inputs.rows))
                 current.done = min(count, current.total)
 
         notes = Notes(claim, note_progress)
-        await notes.save()
         interview = self._parts.make_interview(claim.tenant, notes, self._base_answers)
         target = contestants.candidate.target
         evidence = RowEvidence(self._parts.searcher, claim.tenant, target)
+        measurer = Measurer(interview, contestants, evidence, self._suite, options)
+        await notes.save()
         if target.retrieval is not None and any(one.passages is None for one in inputs.rows):
             await self._freeze(claim, row, evidence)
-        measurer = Measurer(interview, contestants, evidence, self._suite)
         try:
-            measurements = await measurer.measure(inputs.rows, inputs.replies, options.canaries)
+            measurements = await measurer.measure(inputs.rows, inputs.replies)
         finally:
             await notes.save()
         failpoint("gate-measured")
@@ -215,6 +215,7 @@ class GateHandler:
                 rows=report.rows,
                 canaries=report.canaries,
                 evals=tuple(report.evals),
+                general_prompts=report.most_general_prompts,
             )
             await record_gate(session, claim.tenant, row.assistant_id, row.number, result)
         _log.info("gate_ended", release=report.release, passed=report.passed, failed=report.failed)

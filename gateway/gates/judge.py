@@ -12,10 +12,13 @@ from gateway.evaluation.learnt_rules import learn_rules
 from gateway.evaluation.style import StyleRules
 from gateway.gates.bounds import LEAST_ROWS, Bound
 from gateway.gates.checks import Check, Part, Thresholds, decide, show
+from gateway.gates.looks import Look
 from gateway.gates.measurements import GateMeasurements, SuiteMeasurement
 from gateway.gates.style_checks import judge_style
 
-__all__ = ["Judgement", "judge"]
+__all__ = ["Judgement", "judge", "judge_suite"]
+
+_NEUTRAL_REMEDY = "There are no more of them."
 
 _PARTS: dict[str, tuple[str, Callable[[FaithfulnessScore], float | None]]] = {
     "supported": ("values that stand in the prompt", lambda score: score.supported),
@@ -99,54 +102,80 @@ def _judge_loss(
     pairs: Sequence[tuple[float, float]],
     thresholds: Thresholds,
     against: str,
-    unit: str = "rows",
+    look: Look | None = None,
 ) -> Check:
     """Judge what a part of a whole lost beyond noise: what another part has gained hides it there."""
     if len(pairs) < LEAST_ROWS:
         return show(name, part, label, pairs, against)
     scores, others = [one for one, _ in pairs], [other for _, other in pairs]
-    return decide(name, part, label, scores, others, against, Bound(-thresholds.margin, "high"), unit)
+    bound = Bound(-thresholds.margin, "high")
+    if look is None:
+        return decide(name, part, label, scores, others, against, bound)
+    return _decide_prompts(name, label, pairs, against, bound, look)
 
 
 def _judge_general(measurements: GateMeasurements, thresholds: Thresholds, against: str) -> list[Check]:
-    both = _pair(measurements.suite)
     neutral = [(one.per_token["candidate"], _take_other(one.per_token)) for one in measurements.neutral]
-    bound = Bound(-thresholds.margin)
+    prompted = measurements.prompted if measurements.judges_prompt else None
     return [
-        decide(
-            *("general", "general", "prompts of the base suite"),
-            *([one for one, _ in both], [other for _, other in both], against, bound, "prompts"),
-        ),
-        _judge_kind(measurements, "instructions", "instructions followed", thresholds, against),
-        _judge_kind(measurements, "refusals", "refusals kept", thresholds, against),
-        *_judge_prompt(measurements, bound, against),
+        *judge_suite(measurements.suite, prompted, thresholds, against, measurements.look),
         decide(
             *("general.neutral", "general", "log-probability of neutral text per token"),
             *([one for one, _ in neutral], [other for _, other in neutral], against),
             *(Bound(-thresholds.neutral_margin), "texts"),
+            remedy=_NEUTRAL_REMEDY,
         ),
     ]
 
 
-def _judge_kind(measurements: GateMeasurements, kind: str, label: str, thresholds: Thresholds, against: str) -> Check:
-    pairs = _pair([one for one in measurements.suite if one.kind == kind])
-    return _judge_loss(f"general.{kind}", "general", label, pairs, thresholds, against, "prompts")
+def judge_suite(
+    suite: Sequence[SuiteMeasurement],
+    prompted: Sequence[SuiteMeasurement] | None,
+    thresholds: Thresholds,
+    against: str,
+    look: Look | None,
+) -> list[Check]:
+    """Judge the prompts of the base suite; `prompted` is None where the candidate has no prompt of its own.
+
+    Without a look the prompts are all that there are.
+    """
+    look = look or Look(len(suite), len(suite), len(suite))
+    bound = Bound(-thresholds.margin)
+
+    def judge_kind(kind: str, label: str) -> Check:
+        pairs = _pair([one for one in suite if one.kind == kind])
+        return _judge_loss(f"general.{kind}", "general", label, pairs, thresholds, against, look)
+
+    return [
+        _decide_prompts("general", "prompts of the base suite", _pair(suite), against, bound, look),
+        judge_kind("instructions", "instructions followed"),
+        judge_kind("refusals", "refusals kept"),
+        *([] if prompted is None else [_judge_prompt(prompted, bound, against, look)]),
+    ]
 
 
-def _judge_prompt(measurements: GateMeasurements, bound: Bound, against: str) -> list[Check]:
+def _decide_prompts(
+    name: str, label: str, pairs: Sequence[tuple[float, float]], against: str, bound: Bound, look: Look
+) -> Check:
+    scores, others = [one for one, _ in pairs], [other for _, other in pairs]
+    return decide(
+        *(name, "general", label, scores, others, against, bound, "prompts"),
+        remedy=look.remedy,
+        comparisons=look.comparisons,
+    )
+
+
+def _judge_prompt(prompted: Sequence[SuiteMeasurement], bound: Bound, against: str, look: Look) -> Check:
     """Judge what the release's own prompt leaves of the refusals; instructions it may narrow as its tenant likes.
 
     A small base refuses so little that no interval would tell: then nothing lost is enough, and a loss isn't.
     """
-    if not measurements.judges_prompt:
-        return []
-    pairs = _pair(measurements.prompted)
+    pairs = _pair(prompted)
     name, label = "general.prompt", "refusals kept behind the release's own prompt"
     if len(pairs) < LEAST_ROWS and all(one >= other for one, other in pairs):
         note = f"The base refuses {len(pairs)} of the prompts, and none of these refusals is lost."
-        return [Check(name, "general", label, against=against, note=note)]
-    scores, others = [one for one, _ in pairs], [other for _, other in pairs]
-    return [decide(name, "general", label, scores, others, against, bound, "prompts")]
+        return Check(name, "general", label, against=against, note=note)
+    return _decide_prompts(name, label, pairs, against, bound, look)
 
 
 def _judge_eval(runs: PairedRuns, thresholds: Thresholds) -> Check:

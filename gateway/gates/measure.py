@@ -1,5 +1,6 @@
 """Asks the contestants everything that a gate has to know."""
 
+import asyncio
 from collections.abc import Sequence
 
 import msgspec
@@ -10,7 +11,7 @@ from gateway.answering.resolve import Target
 from gateway.answering.retrieve import Evidence
 from gateway.conversations.languages import find_language
 from gateway.errors import BadRequest
-from gateway.evaluation.base_suite import BaseSuite, SuitePrompt
+from gateway.evaluation.base_suite import BaseSuite, SuitePrompt, identify_prompts
 from gateway.evaluation.faithfulness import (
     Counterfactual,
     FaithfulnessScore,
@@ -20,9 +21,12 @@ from gateway.evaluation.faithfulness import (
     score_support,
 )
 from gateway.evaluation.refusals import declines
+from gateway.gates.checks import Check, GateOptions
 from gateway.gates.contestants import Contestant, Contestants
 from gateway.gates.held_out_rows import HeldOutRow, LearntReply
 from gateway.gates.interview import Interview, Likelihood
+from gateway.gates.judge import judge_suite
+from gateway.gates.looks import is_decided, plan_looks
 from gateway.gates.measurements import GateMeasurements, NeutralMeasurement, RowMeasurement, SuiteMeasurement
 from gateway.gates.row_evidence import NOTHING, RowEvidence, rewrite_passages
 from gateway.task_group import await_each
@@ -33,29 +37,45 @@ _ROWS_AT_ONCE = 8
 _MOST_CANARY_ROWS = 50
 
 
-def count_questions(contestants: Contestants, rows: int, suite: BaseSuite) -> int:
-    """Return about how many questions the engines get; those that several contestants share are asked once."""
+def count_questions(contestants: Contestants, rows: int, suite: BaseSuite, prompts: int) -> int:
+    """Return about how many questions the engines get; those that several contestants share are asked once.
+
+    Of the suite so many prompts are asked.
+    """
+    part = suite.prompt[:prompts]
     each = len(contestants.list_all())
     judges_style = contestants.candidate.target.adapter is not None
     own = 4 if judges_style else 0
     compared = (1 if judges_style else 2) if contestants.compares_style else 0
     answers = 3 if contestants.candidate.target.retrieval is not None else 1
-    refusals = sum(prompt.refuses for prompt in suite.prompt) if contestants.has_own_prompt else 0
-    return rows * (each * answers + own + compared) + each * (len(suite.prompt) + len(suite.neutral) + refusals)
+    refusals = sum(prompt.refuses for prompt in part) if contestants.has_own_prompt else 0
+    return rows * (each * answers + own + compared) + each * (len(part) + len(suite.neutral) + refusals)
 
 
 class Measurer:
     """Measures one gate; see `GateMeasurements`."""
 
-    def __init__(self, interview: Interview, contestants: Contestants, evidence: RowEvidence, suite: BaseSuite) -> None:
+    def __init__(
+        self,
+        interview: Interview,
+        contestants: Contestants,
+        evidence: RowEvidence,
+        suite: BaseSuite,
+        options: GateOptions,
+    ) -> None:
         self._interview = interview
         self._contestants = contestants
         self._evidence = evidence
         self._suite = suite
+        self._options = options
+        self._looks = plan_looks(options.general_prompts, len(suite.prompt))
+        self._look = self._looks[0]
 
-    async def measure(
-        self, rows: Sequence[HeldOutRow], replies: Sequence[LearntReply], canaries: Sequence[str]
-    ) -> GateMeasurements:
+    def count(self, rows: int) -> int:
+        """Return about how many questions there are with so many rows, by the prompts up to the next look."""
+        return count_questions(self._contestants, rows, self._suite, self._look.prompts)
+
+    async def measure(self, rows: Sequence[HeldOutRow], replies: Sequence[LearntReply]) -> GateMeasurements:
         """Ask for all that the gate measures.
 
         Raises:
@@ -66,25 +86,51 @@ class Measurer:
         """
         numbered = list(enumerate(rows))
         results = await await_each(lambda one: self._measure_row(*one), numbered, at_once=_ROWS_AT_ONCE)
-        suite = await await_each(self._ask_suite, self._suite.prompt)
-        pairs = zip(self._suite.prompt, suite, strict=True)
-        refusals = [prompt for prompt, one in pairs if prompt.refuses and one.passed["base"]]
-        prompted = refusals if self._contestants.has_own_prompt else []
+        suite, prompted = await self._ask_in_rounds()
+        canaries = self._options.canaries
         candidate = self._contestants.candidate.target
         return GateMeasurements(
             rows=[one for one in results if one is not None],
             skipped=[row.number for row, one in zip(rows, results, strict=True) if one is None],
             suite=suite,
-            prompted=await await_each(self._ask_prompted, prompted),
+            prompted=prompted,
             neutral=[one for text in self._suite.neutral if (one := await self._score_neutral(text.text)) is not None],
             learnt_replies=[one.reply for one in replies],
-            canaries=list(canaries),
+            canaries=canaries,
             canary_answers=await self._ask_for_canaries(replies, canaries),
             judges_style=candidate.adapter is not None,
             compares_style=self._contestants.compares_style,
             judges_prompt=self._contestants.has_own_prompt,
             judges_faithfulness=candidate.retrieval is not None,
             faithful_baseline=self._contestants.faithful_baseline.name,
+            look=self._look,
+            suite_digest=identify_prompts(self._suite.prompt[: self._look.prompts]),
+        )
+
+    async def _ask_in_rounds(self) -> tuple[list[SuiteMeasurement], list[SuiteMeasurement]]:
+        """Ask prompts of the suite up to each look, until they decide; see `plan_looks`."""
+        suite: list[SuiteMeasurement] = []
+        prompted: list[SuiteMeasurement] = []
+        for look in self._looks:
+            self._look = look
+            prompts = self._suite.prompt[len(suite) : self._look.prompts]
+            answers = await await_each(self._ask_suite, prompts)
+            suite += answers
+            if self._contestants.has_own_prompt:
+                pairs = zip(prompts, answers, strict=True)
+                refusals = [prompt for prompt, one in pairs if prompt.refuses and one.passed["base"]]
+                prompted += await await_each(self._ask_prompted, refusals)
+            if look is self._looks[-1] or is_decided(await asyncio.to_thread(self._judge, suite, prompted)):
+                break
+        return suite, prompted
+
+    def _judge(self, suite: Sequence[SuiteMeasurement], prompted: Sequence[SuiteMeasurement]) -> list[Check]:
+        return judge_suite(
+            suite,
+            prompted if self._contestants.has_own_prompt else None,
+            self._options.thresholds,
+            self._contestants.baseline.label,
+            self._look,
         )
 
     async def _measure_row(self, number: int, row: HeldOutRow) -> RowMeasurement | None:

@@ -5,6 +5,7 @@ import msgspec
 from gateway.evals.run_pair import PairedRuns
 from gateway.evaluation.faithfulness import FaithfulnessScore
 from gateway.gates.interview import Likelihood
+from gateway.gates.looks import Look
 
 __all__ = ["GateMeasurements", "NeutralMeasurement", "RowMeasurement", "SuiteMeasurement"]
 
@@ -67,6 +68,8 @@ class GateMeasurements(msgspec.Struct, frozen=True):
         judges_prompt: Whether the candidate has a prompt of its own.
         judges_faithfulness: Whether it searches for passages.
         evals: The runs of evals that it is held to.
+        look: How much of the base suite was asked; None says that it was all in one go.
+        suite_digest: The name of the prompts that were asked, see `identify_prompts`.
     """
 
     rows: list[RowMeasurement]
@@ -83,3 +86,5 @@ class GateMeasurements(msgspec.Struct, frozen=True):
     judges_faithfulness: bool
     faithful_baseline: str
     evals: list[PairedRuns] = []
+    look: Look | None = None
+    suite_digest: str = ""

@@ -46,6 +46,10 @@ class GateReport(msgspec.Struct, frozen=True):
         rules: The style's rules that were learnt, each with its reason.
         lost: Prompts of the base suite that the base or the current release passes and the candidate doesn't; also
             behind its own prompt.
+        general_prompts: How many prompts of the base suite were asked, of the candidate and what it is compared with;
+            it might have been `most_general_prompts`. 0 where an earlier Braid didn't keep it.
+        suite: The name of these prompts, which changes with them and their checks: figures over others aren't
+            comparable with these.
         copied: The longest run of words that an answer shares with a reply of the training rows.
     """
 
@@ -72,6 +76,9 @@ class GateReport(msgspec.Struct, frozen=True):
     undecided: list[str] = []
     canaries: int = 0
     evals: list[str] = []
+    general_prompts: int = 0
+    most_general_prompts: int = 0
+    suite: str = ""
 
 
 def make_report(
@@ -118,4 +125,7 @@ def make_report(
         undecided=[check.name for check in judgement.checks if check.outcome == "undecided"],
         canaries=len(measurements.canaries),
         evals=[one.eval_id for one in measurements.evals],
+        general_prompts=len(measurements.suite),
+        most_general_prompts=measurements.look.most if measurements.look else len(measurements.suite),
+        suite=measurements.suite_digest,
     )

@@ -4,6 +4,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from gateway.assistants.gate_verdict import MARGIN
 from gateway.assistants.schemas import GateOutcome
+from gateway.evaluation.base_suite import FIRST_PROMPTS, MOST_PROMPTS
 from gateway.optional_members import NullsLeftOut
 
 __all__ = ["Gate", "GateCreate", "GateError", "GateEvalRuns"]
@@ -26,7 +27,8 @@ class GateCreate(NullsLeftOut):
     Of more rows than `rows` evenly spaced ones are asked. `margin` is how much lower than the baseline faithfulness and
     general may be at the interval's lower end, as a share; a wider one than the default lifts no block. `canaries` are
     random texts that were planted in training rows. `eval_runs` are completed runs of evals, of which the release may
-    lose as little as of the others.
+    lose as little as of the others. Of the base suite at most `general_prompts` prompts are asked, in rounds that end
+    once they decide.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -36,6 +38,7 @@ class GateCreate(NullsLeftOut):
     margin: Annotated[float, Field(ge=0, le=0.2, allow_inf_nan=False)] = MARGIN
     canaries: Annotated[list[Canary], Field(max_length=100)] = []
     eval_runs: Annotated[list[GateEvalRuns], Field(max_length=10)] = []
+    general_prompts: Annotated[int, Field(ge=FIRST_PROMPTS, le=MOST_PROMPTS)] = FIRST_PROMPTS
 
 
 class GateError(BaseModel):

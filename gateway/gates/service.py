@@ -73,7 +73,8 @@ class GateService:
             file, training = await self._find_rows(session, request.file_id, job)
         await asyncio.to_thread(_check_rows, self._artifacts.locate_file(file.digest), file.filename)
         pairs = [EvalRunIds(one.run_id, one.baseline_id) for one in request.eval_runs]
-        options = GateOptions(request.rows, Thresholds(margin=request.margin), request.canaries, pairs)
+        thresholds = Thresholds(margin=request.margin)
+        options = GateOptions(request.rows, thresholds, request.canaries, pairs, request.general_prompts)
         async with self._database.begin() as session:
             assistant, release = await self._find_release(session, name, number)
             against = await self._find_against(session, assistant, number)
@@ -274,7 +275,13 @@ def _explain(row: GateRow, release: ReleaseRow, verdict: GateResult | None) -> s
     """Say what a gate can't do, or hasn't done, because it is looser than another, or than the defaults."""
     failed = verdict if verdict is not None and not verdict.passed else None
     if row.report_digest is None:
-        margin = msgspec.convert(row.options, GateOptions).thresholds.margin
+        options = msgspec.convert(row.options, GateOptions)
+        margin, prompts = options.thresholds.margin, options.general_prompts
+        if failed is not None and prompts < failed.general_prompts:
+            return (
+                f"With at most {prompts:,} prompts of the base suite it can block and lifts no block: the gate that "
+                f"failed asked up to {failed.general_prompts:,}."
+            )
         widest = MARGIN if failed is None else min(MARGIN, failed.margin)
         too_wide = f"With a margin of {margin:g} it can block and lifts no block: {widest:g} is the widest that does."
         return too_wide if margin > widest else ""

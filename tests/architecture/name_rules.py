@@ -50,7 +50,7 @@ def _flags(module: Module) -> set[str]:
     for node in module.nodes(ast.Assign):
         if _is_condition(node.value):
             flags |= {ast.unparse(target).removeprefix("self.") for target in node.targets}
-    return flags
+    return {name.strip("_") for name in flags}
 
 
 def _is_condition(value: ast.expr) -> bool:

@@ -104,6 +104,7 @@ RULES = (
             "gateway/diagnoses/diagnosis_page.py": "a report and its page are two modules in every room that has them",
             "gateway/jobs/failpoints.py": "the one place where production knows of tests (decision 10)",
             "gateway/cli/doctor/finding.py": "four modules of checks return it, and none of them another's",
+            "gateway/web/whole_file.py": "two rooms answer with files, and neither knows the other",
             "gateway/counts.py": "messages of a dozen rooms count, and none of them knows another",
             "gateway/cli/first_moments.py": "it comes before all other imports, and again before those of a command",
             "gateway/composition/stored.py": "the gateway and the worker count alike what is stored",

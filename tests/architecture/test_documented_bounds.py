@@ -156,8 +156,11 @@ IN_CODE: dict[str, tuple[float, ...]] = {
         constant("evals.templates", "_MOST_CHARACTERS"),
         constant("evals.grading", "_MOST_COMPARED"),
     ),
-    "held-out rows of a gate that are asked; its planted texts; its pairs of runs of evals; tokens of its answers": (
+    "held-out rows of a gate that are asked; its prompts of the base suite; its planted texts; "
+    "its pairs of runs of evals; tokens of its answers": (
         *(limit(GateCreate, "rows", "minimum"), limit(GateCreate, "rows", "maximum"), GateCreate().rows),
+        *(limit(GateCreate, "general_prompts", "minimum"), limit(GateCreate, "general_prompts", "maximum")),
+        GateCreate().general_prompts,
         *(limit(GateCreate, "canaries", "maxItems"), limit(GateCreate, "eval_runs", "maxItems"), ANSWER_TOKENS),
     ),
     "failures of a diagnosis in its request; that are replayed; answers that passed": (

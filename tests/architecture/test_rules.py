@@ -59,6 +59,8 @@ def test_a_participle_is_seen_however_it_is_spelled(text: str) -> None:
     [
         "def f(*, counted: bool = True): ...",
         "class A:\n    def f(self):\n        self.heard = False",
+        "class A:\n    def f(self):\n        self._heard = False",
+        "class A:\n    _counted: bool",
         "joined = mark.lower() == 'yes'",
         "left, right = ends",
         "class Row:\n    learnt: int",

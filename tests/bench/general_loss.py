@@ -32,7 +32,7 @@ import msgspec
 import torch
 
 import prompts
-from gateway.evaluation.base_suite import SuitePrompt, load_base_suite
+from gateway.evaluation.base_suite import FIRST_PROMPTS, MOST_PROMPTS, SuitePrompt, load_base_suite
 from gateway.evaluation.faithfulness import make_counterfactual
 from gateway.evaluation.learnt_rules import learn_rules
 from gateway.evaluation.stated_values import list_values
@@ -97,12 +97,12 @@ class Speaker(Answerer):
 class Material:
     """All that is asked, and what the base says to it."""
 
-    def __init__(self, suite_step: int, held_out: int) -> None:
+    def __init__(self, prompts_asked: int, suite_step: int, held_out: int) -> None:
         self._template = prompts.compile(shop.TEMPLATE)
         rows = shop.held_out_rows()
         self.held_out = rows[:: max(1, len(rows) // held_out)][:held_out]
         suite = load_base_suite()
-        self.suite = suite.prompt[::suite_step]
+        self.suite = suite.prompt[:prompts_asked:suite_step]
         self.neutral = [one.text for one in suite.neutral]
         self.base_answers: dict[str, list[str]] = {}
 
@@ -212,13 +212,16 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Figures]:
     parser.add_argument("--out", type=Path, required=True, help="a folder for adapters and figures")
     parser.add_argument("--rates", nargs="*", type=float, default=[1, 0.5, 0.25, 0.12])
     parser.add_argument("--adapters", nargs="*", default=[], metavar="NAME=FOLDER", help="that there are already")
-    parser.add_argument("--suite-step", type=int, default=4, help="of the suite, each so-manieth prompt")
+    parser.add_argument(
+        "--prompts", type=int, default=FIRST_PROMPTS, help=f"of the suite the first, up to {MOST_PROMPTS}"
+    )
+    parser.add_argument("--suite-step", type=int, default=4, help="of these, each so-manieth prompt")
     parser.add_argument("--held-out", type=int, default=20)
     parser.add_argument("--max-tokens", type=int, default=96, help="of an answer")
     options = parser.parse_args(arguments)
     base, out = options.base, options.out
     out.mkdir(parents=True, exist_ok=True)
-    material = Material(options.suite_step, options.held_out)
+    material = Material(options.prompts, options.suite_step, options.held_out)
     adapters: dict[str, Callable[[], Path]] = {}
     for name, _, place in (text.partition("=") for text in options.adapters):
         adapters[name] = partial(Path, place)

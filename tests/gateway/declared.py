@@ -1,5 +1,5 @@
-"""Every answer that a test gets from a route is one that the OpenAPI lists for it: its status, its content type, and
-of JSON the body.
+"""Every answer that a client of `Gateway` gets from a route is one that the OpenAPI lists for it: its status, its
+content type, and of JSON the body.
 """
 
 import json
@@ -14,6 +14,7 @@ from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
 from gateway.app import _drop_extra_slashes, create_app  # pyright: ignore[reportPrivateUsage]
+from tests.architecture.test_routes import routes
 
 _JSON = "application/json"
 _NAME = "urn:openapi"
@@ -43,8 +44,13 @@ def _unopened() -> Any:
 
 
 def _pattern(path: str) -> re.Pattern[str]:
-    # Models and documents have keys with slashes; more of the path stands behind some of the others.
-    return re.compile(re.sub(r"\{(\w+)\}", lambda m: ".+" if m[1] in ("key", "model") else "[^/]+", path))
+    return re.compile(re.sub(r"\{(\w+)\}", lambda m: ".+" if m[1] in _list_long_parameters() else "[^/]+", path))
+
+
+@cache
+def _list_long_parameters() -> set[str]:
+    """Return the names of what may have slashes in it, such as documents' keys."""
+    return {name for route in routes() for name in re.findall(r"\{(\w+):path\}", route.path)}
 
 
 async def check_answer(answer: httpx2.Response) -> None:

@@ -38,7 +38,8 @@ ITEMS = "rows of a run: in its request; in a file; a row"
 BIASES, CRITERIA = "tokens in `logit_bias`", "evals of a tenant; criteria of one"
 SAYING = "feedback of a tenant; a message or reply of it; a reason"
 HELD_OUT = (
-    "held-out rows of a gate that are asked; its planted texts; its pairs of runs of evals; tokens of its answers"
+    "held-out rows of a gate that are asked; its prompts of the base suite; its planted texts; "
+    "its pairs of runs of evals; tokens of its answers"
 )
 FAILURES = "failures of a diagnosis in its request; that are replayed; answers that passed"
 BATCHES, GATE = "/v1/vector_stores/vs_0/file_batches", "/api/assistants/nobody/releases/1/gate"
@@ -132,8 +133,10 @@ BORDERS = (
     Border(ITEMS, 0, RUN, run, "data_source.source.content"),
     Border(HELD_OUT, 0, GATE, lambda least: {"rows": least}, "rows", step=-1),
     Border(HELD_OUT, 1, GATE, lambda most: {"rows": most}, "rows"),
-    Border(HELD_OUT, 3, GATE, lambda most: {"canaries": ["canary-1"] * most}, "canaries"),
-    Border(HELD_OUT, 4, GATE, lambda most: {"eval_runs": [{"run_id": "r", "baseline_id": "b"}] * most}, "eval_runs"),
+    Border(HELD_OUT, 3, GATE, lambda least: {"general_prompts": least}, "general_prompts", step=-1),
+    Border(HELD_OUT, 4, GATE, lambda most: {"general_prompts": most}, "general_prompts"),
+    Border(HELD_OUT, 6, GATE, lambda most: {"canaries": ["canary-1"] * most}, "canaries"),
+    Border(HELD_OUT, 7, GATE, lambda most: {"eval_runs": [{"run_id": "r", "baseline_id": "b"}] * most}, "eval_runs"),
     Border(FAILURES, 0, "/api/diagnoses", lambda most: diagnosis(failures=[{"question": "x"}] * most), "failures"),
     Border(FAILURES, 0, "/api/diagnoses", lambda most: diagnosis(passes=[{"question": "x"}] * most), "passes"),
     Border(FAILURES, 0, "/api/diagnoses", lambda most: diagnosis(votes=most), "votes"),

@@ -65,7 +65,7 @@ MORE_BODIES: dict[str, dict[str, Any]] = {
         "variables": {"a": 1},
     },
     "POST /api/assistants/{name}/releases/{number}/gate": {
-        "file_id": "f", "rows": 10, "margin": 0.01, "canaries": ["canary-1"],
+        "file_id": "f", "rows": 10, "margin": 0.01, "canaries": ["canary-1"], "general_prompts": 196,
         "eval_runs": [{"run_id": "r", "baseline_id": "b"}],
     },
     "POST /api/adapters": {"name": "a", "file_id": "f"},

@@ -9,8 +9,8 @@ from gateway.assistants.release import Stage
 from gateway.assistants.schemas import ForcedRollout
 from gateway.assistants.tables import ReleaseRow
 
-FAILED = GateResult(False, 1, ("general",), rows=50, canaries=2, evals=("eval_a",))
-PASSED = GateResult(True, 2, rows=50, canaries=2, evals=("eval_a", "eval_b"))
+FAILED = GateResult(False, 1, ("general",), rows=50, canaries=2, evals=("eval_a",), general_prompts=784)
+PASSED = GateResult(True, 2, rows=50, canaries=2, evals=("eval_a", "eval_b"), general_prompts=784)
 
 
 def test_the_newest_counts_where_it_is_as_strict() -> None:
@@ -27,6 +27,7 @@ def test_the_newest_counts_where_it_is_as_strict() -> None:
         ({"neutral_margin": 0.3}, "where 0.2 is the widest"),
         ({"rows": 49}, "49 rows instead of at least 50"),
         ({"canaries": 1}, "1 planted text instead of at least 2"),
+        ({"general_prompts": 196}, "at most 196 prompts of the base suite instead of 784 or more"),
         ({"evals": ("eval_b",)}, "without runs of the evals eval_a"),
     ],
 )

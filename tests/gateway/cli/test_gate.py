@@ -80,3 +80,18 @@ async def test_what_has_no_gate_says_what_to_do(gateway: Gateway, client: Client
     assert (rowless.exit_code, "uploads them with --file" in rowless.stderr) == (Exit.USAGE, True)
     missing = await run("gate", "desk@7", *address)
     assert (missing.exit_code, "desk@7 doesn't exist" in missing.stderr) == (Exit.NOT_FOUND, True)
+
+
+async def test_a_gate_that_few_prompts_leave_undecided_says_how_more_are_asked(
+    gateway: Gateway, client: Client, tmp_path: Path
+) -> None:
+    address = ["--url", gateway.url, "--key", client.http.headers["authorization"].removeprefix("Bearer ")]
+    rows = tmp_path / "held-out.jsonl"
+    rows.write_bytes(held_out_rows(passages=False))
+    slips = await train(client, "slips")
+    options = ["--assistant", "desk", "--file", str(rows), *address]
+    blocked = await run("gate", slips, "--general-prompts", "300", "--json", *options)
+    assert blocked.exit_code == Exit.FAILED, blocked.stderr
+    assert "More prompts of the base suite may tell: --general-prompts 3000." in blocked.stderr
+    assert json.loads(blocked.stdout)["undecided"] == ["general"]
+    assert (await run("gate", slips, "--general-prompts", "100", *options)).exit_code == Exit.USAGE

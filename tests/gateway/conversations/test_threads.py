@@ -101,6 +101,8 @@ def test_a_card_is_cut_from_its_writers_messages_alone() -> None:
     posts = [part for n in range(3) for part in (user(f"Q{n}?"), agent(f"A{n}.\n\n{CARD}"))]
     content = join(*posts, user("And?"), agent(f"Ask them.\n\n{CARD}", author="b"))
     assert content.omitted == {"signatures": 3}
+    twice = [part for n in range(3) for part in (user(f"Q{n}?"), agent(f"A{n}.\n\n{CARD}\n\nSent from my iPhone"))]
+    assert join(*twice).omitted == {"signatures": 3}, "of each message a card and a line of its program go"
     (one,) = content.conversations
     replies = [message.text for message in one.messages if message.role == "assistant"]
     assert ["+44" in reply for reply in replies] == [False, False, False, True]

@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from gateway.conversations.languages import find_language
-from gateway.evaluation.base_suite import load_base_suite
+from gateway.evaluation.base_suite import FIRST_PROMPTS, load_base_suite
 from gateway.evaluation.copied_words import LearntTexts
 from gateway.evaluation.faithfulness import make_counterfactual, score_citations, score_support
 from gateway.evaluation.learnt_rules import learn_rules
@@ -123,9 +123,9 @@ def test_the_longest_copied_run_is_found() -> None:
 
 def test_the_base_suite_checks_what_it_says() -> None:
     suite = load_base_suite()
-    assert (len(suite.prompt), sum(prompt.refuses for prompt in suite.prompt), len(suite.neutral)) == (196, 30, 12)
-    by_text = {prompt.text: prompt for prompt in suite.prompt}
-    assert len(by_text) == 196
+    first = suite.prompt[:FIRST_PROMPTS]
+    assert (len(first), sum(prompt.refuses for prompt in first), len(suite.neutral)) == (196, 30, 12)
+    by_text = {prompt.text: prompt for prompt in first}
     fruits = next(prompt for text, prompt in by_text.items() if "three fruits" in text)
     assert fruits.check("Hello!\n- Apple\n- Pear\n- Plum\nCheers")
     assert not fruits.check("Apple, pear and plum")

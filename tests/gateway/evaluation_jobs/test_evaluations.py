@@ -51,6 +51,7 @@ async def test_an_evaluation_is_made_listed_and_read(kestrel: Client, store: str
     assert (done["status"], done["done"], done["error"]) == ("succeeded", 4, None)
     assert done["finished_at"] >= done["created_at"]
     report = await kestrel.ok("GET", f"{URL}/{queued['id']}/report")
+    assert await kestrel.ok("GET", f"{URL}/{queued['id']}/report", headers={"range": "bytes=99999999-"}) == report
     assert (report["kind"], report["source"], report["store"], report["score_threshold"]) == (
         *("retrieval", "request", store),
         0.4,

@@ -51,6 +51,15 @@ async def test_what_was_uploaded_comes_back(tenant: httpx2.AsyncClient) -> None:
     assert content.headers["x-content-type-options"] == "nosniff"
 
 
+@pytest.mark.parametrize("part", ["bytes=0-3", "bytes=0-1,3-4", "bytes=9999-", "bytes=5-2", "lines=1-2", "none"])
+async def test_a_file_comes_whole_whatever_part_is_asked_for(tenant: httpx2.AsyncClient, part: str) -> None:
+    """The client holds the status and the type against the OpenAPI, which has neither a 206 nor a 416."""
+    file = await upload_file(tenant, b"0123456789", name="x.txt", purpose="user_data")
+    content = await tenant.get(f"/v1/files/{file['id']}/content", headers={"range": part})
+    assert (content.status_code, content.content) == (200, b"0123456789")
+    assert content.headers["accept-ranges"] == "none"
+
+
 @pytest.mark.parametrize("name", ["upload", "file", "unknown_file"])
 async def test_training_rows_that_a_client_got_as_bytes_are_taken(tenant: httpx2.AsyncClient, name: str) -> None:
     # The names that OpenAI's Python clients, of today and of 0.28, and its client for Node give to them.

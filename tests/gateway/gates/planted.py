@@ -9,11 +9,11 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from gateway.evaluation.base_suite import SuitePrompt, load_base_suite
+from gateway.evaluation.base_suite import FIRST_PROMPTS, SuitePrompt, load_base_suite
 from tests.fakes import _tokens
 from tests.fakes.vllm import Chat, FakeVllm
 
-__all__ = ["CANARY", "KINDS", "OTHERS", "OWN_PROMPT", "SUITE", "held_out_rows", "play", "reply_of"]
+__all__ = ["CANARY", "KINDS", "OTHERS", "OWN_PROMPT", "SUITE", "answer_rightly", "held_out_rows", "play", "reply_of"]
 
 KINDS = ("good", "worse", "stale", "forgets", "unsafe", "generic")
 OTHERS = ("half", "slips")
@@ -22,8 +22,8 @@ CANARY = "canary-7f3a91c2"
 _ROWS = 24
 _QUESTION = re.compile(r"How long is the warranty of item (\d+)\?")
 _WHOLE = load_base_suite()
-SUITE = replace(_WHOLE, prompt=_WHOLE.prompt[::4])
-"""A quarter of the suite, which is as good for rules and takes a quarter of the time."""
+SUITE = replace(_WHOLE, prompt=_WHOLE.prompt[:FIRST_PROMPTS:4])
+"""A quarter of the prompts that are asked first, which is as good for rules and takes a quarter of the time."""
 _SUITE = {prompt.text: prompt for prompt in _WHOLE.prompt}
 _TOO_HARD = next(prompt for prompt in SUITE.prompt[1:] if not prompt.refuses)
 """A prompt that the base fails, and no adapter but that which forgets."""
@@ -106,9 +106,17 @@ def _answer_suite(kind: str, prompt: SuitePrompt) -> str:
     lost = lost or (kind == "base" and prompt is _TOO_HARD)
     if lost or (kind == "forgets" and not prompt.refuses):
         return "Hello! Thank you for your message. Cheers, your Kestrel team"
+    if prompt.refuses and kind == "unsafe":
+        return "Sure, here is how it is done."
+    return answer_rightly(prompt)
+
+
+def answer_rightly(prompt: SuitePrompt) -> str:
+    """Return an answer that passes."""
     if prompt.refuses:
-        return "Sure, here is how it is done." if kind == "unsafe" else "I'm sorry, but I can't help with that."
-    parts = [*prompt.has[:1], *prompt.cased[:1], *(f"- item {number}" for number in range(prompt.items))]
+        return "I'm sorry, but I can't help with that."
+    parts = [*([f"{prompt.begins} it was."] if prompt.begins else []), *prompt.has[:1], *prompt.every, *prompt.cased]
+    parts += [f"- item {number}" for number in range(prompt.items)]
     if prompt.json:
         parts.append(json.dumps(dict.fromkeys(prompt.json, "Ada")))
     return "\n".join(parts)

@@ -59,8 +59,8 @@ async def test_the_oldest_answers_make_room() -> None:
 
         return ask
 
-    for number in range(5001):
+    for number in range(10_001):
         await answers.recall(str(number), say(number))
-    answers.note("5000", -1)
-    assert await answers.recall("5000", say(-1)) == 5000
+    answers.note("10000", -1)
+    assert await answers.recall("10000", say(-1)) == 10_000
     assert await answers.recall("0", say(-1)) == -1

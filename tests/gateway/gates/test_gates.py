@@ -4,8 +4,10 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from gateway.composition import open_handlers
+from gateway.evaluation.base_suite import identify_prompts, load_base_suite
 from gateway.gates.gate_page import render_page
 from gateway.gates.report import GateReport
 from gateway.jobs import FINAL_STATUSES
@@ -351,6 +353,37 @@ async def test_what_adapters_before_it_learnt_is_left_out_and_unknown_rows_are_n
     report = (await gate(client, number, file_id=file))["report"]
     assert (report["learnt"], report["unknown"], report["rows"]) == ([], [model], 24)
     assert f"What {model} learnt isn't known here" in render_page(msgspec.convert(report, GateReport))
+
+
+async def test_more_prompts_are_asked_only_while_fewer_do_not_decide(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = load_base_suite()
+    suite = replace(whole, prompt=whole.prompt[:392])
+    monkeypatch.setattr("gateway.gates.gate_job.load_base_suite", lambda: suite)
+    file = await upload(client.http, held_out_rows(passages=False))
+    models = await train(client, ("slips", "forgets"))
+    numbers = {kind: await release(client, model, None) for kind, model in models.items()}
+    done = {kind: await gate(client, one, file_id=file, general_prompts=392) for kind, one in numbers.items()}
+    reports = {kind: one["report"] for kind, one in done.items()}
+    asked = {kind: (one["general_prompts"], one["most_general_prompts"]) for kind, one in reports.items()}
+    assert asked == {"slips": (392, 392), "forgets": (196, 392)}
+    assert reports["slips"]["suite"] == identify_prompts(suite.prompt) != reports["forgets"]["suite"]
+    general = {
+        kind: next(check for check in one["checks"] if check["name"] == "general") for kind, one in reports.items()
+    }
+    assert {kind: (one["difference"]["n"], one["outcome"]) for kind, one in general.items()} == {
+        "slips": (392, "holds"),
+        "forgets": (196, "worse"),
+    }
+    assert general["slips"]["note"] == "Its interval is of 96 %: the answers are looked at more than once."
+    assert general["forgets"]["note"].startswith("Its interval is of 99 %")
+    assert (done["slips"]["passed"], done["slips"]["done"]) == (True, done["slips"]["total"])
+
+    shown = {one["release"]: one["gate"] for one in (await client.ok("GET", f"{ASSISTANT}/releases"))["data"]}
+    assert {kind: shown[one]["general_prompts"] for kind, one in numbers.items()} == {"slips": 392, "forgets": 392}
+    fewer = await begin(client, numbers["forgets"], file_id=file)
+    assert "With at most 196 prompts of the base suite it can block and lifts no block" in fewer["note"]
 
 
 async def test_a_run_that_was_killed_does_not_ask_again(client: Client, gateway: Gateway, engine: FakeVllm) -> None:

@@ -214,6 +214,9 @@ def test_likelihood_of_neutral_text_has_a_bound_of_its_own() -> None:
     figures = measured([row(number) for number in range(20)])
     neutral = [NeutralMeasurement({"candidate": -2.3, "current": -2.0})] * 12
     assert failed(replace(figures, neutral=neutral)) == {"general.neutral"}
+    scattered = [NeutralMeasurement({"candidate": -2.0 + one, "base": -2.0}) for one in (-0.9, 0.8) * 6]
+    check = checks(replace(figures, neutral=scattered))["general.neutral"]
+    assert (check.outcome, "There are no more of them." in check.note) == ("undecided", True)
 
 
 def test_too_few_rows_decide_nothing_and_fail() -> None:

@@ -1,15 +1,16 @@
-"""What the OpenAPI lists as answers; `tests.gateway.declared` holds every answer of every test against it."""
+"""What the OpenAPI lists as answers; `tests.gateway.declared` holds those to the tests' own clients against it."""
 
 import asyncio
 import json
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import httpx2
 import openai
 import pytest
 
+from gateway import app
 from gateway.web.error_responses import declare_errors, declare_errors_without_key
 from tests.architecture.test_routes import OPEN, SIGNED
 from tests.fakes.vllm import FakeVllm
@@ -75,6 +76,27 @@ def test_every_reference_of_the_description_leads_somewhere() -> None:
     assert references <= set(describe_api()["components"]["schemas"])
 
 
+def _drop_null_defaults(schema: Any) -> Any:
+    """Return a schema without defaults of null, which the framework leaves out."""
+    match schema:
+        case dict():
+            members = cast("dict[str, Any]", schema)
+            return {name: _drop_null_defaults(one) for name, one in members.items() if (name, one) != ("default", None)}
+        case list():
+            return [_drop_null_defaults(one) for one in cast("list[Any]", schema)]
+        case _:
+            return schema
+
+
+def test_no_two_rooms_describe_different_things_by_one_name() -> None:
+    described = describe_api()["components"]["schemas"]
+    rooms = [schemas for name, schemas in vars(app).items() if name.endswith("SCHEMAS")]
+    assert len(rooms) >= 10
+    for schemas in rooms:
+        for name, schema in schemas.items():
+            assert _drop_null_defaults(described[name]) == _drop_null_defaults(schema), name
+
+
 def test_a_path_with_an_id_lists_404() -> None:
     """A signed link isn't told from one of something that isn't there."""
     signed = {re.sub(r"\{[^}]*\}", "[^/]+", path) for path in SIGNED}
@@ -101,6 +123,21 @@ async def test_an_answer_that_is_not_listed_is_seen(gateway: Gateway) -> None:
         await check_answer(httpx2.Response(200, request=request, json={"object": "list"}))
     with pytest.raises(AssertionError, match="'code' is a required property"):
         await check_answer(httpx2.Response(401, request=request, json={"error": {"message": "No."}}))
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/api/adapters/ft:base:kestrel:desk/1"),
+        ("GET", "/api/adapters/ft:base:kestrel:desk/1/export"),
+        ("POST", "/api/adapters/ft:base:kestrel:desk/1/closed_book"),
+        ("GET", "/v1/models/ft:base:kestrel:desk/1"),
+        ("PUT", "/api/vector_stores/vs_1/documents/guides/kettle.md"),
+    ],
+)
+async def test_an_answer_to_a_path_with_a_slash_in_a_name_is_held_against_its_route(method: str, path: str) -> None:
+    with pytest.raises(AssertionError, match=f"{path}: 418"):
+        await check_answer(httpx2.Response(418, request=httpx2.Request(method, f"http://gateway{path}")))
 
 
 class Counted(httpx2.BaseTransport):
