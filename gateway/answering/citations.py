@@ -41,7 +41,7 @@ _CLAUSE_END = re.compile(
 _JOINT_ALONE = re.compile(_JOINT)
 # A word or an amount that isn't a program's name: no single letter, no member of another, nothing of a call.
 _PROSE = re.compile(
-    r"(?:^|[\s\"'“‘«„*|>–—/-]|(?<![\w\])])\()"
+    r"(?:[\s\"'“‘«„*|>–—/-]|(?<![\w\])])\()"
     r"(?:[^\W_](?:[^\W_]|['’-](?=[^\W_]))*[^\W_]|[€$£¥]?[0-9]+(?:[.,][0-9]+)*)$"
 )
 _CLAUSE_BEGINNING = re.compile(r"(?:\n[ \t#>*-]*|[:,;][ \t]+|[：，、；][ \t]*)$")
@@ -56,7 +56,7 @@ _SHOWN_LABEL = re.compile(
 _LINE_BEGINNING = re.compile(r"\n[ \t#>*-]*$")
 _OPERATORS_BEFORE = frozenset("=+%^<\\@$")
 _OPERATORS_AFTER = frozenset("=+%^")
-_BEFORE = 24  # characters, of which rules about what stands before a mark know
+_BEFORE = 80  # characters, of which rules about what stands before a mark know: more than most words have
 _PERCENTAGE = re.compile(r"[0-9][ \xa0\u202f]?%$")
 _KEY = re.compile(r"[\"']:$")
 _CALL = re.compile(r"(?:[\w\])]\(|\(\))$")

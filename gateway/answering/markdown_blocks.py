@@ -20,7 +20,7 @@ _UNDERLINE = re.compile(r"(?:=+|-+) *$")
 _HEADING = re.compile(r"#{1,6}(?: |$)")
 _TAG = re.compile(r"<(?![A-Za-z][A-Za-z0-9+.-]+:)[A-Za-z/!?]")
 # What a line's beginning may still turn into something else: containers, then a run of what blocks begin with.
-_CONTAINERS = r"(?:[ \t>]|[-+*](?=[ \t\n]|$)|\d{1,9}(?:[.)](?=[ \t\n]|$)|$))*"
+_CONTAINERS = r"(?:[ \t>]++|[-+*](?=[ \t\n]|$)|\d{1,9}(?:[.)](?=[ \t\n]|$)|$))*"
 _UNDECIDED = re.compile(
     rf"{_CONTAINERS}(?:`{{1,2}}|`{{3,}}[^`\n]*|~{{1,2}}|~{{3,}}[^\n]*|[-*_=+:| \t]*|#{{1,6}}|<[A-Za-z0-9+.-]*)?\Z"
 )

@@ -10,7 +10,7 @@ __all__ = ["CODE", "NOTHING", "CodeScanner", "MaskedText"]
 CODE = "\0"
 _SPAN = 2000  # characters; a run of backticks that isn't closed within as many is text
 _TICKS = re.compile(r"\\.|`+", re.DOTALL)
-_DELIMITERS = re.compile(r"[ \t>]*[-:| \t]*\|[-:| \t]*[\r\n]*|[ \t>]*:?-+:?[ \t]*[\r\n]*")
+_DELIMITERS = re.compile(r"[ \t>]*+(?=[^|]*\|)[-:| \t]*+[\r\n]*|[ \t>]*+:?-+:?[ \t]*[\r\n]*")
 _RUNS = re.compile("`+")
 _TELLING = re.compile(r"[\r\n`\\]")
 _LINES = re.compile(r"[^\r\n]*(?:\r\n?|\n)|[^\r\n]+")
@@ -158,7 +158,7 @@ class CodeScanner:
 
     def _judge_table(self, line: str) -> None:
         """Tell whether the line before heads a table, whose bars end cells even in code, to some renderers."""
-        rows = _DELIMITERS.fullmatch(line) is not None and "-" in line
+        rows = "-" in line and _DELIMITERS.fullmatch(line) is not None
         self._table = self._table or rows
         if self._waits_from is not None:
             if rows:

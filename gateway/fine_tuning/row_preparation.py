@@ -316,7 +316,8 @@ def _describe(figures: EvidenceFigures, share: float, grounded: _GroundedFiles) 
             "be made again, train while the stores are at rest."
         )
         events.append((message, "warn", {"index_epochs": figures.index_epochs}))
-    events += _describe_unfound(grounded.files[0])
+    for rows, noun in zip(grounded.files, ("row", "validation row"), strict=False):
+        events += _describe_unfound(rows, noun)
     if figures.unanswered:
         message = (
             f"{format_count(figures.unanswered, 'reply states', 'replies state')} values that no passage of the row "
@@ -332,16 +333,16 @@ def _describe(figures: EvidenceFigures, share: float, grounded: _GroundedFiles) 
     return events
 
 
-def _describe_unfound(rows: Sequence[GroundedRow]) -> list[Notice]:
-    """Return the event about the rows whose search found nothing, or nothing likely."""
+def _describe_unfound(rows: Sequence[GroundedRow], noun: str) -> list[Notice]:
+    """Return the event about the rows of a file whose search found nothing, or nothing likely."""
     abstaining, left_out = (
         [row.conversation.number for row in rows if row.source == source] for source in ("found_nothing", "left_out")
     )
     if left_out:  # there were no words, so none abstain
-        message, numbers = f"Rows were left out: {_explain_left_out(len(left_out))}", left_out
+        message, numbers = f"{noun.capitalize()}s were left out: {_explain_left_out(len(left_out), noun)}", left_out
     elif abstaining:
         message = (
-            f"For {format_count(len(abstaining), 'row')} no passage was found, or none that is likely to answer. The "
+            f"For {format_count(len(abstaining), noun)} no passage was found, or none that is likely to answer. The "
             "reply became one of your words for having no answer: what a reply says beside no passage is learnt by "
             "heart."
         )
@@ -351,9 +352,9 @@ def _describe_unfound(rows: Sequence[GroundedRow]) -> list[Notice]:
     return [(f"{message} {_list_numbers(numbers)}", "warn", {"rows": numbers[:_LISTED_ROWS], "count": len(numbers)})]
 
 
-def _explain_left_out(rows: int) -> str:
+def _explain_left_out(rows: int, noun: str = "row") -> str:
     return (
-        f"for {format_count(rows, 'row')} no passage was found, or none that is likely to answer, and what a reply "
+        f"for {format_count(rows, noun)} no passage was found, or none that is likely to answer, and what a reply "
         "says beside no passage is learnt by heart. Give braid.evidence.abstentions, your own words for having no "
         "answer, which become the reply of such rows; or add documents that answer them, or passages of their own."
     )

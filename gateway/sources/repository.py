@@ -1,7 +1,7 @@
 from collections.abc import Collection, Sequence
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, CursorResult, func, or_, select, update
+from sqlalchemy import ColumnElement, CursorResult, Select, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.db import Repository, cut_slices
@@ -49,6 +49,10 @@ class SourceItemRepository(Repository[SourceItemRow]):
         """Count the items that failed last, and those whose documents `failed`, by their keys."""
         query = self.select(SourceItemRow.source_id == source, match_failed(failed))
         return await self.session.scalar(query.with_only_columns(func.count(SourceItemRow.id))) or 0
+
+    def select_keys(self, source: str) -> Select[tuple[str]]:
+        """Return the statement that selects the keys of a source's items."""
+        return self.select(SourceItemRow.source_id == source).with_only_columns(SourceItemRow.key)
 
     async def find_with_failed_document(self, source: str, failed: Collection[str]) -> SourceItemRow | None:
         """Find an item whose document `failed`, the first by its key."""

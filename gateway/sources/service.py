@@ -27,7 +27,7 @@ from gateway.sources.schemas import (
 )
 from gateway.sources.sync_job import ask_for_sync
 from gateway.sources.tables import SourceItemRow, SourceRow
-from gateway.vector_stores.feed import FedDocument, list_fed, read_states
+from gateway.vector_stores.feed import FedDocument, FedStates, list_fed, read_states
 from gateway.vector_stores.service import check_stores
 
 __all__ = ["SourceService"]
@@ -135,7 +135,7 @@ class SourceService:
         source = await self._live(id)
         where = [SourceItemRow.source_id == id]
         if failed is not None:
-            states = await read_states(self._session, self._tenant, source.store_id, source.prefix)
+            states = await self._read_states(source)
             where.append(match_failed(states.failed) if failed else ~match_failed(states.failed))
         page = await self._items.list_page(*where, **asdict(request))
         keys = [source.prefix + row.key for row in page.rows]
@@ -149,11 +149,11 @@ class SourceService:
     async def _read_figures(self, row: SourceRow, counts: tuple[int, int]) -> _Figures:
         """Count also the documents that are still being read, and those that couldn't be: no sync waits for them."""
         items, failed = counts
-        states = await read_states(self._session, self._tenant, row.store_id, row.prefix)
+        states = await self._read_states(row)
         if not states.failed:
             return _Figures(items, failed, states.reading, None)
         first = await self._items.find_with_failed_document(row.id, states.failed)
-        if first is None:  # they are others' documents
+        if first is None:  # its items went meanwhile
             return _Figures(items, failed, states.reading, None)
         failed = await self._items.count_failed(row.id, states.failed)
         (document,) = await list_fed(
@@ -163,6 +163,10 @@ class SourceService:
         others = f" and {format_count(failed - 1, 'other')}" if failed > 1 else ""
         error = SourceError(code=_ITEMS_FAILED, message=f"{first.key!r}{others} couldn't be read: {reason}")
         return _Figures(items, failed, states.reading, error)
+
+    async def _read_states(self, row: SourceRow) -> FedStates:
+        keys = self._items.select_keys(row.id)
+        return await read_states(self._session, self._tenant, row.store_id, row.prefix, keys)
 
     async def _live(self, id: str) -> SourceRow:
         row = await self._sources.lock(id)

@@ -4,6 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy import Select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.artifacts.folder import StoredBytes
@@ -105,11 +106,16 @@ async def list_fed(
     ]
 
 
-async def read_states(session: AsyncSession, tenant: str, store_id: str, prefix: str) -> FedStates:
-    """Return what has become of the documents of a store whose keys begin with `prefix`, as they were put last."""
+async def read_states(
+    session: AsyncSession, tenant: str, store_id: str, prefix: str, keys: Select[tuple[str]]
+) -> FedStates:
+    """Return what has become of a store's documents, as they were put last, whose keys are `prefix` and one of `keys`.
+
+    Others may put documents below the same prefix, which are no concern of who has put these.
+    """
     fed = FedRepository(session, tenant)
-    failed = [key.removeprefix(prefix) for key in await fed.list_failed(store_id, prefix)]
-    return FedStates(await fed.count_reading(store_id, prefix), failed)
+    failed = [key.removeprefix(prefix) for key in await fed.list_failed(store_id, prefix, keys)]
+    return FedStates(await fed.count_reading(store_id, prefix, keys), failed)
 
 
 async def list_live(session: AsyncSession, tenant: str, store_id: str) -> Sequence[NamedDocument]:

@@ -143,6 +143,7 @@ def cut_everywhere(text: str) -> list[list[str]]:
         ("Options: [1], [2]", "Options:"),
         ("It is blue,[1] as it says.", "It is blue, as it says."),
         ("1. Open [1]\n2. Close [2]", "1. Open\n2. Close"),
+        ("Ihre Kraftfahrzeughaftpflichtversicherung[1].", "Ihre Kraftfahrzeughaftpflichtversicherung."),
     ],
 )
 def test_without_passages_a_list_of_marks_and_one_behind_a_word_go_where_a_clause_ends(text: str, left: str) -> None:
@@ -164,6 +165,7 @@ def test_without_passages_a_list_of_marks_and_one_behind_a_word_go_where_a_claus
         "sorted: [1, 2].",
         "use x[1], y[2] and list[1] here",
         "rows[1].name, obj.rows[1], f(rows[1]), a_b[1], matrix[1][2] is",
+        "It is in config.maximumConnectionsPerUpstreamHost[1].",
     ],
 )
 def test_without_passages_what_counts_or_stands_in_a_list_stays(text: str) -> None:
@@ -179,6 +181,16 @@ def test_many_marks_take_time_by_their_number(unit: str) -> None:
         return time.process_time() - started
 
     assert measure(4000) < 30 * measure(500) + 0.1  # 64 times as much where each looks at all others
+
+
+@pytest.mark.parametrize("unit", [" ", "> ", "|"])
+def test_a_line_of_what_blocks_begin_with_takes_time_by_its_length(unit: str) -> None:
+    def measure(times: int) -> float:
+        start = time.process_time()
+        run([unit * times + "x-"], set())
+        return time.process_time() - start
+
+    assert measure(24_000) < 30 * measure(3000) + 0.1
 
 
 @pytest.mark.parametrize(

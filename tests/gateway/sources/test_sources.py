@@ -177,7 +177,9 @@ async def test_documents_that_failed_count_among_a_sources_failed_items(kestrel:
 
 async def test_documents_that_are_being_read_are_counted(kestrel: Sources, gateway: Gateway, root: Path) -> None:
     write(root, a_md="One.", b_md="Two.")
-    source = await kestrel.source(await kestrel.store(), {"kind": "folder", "path": str(root)})
+    store = await kestrel.store()
+    source = await kestrel.source(store, {"kind": "folder", "path": str(root)}, prefix="")
+    await kestrel.put(store, "mine.md", b"Of no source.")
     database = gateway.state.database
     async with open_handlers(gateway.state.settings, database) as handlers:
         claim = await claim_next(database, kinds=["sync"], worker="w", lease_seconds=60)
