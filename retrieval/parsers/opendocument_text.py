@@ -273,7 +273,8 @@ class _Reader:
     def _is_unseen_paragraph(self, paragraph: Element) -> bool:
         style = get_attribute(paragraph, "style-name")
         is_on_paper = not (self._in_table or self._is_painted or self._may_be_dark)
-        return bool(is_on_paper and self._styles.is_white("paragraph", style)) or self._styles.is_hidden("paragraph", style)
+        is_white = is_on_paper and self._styles.is_white("paragraph", style)
+        return bool(is_white) or self._styles.is_hidden("paragraph", style)
 
     def _mark(self, span: Element, text: str) -> str:
         text = read_symbols(text, self._styles.find_font(get_attribute(span, "style-name")))
