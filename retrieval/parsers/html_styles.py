@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
 
-from retrieval.parsers.html_visibility import forget_content, is_content, is_opened_by_button
+from retrieval.parsers.html_visibility import PADDED, forget_content, is_content, is_opened_by_button
 
 __all__ = ["hide_by_rules"]
 
@@ -51,7 +51,7 @@ _SHOWS = {
     "visibility": re.compile(r"(?:^|;)visibility:visible"),
     "opacity": re.compile(r"(?:^|;)(?:opacity:(?:1|0?\.\d*[1-9])|animation)"),
     "font-size": re.compile(r"(?:^|;)font-size:0*\.?0*[1-9a-z]"),
-    "height": re.compile(r"(?:^|;)(?:max-)?height:(?:0*\.?0*[1-9]|[a-z])"),
+    "height": re.compile(rf"(?:^|;)(?:max-)?height:(?:0*\.?0*[1-9]|[a-z])|{PADDED.pattern}"),
     "width": re.compile(r"(?:^|;)(?:max-)?width:(?:0*\.?0*[1-9]|[a-z])"),
     "place": re.compile(r"(?:^|;)(?:left|top|text-indent):(?:[a-z\d]|-\d{1,3}(?!\d))"),
     "clip": re.compile(r"clip(?:-path)?:(?:auto|none)"),
@@ -79,7 +79,7 @@ class _Rules:
         if not _CUT.search(style):
             hides -= {"height", "width"}
         shows = {kind for kind, pattern in _SHOWS.items() if pattern.search(style)}
-        hides -= shows & {"opacity"}  # which an animation begins with
+        hides -= shows & {"opacity", "height"}  # an animation begins with none, what keeps its proportions has none
         shows -= hides
         if not hides and not shows:
             return
