@@ -3,12 +3,14 @@
 import re
 from collections.abc import Iterator
 from functools import lru_cache
+from itertools import islice
 from typing import Any
 
 from lxml import etree as _etree  # pyright: ignore[reportAttributeAccessIssue, reportUnknownVariableType]
 
 __all__ = [
     "HEADINGS",
+    "PADDED",
     "count_hidden",
     "forget_content",
     "has_main",
@@ -88,6 +90,7 @@ _HIDDEN_STYLE = re.compile(
 )
 _NO_SIZE = re.compile(r"(?:^|;)(?:max-)?(?:height|width):0*\.?0*(?:px|r?em|pt|%|vh|vw)?(?=;|$)")
 _CUT = re.compile(r"overflow(?:-[xy])?:(?:hidden|clip)")
+PADDED = re.compile(r"(?:^|;)padding(?:-(?:top|bottom))?:(?:[1-9]|0*\.0*[1-9])")  # as what keeps its proportions is
 _CLIPPED = re.compile(r"clip-path:inset\((?:100|50)%|clip-path:circle\(0|clip:rect\((?:[01](?:px)?,?){4}\)")
 _FOR_READERS = re.compile(r"(?:^|;)(?:width|height):1px")
 """With a clip, what screen readers say: it is on the page for whoever can't see it."""
@@ -95,7 +98,8 @@ _CLOSED_STYLE = re.compile(rf"display:none|visibility:(?:hidden|collapse)|{_NO_S
 _COLOR = re.compile(r"(?<!-)color:([^;]+)")
 _BACKGROUND = re.compile(r"background(?:-color)?:([^;]+)")
 _WHITE = re.compile(r"#fff(?:f{3})?|white|rgba?\(255,255,255(?:,1(?:\.0)?)?\)|hsl\(0,0%,100%\)")
-_MOST_PARTS = 10  # of what stands before an element, that may be buttons
+_MOST_PARTS = 30  # of what stands before an element, that may be buttons
+_MOST_WRAPPERS = 3  # around what a button opens
 _NAMED_BY_BUTTONS = frozenset((*HEADINGS, "summary", "dt"))
 
 
@@ -177,13 +181,19 @@ def forget_content() -> None:
 
 def is_opened_by_button(element: Any) -> bool:
     """Tell whether something to click on stands right before an element, as before what an accordion opens."""
-    before = element.getprevious()
-    parts = [before, *before[:_MOST_PARTS]] if before is not None and isinstance(before.tag, str) else []
+    before = _find_before(element)
+    for _ in range(_MOST_WRAPPERS):
+        element = element.getparent() if before is None and element is not None else None
+        before = _find_before(element) if element is not None else before
     return any(
         part.tag in ("button", "summary", "label") or read_role(part) == "button" or "onclick" in part.attrib
-        for part in parts
-        if isinstance(part.tag, str)
+        for part in (islice(before.iter("*"), _MOST_PARTS) if before is not None else ())
     )
+
+
+def _find_before(element: Any) -> Any:
+    """Return the element right before another, or None."""
+    return next(element.itersiblings("*", preceding=True), None)
 
 
 @lru_cache(maxsize=1)
@@ -255,7 +265,8 @@ def _has_hiding_style(element: Any, style: str) -> bool:
         return True
     if _CLIPPED.search(style):
         return _FOR_READERS.search(style) is None
-    return bool(_NO_SIZE.search(style) and _CUT.search(style)) and not is_opened_by_button(element)
+    is_cut = _NO_SIZE.search(style) and _CUT.search(style) and not PADDED.search(style)
+    return bool(is_cut) and not is_opened_by_button(element)
 
 
 def _has_its_backgrounds_color(element: Any, style: str) -> bool:

@@ -108,6 +108,7 @@ class _Style:
     parent: str
     hidden: bool | None
     white: bool | None
+    painted: bool | None
     position: str
     font: str
 
@@ -118,6 +119,11 @@ class OpenDocumentStyles:
     def __init__(self, roots: list[Element]) -> None:
         self._styles: dict[tuple[str, str], _Style] = {}
         self._lists: dict[str, dict[int, Element]] = {}
+        self.has_painted_pages = any(
+            _is_painted(properties)
+            for root in roots
+            for properties in root.iterfind("./*/{*}page-layout/{*}page-layout-properties")
+        )
         for root in roots:
             for element in root.iterfind("./*/{*}style"):
                 name = get_attribute(element, "display-name") or get_attribute(element, "name").replace("_20_", " ")
@@ -127,6 +133,7 @@ class OpenDocumentStyles:
                     get_attribute(element, "parent-style-name"),
                     _read_hidden(element),
                     _read_white(element),
+                    _read_painted(element),
                     _read_position(element),
                     _read_font(element),
                 )
@@ -141,7 +148,12 @@ class OpenDocumentStyles:
 
     def is_white(self, family: str, name: str) -> bool | None:
         """Tell whether text of a style is white with nothing behind it; None where the style gives it no colour."""
-        return next((style.white for style in self._chain(family, name) if style.white is not None), None)
+        white = next((style.white for style in self._chain(family, name) if style.white is not None), None)
+        return False if self.is_painted(family, name) else white
+
+    def is_painted(self, family: str, name: str) -> bool:
+        """Tell whether a style puts a colour, other than white, behind what has it."""
+        return next((style.painted for style in self._chain(family, name) if style.painted is not None), False)
 
     def find_position(self, name: str) -> str:
         """Return where a style puts text: `super 58%`, `sub`, `-33% 58%`; "" where it says nothing."""
@@ -228,14 +240,25 @@ def _read_font(style: Element) -> str:
 
 
 def _read_white(style: Element) -> bool | None:
-    """Tell whether a style is of white text with nothing behind it; None where it gives no colour."""
-    white: bool | None = None
-    for properties in style.iterchildren("{*}text-properties", "{*}paragraph-properties"):
-        if get_attribute(properties, "background-color", "transparent") not in ("transparent", _WHITE):
-            return False
-        if color := get_attribute(properties, "color"):
-            white = color.lower() == _WHITE
-    return white
+    """Tell whether a style is of white text; None where it gives no colour."""
+    colors = (get_attribute(properties, "color") for properties in style.iterchildren("{*}text-properties"))
+    return next((color.lower() == _WHITE for color in colors if color), None)
+
+
+def _read_painted(style: Element) -> bool | None:
+    """Tell whether a style puts a colour behind its text; None where it says nothing about that."""
+    grounds = [
+        _is_painted(properties)
+        for properties in style.iterchildren("{*}text-properties", "{*}paragraph-properties", "{*}section-properties")
+        if get_attribute(properties, "background-color")
+    ]
+    return any(grounds) if grounds else None
+
+
+def _is_painted(properties: Element) -> bool:
+    """Tell whether there is a colour other than white, or a picture, behind what has these properties."""
+    color = get_attribute(properties, "background-color", "transparent").lower()
+    return color not in ("transparent", _WHITE) or get_attribute(properties, "fill") in ("bitmap", "gradient", "hatch")
 
 
 def iterate_rows(table: Element) -> Iterator[tuple[Element, bool]]:

@@ -74,7 +74,8 @@ class _Reader:
         self._attached: list[Element] = []
         self._hidden = 0
         self._in_table = False
-        self._may_be_dark = False  # what is behind the text: a slide, or a frame, may be filled
+        self._is_painted = self._styles.has_painted_pages  # what is behind the text: a page, or a section
+        self._may_be_dark = False  # the same of a slide, or a frame, which may be filled
 
     def finish(self) -> TextWriter:
         self._gathered.flush()
@@ -114,7 +115,11 @@ class _Reader:
             elif name == "object":
                 self._add_object(element)
             elif not self._is_hidden(element, name):
+                outside = self._is_painted
+                style = get_attribute(element, "style-name")
+                self._is_painted |= name == "section" and self._styles.is_painted("section", style)
                 self.walk(element)
+                self._is_painted = outside
 
     def _add_object(self, element: Element) -> None:
         """Add a formula, or a chart's title and its values, or the tables of a spreadsheet."""
@@ -267,7 +272,8 @@ class _Reader:
 
     def _is_unseen_paragraph(self, paragraph: Element) -> bool:
         style = get_attribute(paragraph, "style-name")
-        is_white = self._styles.is_white("paragraph", style) and not self._in_table and not self._may_be_dark
+        is_on_paper = not (self._in_table or self._is_painted or self._may_be_dark)
+        is_white = is_on_paper and self._styles.is_white("paragraph", style)
         return bool(is_white) or self._styles.is_hidden("paragraph", style)
 
     def _mark(self, span: Element, text: str) -> str:
@@ -279,9 +285,8 @@ class _Reader:
 
     def _is_unseen(self, span: Element) -> bool:
         style = get_attribute(span, "style-name")
-        return self._styles.is_hidden("text", style) or (
-            not self._in_table and bool(self._styles.is_white("text", style))
-        )
+        is_on_paper = not (self._in_table or self._is_painted)
+        return self._styles.is_hidden("text", style) or bool(is_on_paper and self._styles.is_white("text", style))
 
     def _add_attached(self) -> None:
         """Add the notes and the text boxes of a paragraph after it."""

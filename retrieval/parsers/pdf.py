@@ -289,10 +289,11 @@ def _write_grids(page: _Page, rules: Sequence[Rule]) -> _Page:
     """Write the rows of ruled tables, each in a line."""
     changes: dict[int, _Change] = {}
     for number, table in enumerate(arrange_grids([line.cells for line in page.lines], rules), 1):
-        size = page.lines[table.first].size
-        titles = [_Line(0, title, size) for title in table.titles]
+        rest = [page.lines[number] for number in table.rest]
+        size = _find_body_size([line for line in page.lines[table.first : table.last + 1] if line not in rest])
+        titles = [_Line(0, title, own) for title, own in table.titles]
         rows = [_Line(0, " | ".join(row), size, table=number) for row in table.rows]
-        changes[table.first] = table.last, [*titles, *rows, *(page.lines[rest] for rest in table.rest)]
+        changes[table.first] = table.last, [*titles, *rows, *rest]
     return _put_in_place(page, changes)
 
 
@@ -347,15 +348,17 @@ def _rank_sizes(pages: Sequence[_Page]) -> dict[float, int]:
         for page in pages
         for own in [_find_own_sizes(page)]
         for line in page.lines
-        if line.size >= body * _LARGER > 0 and line.size not in own and _can_be_title(line)
+        if line.size >= body * _LARGER > 0 and line.size not in own and not line.table and _can_be_title(line)
     }
     return {size: min(level, _DEEPEST) for level, size in enumerate(sorted(larger, reverse=True), 1)}
 
 
 def _find_own_sizes(page: _Page) -> set[float]:
-    """Return the sizes of what a page says below its title, however large: its tables' type, and a slide's points'."""
+    """Return the sizes of what a slide says below its title, however large: its points' type, and its tables'."""
+    if not page.is_wide:
+        return set()
     largest = max((line.size for line in page.lines), default=0.0)
-    points = _find_body_size([line for line in page.lines if line.size < largest]) if page.is_wide else 0.0
+    points = _find_body_size([line for line in page.lines if line.size < largest])
     return {points, *(line.size for line in page.lines if line.table)}
 
 
@@ -372,7 +375,7 @@ def _join_headings(lines: Sequence[_Line], levels: dict[float, int]) -> list[_Li
     headings: list[_Line] = []
     joins = False
     for line in lines:
-        if line.size not in levels:
+        if line.table or line.size not in levels:
             joins = False
         elif joins and headings[-1].size == line.size and _goes_on(headings[-1], line):
             text = headings[-1].text  # which is a paragraph by now, if it is so long

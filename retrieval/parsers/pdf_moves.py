@@ -39,7 +39,8 @@ def find_late_title(lines: Sequence[Sequence[Cell]]) -> tuple[int, int] | None:
 def find_low_cells(lines: Sequence[Sequence[Cell]]) -> list[tuple[int, int]]:
     """Find lines that are of a later row, since their cell reaches over the rows before it, as where cells are joined.
 
-    Each is told with the number of the line beside it, which begins the rest of its row.
+    Each is told with the number of the line beside it, which begins the rest of its row. What has one cell in each line
+    is no rows, but a text with its name beside it.
     """
     pairs: list[tuple[int, int]] = []
     number = 1
@@ -62,7 +63,8 @@ def _find_beside(lines: Sequence[Sequence[Cell]], number: int) -> int | None:
         if not cells or cells[0].base >= above[0].base or any(one.overlaps(cell) for one in cells):
             return None
         if cells[0].is_beside(cell, cells[0].base):
-            return other if other > number + 1 else None
+            has_rows = any(len(row) > 1 for row in lines[number + 1 : other + 1])
+            return other if has_rows and other > number + 1 else None
         if cells[0].base < cell.base:
             return None
     return None

@@ -139,6 +139,34 @@ def test_a_paragraph_in_white_on_a_ground_is_seen(style: str) -> None:
     assert read(f"<text:p text:style-name='{style}'>seen</text:p>", WHITES) == "seen"
 
 
+WHITE = STYLE.format("W", "paragraph", "style:parent-style-name='G'", COLOR.format("#ffffff"))
+WHITE += STYLE.format("T", "text", "", COLOR.format("#ffffff"))
+PAGE = f"<style:page-layout style:name='P'><style:page-layout-properties {LOOK} {{}}/></style:page-layout>"
+SECTION = f"<style:section-properties {LOOK} f:background-color='{{}}'/>"
+GROUNDS = [
+    (STYLE.format("G", "paragraph", "", DARK), True),
+    (STYLE.format("G", "paragraph", "", DARK.replace("222222", "FFFFFF")), False),
+    (STYLE.format("S", "section", "", SECTION.format("#222222")), True),
+    (STYLE.format("S", "section", "", SECTION.format("transparent")), False),
+    (PAGE.format("f:background-color='#222222'"), True),
+    (PAGE.format("draw:fill='bitmap'"), True),
+    (PAGE.format("f:background-color='#ffffff'"), False),
+]
+
+
+@pytest.mark.parametrize(("ground", "seen"), GROUNDS)
+def test_white_text_is_seen_where_its_style_its_section_or_the_page_is_painted(ground: str, seen: bool) -> None:
+    body = "<text:section text:style-name='S'><text:p text:style-name='W'>words</text:p></text:section>"
+    assert ("words" in read(body + "<text:p>a</text:p>", WHITE + ground)) is seen
+
+
+@pytest.mark.parametrize(("ground", "seen"), GROUNDS[2:])
+def test_white_words_are_seen_on_a_painted_section_or_page(ground: str, seen: bool) -> None:
+    words = "<text:p>a <text:span text:style-name='T'>words</text:span></text:p>"
+    body = f"<text:section text:style-name='S'>{words}</text:section>"
+    assert ("words" in read(body, WHITE + ground)) is seen
+
+
 def test_white_words_of_a_frame_are_seen_since_it_may_be_filled() -> None:
     frame = "<draw:frame><draw:text-box><text:p text:style-name='W'>seen</text:p></draw:text-box></draw:frame>"
     assert "seen" in read(f"<text:p>a{frame}</text:p>", WHITES)

@@ -174,3 +174,60 @@ def test_points_of_a_slide_are_no_headings_where_another_slide_has_smaller_type(
     large = make_page((24, "Second"), (18, "Free shipping"), (18, "No returns"))
     assert [heading.title for heading in read(small, large, wide=True).headings] == ["First", "Second"]
     assert len(read(small, large).headings) == 3
+
+
+def test_a_table_in_a_cell_keeps_its_rows() -> None:
+    outer = rule([45, 145, 395], [715, 695, 575])
+    inner = rule([160, 220, 280], [680, 660, 640, 620])
+    values = [(165 + 60 * m, 665 - 20 * n, f"v{n}{m}") for n in range(3) for m in range(2)]
+    page = write((50, 700, "Name"), (150, 700, "Values"), (50, 590, "K2"), *values) + outer + inner
+    assert [line for line in read(page).text.split("\n") if "v" in line] == ["v00 | v01", "v10 | v11", "v20 | v21"]
+
+
+def test_a_cell_around_a_table_is_no_cell() -> None:
+    outer = rule([45, 145, 395], [715, 695, 600])
+    inner = rule([145, 200, 250], [695, 675, 655])
+    values = [(150 + 55 * m, 680 - 20 * n, f"v{n}{m}") for n in range(2) for m in range(2)]
+    page = write((50, 700, "Name"), (150, 700, "Values"), *values, (150, 610, "after them")) + outer + inner
+    text = read(page).text
+    assert "after them" in text.split("\n")
+    assert text.count("after them") == 1
+
+
+def test_prose_in_a_frame_between_two_rows_stays_in_its_lines() -> None:
+    frame = "\nET 45 715 250 20 re 295 715 250 20 re 45 615 500 100 re 45 595 250 20 re 295 595 250 20 re S BT"
+    steps = [(50, 700 - 14 * n, f"{n}. Fill it.") for n in range(5)]
+    ends = [(50, 720, "Name: Berg"), (300, 720, "Date: 1 March")], [(50, 600, "Signed"), (300, 600, "Berg")]
+    lines = read(write(*ends[0], *steps, *ends[1]) + frame).text.split("\n")
+    assert lines[1:-1] == [text for *_, text in steps]
+
+
+def test_a_large_name_over_a_table_is_a_heading_as_others_in_its_type_are() -> None:
+    lines = rule([45, 145, 195, 295], [715, 695, 675]) + "\nET 45 715 m 45 745 l 295 745 l 295 715 l S BT"
+    large = write((50, 722, "Data sheet"), size=18)
+    below = write((50, 640, "Safety"), size=18) + "\n" + write((50, 600, "Never open it while it boils."))
+    parsed = read(large + "\n" + write(*ROWS) + lines + below)
+    assert parsed.text.split("\n")[:3] == ["Data sheet", "Model | Price | Term", "K3 |  | 36 months"]
+    assert [heading.title for heading in parsed.headings] == ["Data sheet", "Safety"]
+
+
+def test_a_heading_in_the_type_of_a_tables_names_is_one() -> None:
+    head = write((50, 700, "Model"), (150, 700, "Euro"), size=14)
+    rows = write(*(part for n in range(3) for part in ((50, 680 - 14 * n, f"K{n}"), (150, 680 - 14 * n, f"{n}9"))))
+    rest = write((50, 600, "Safety"), size=14) + "\n" + write((50, 560, "Never open it while it boils."))
+    parsed = read("\n".join([head, rows, rest]))
+    assert "Model | Euro" in parsed.text
+    assert [heading.title for heading in parsed.headings] == ["Safety"]
+
+
+def test_a_name_beside_the_middle_of_a_text_stays_before_it() -> None:
+    lines = [(200, 712 - 12 * n, text) for n, text in enumerate(["Thirty-six months", "on the heater,", "not more."])]
+    text = read(write((50, 760, "Terms"), (50, 700, "Warranty"), *lines)).text
+    assert text.split("\n") == ["Terms", "Warranty", *(text for *_, text in lines)]
+
+
+def test_a_cell_over_a_thick_rule_makes_no_row_of_its_own() -> None:
+    lines = "\nET 45 715 m 45 675 l 145 715 m 145 675 l 195 715 m 195 675 l 295 715 m 295 675 l 45 715 m 295 715 l"
+    lines += " 45 675 m 295 675 l 145 697 m 295 697 l 145 694 m 295 694 l S BT"
+    words = (50, 700, "Norvik"), (150, 700, "from 7"), (200, 700, "on"), (150, 680, "from 9"), (200, 680, "off")
+    assert read(write(*words) + lines).text == "Norvik | from 7 | on\nNorvik | from 9 | off"
