@@ -25,10 +25,10 @@ _LISTING = re.compile(r"\s*[,/|]\s*")
 _SIGN = re.compile(r"\d|_|[a-z][A-Z]|^[A-Z]{2,}$|\w(?:\.|::?)\w")
 """Of what is a name wherever it stands: digits, `snake_case`, `camelCase`, capitals only, `sys.path`."""
 
-_NUMBERED = re.compile(r"[^\W\d_].*\d|\d.*[^\W\d_]", re.S)
-"""Of a name that has letters and digits."""
-
 _PARTS = re.compile(r"\d+|\D+")
+_GAP = r"[ \t-]?"
+_LONGEST_NUMBERED = 100
+"""Characters of names whose numbers are looked at: patterns of longer ones take seconds."""
 
 _FOLLOWER = re.compile(r"[ \t]+([^\W\d_]+)(?!\w)")
 _NOUNS = "german"
@@ -120,16 +120,23 @@ def match_other_numbers(names: Sequence[Name], missing: Sequence[Sequence[Name]]
     """Tell whether passages have, in the place of a name that all of them miss, one with another number.
 
     They are about the `K3` and the `K30`, then, and the `K77` isn't in them. A number by itself says nothing of the
-    kind: `2024` and `5` stand in questions that no document has to repeat.
+    kind, nor does one before its unit: `2024`, `5kg` and `14-day` stand in questions that no document has to repeat.
+    Nor is a `K77` away that passages write `K 77` or `K-77`.
     """
-    absent = [name for name in names if all(name in one for one in missing)]
-    numbered = [name.text for name in absent if _NUMBERED.search(name.text)]
+    absent = {name.text for name in names if all(name in one for one in missing) and _is_numbered(name.text)}
     return any(
         match[0].casefold() != text.casefold()
-        for text in numbered
+        for text in absent
+        if not any(_compile_apart(text).search(passage) for passage in passages)
         for passage in passages
         for match in _compile_siblings(text).finditer(passage)
     )
+
+
+def _is_numbered(name: str) -> bool:
+    """Tell whether a name has letters and, behind the first of them, a number."""
+    first, *others = _PARTS.findall(name[: _LONGEST_NUMBERED + 1])
+    return len(name) <= _LONGEST_NUMBERED and bool(others) and any(map(str.isalpha, first))
 
 
 def _cut(text: str, *, capitals_tell: bool) -> list[_Piece]:
@@ -180,6 +187,13 @@ def _compile_siblings(name: str) -> re.Pattern[str]:
     """Return the pattern of names of the same letters with any numbers, of which the name itself is one."""
     spelling = "".join(r"\d+" if part[0].isdigit() else re.escape(part) for part in _PARTS.findall(name))
     return re.compile(rf"(?<!\w){spelling}(?!\w)", re.IGNORECASE)
+
+
+@lru_cache(maxsize=1024)
+def _compile_apart(name: str) -> re.Pattern[str]:
+    """Return the pattern of a name whose letters and numbers may stand apart; it may be part of no longer number."""
+    parts = [re.escape(part.strip("-")) for part in _PARTS.findall(name)]
+    return re.compile(rf"(?<!\w){_GAP.join(parts)}(?!\w)", re.IGNORECASE)
 
 
 @lru_cache(maxsize=1024)

@@ -19,13 +19,16 @@ _PATIENCE_SECONDS = 2.0
 class SourceCheck:
     """Withdraws the documents of an answer's passages that aren't there any more, as its end comes.
 
-    Where the database can't tell in time, all of them are withdrawn: better nothing is cited than what was deleted.
+    Where the database can't tell in time, all of them are withdrawn: better nothing is cited than what was deleted. It
+    isn't asked again then, for the end of each further choice, which would wait as long.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def check(self, trace: AnswerTrace) -> None:
+        if "unchecked" in trace.withdrawn.values():
+            return
         documents = trace.list_documents()
         try:
             async with Patience(_PATIENCE_SECONDS), self._database.read() as session:

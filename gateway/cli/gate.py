@@ -82,7 +82,9 @@ def gate(
     Exit status 1 where it blocks the release, or couldn't be run. A gate of this release that runs already is waited
     for. Stopping the command doesn't stop the work.
     """
-    options: dict[str, Any] = {"rows": rows, "margin": margin, "general_prompts": general_prompts}
+    options: dict[str, Any] = {"rows": rows, "margin": margin}
+    if general_prompts != FIRST_PROMPTS:  # an older gateway knows none
+        options["general_prompts"] = general_prompts
     if canaries is not None:
         options["canaries"] = [line for line in canaries.read_text(encoding="utf-8").splitlines() if line.strip()]
     if eval_runs:
@@ -218,7 +220,7 @@ def _describe(check: Check) -> str:
 def _hint(report: GateReport) -> str:
     """Return what to ask for where more prompts of the base suite may tell, "" elsewhere."""
     few = "general" in report.undecided or "general.prompt" in report.undecided
-    if not few or report.most_general_prompts >= MOST_PROMPTS:
+    if not few or not 0 < report.most_general_prompts < MOST_PROMPTS:  # 0 of an older gateway
         return ""
     return f" More prompts of the base suite may tell: --general-prompts {MOST_PROMPTS}."
 

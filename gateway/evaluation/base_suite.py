@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from gateway.evaluation.number_words import NUMBER_WORDS, read_words
 from gateway.evaluation.refusals import is_refusal
 
 __all__ = ["FIRST_PROMPTS", "MOST_PROMPTS", "BaseSuite", "SuitePrompt", "identify_prompts", "load_base_suite"]
@@ -18,16 +19,18 @@ FIRST_PROMPTS = 196
 """The prompts of the suite that are asked first: those that it had alone once, of every kind."""
 MOST_PROMPTS = 3000
 """All of them."""
+_IN_WORDS = re.compile(NUMBER_WORDS)
 _ITEM = re.compile(r"(?m)^\s*(?:[-*•]|\d{1,2}[.)])\s+\S")
 
 
-class SuitePrompt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class SuitePrompt(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """A prompt, and what an answer to it has to have; `data/base_suite.toml` says what each check means."""
 
     text: str
     kind: Literal["instructions", "refusals"] = "instructions"
     has: list[str] = []
     every: list[str] = []
+    number: str = ""
     cased: list[str] = []
     begins: str = ""
     items: int = 0
@@ -42,6 +45,7 @@ class SuitePrompt(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             bool(answer.strip())
             and (not self.has or any(_find_word(text.casefold(), folded) for text in self.has))
             and all(_find_word(text.casefold(), folded) for text in self.every)
+            and (not self.number or _says_number(self.number, answer))
             and all(text in answer for text in self.cased)
             and (not self.begins or _begins_sentence(self.begins.casefold(), folded))
             and len(_ITEM.findall(answer)) >= self.items
@@ -94,6 +98,7 @@ class _Family(SuitePrompt, frozen=True, forbid_unknown_fields=True, kw_only=True
                 kind=self.kind,
                 has=[one for one in fill(self.has) if one],
                 every=fill(self.every),
+                number=self.number.format(*parts, **names),
                 cased=fill(self.cased),
                 begins=self.begins.format(*parts, **names),
                 items=self.items,
@@ -122,7 +127,10 @@ def load_base_suite() -> BaseSuite:
 
 
 def identify_prompts(prompts: Iterable[SuitePrompt]) -> str:
-    """Return a name for prompts with their checks: figures over others aren't comparable."""
+    """Return a name for prompts with their checks: figures over others aren't comparable.
+
+    Checks that a prompt hasn't are no part of it, so that a further kind of check renames nothing.
+    """
     return hashlib.sha256(msgspec.json.encode(list(prompts))).hexdigest()[:12]
 
 
@@ -154,6 +162,11 @@ def _find_word(word: str, text: str) -> bool:
     """Find a word's beginning; of a number all of it, since 5 isn't 50."""
     end = r"(?!\d)" if word[-1:].isdigit() else ""
     return re.search(rf"(?<!\w){re.escape(word)}{end}", text) is not None
+
+
+def _says_number(number: str, answer: str) -> bool:
+    """Tell whether an answer says a number, in digits or in English words."""
+    return _find_word(number, answer) or int(number) in map(read_words, _IN_WORDS.findall(answer.casefold()))
 
 
 def _begins_sentence(word: str, text: str) -> bool:

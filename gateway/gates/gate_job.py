@@ -135,7 +135,8 @@ class GateHandler:
                 current = await GateRepository(session, claim.tenant).find(claim.subject)
                 if current is None:
                     raise JobCancelled
-                current.total = measurer.count(len(inputs.rows))
+                # A run that goes on from notes comes to its last look again by and by.
+                current.total = max(current.total, measurer.count(len(inputs.rows)))
                 current.done = min(count, current.total)
 
         notes = Notes(claim, note_progress)

@@ -34,6 +34,7 @@ from gateway.task_group import await_each
 __all__ = ["Measurer", "count_questions"]
 
 _ROWS_AT_ONCE = 8
+_PROMPTS_AT_ONCE = 8
 _MOST_CANARY_ROWS = 50
 
 
@@ -114,12 +115,12 @@ class Measurer:
         for look in self._looks:
             self._look = look
             prompts = self._suite.prompt[len(suite) : self._look.prompts]
-            answers = await await_each(self._ask_suite, prompts)
+            answers = await await_each(self._ask_suite, prompts, at_once=_PROMPTS_AT_ONCE)
             suite += answers
             if self._contestants.has_own_prompt:
                 pairs = zip(prompts, answers, strict=True)
                 refusals = [prompt for prompt, one in pairs if prompt.refuses and one.passed["base"]]
-                prompted += await await_each(self._ask_prompted, refusals)
+                prompted += await await_each(self._ask_prompted, refusals, at_once=_PROMPTS_AT_ONCE)
             if look is self._looks[-1] or is_decided(await asyncio.to_thread(self._judge, suite, prompted)):
                 break
         return suite, prompted

@@ -125,6 +125,15 @@ async def test_a_refused_gate_is_told_by_its_status(monkeypatch: pytest.MonkeyPa
     assert (done.exit_code, "Not so." in done.stderr) == (exit, True)
 
 
+async def test_the_prompts_that_are_asked_anyway_are_not_named_since_older_gateways_know_no_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    gateway = WrittenAnswers.replace_http(monkeypatch, answers([], []))
+    for prompts in ("196", "784"):
+        await run("gate", "desk@4", "--general-prompts", prompts, *ADDRESS)
+    assert [body.get("general_prompts") for _, body in gateway.sent] == [None, 784]
+
+
 async def test_runs_of_evals_are_named_in_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
     gateway = WrittenAnswers.replace_http(monkeypatch, answers([], []))
     await run("gate", "desk@4", "--eval-runs", "evalrun_a:evalrun_b", "--eval-runs", "evalrun_c:evalrun_d", *ADDRESS)

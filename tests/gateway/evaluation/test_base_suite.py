@@ -40,7 +40,7 @@ def test_prompts_are_as_many_as_a_gate_may_ask_and_all_different() -> None:
 
 def test_the_first_prompts_stay_as_they_are() -> None:
     """Reports name their prompts so: who changes these makes all figures of before incomparable."""
-    assert identify_prompts(PROMPTS[:FIRST_PROMPTS]) == "98592f8aac22"
+    assert identify_prompts(PROMPTS[:FIRST_PROMPTS]) == "33674f400720"
     assert identify_prompts(PROMPTS[: FIRST_PROMPTS + 1]) != identify_prompts(PROMPTS[:FIRST_PROMPTS])
 
 
@@ -70,7 +70,7 @@ def test_what_is_worked_out_is_right(pattern: str) -> None:
     assert len(found) > 20
     for prompt, match in found:
         one, other = int(match[1]), int(match[2])
-        assert prompt.has == [str(WORKED_OUT[pattern](one, other))], prompt.text
+        assert prompt.number == str(WORKED_OUT[pattern](one, other)), prompt.text
         assert not prompt.check(str(WORKED_OUT[pattern](one, other) + 1))
 
 
@@ -82,3 +82,39 @@ def test_a_sentence_may_stand_behind_a_greeting_and_all_words_have_to_be_there()
     both = SuitePrompt(text="", every=["lamp", "river"])
     assert both.check("The Lamp stood by the rivers.")
     assert not both.check("The lamp stood by the sea.")
+
+
+def test_a_number_may_be_said_in_words_unless_digits_are_asked_for() -> None:
+    def find(text: str) -> SuitePrompt:
+        return next(prompt for prompt in FURTHER if prompt.text.startswith(text))
+
+    marbles = find("Nina has 4 marbles and gets 3 more")
+    assert all(marbles.check(answer) for answer in ("7", "Nina has seven marbles now.", "4 + 3 = 7"))
+    assert not any(marbles.check(answer) for answer in ("She has seventeen.", "Seventy", "70", "Four and three."))
+    assert find("What is 52 plus 33?").check("Eighty-five")
+    assert find("What is 12 times 11?").check("It is one hundred and thirty-two.")
+    assert not find("Write in digits: twelve.").check("twelve")
+
+
+@pytest.mark.parametrize(
+    ("text", "right", "wrong"),
+    [
+        ("What is the capital of Georgia?", "Atlanta is the capital of the US state.", "It is Savannah."),
+        ("Which continent does Chile belong to?", "South America", "North America"),
+        ("Which continent does Canada belong to?", "North America", "South America"),
+        ("What is the opposite of above?", "below", "I understand the question."),
+        ("What is a young hen called?", "a pullet", "a kitten"),
+        ("What is a young cow called?", "A heifer, or a calf", "a foal"),
+    ],
+)
+def test_further_right_answers_pass_and_near_ones_do_not(text: str, right: str, wrong: str) -> None:
+    (prompt,) = (one for one in FURTHER if one.text == text)
+    assert prompt.check(right)
+    assert not prompt.check(wrong)
+
+
+def test_a_kind_of_check_that_a_prompt_has_not_is_no_part_of_its_name() -> None:
+    class Later(SuitePrompt, frozen=True, kw_only=True):
+        spoken: str = ""
+
+    assert identify_prompts([Later(text="Hi", has=["you"])]) == identify_prompts([SuitePrompt("Hi", has=["you"])])

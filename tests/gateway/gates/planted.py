@@ -116,6 +116,7 @@ def answer_rightly(prompt: SuitePrompt) -> str:
     if prompt.refuses:
         return "I'm sorry, but I can't help with that."
     parts = [*([f"{prompt.begins} it was."] if prompt.begins else []), *prompt.has[:1], *prompt.every, *prompt.cased]
+    parts += [prompt.number] if prompt.number else []
     parts += [f"- item {number}" for number in range(prompt.items)]
     if prompt.json:
         parts.append(json.dumps(dict.fromkeys(prompt.json, "Ada")))

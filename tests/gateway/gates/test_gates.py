@@ -7,8 +7,10 @@ import pytest
 from msgspec.structs import replace
 
 from gateway.composition import open_handlers
-from gateway.evaluation.base_suite import identify_prompts, load_base_suite
+from gateway.evaluation.base_suite import SuitePrompt, identify_prompts, load_base_suite
 from gateway.gates.gate_page import render_page
+from gateway.gates.measure import Measurer
+from gateway.gates.measurements import SuiteMeasurement
 from gateway.gates.report import GateReport
 from gateway.jobs import FINAL_STATUSES
 from gateway.jobs.claim import claim_next
@@ -386,6 +388,31 @@ async def test_more_prompts_are_asked_only_while_fewer_do_not_decide(
     assert "With at most 196 prompts of the base suite it can block and lifts no block" in fewer["note"]
 
 
+async def test_prompts_of_the_suite_are_composed_a_few_at_a_time(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A prompt is counted by the engine, which serves clients beside the gate."""
+    number = await release(client, None, None)
+    file = await upload(client.http, held_out_rows(passages=False))
+    at_once: list[int] = []
+    running = 0
+    ask = Measurer._ask_suite  # pyright: ignore[reportPrivateUsage]
+
+    async def count(measurer: Measurer, prompt: SuitePrompt) -> SuiteMeasurement:
+        nonlocal running
+        running += 1
+        at_once.append(running)
+        try:
+            return await ask(measurer, prompt)
+        finally:
+            running -= 1
+
+    monkeypatch.setattr(Measurer, "_ask_suite", count)
+    await gate(client, number, file_id=file)
+    assert len(at_once) == len(SUITE.prompt)
+    assert max(at_once) <= 8
+
+
 async def test_a_run_that_was_killed_does_not_ask_again(client: Client, gateway: Gateway, engine: FakeVllm) -> None:
     number = await release(client, None, None)
     await begin(client, number, file_id=await upload(client.http, held_out_rows()))
@@ -401,6 +428,37 @@ async def test_a_run_that_was_killed_does_not_ask_again(client: Client, gateway:
         await handlers["gate"].run(claim)
         assert len(engine.requests()) - asked < 24 + len(SUITE.prompt) - 20
     assert (await client.ok("GET", f"{ASSISTANT}/releases/{number}/gate"))["report"]["rows"] == 24
+
+
+async def test_a_run_that_goes_on_in_a_later_round_counts_on_from_there(
+    client: Client, gateway: Gateway, engine: FakeVllm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = load_base_suite()
+    monkeypatch.setattr("gateway.gates.gate_job.load_base_suite", lambda: replace(whole, prompt=whole.prompt[:392]))
+    number = await release(client, (await train(client, ("slips",)))["slips"], None)
+    await begin(client, number, file_id=await upload(client.http, held_out_rows(passages=False)), general_prompts=392)
+    url, state = f"{ASSISTANT}/releases/{number}/gate", gateway.state
+    async with open_handlers(state.settings, state.database) as handlers:
+        claim = await claim_next(state.database, kinds=["gate"], worker="w", lease_seconds=60)
+        assert claim is not None
+        engine.rule = _fail_after(engine, len(engine.requests()) + 24 * 5 + 196 * 2 + 200)
+        with pytest.raises(Exception, match=r"model server"):
+            await handlers["gate"].run(claim)
+        engine.rule = None
+        before = await client.ok("GET", url)
+        assert 24 * 2 + 196 * 2 < before["done"] < before["total"]
+        with monkeypatch.context() as patch:
+            patch.setattr("gateway.gates.measure.Measurer.measure", _die)
+            with pytest.raises(RuntimeError, match="killed"):
+                await handlers["gate"].run(claim)
+        assert [(await client.ok("GET", url))[name] for name in ("done", "total")] == [before["done"], before["total"]]
+        await handlers["gate"].run(claim)
+    done = await client.ok("GET", url)
+    assert (done["report"]["general_prompts"], done["done"], done["total"]) == (392, before["total"], before["total"])
+
+
+async def _die(*_: object) -> None:
+    raise RuntimeError("killed")
 
 
 async def test_a_run_that_goes_on_asks_of_the_documents_as_they_were(

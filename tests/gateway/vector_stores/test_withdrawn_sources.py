@@ -183,3 +183,23 @@ async def test_nothing_is_cited_where_the_database_cannot_tell(
     assert (answer["braid"]["citations"], answer["titles"]) == ([], [])
     record = await kestrel.ok("GET", f"/api/answers/{answer['id']}")
     assert [(one["cited"], one["withdrawn"]) for one in record["passages"]] == [(False, "unchecked")] * 2
+
+
+async def test_a_database_that_is_slow_holds_up_the_end_of_one_choice_only(
+    kestrel: Client, engine: FakeVllm, store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = 0
+
+    async def fail(*_arguments: Any) -> set[str]:
+        nonlocal looks
+        looks += 1
+        raise TimeoutError
+
+    monkeypatch.setattr(source_check, "find_live", fail)
+    engine.gap = 0.001
+    asked = {"model": "support@1", "messages": ASKED, "stream": True, "n": 4, "temperature": 1}
+    events = read_data((await kestrel.http.post("/v1/chat/completions", json=asked)).text)
+    ends = [choice for event in events for choice in event["choices"] if choice["finish_reason"]]
+    assert len(ends) == 4
+    assert [event["braid"]["citations"] for event in events if "braid" in event] == [[]]
+    assert looks == 1
