@@ -117,11 +117,11 @@ class AdapterRepository(Repository[AdapterRow]):
         Whatever became of the adapter that they were made for: the same weights may have been imported again.
         """
         rows, total = (AdapterRow.manifest[("written_rows", name)].as_integer() for name in ("rows", "of"))
-        found: dict[str, tuple[int, int]] = {}
+        counts: dict[str, tuple[int, int]] = {}
         for some in cut_slices(digests):
             query = self.select(AdapterRow.digest.in_(some), rows > 0).with_only_columns(AdapterRow.digest, rows, total)
-            found |= {digest: (count, of) for digest, count, of in await self.session.execute(query)}
-        return found
+            counts |= {digest: (count, of) for digest, count, of in await self.session.execute(query)}
+        return counts
 
     async def list_undecided(self, job: str) -> Sequence[AdapterRow]:
         """List what a job is at work on."""
