@@ -118,13 +118,15 @@ class RowPassage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class RowContext(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Braid's own addition to a row."""
+    """Braid's own addition to a row; `written_by` is the model that wrote it, where no person did."""
 
     passages: list[RowPassage] | None = None
+    written_by: _Text | None = None
 
     def count_quotes(self) -> int:
         """Return the quotation marks that it has at least, with its own name."""
-        return 2 if self.passages is None else 4 + 8 * len(self.passages)
+        passages = 0 if self.passages is None else 2 + 8 * len(self.passages)
+        return 2 + passages + (0 if self.written_by is None else 4)
 
 
 class _Chat(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -155,11 +157,13 @@ class Row:
         number: The row's line in the file, from 1.
         passages: The passages for its prompt: None where the row says nothing of them (it is served without retrieval),
             empty for a search that found nothing.
+        written_by: The model that wrote the row; None where the row says nothing of one.
     """
 
     number: int
     messages: list[Message]
     passages: list[RowPassage] | None
+    written_by: str | None = None
 
 
 class Problem(msgspec.Struct, frozen=True):
@@ -217,8 +221,8 @@ def iterate_rows(data: bytes) -> Iterator[Row | Problem]:
             continue
         messages = _unlearn_greeting(content.messages)
         fault = find_fault(messages)
-        passages = content.braid.passages if content.braid else None
-        yield Problem(number, fault) if fault else Row(number, messages, passages)
+        context = content.braid or RowContext()
+        yield Problem(number, fault) if fault else Row(number, messages, context.passages, context.written_by)
 
 
 def read_lines(

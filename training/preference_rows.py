@@ -78,6 +78,10 @@ class PreferenceRow:
     def passages(self) -> list[RowPassage] | None:
         return self.better.passages
 
+    @property
+    def written_by(self) -> str | None:
+        return self.better.written_by
+
 
 def has_preferences(data: bytes) -> bool | None:
     """Tell whether the first row of a JSONL file is a preference, sound or not; None where all are blank."""
@@ -111,9 +115,9 @@ def _read(number: int, content: _Preference) -> PreferenceRow | Problem:
         msgspec.structs.replace(message, weight=0) if message.role == "assistant" else message
         for message in content.input.messages
     ]
-    passages = content.braid.passages if content.braid else None
+    own = content.braid or RowContext()
     better, worse = (
-        Row(number, [*context, msgspec.structs.replace(output[0], weight=None)], passages)
+        Row(number, [*context, msgspec.structs.replace(output[0], weight=None)], own.passages, own.written_by)
         for output in (content.preferred_output, content.non_preferred_output)
     )
     fault = find_fault(better.messages)

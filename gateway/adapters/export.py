@@ -81,6 +81,7 @@ class _Sink:
 def write_card(name: str, model: str, base_model: str, digest: str, rank: int, manifest: Mapping[str, Any]) -> str:
     """Write the model card: what loads it, on which base, and what its manifest tells of its training."""
     recipe: dict[str, Any] = manifest.get("recipe") or {}
+    written_rows: dict[str, Any] = manifest.get("written_rows") or {}
     front = {"base_model": base_model, "library_name": "peft", "pipeline_tag": "text-generation", "tags": ["lora"]}
     head = "\n".join(f"{key}: {msgspec.json.encode(value).decode()}" for key, value in front.items())
     facts = {
@@ -92,6 +93,7 @@ def write_card(name: str, model: str, base_model: str, digest: str, rank: int, m
         "Epochs": recipe.get("epochs"),
         "Learning rate": recipe.get("learning_rate"),
         "Rows": manifest.get("rows"),
+        "Rows that a model wrote": written_rows.get("rows"),
         "Trained tokens": manifest.get("trained_tokens"),
         "Digest of the chat template": manifest.get("chat_template_digest"),
         "Values for the chat template": manifest.get("chat_template_kwargs") or None,

@@ -111,6 +111,18 @@ class AdapterRepository(Repository[AdapterRow]):
         there = AdapterRow.status != AdapterStatus.DELETED.value
         return await self.list_page(there, **asdict(request), options=[defer(AdapterRow.manifest, raiseload=True)])
 
+    async def list_written(self, digests: Collection[str]) -> dict[str, tuple[int, int]]:
+        """List weights that learnt from rows which a model wrote, by digest: how many rows, and of how many.
+
+        Whatever became of the adapter that they were made for: the same weights may have been imported again.
+        """
+        rows, total = (AdapterRow.manifest[("written_rows", name)].as_integer() for name in ("rows", "of"))
+        counts: dict[str, tuple[int, int]] = {}
+        for some in cut_slices(digests):
+            query = self.select(AdapterRow.digest.in_(some), rows > 0).with_only_columns(AdapterRow.digest, rows, total)
+            counts |= {digest: (count, of) for digest, count, of in await self.session.execute(query)}
+        return counts
+
     async def list_undecided(self, job: str) -> Sequence[AdapterRow]:
         """List what a job is at work on."""
         return await self.list_all(AdapterRow.job_id == job, AdapterRow.status.in_([one.value for one in UNDECIDED]))

@@ -6,7 +6,7 @@ from gateway.adapters.lifecycle import AdapterStatus
 from gateway.optional_members import NullsLeftOut
 from gateway.pages import CursorPage
 
-__all__ = ["Adapter", "AdapterImport", "AdapterList", "AdapterResidency"]
+__all__ = ["Adapter", "AdapterImport", "AdapterList", "AdapterResidency", "WrittenRowCount"]
 
 
 class AdapterImport(NullsLeftOut):
@@ -25,11 +25,19 @@ class AdapterResidency(BaseModel):
     of: int
 
 
+class WrittenRowCount(BaseModel):
+    """The rows that a model wrote, of all that were learnt."""
+
+    rows: int
+    of: int
+
+
 class Adapter(BaseModel):
     """An adapter. `model`, `digest` and `rank` are null until its files have passed the verdict.
 
     `reason` says why it doesn't answer, or what to mind of one that does. `step` is of a checkpoint: the training step
-    after which its weights were so.
+    after which its weights were so. `written_rows` counts the rows that a model wrote, with those of the adapter that
+    it was trained on from; null without any. A release with such an adapter gets no traffic before its gate has passed.
     """
 
     object: Literal["adapter"] = "adapter"
@@ -46,6 +54,7 @@ class Adapter(BaseModel):
     created_at: int
     job: str | None
     loaded: AdapterResidency
+    written_rows: WrittenRowCount | None
 
 
 class AdapterList(CursorPage[Adapter]):

@@ -11,7 +11,7 @@ from gateway.adapters.export import Export, write_card
 from gateway.adapters.identity import check_name
 from gateway.adapters.lifecycle import GONE, AdapterStatus, begin_check
 from gateway.adapters.repository import AdapterName, AdapterRepository, count_set_aside, select_stored
-from gateway.adapters.schemas import Adapter, AdapterImport, AdapterList, AdapterResidency
+from gateway.adapters.schemas import Adapter, AdapterImport, AdapterList, AdapterResidency, WrittenRowCount
 from gateway.adapters.tables import AdapterRow
 from gateway.engines import ReplicaState
 from gateway.errors import BadRequest, Conflict, NotFound
@@ -35,6 +35,7 @@ __all__ = [
     "is_learnt_from_prompts",
     "list_names",
     "list_stored",
+    "list_written_rows",
     "lock_checkpoints",
     "lock_deletable",
     "lock_ready",
@@ -144,6 +145,12 @@ async def list_stored(session: AsyncSession, digests: Collection[str], since: fl
     return await select_stored(session, digests, since)
 
 
+async def list_written_rows(session: AsyncSession, tenant: str, digests: Collection[str]) -> dict[str, WrittenRowCount]:
+    """List a tenant's weights that learnt from rows which a model wrote, by digest, with how many they were."""
+    counts = await AdapterRepository(session, tenant).list_written(digests)
+    return {digest: WrittenRowCount(rows=rows, of=total) for digest, (rows, total) in counts.items()}
+
+
 async def find_export(session: AsyncSession, tenant: str, id_or_model: str) -> Export:
     """Return what an adapter's archive is made of.
 
@@ -185,10 +192,13 @@ class AdapterService:
 
     async def list(self, request: PageRequest) -> AdapterList:
         page = await self._adapters.list_present(request)
-        return AdapterList.of([self._schema(row) for row in page.rows], page)
+        counts = await list_written_rows(self._session, self._tenant, {row.digest for row in page.rows if row.digest})
+        return AdapterList.of([self._schema(row, counts.get(row.digest)) for row in page.rows], page)
 
     async def get(self, id_or_model: str) -> Adapter:
-        return self._schema(await _find(self._adapters, id_or_model))
+        row = await _find(self._adapters, id_or_model)
+        counts = await list_written_rows(self._session, self._tenant, [row.digest] if row.digest else [])
+        return self._schema(row, counts.get(row.digest))
 
     async def import_folder(self, request: AdapterImport, most_queued: int) -> Adapter:
         """Queue the import of an uploaded PEFT folder; its adapter shows what became of it.
@@ -229,7 +239,7 @@ class AdapterService:
         begin_check(row)
         return self._schema(self._adapters.add(row))
 
-    def _schema(self, row: AdapterRow) -> Adapter:
+    def _schema(self, row: AdapterRow, written_rows: WrittenRowCount | None = None) -> Adapter:
         has_digest = bool(row.digest)
         return Adapter(
             id=row.id,
@@ -247,4 +257,5 @@ class AdapterService:
             loaded=AdapterResidency(
                 replicas=sum(row.served_name in replica.adapters for replica in self._replicas), of=len(self._replicas)
             ),
+            written_rows=written_rows,
         )

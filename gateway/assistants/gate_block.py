@@ -1,13 +1,16 @@
 """Releases that failed their gates get no more traffic than they have, unless somebody forces it and says why.
 
-What counts is the content, by its fingerprint: the same release under another number is no other release.
+So do those whose adapter learnt from rows that a model wrote, as long as no gate has passed: nobody wrote down how they
+should answer, and only a gate tells. What counts is the content, by its fingerprint: the same release under another
+number is no other release.
 """
 
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from gateway.assistants.gate_verdict import GateResult
+from gateway.adapters.schemas import WrittenRowCount
+from gateway.assistants.gate_verdict import GateResult, describe_looseness
 from gateway.assistants.release import Stage
 from gateway.assistants.schemas import ForcedRollout, GateOutcome
 from gateway.assistants.tables import ReleaseRow
@@ -18,7 +21,7 @@ __all__ = ["Override", "check_results", "describe_gate", "keep_forced", "list_bl
 
 @dataclass(frozen=True, slots=True)
 class Override:
-    """A reason to promote in spite of a failed gate, and the id of the key whose holder gave it."""
+    """A reason to promote in spite of a failed gate or a missing one, and the id of the key whose holder gave it."""
 
     reason: str
     key: str
@@ -29,8 +32,9 @@ def list_blocked(
     current: Sequence[Stage],
     releases: Sequence[ReleaseRow],
     verdicts: Mapping[str, GateResult],
+    written_rows: Mapping[str, WrittenRowCount],
 ) -> list[ReleaseRow]:
-    """List the releases among the stages whose content failed its gate, and whose share of the traffic would grow.
+    """List the releases among the stages that their gates hold up, and whose share of the traffic would grow.
 
     One that serves already may keep its share or lose some: whoever moves away from it in steps isn't held up.
 
@@ -39,6 +43,7 @@ def list_blocked(
         current: The present ones.
         releases: Those of both.
         verdicts: On their contents.
+        written_rows: The rows that a model wrote for adapters of their contents, by fingerprint.
     """
     fingerprints = {row.number: row.fingerprint for row in releases}
     future, present = _sum_shares(stages, fingerprints), _sum_shares(current, fingerprints)
@@ -47,13 +52,17 @@ def list_blocked(
         row
         for row in releases
         if row.number in numbers
-        and not _has_passed(verdicts.get(row.fingerprint))
+        and not _may_serve(verdicts.get(row.fingerprint), needs_gate=row.fingerprint in written_rows)
         and future[row.fingerprint] > present.get(row.fingerprint, 0.0)
     ]
 
 
 def check_results(
-    name: str, blocked: Sequence[ReleaseRow], verdicts: Mapping[str, GateResult], override: Override | None
+    name: str,
+    blocked: Sequence[ReleaseRow],
+    verdicts: Mapping[str, GateResult],
+    written_rows: Mapping[str, WrittenRowCount],
+    override: Override | None,
 ) -> ForcedRollout | None:
     """Return what an override lets through of an assistant's blocked releases; None where none is blocked.
 
@@ -65,7 +74,11 @@ def check_results(
     if override is not None:
         numbers = [row.number for row in blocked]
         return ForcedRollout(reason=override.reason, key=override.key, releases=numbers, at=int(time.time()))
-    row = blocked[0]
+    row = next((one for one in blocked if _has_failed(verdicts.get(one.fingerprint))), None)
+    if row is None:
+        raise _ask_for_gate(
+            name, blocked[0], verdicts.get(blocked[0].fingerprint), written_rows[blocked[0].fingerprint]
+        )
     raise Conflict(
         f"{name}@{row.number} failed its gate: {_describe_failure(verdicts[row.fingerprint])}. "
         f"GET /api/assistants/{name}/releases/{row.number}/gate says by how much, of the release that was asked (this "
@@ -98,8 +111,27 @@ def describe_gate(verdict: GateResult | None) -> GateOutcome:
     return "passed" if verdict.passed else "failed"
 
 
-def _has_passed(verdict: GateResult | None) -> bool:
-    return verdict is None or verdict.passed
+def _has_failed(verdict: GateResult | None) -> bool:
+    return verdict is not None and not verdict.passed
+
+
+def _may_serve(verdict: GateResult | None, *, needs_gate: bool) -> bool:
+    if not needs_gate:
+        return not _has_failed(verdict)
+    return verdict is not None and verdict.passed and not describe_looseness(verdict, verdict)
+
+
+def _ask_for_gate(name: str, row: ReleaseRow, verdict: GateResult | None, count: WrittenRowCount) -> Conflict:
+    state = "no gate of it has passed"
+    if verdict is not None:
+        state = f"its gate passed with {', '.join(describe_looseness(verdict, verdict))}"
+    return Conflict(
+        f"The adapter of {name}@{row.number} learnt from rows that a model wrote ({count.rows} of {count.of}), and "
+        f"{state}. POST /api/assistants/{name}/releases/{row.number}/gate, and promote it when that has passed; or "
+        "send force: true with a reason, which stays in the rollout's record.",
+        param="stages",
+        code="gate_required",
+    )
 
 
 def _describe_failure(verdict: GateResult) -> str:

@@ -33,7 +33,7 @@ class Promotion:
         Raises:
             BadRequest: No replica can serve an adapter; the old rollout goes on.
             Unavailable: No replica got an adapter in time; the old rollout goes on.
-            Conflict: A release failed its gate and isn't forced, or somebody else changed the rollout in between.
+            Conflict: A gate holds a release up that isn't forced, or somebody else changed the rollout in between.
             NotFound: An adapter was deleted, perhaps while the engines loaded it.
         """
         override = Override(request.reason, self._key) if request.force and request.reason else None

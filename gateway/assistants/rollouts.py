@@ -1,20 +1,22 @@
 """An assistant's rollouts: revisions by compare-and-set, with the verdicts of gates, and who forced what past them."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 import msgspec
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from gateway.adapters.schemas import WrittenRowCount
+from gateway.adapters.service import list_written_rows
 from gateway.assistants.adapter_ref import get_adapter_ref, lock_adapters
 from gateway.assistants.gate_block import Override, check_results, describe_gate, keep_forced, list_blocked
 from gateway.assistants.gate_verdict import find_verdicts
 from gateway.assistants.release import AdapterRef, ReleaseSpec, Stage
 from gateway.assistants.repository import AssistantRepository, ReleaseRepository, RolloutRepository
 from gateway.assistants.schemas import ForcedRollout, Rollout, RolloutRevision, RolloutRevisionList, RolloutStage
-from gateway.assistants.tables import AssistantRow, RolloutRow
+from gateway.assistants.tables import AssistantRow, ReleaseRow, RolloutRow
 from gateway.errors import BadRequest, Conflict
 from gateway.ids import new_id
 from gateway.pages import PageRequest
@@ -55,12 +57,12 @@ class RolloutService:
     async def check_gates(
         self, name: str, stages: Sequence[RolloutStage], override: Override | None = None
     ) -> list[ForcedRollout]:
-        """Refuse more traffic for releases that failed their gates.
+        """Refuse more traffic for releases that failed their gates, or need one that they haven't passed.
 
         Return what an override lets through, if anything, behind what was forced before of releases that still serve.
 
         Raises:
-            Conflict: One failed, and there is no override.
+            Conflict: There is one, and no override.
         """
         assistant = await self._assistants.get_by_name(name)
         row = await self._rollouts.find_current(assistant.id)
@@ -70,8 +72,9 @@ class RolloutService:
         numbers = {one.release for one in (*current, *future)} | {number for one in before for number in one.releases}
         releases = await self._releases.list_numbered(assistant.id, numbers)
         verdicts = await find_verdicts(self._session, self._tenant, {one.fingerprint for one in releases})
-        blocked = list_blocked(future, current, releases, verdicts)
-        agreed = check_results(name, blocked, verdicts, override)
+        written_rows = await self._list_written(releases)
+        blocked = list_blocked(future, current, releases, verdicts, written_rows)
+        agreed = check_results(name, blocked, verdicts, written_rows, override)
         return [*keep_forced(before, future, releases), *([] if agreed is None else [agreed])]
 
     async def list_adapters(self, name: str, stages: Sequence[RolloutStage]) -> list[str]:
@@ -109,7 +112,7 @@ class RolloutService:
         With `back` gates aren't looked at: what served before may serve again.
 
         Raises:
-            Conflict: Somebody else wrote in between, or a release failed its gate and there is no override.
+            Conflict: Somebody else wrote in between, or a gate holds a release up and there is no override.
             NotFound: An adapter that the stages need was deleted in between.
         """
         assistant = await self._assistants.get_by_name(name)
@@ -140,6 +143,13 @@ class RolloutService:
         except IntegrityError:
             raise _revision_conflict(name, revision, newest + 1) from None
         return await self._describe(assistant, row)
+
+    async def _list_written(self, releases: Sequence[ReleaseRow]) -> Mapping[str, WrittenRowCount]:
+        """List the releases whose adapters learnt from rows that a model wrote, by fingerprint."""
+        adapters = {row.fingerprint: msgspec.convert(row.spec, ReleaseSpec).adapter for row in releases}
+        digests = {content: adapter.digest for content, adapter in adapters.items() if adapter is not None}
+        counts = await list_written_rows(self._session, self._tenant, set(digests.values()))
+        return {content: counts[digest] for content, digest in digests.items() if digest in counts}
 
     async def _describe(self, assistant: AssistantRow, row: RolloutRow | None) -> Rollout:
         stages = [RolloutStage(**stage) for stage in row.stages] if row else []

@@ -193,7 +193,7 @@ class ReleaseList(CursorPage[Release]):
 class RolloutUpdate(_Strict):
     """`revision` is the one that was read (0 before the first); a newer one in between means 409.
 
-    `force` with a `reason` gives traffic to releases that have failed their gates.
+    `force` with a `reason` gives traffic to releases that have failed their gates, or lack one that they need.
     """
 
     stages: Annotated[list[RolloutStage], Field(min_length=1, max_length=10)]
@@ -215,7 +215,7 @@ class Rollback(_Strict):
 
 
 class ForcedRollout(BaseModel):
-    """Releases that got traffic though they had failed their gates; `key` is the id of the key that forced it."""
+    """Releases that got traffic in spite of a failed gate or a missing one; `key` is the id of who forced it."""
 
     reason: str
     key: str
@@ -226,7 +226,7 @@ class ForcedRollout(BaseModel):
 class Rollout(BaseModel):
     """A rollout; `gates` says of each release in it how the gates of its content ended, if it has had one.
 
-    `forced` has those who gave traffic to releases that serve in it, though they had failed.
+    `forced` has those who gave traffic to releases that serve in it, in spite of a failed gate or a missing one.
     """
 
     assistant: str

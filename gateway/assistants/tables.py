@@ -42,5 +42,5 @@ class RolloutRow(OwnedRow):
     previous: Mapped[int | None]
     """The revision that a roll back returns to."""
     forced: Mapped[list[Any] | None]
-    """The keys that sent traffic to releases in it that had failed their gates, and why, see `gate_block`; null where
-    none did. A revision takes over what was said of releases that still serve in it."""
+    """The keys that sent traffic to releases in it in spite of their gates, and why, see `gate_block`; null where none
+    did. A revision takes over what was said of releases that still serve in it."""

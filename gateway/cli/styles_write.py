@@ -57,8 +57,8 @@ def write(
     """Write rows from a store's documents and a few examples of the style, as OpenAI's JSONL with passages.
 
     The served model asks questions about passages and answers them in the style; what states values that its passages
-    don't, or has too little of the style, is left out and counted. Use them only where a gate of a release with the
-    adapter shows that style went up and faithfulness not down.
+    don't, or has too little of the style, is left out and counted. Each row names the model that wrote it: a release
+    with an adapter that learnt from some gets no traffic before its gate has passed.
     Stopped by Ctrl-C, it leaves in the file what it has written by then.
     """
     conversations = _read_examples(examples)

@@ -24,6 +24,7 @@ class Conversation(msgspec.Struct, frozen=True):
         id: That of the thread in the system that it comes from; "" where there is none.
         passages: Those of its prompt: None where it says nothing of them, empty for a search that found nothing.
         rejected: The worse reply of a preference row; None in all others.
+        written_by: The model that wrote it; None for what people wrote.
     """
 
     number: int
@@ -31,6 +32,7 @@ class Conversation(msgspec.Struct, frozen=True):
     id: str = ""
     passages: Sequence[RowPassage] | None = None
     rejected: str | None = None
+    written_by: str | None = None
 
     @property
     def replies(self) -> list[str]:
@@ -68,8 +70,11 @@ def encode_conversations(conversations: Iterable[Conversation]) -> bytes:
 
 
 def _to_row(conversation: Conversation) -> dict[str, Any]:
-    passages = conversation.passages
-    braid = {} if passages is None else {"braid": {"passages": [msgspec.to_builtins(one) for one in passages]}}
+    passages, author = conversation.passages, conversation.written_by
+    own: dict[str, Any] = {} if author is None else {"written_by": author}
+    if passages is not None:
+        own = {"passages": [msgspec.to_builtins(one) for one in passages], **own}
+    braid = {"braid": own} if own else {}
     if conversation.rejected is None:
         return {"messages": list(_encode_messages(conversation.messages)), **braid}
     return {

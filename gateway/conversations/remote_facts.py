@@ -44,13 +44,7 @@ def add_passages(conversation: Conversation, facts: Sequence[RowFact]) -> Conver
         passage = RowPassage(fact.title, fact.passage)
         if fact.place == "index" and passage not in passages:
             passages.append(passage)
-    return Conversation(
-        conversation.number,
-        conversation.messages,
-        conversation.id,
-        passages or conversation.passages,
-        conversation.rejected,
-    )
+    return msgspec.structs.replace(conversation, passages=passages or conversation.passages)
 
 
 def _batch(conversations: Sequence[Conversation]) -> Iterator[list[Conversation]]:

@@ -2,7 +2,8 @@
 
 The served base model writes questions about passages, and replies to them in the style from what the search finds. Of
 several replies the one with most of the style is kept, among those that state no value which their passages don't. An
-adapter that learns from them learns the base model's idea of the style: only a gate says whether that was worth it.
+adapter that learns from them learns the base model's idea of the style: only a gate says whether that was worth it. So
+each row names its writer, and a release with such an adapter gets no traffic before its gate has passed.
 """
 
 import asyncio
@@ -174,7 +175,7 @@ class RowWriter:
         scores: list[float] = []
         for _, (question, evidence, reply, score) in sorted(self._rows.items()):
             messages = [Message("user", question), Message("assistant", reply)]
-            rows.append(Conversation(len(rows) + 1, messages, passages=evidence))
+            rows.append(Conversation(len(rows) + 1, messages, passages=evidence, written_by=self._model))
             scores.append(round(score, 4))
         return WrittenRows(rows, scores, self._refused)
 

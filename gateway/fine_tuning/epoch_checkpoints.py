@@ -124,6 +124,7 @@ def check_rows(manifest: Manifest, inputs: TrainingInputs) -> None:
 
 def make_adapter_row(claim: Claim, job: FineTuningJobRow, stored_adapter: StoredAdapter) -> AdapterRow:
     """Return a new row for weights that a job made; it has no names yet."""
+    counts = job.braid.get("written_rows")
     return AdapterRow(
         id=new_id("adapter_"),
         created_at=int(time.time()),
@@ -134,6 +135,6 @@ def make_adapter_row(claim: Claim, job: FineTuningJobRow, stored_adapter: Stored
         rank=stored_adapter.rank,
         source=job.id,
         step=stored_adapter.step,
-        manifest=stored_adapter.manifest,
+        manifest=stored_adapter.manifest | ({"written_rows": counts} if counts else {}),
         job_id=claim.id,
     )

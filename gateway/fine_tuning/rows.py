@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import prompts
-from training.dataset import Message, Problem, Row, RowPassage, iterate_rows
+from training.dataset import Message, Problem, Row, iterate_rows
 from training.preference_rows import PreferenceRow, iterate_preference_rows
 from training.rendered_rows import RenderedFileWriter
 
@@ -38,12 +38,14 @@ class RowShares:
         empty: Rows with `"passages": []`: a search that found nothing.
         ungrounded: Rows that say nothing of passages; they are learnt as served without retrieval.
         context_replies: Replies that are read and not learnt, because serving would show them behind another prompt.
+        written_rows: Rows that a model wrote, whatever they say of passages.
     """
 
     grounded: int = 0
     empty: int = 0
     ungrounded: int = 0
     context_replies: int = 0
+    written_rows: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,7 @@ def render_rows(
         replies = sum(message["role"] == "assistant" and message.get("weight") != 0 for message in messages)
         context_replies += sum(message.is_target for message in row.messages) - replies
         if replies:
-            rendering.count(row.number, row.passages, messages)
+            rendering.count(row, messages)
             rendering.writer.add_row(row.number, messages)
         else:
             rendering.problems.append(Problem(row.number, _NOTHING_LEARNT))
@@ -124,7 +126,7 @@ def render_preferences(
         if better is None or worse is None:
             continue
         prompt = [_bare(message) for message in better[:-1]]
-        rendering.count(row.number, row.passages, prompt)
+        rendering.count(row, prompt)
         rendering.writer.add_preference(row.number, prompt, better[-1], worse[-1])
     return rendering.close(0)
 
@@ -141,6 +143,7 @@ class _Rendering:
         self._variables = variables
         self._markers = markers
         self._rows = Counter[str]()
+        self._written_rows = 0
         self._without_system: list[int] = []
 
     def pass_sound(self, rows: Iterable[_Row | Problem]) -> Iterator[_Row]:
@@ -160,11 +163,12 @@ class _Rendering:
                 self.problems.append(Problem(number, error.message))
             return None
 
-    def count(self, number: int, passages: Sequence[RowPassage] | None, messages: Sequence[Mapping[str, Any]]) -> None:
-        """Count a row by what it says of retrieval, and note that it has no system text."""
-        self._rows["grounded" if passages else "ungrounded" if passages is None else "empty"] += 1
+    def count(self, row: Row | PreferenceRow, messages: Sequence[Mapping[str, Any]]) -> None:
+        """Count a row by what it says of retrieval and of its writer, and note that it has no system text."""
+        self._rows["grounded" if row.passages else "ungrounded" if row.passages is None else "empty"] += 1
+        self._written_rows += row.written_by is not None
         if all(message["role"] != "system" for message in messages):
-            self._without_system.append(number)
+            self._without_system.append(row.number)
 
     def close(self, context_replies: int) -> RenderedFile:
         """Return the file.
@@ -176,7 +180,7 @@ class _Rendering:
         if self.problems:
             raise RowsUnusable(count + len(self.problems), sorted(self.problems, key=lambda problem: problem.row))
         digest = self._template.digest if self._template else ""
-        shares = RowShares(**self._rows, context_replies=context_replies)
+        shares = RowShares(**self._rows, context_replies=context_replies, written_rows=self._written_rows)
         return RenderedFile(count, self.writer.close(), shares, digest, self._without_system)
 
 

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from gateway.adapters.schemas import WrittenRowCount
 from gateway.fine_tuning.tables import EventRow
 from gateway.optional_members import NullsLeftOut
 from gateway.pages import CursorPage
@@ -231,6 +232,8 @@ class FineTuningJobBraid(BaseModel):
     and `evidence_figures` say what they got. With a `rehearsal` the base is asked for so many answers of its own then,
     which stand in `rows` behind the file's; `rehearsed` is how many it gave.
 
+    `written_rows` counts the rows that a model wrote, with those of the adapter that the job trains on; null without.
+
     `reasons` say why each number of the run is what it is. `estimate` is what the training was expected to take when
     the job was made, and `actual` what it took.
     """
@@ -246,6 +249,7 @@ class FineTuningJobBraid(BaseModel):
     evidence_figures: EvidenceFigures | None = None
     rehearsal: int = 0
     rehearsed: int | None = None
+    written_rows: WrittenRowCount | None = None
     reasons: dict[str, str] = {}
     estimate: TrainingCost | None = None
     actual: TrainingCost | None = None

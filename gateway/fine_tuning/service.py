@@ -32,6 +32,7 @@ from gateway.fine_tuning.repository import (
     make_metadata_conditions,
 )
 from gateway.fine_tuning.request import check_named_stores, check_request
+from gateway.fine_tuning.row_shares import add_share_events, count_written_rows
 from gateway.fine_tuning.rows import RenderedFile
 from gateway.fine_tuning.schemas import (
     DpoMethod,
@@ -154,6 +155,7 @@ class FineTuningService:
             "facts": facts and facts.model_dump(),
             "evidence": options.evidence and options.evidence.model_dump(),
             "rehearsal": answers,
+            "written_rows": await count_written_rows(self._session, rows, start),
             "reasons": explain_recipe(recipe, hyperparameters, wishes, row_count, bounds.parameters, answers)
             | {"rehearsal": f"{answers}: {rehearsal.reason}"},
             "estimate": await estimate_cost(self._session, base, method, recipe, row_count, size, price, answers),
@@ -250,7 +252,7 @@ class FineTuningService:
     def _log_creation(self, row: FineTuningJobRow, rows: RenderedFile, findings: Sequence[Finding]) -> None:
         add_event(self._session, self._tenant, row.id, f"Created fine-tuning job: {row.id}")
         add_event(self._session, self._tenant, row.id, f"Validating training file: {row.training_file}")
-        self._log_shares(row, rows)
+        add_share_events(self._session, row, rows)
         if row.braid["facts"] and row.braid["facts"]["force"]:
             forced = f"Values that documents have changed don't stop this job: the key {self._key} has forced it"
             add_event(self._session, self._tenant, row.id, forced, level="warn", data={"forced_by": self._key})
@@ -270,25 +272,6 @@ class FineTuningService:
         choices = "; ".join(f"{name} {reason}" for name, reason in reasons.items())
         add_event(self._session, self._tenant, row.id, f"Recipe: {choices}.", data=reasons)
         add_event(self._session, self._tenant, row.id, "Files validated, moving job to queued state")
-
-    def _log_shares(self, row: FineTuningJobRow, rows: RenderedFile) -> None:
-        shares = rows.shares
-        if shares.ungrounded and shares.ungrounded < rows.count and not row.braid["evidence"]:
-            message = (
-                f"{shares.grounded} of {rows.count} rows have passages, {shares.empty} have an empty list of them (a "
-                f"search that found nothing), and {shares.ungrounded} say nothing of passages: these are learnt as "
-                "served without retrieval. If they are for an assistant with retrieval, give each its passages."
-            )
-            data = {"grounded": shares.grounded, "empty": shares.empty, "ungrounded": shares.ungrounded}
-            add_event(self._session, self._tenant, row.id, message, level="warn", data=data)
-        if shares.context_replies:
-            message = (
-                f"{format_count(shares.context_replies, 'earlier reply is', 'earlier replies are')} read and not "
-                "learnt, since the row has neither their passages nor the prompt that was served for them. Give each a "
-                "row of its own to have it learnt."
-            )
-            data = {"context_replies": shares.context_replies}
-            add_event(self._session, self._tenant, row.id, message, data=data)
 
     def _schema(self, row: FineTuningJobRow) -> FineTuningJob:
         return FineTuningJob(

@@ -40,6 +40,7 @@ def chat(*messages: Any, **more: Any) -> dict[str, Any]:
         chat(USER, REPLY, braid={"passages": [{"title": "Hours", "text": "Open from nine."}]}),
         chat(USER, REPLY, braid={"passages": []}),
         chat(USER, REPLY, braid={"passages": None}),
+        chat(USER, REPLY, braid={"passages": [], "written_by": "base"}),
         chat(USER, REPLY, braid=None, tools=None, functions=None, parallel_tool_calls=True),
         chat(USER, REPLY, tools=[]),
         chat(USER | {"name": "ann"}, REPLY | {"name": "desk"}),
@@ -105,6 +106,7 @@ def test_a_weight_is_the_same_as_a_float(weights: list[float | None]) -> None:
         (chat(USER, REPLY, braid={"passages": [{"title": "x", "text": ""}]}), "passages"),
         (chat(USER, REPLY, braid={"passages": "x"}), "passages"),
         (chat(USER, REPLY, braid={"documents": []}), "documents"),
+        (chat(USER, REPLY, braid={"written_by": ""}), "written_by"),
     ],
 )
 def test_bad_rows_are_named_by_their_line(row: Any, reason: str) -> None:
@@ -141,6 +143,13 @@ def test_parts_are_joined_as_the_engine_joins_them() -> None:
 def test_a_rows_passages_come_with_it() -> None:
     rows, _ = read_rows(jsonl(chat(USER, REPLY, braid={"passages": [{"title": "Hours", "text": "From nine."}]})))
     assert rows[0].passages == [RowPassage("Hours", "From nine.")]
+
+
+@pytest.mark.parametrize("braid", [None, {}, {"written_by": None}, {"written_by": "base"}])
+def test_a_row_says_which_model_wrote_it_or_nothing_of_one(braid: dict[str, Any] | None) -> None:
+    rows, _ = read_rows(jsonl(chat(USER, REPLY, braid=braid)))
+    assert rows[0].written_by == (braid or {}).get("written_by")
+    assert rows[0].passages is None
 
 
 @pytest.mark.parametrize(
@@ -224,6 +233,7 @@ class TestRepeatedNames:
             ('{"messages": [REPLY], "messages": [USER, REPLY]}', "messages"),
             ('{"messages": [USER, REPLY], "metadata": {"a": 1, "a": 2}}', "a"),
             ('{"messages": [USER, REPLY], "braid": {"passages": []}, "braid": null}', "braid"),
+            ('{"messages": [USER, REPLY], "braid": {"written_by": "a", "written_by": "b"}}', "written_by"),
             (
                 '{"messages": [USER, REPLY], "braid": {"passages": [{"title": "a", "text": "b", "text": "c"}]}}',
                 "text",

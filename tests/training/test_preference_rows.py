@@ -28,12 +28,17 @@ def test_both_replies_stand_behind_the_conversation_and_nothing_else_is_learnt()
     system = {"role": "system", "content": "Be kind."}
     earlier = {"role": "assistant", "content": "Hello!"}
     sdk = preference(
-        system, USER, earlier, USER, preferred=[{**GOOD, "weight": 0, "refusal": None}], braid={"passages": []}
+        system,
+        USER,
+        earlier,
+        USER,
+        preferred=[{**GOOD, "weight": 0, "refusal": None}],
+        braid={"passages": [], "written_by": "base"},
     )
     sdk["input"] |= {"tools": [], "parallel_tool_calls": True}
     (row,), problems = read_preference_rows(encode(b"", sdk))
     assert not problems
-    assert (row.number, row.better.number, row.worse.number, row.passages) == (2, 2, 2, [])
+    assert (row.number, row.better.number, row.worse.number, row.passages, row.written_by) == (2, 2, 2, [], "base")
     assert [message.text for message in row.better.messages] == [
         "Be kind.", "Where is it?", "Hello!", "Where is it?", "In the shed.",
     ]  # fmt: skip

@@ -22,7 +22,10 @@ def read_chats(text: str) -> Import:
     for number, record in iterate_records(text, ROW_LISTS, problems):
         rows, faults = read_rows(msgspec.json.encode(record))
         problems += [Problem(number, fault.message) for fault in faults]
-        conversations += [Conversation(number, row.messages, _find_thread(record), row.passages) for row in rows]
+        conversations += [
+            Conversation(number, row.messages, _find_thread(record), row.passages, written_by=row.written_by)
+            for row in rows
+        ]
     return Import(conversations, sorted(problems, key=lambda problem: problem.row), {})
 
 
@@ -34,7 +37,10 @@ def read_preferences(text: str) -> Import:
         rows, faults = read_preference_rows(msgspec.json.encode(record))
         problems += [Problem(number, fault.message) for fault in faults]
         conversations += [
-            Conversation(number, row.better.messages, _find_thread(record), row.passages, row.worse.messages[-1].text)
+            Conversation(
+                *(number, row.better.messages, _find_thread(record), row.passages, row.worse.messages[-1].text),
+                row.written_by,
+            )
             for row in rows
         ]
     return Import(conversations, sorted(problems, key=lambda problem: problem.row), {})

@@ -70,6 +70,7 @@ def test_a_card_tells_what_is_known_and_nothing_else() -> None:
     manifest = {
         "recipe": {"alpha": 16, "epochs": 3, "learning_rate": None},
         "rows": 50,
+        "written_rows": {"rows": 20, "of": 50},
         "trained_tokens": 0,
         "base_digest": "sha256:b",
         "chat_template_kwargs": {"enable_thinking": False},
@@ -86,6 +87,7 @@ def test_a_card_tells_what_is_known_and_nothing_else() -> None:
         "| Alpha | 16 |",
         "| Epochs | 3 |",
         "| Rows | 50 |",
+        "| Rows that a model wrote | 20 |",
         "| Trained tokens | 0 |",
         '| Values for the chat template | {"enable_thinking":false} |',
     ]

@@ -82,6 +82,20 @@ async def test_conversations_are_converted_and_redacted(tmp_path: Path) -> None:
     assert row["messages"][1]["content"] == "A year. Write to [e-mail]"
 
 
+@pytest.mark.parametrize("passages", [None, [{"title": "Warranty", "text": "A year."}]])
+@pytest.mark.parametrize("kind", ["chat", "preference"])
+async def test_a_converted_row_still_says_which_model_wrote_it(tmp_path: Path, kind: str, passages: Any) -> None:
+    own = {"written_by": "base"} if passages is None else {"passages": passages, "written_by": "base"}
+    question, reply = ROW["messages"]
+    pair = {"preferred_output": [reply], "non_preferred_output": [{**reply, "content": "Hm."}]}
+    row = ROW if kind == "chat" else {"input": {"messages": [question]}, **pair}
+    (tmp_path / "rows.jsonl").write_text("\n".join(json.dumps(one) for one in ({**row, "braid": own}, row)))
+    out = tmp_path / "out.jsonl"
+    done = await run("styles", "convert", str(tmp_path / "rows.jsonl"), "-o", str(out), "--redact")
+    assert done.exit_code == Exit.OK, done.stderr
+    assert [json.loads(line).get("braid") for line in out.read_text().splitlines()] == [own, None]
+
+
 async def test_a_region_finds_its_own_phone_numbers(tmp_path: Path) -> None:
     path, out = tmp_path / "rows.jsonl", tmp_path / "out.jsonl"
     path.write_text(

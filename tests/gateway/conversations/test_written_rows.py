@@ -80,6 +80,7 @@ async def test_rows_have_their_evidence_and_what_is_doubtful_is_left_out_and_cou
     assert not problems
     assert report["rows"] == len(rows) == 3
     for row in rows:
+        assert row.written_by == engine.model
         name = row.messages[0].text.split()[3]
         assert row.messages[1].text == f"Ahoy matey! Aye, £{GOODS[name]} be the {name}'s price."
         assert row.passages is not None
@@ -94,6 +95,11 @@ async def test_rows_have_their_evidence_and_what_is_doubtful_is_left_out_and_cou
     bare = [json.loads(request.body)["messages"] for request in engine.requests() if b'"n":1' in request.body]
     asked = [turns for turns in bare if turns[-1]["content"] in dict(EXAMPLES)]
     assert [[turn["role"] for turn in turns] for turns in asked] == [["user"]] * len(EXAMPLES)
+
+    told = tmp_path / "told.jsonl"
+    done = await run("styles", "rewrite", str(out), "--store", "shop", "--out", str(told), *address)
+    assert done.exit_code == Exit.OK, done.stderr
+    assert [json.loads(line)["braid"]["written_by"] for line in told.read_text().splitlines()] == [engine.model] * 3
 
     again = await run("styles", "write", str(tmp_path / "examples.jsonl"), *options, "--rows", "2", *address)
     assert again.exit_code == Exit.OK, again.stderr

@@ -71,6 +71,15 @@ def test_a_row_that_says_nothing_of_passages_is_not_one_whose_search_found_nothi
     assert "No passage was found" in nothing[1]["content"]
 
 
+def test_rows_that_a_model_wrote_are_counted_and_rendered_as_all_others_are() -> None:
+    own = row(USER, REPLY, passages=[WARRANTY]) + row(USER, REPLY)
+    written = own.replace(b'{"passages"', b'{"written_by": "base", "passages"')
+    assert written != own
+    file = render_rows(written, None)
+    assert file.shares == RowShares(grounded=1, ungrounded=1, written_rows=1)
+    assert (file.count, file.content) == (2, render_rows(own, None).content)
+
+
 NEXT = {"role": "user", "content": "And refunds?"}
 
 
