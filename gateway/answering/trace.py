@@ -42,8 +42,8 @@ class AnswerTrace:
     """Facts and times of one answer, written as they become known.
 
     `started_at`, `retrieved_at`, `composed_at` and `first_byte_at` are seconds of `time.perf_counter`; `created` is
-    Unix time. `key` is the id of the key that asked. The engine's events are noted for the case that it never comes to tell
-    its usage. `withdrawn` are the documents that aren't cited whatever the answer says, and why not.
+    Unix time. `key` is the id of the key that asked. The engine's events are noted for the case that it never comes to
+    tell its usage. `withdrawn` are the documents that aren't cited whatever the answer says, and why not.
     """
 
     tenant: str
