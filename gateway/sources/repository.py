@@ -50,7 +50,7 @@ class SourceItemRepository(Repository[SourceItemRow]):
         query = self.select(SourceItemRow.source_id == source, match_failed(failed))
         return await self.session.scalar(query.with_only_columns(func.count(SourceItemRow.id))) or 0
 
-    def select_keys(self, source: str) -> Select[tuple[str]]:
+    def select_keys(self, source: str) -> Select[str]:
         """Return the statement that selects the keys of a source's items."""
         return self.select(SourceItemRow.source_id == source).with_only_columns(SourceItemRow.key)
 

@@ -107,7 +107,7 @@ async def list_fed(
 
 
 async def read_states(
-    session: AsyncSession, tenant: str, store_id: str, prefix: str, keys: Select[tuple[str]]
+    session: AsyncSession, tenant: str, store_id: str, prefix: str, keys: Select[str]
 ) -> FedStates:
     """Return what has become of a store's documents, as they were put last, whose keys are `prefix` and one of `keys`.
 
