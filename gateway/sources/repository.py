@@ -1,7 +1,7 @@
 from collections.abc import Collection, Sequence
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, CursorResult, Select, func, or_, select, update
+from sqlalchemy import ColumnElement, CursorResult, Select, func, literal, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.db import Repository, cut_slices
@@ -50,9 +50,11 @@ class SourceItemRepository(Repository[SourceItemRow]):
         query = self.select(SourceItemRow.source_id == source, match_failed(failed))
         return await self.session.scalar(query.with_only_columns(func.count(SourceItemRow.id))) or 0
 
-    def select_keys(self, source: str) -> Select[str]:
-        """Return the statement that selects the keys of a source's items."""
-        return self.select(SourceItemRow.source_id == source).with_only_columns(SourceItemRow.key)
+    def select_keys(self, source: str, prefix: str) -> Select[str]:
+        """Return the statement that selects the keys of a source's documents: those of its items behind `prefix`."""
+        return self.select(SourceItemRow.source_id == source).with_only_columns(
+            literal(prefix).concat(SourceItemRow.key)
+        )
 
     async def find_with_failed_document(self, source: str, failed: Collection[str]) -> SourceItemRow | None:
         """Find an item whose document `failed`, the first by its key."""

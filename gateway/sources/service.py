@@ -165,7 +165,7 @@ class SourceService:
         return _Figures(items, failed, states.reading, error)
 
     async def _read_states(self, row: SourceRow) -> FedStates:
-        keys = self._items.select_keys(row.id)
+        keys = self._items.select_keys(row.id, row.prefix)
         return await read_states(self._session, self._tenant, row.store_id, row.prefix, keys)
 
     async def _live(self, id: str) -> SourceRow:

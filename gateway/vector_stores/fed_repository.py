@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 
-from sqlalchemy import ColumnElement, Select, func, literal, select
+from sqlalchemy import ColumnElement, Select, func
 
 from gateway.db import Repository
 from gateway.vector_stores.tables import DocumentRow, DocumentVersionRow
@@ -32,14 +32,14 @@ class FedRepository(Repository[DocumentRow]):
         )
         return [(key, version) for key, version in (await self.session.execute(query)).all()]
 
-    async def count_reading(self, store: str, prefix: str, keys: Select[str]) -> int:
-        """Count the documents that are still being read; `keys` selects theirs, without the prefix."""
-        query = self.select(*_of(store, prefix, keys), DocumentRow.status == "in_progress")
+    async def count_reading(self, store: str, keys: Select[str]) -> int:
+        """Count the documents that are still being read, of those whose keys are selected."""
+        query = self.select(*_of(store, keys), DocumentRow.status == "in_progress")
         return await self.session.scalar(query.with_only_columns(func.count(DocumentRow.id))) or 0
 
-    async def list_failed(self, store: str, prefix: str, keys: Select[str]) -> list[str]:
-        """List the keys of the documents that couldn't be read; `keys` selects theirs, without the prefix."""
-        query = self.select(*_of(store, prefix, keys), DocumentRow.status == "failed").order_by(DocumentRow.key)
+    async def list_failed(self, store: str, keys: Select[str]) -> list[str]:
+        """List the keys of the documents that couldn't be read, of those that are selected."""
+        query = self.select(*_of(store, keys), DocumentRow.status == "failed").order_by(DocumentRow.key)
         return list((await self.session.scalars(query.with_only_columns(DocumentRow.key).limit(_MOST_NAMED))).all())
 
 
@@ -47,6 +47,5 @@ def _below(store: str, prefix: str) -> tuple[ColumnElement[bool], ...]:
     return DocumentRow.store_id == store, DocumentRow.live_key.startswith(prefix, autoescape=True)
 
 
-def _of(store: str, prefix: str, keys: Select[str]) -> tuple[ColumnElement[bool], ...]:
-    some = keys.subquery()
-    return DocumentRow.store_id == store, DocumentRow.live_key.in_(select(literal(prefix).concat(some.c[0])))
+def _of(store: str, keys: Select[str]) -> tuple[ColumnElement[bool], ...]:
+    return DocumentRow.store_id == store, DocumentRow.live_key.in_(keys)

@@ -106,16 +106,14 @@ async def list_fed(
     ]
 
 
-async def read_states(
-    session: AsyncSession, tenant: str, store_id: str, prefix: str, keys: Select[str]
-) -> FedStates:
-    """Return what has become of a store's documents, as they were put last, whose keys are `prefix` and one of `keys`.
+async def read_states(session: AsyncSession, tenant: str, store_id: str, prefix: str, keys: Select[str]) -> FedStates:
+    """Return what has become of a store's documents, as they were put last, whose keys `keys` selects; they begin with `prefix`.
 
     Others may put documents below the same prefix, which are no concern of who has put these.
     """
     fed = FedRepository(session, tenant)
-    failed = [key.removeprefix(prefix) for key in await fed.list_failed(store_id, prefix, keys)]
-    return FedStates(await fed.count_reading(store_id, prefix, keys), failed)
+    failed = [key.removeprefix(prefix) for key in await fed.list_failed(store_id, keys)]
+    return FedStates(await fed.count_reading(store_id, keys), failed)
 
 
 async def list_live(session: AsyncSession, tenant: str, store_id: str) -> Sequence[NamedDocument]:

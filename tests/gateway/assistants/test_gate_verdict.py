@@ -52,7 +52,7 @@ def test_shares_are_those_of_a_content_whatever_its_numbers_are() -> None:
     verdicts = {"a": FAILED}
 
     def blocked(*stages: Stage) -> list[int]:
-        return [row.number for row in list_blocked(stages, [Stage(1, 50), Stage(3, 50)], releases, verdicts)]
+        return [row.number for row in list_blocked(stages, [Stage(1, 50), Stage(3, 50)], releases, verdicts, {})]
 
     assert blocked(Stage(2, 50), Stage(3, 50)) == []
     assert blocked(Stage(1, 50), Stage(2, 10), Stage(3, 40)) == [1, 2]
