@@ -107,7 +107,14 @@ async def list_fed(
 
 
 async def read_states(session: AsyncSession, tenant: str, store_id: str, prefix: str, keys: Select[str]) -> FedStates:
-    """Return what has become of a store's documents, as they were put last, whose keys `keys` selects; they begin with `prefix`.
+    """Return what has become of a store's documents, as they were put last, whose keys are selected.
+
+    Args:
+        session: A unit of work.
+        tenant: Whose.
+        store_id: The store.
+        prefix: The beginning of all of these keys, which the states are told without.
+        keys: Selects the keys.
 
     Others may put documents below the same prefix, which are no concern of who has put these.
     """
