@@ -106,9 +106,7 @@ async def list_fed(
     ]
 
 
-async def read_states(
-    session: AsyncSession, tenant: str, store_id: str, prefix: str, keys: Select[str]
-) -> FedStates:
+async def read_states(session: AsyncSession, tenant: str, store_id: str, prefix: str, keys: Select[str]) -> FedStates:
     """Return what has become of a store's documents, as they were put last, whose keys are `prefix` and one of `keys`.
 
     Others may put documents below the same prefix, which are no concern of who has put these.
