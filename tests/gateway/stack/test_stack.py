@@ -94,7 +94,7 @@ def _program(file: Path, lines: str) -> Path:
 
 async def test_the_base_model_is_described_in_one_file(tmp_path: Path) -> None:
     base = write_base(tmp_path / "base")
-    python = _program(tmp_path / "python", f'echo noise >&2; echo \'{{"directory": "{base}", "is_new": true}}\'')
+    python = _program(tmp_path / "python", f'echo noise >&2; echo \'{{"directory": "{base}"}}\'')
     settings = Settings(home=tmp_path / "home", model_python=python, base_model=str(base), base_model_name="house")
     settings.home.joinpath("run").mkdir(parents=True)
     told: list[str] = []

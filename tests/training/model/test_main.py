@@ -235,7 +235,7 @@ def test_an_unexpected_error_ends_with_its_trace_for_people(call: Call, base_mod
 def test_a_base_model_that_is_there_is_named(call: Call, base_model: Path, tmp_path: Path) -> None:
     status, lines, _ = call("base-model", "--out", tmp_path / "out", "--source", base_model)
     assert status == 0
-    assert json.loads(lines[-1]) == {"directory": str(base_model), "is_new": False}
+    assert json.loads(lines[-1]) == {"directory": str(base_model)}
 
 
 def test_a_base_model_comes_from_a_hub_without_pickles_and_code(base_model: Path, tmp_path: Path) -> None:
@@ -248,7 +248,7 @@ def test_a_base_model_comes_from_a_hub_without_pickles_and_code(base_model: Path
         environment = {"HF_HUB_OFFLINE": "0", "HF_ENDPOINT": url, "HF_HOME": str(tmp_path / "hf")}
         status, lines, err = finish("base-model", "--out", out, "--source", "acme/tiny", **environment)
     assert status == 0, err
-    assert json.loads(lines[-1]) == {"directory": str(out), "is_new": True}
+    assert json.loads(lines[-1]) == {"directory": str(out)}
     assert {file.name: file.read_bytes() for file in out.iterdir()} == files
 
 
