@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator
+from functools import cache
 from importlib.resources import files
 from itertools import product
 from typing import Any, Literal
@@ -116,6 +117,7 @@ class _FurtherFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     family: list[_Family]
 
 
+@cache
 def load_base_suite() -> BaseSuite:
     """Read the suite that comes with this package: its first prompts, and then further ones of all families."""
     data = files("gateway.evaluation") / "data"

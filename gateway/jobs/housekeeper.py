@@ -31,17 +31,21 @@ class Housekeeper:
     """Does chores until it is cancelled. Each worker has one; what another has removed is no work any more.
 
     Args:
-        chores: Done one after another, each at the process's start and then at its own pace.
+        chores: Done one after another, each soon after the process's start and then at its own pace.
         count: Told of what each chore removed: its name, and the number.
+        first_seconds: From the start to the first chore: what a start is for goes first.
     """
 
-    def __init__(self, chores: Sequence[Chore], count: Callable[[str, int], None]) -> None:
+    def __init__(
+        self, chores: Sequence[Chore], count: Callable[[str, int], None], *, first_seconds: float = 3.0
+    ) -> None:
         self._chores = chores
         self._count = count
+        self._first_seconds = first_seconds
 
     async def run(self) -> None:
         """Do what is due, for good; a chore that fails is logged, and done again at its next turn."""
-        due = {chore.name: time.monotonic() for chore in self._chores}
+        due = {chore.name: time.monotonic() + self._first_seconds for chore in self._chores}
         while True:
             for chore in self._chores:
                 if due[chore.name] <= time.monotonic():

@@ -29,14 +29,13 @@ def describe_api() -> dict[str, Any]:
 
 
 @cache
-def read_description() -> list[tuple[str, re.Pattern[str], dict[str, Any]]]:
-    """Return method, path and responses of every route."""
-    paths = describe_api()["paths"]
-    return [
-        (method.upper(), _pattern(path), operation["responses"])
-        for path, operations in paths.items()
-        for method, operation in operations.items()
-    ]
+def read_description() -> dict[str, list[tuple[re.Pattern[str], dict[str, Any]]]]:
+    """Return path and responses of every route, by method."""
+    routes: dict[str, list[tuple[re.Pattern[str], dict[str, Any]]]] = {}
+    for path, operations in describe_api()["paths"].items():
+        for method, operation in operations.items():
+            routes.setdefault(method.upper(), []).append((_pattern(path), operation["responses"]))
+    return routes
 
 
 def _unopened() -> Any:
@@ -56,11 +55,11 @@ def _list_long_parameters() -> set[str]:
 async def check_answer(answer: httpx2.Response) -> None:
     """Fail on an answer that the route doesn't list; as an event hook of the tests' clients."""
     request = answer.request
-    routes = [responses for method, path, responses in read_description() if _is(request, method, path)]
-    if not routes:
+    responses = _find_responses(request)
+    if responses is None:
         return
     said = f"{request.method} {request.url.path}: {answer.status_code}"
-    response = routes[0].get(str(answer.status_code))
+    response = responses.get(str(answer.status_code))
     assert response is not None, said
     content: Mapping[str, Any] = response.get("content", {})
     kind = answer.headers.get("content-type", "").partition(";")[0]
@@ -84,6 +83,7 @@ def _validator(schema: str) -> Draft202012Validator:
     return Draft202012Validator(pointed, registry=_registry())
 
 
-def _is(request: httpx2.Request, method: str, path: re.Pattern[str]) -> bool:
-    asked = _drop_extra_slashes(request.url.path, request.url.raw_path)
-    return request.method == method and path.fullmatch(asked) is not None
+def _find_responses(request: httpx2.Request) -> dict[str, Any] | None:
+    path = _drop_extra_slashes(request.url.path, request.url.raw_path)
+    routes = read_description().get(request.method, [])
+    return next((responses for pattern, responses in routes if pattern.fullmatch(path)), None)

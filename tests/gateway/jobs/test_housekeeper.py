@@ -156,7 +156,7 @@ async def test_chores_are_counted_and_one_that_fails_is_done_again() -> None:
             raise OSError("a disk")
         return 3
 
-    keeper = Housekeeper([Chore("flaky", 0.01, work)], lambda *args: counted.append(args))
+    keeper = Housekeeper([Chore("flaky", 0.01, work)], lambda *args: counted.append(args), first_seconds=0)
     task = asyncio.create_task(keeper.run())
     await until(lambda: len(counted) >= 2)
     task.cancel()
