@@ -122,7 +122,7 @@ FORMATS = (
         label="PDF",
         media_types={".pdf": "application/pdf"},
         parser="retrieval.parsers.pdf:parse_pdf",
-        version=9,
+        version=10,
         # At the beginning, or after junk in the first 1024 bytes: a printer's commands, what is no text, or text if
         # the file ends as a PDF does. A text that speaks of `%PDF-1.7` is a text.
         signature=re.compile(
