@@ -173,7 +173,7 @@ FORMATS = (
         label="OpenDocument (.odt, .ods, .odp)",
         media_types={".odt": f"{_OPEN}.text", ".ott": f"{_OPEN}.text-template"},
         parser="retrieval.parsers.opendocument_text:parse_odt",
-        version=5,
+        version=6,
         archive=re.compile(rf"\A{_OPEN}\.text(?:-template)?$", re.M),
     ),
     DocumentFormat(
@@ -189,7 +189,7 @@ FORMATS = (
         label="",
         media_types={".odp": f"{_OPEN}.presentation", ".otp": f"{_OPEN}.presentation-template"},
         parser="retrieval.parsers.opendocument_text:parse_odp",
-        version=4,
+        version=5,
         archive=re.compile(rf"\A{_OPEN}\.presentation(?:-template)?$", re.M),
     ),
     DocumentFormat(
