@@ -13,7 +13,8 @@ from retrieval.parsers.parsed_document import FileContent, ParsedDocument, Parse
 from retrieval.parsers.scripts import LEVEL, LOWERED, RAISED, mark_runs
 from retrieval.parsers.sniff import sniff
 from retrieval.parsers.symbol_fonts import read_symbols
-from retrieval.parsers.table_heads import COVERED_CELL, count_heads, widen_names
+from retrieval.parsers.table_heads import count_heads, widen_names
+from retrieval.parsers.table_rows import COVERED_CELL
 from retrieval.parsers.text_writer import GatheredBlocks, TextWriter
 
 __all__ = ["find_main_part", "parse_docx", "read_core_title"]

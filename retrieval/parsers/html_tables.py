@@ -5,16 +5,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from retrieval.parsers.html_visibility import HEADINGS, is_hidden
-from retrieval.parsers.table_heads import (
-    COVERED_CELL,
-    MOST_HEADS,
-    count_heads,
-    has_data,
-    has_names,
-    is_title,
-    widen_names,
-)
-from retrieval.parsers.table_rows import write_row
+from retrieval.parsers.table_heads import MOST_HEADS, count_heads, has_data, has_names, is_title, widen_names
+from retrieval.parsers.table_rows import COVERED_CELL, write_row
 
 __all__ = ["CELLS", "Table", "is_of_data", "is_short"]
 

@@ -8,7 +8,7 @@ from retrieval.errors import DocumentUnreadable
 from retrieval.parsers.archive import Archive, Element, get_attribute, get_name, parse_xml, to_number
 from retrieval.parsers.list_numbers import write_letters, write_roman
 from retrieval.parsers.parsed_document import FileContent, ParseLimits
-from retrieval.parsers.table_heads import COVERED_CELL
+from retrieval.parsers.table_rows import COVERED_CELL
 from retrieval.parsers.text_writer import is_code
 
 __all__ = [

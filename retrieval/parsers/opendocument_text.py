@@ -328,7 +328,7 @@ class _Reader:
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """What decides whether a text is seen: the colour behind it, and its own; "" where that can't be told."""
+    """The colour behind a text and its own, by which it is seen or not; "" where one can't be told."""
 
     ground: str
     color: str = ""

@@ -154,8 +154,7 @@ def _find_runs(page: _Page) -> Iterator[tuple[list[_Line], int]]:
     for table, run in groupby(page.lines, key=lambda line: line.table):
         if table:
             rows = list(run)
-            cells = [read_row(line.text) for line in rows]
-            heads = count_heads(cells)
+            heads = count_heads(cells := [read_row(line.text) for line in rows])
             yield rows, heads if any(map(has_data, cells[heads:])) else 0
 
 

@@ -6,10 +6,19 @@ has it. Cells begin and end without blanks, so that a backslash at a cell's end 
 
 import re
 from collections.abc import Iterable
+from typing import Final
 
-__all__ = ["read_row", "write_row"]
+__all__ = ["COVERED_CELL", "read_row", "write_row"]
 
 _BOUNDARY = re.compile(r"(?<!\\)\|")
+
+
+class _CoveredCell(str):
+    __slots__ = ()
+
+
+COVERED_CELL: Final[str] = _CoveredCell()
+"""An empty cell that the one before it in its row reaches into; it is told by being this very object."""
 
 
 def write_row(cells: Iterable[str]) -> str:

@@ -22,7 +22,7 @@ from gateway.migrations.digests import DIGESTS
 from gateway.settings import Settings
 from gateway.stack.instance import Instance
 from gateway.terminal import CommandError, Exit
-from gateway.vector_stores.index_migration_repository import find_open_migration
+from gateway.vector_stores.restored_index import is_moving_by_server
 from retrieval.client import Retriever, RetrieverError, RetrieverFailed, RetrieverUnavailable
 
 __all__ = ["write_backup"]
@@ -170,9 +170,9 @@ class _Backup:
             schema = await read_schema(database)
             async with database.read() as session:
                 digests = await list_digests(session, DIGESTS)
-                move = await find_open_migration(session)
+                on_server = await is_moving_by_server(session)
         missing = {digest for digest in digests if f"artifacts/files/{digest}" not in self._files}
-        return schema, missing, move is not None and bool(move.source_url or move.target_url)
+        return schema, missing, on_server
 
     def _digest_rest(self) -> None:
         for file in list_tree(self._folder, without=("artifacts",)):

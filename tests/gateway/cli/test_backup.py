@@ -242,7 +242,7 @@ def test_a_stopped_braid_is_backed_up_with_its_index_and_not_started_meanwhile(t
         ("", "", None, True),
     ],
 )
-def test_an_index_isnt_taken_for_whole_while_documents_move_from_or_to_a_server(
+def test_no_index_is_in_a_backup_while_documents_move_from_or_to_a_server(
     source: str, target: str, ended_at: int | None, is_whole: bool, tmp_path: Path, migrated: Path
 ) -> None:
     home = tmp_path / "home"
