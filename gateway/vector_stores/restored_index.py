@@ -8,15 +8,22 @@ import asyncio
 from pathlib import Path
 
 import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.db import Database
-from gateway.vector_stores.index_migration_repository import forget_indexes
+from gateway.vector_stores.index_migration_repository import find_open_migration, forget_indexes
 
-__all__ = ["forget_restored_index", "note_restored_index"]
+__all__ = ["forget_restored_index", "is_moving_by_server", "note_restored_index"]
 
 _log = structlog.get_logger()
 
 _NAME = "index-not-restored"
+
+
+async def is_moving_by_server(session: AsyncSession) -> bool:
+    """Tell whether documents are moving from or to a Qdrant server, which goes on beside whatever is copied."""
+    move = await find_open_migration(session)
+    return move is not None and bool(move.source_url or move.target_url)
 
 
 def note_restored_index(home: Path) -> None:

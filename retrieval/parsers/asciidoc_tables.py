@@ -5,7 +5,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from retrieval.parsers.table_heads import COVERED_CELL, count_heads, has_data, widen_names
+from retrieval.parsers.table_heads import count_heads, has_data, widen_names
+from retrieval.parsers.table_rows import COVERED_CELL
 from retrieval.parsers.text_writer import make_row
 
 __all__ = ["read_asciidoc_table"]

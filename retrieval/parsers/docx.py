@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from retrieval.errors import DocumentUnreadable
 from retrieval.parsers.archive import Archive, Element, get_attribute, get_name, to_number
+from retrieval.parsers.docx_colors import DocxColors
 from retrieval.parsers.docx_styles import DocxStyles, Numbering, find_value, read_outline, read_switch
 from retrieval.parsers.drawings import Drawings, get_relation
 from retrieval.parsers.office_formulas import write_formula
@@ -12,7 +13,8 @@ from retrieval.parsers.parsed_document import FileContent, ParsedDocument, Parse
 from retrieval.parsers.scripts import LEVEL, LOWERED, RAISED, mark_runs
 from retrieval.parsers.sniff import sniff
 from retrieval.parsers.symbol_fonts import read_symbols
-from retrieval.parsers.table_heads import COVERED_CELL, count_heads, widen_names
+from retrieval.parsers.table_heads import count_heads, widen_names
+from retrieval.parsers.table_rows import COVERED_CELL
 from retrieval.parsers.text_writer import GatheredBlocks, TextWriter
 
 __all__ = ["find_main_part", "parse_docx", "read_core_title"]
@@ -22,11 +24,11 @@ _NO_TEXT = frozenset(
     ("pPr", "rPr", "tblPr", "trPr", "tcPr", "instrText", "rt", "sectPr", "sdtPr", "sdtEndPr", "fldData")
 )
 _TRANSPARENT = frozenset(("ins", "moveTo", "customXml", "smartTag", "sdtContent", "Choice"))
+_HEADERS = frozenset(("header", "footer"))
 _DRAWN = frozenset(("chart", "relIds"))
 _LONGEST_CELL = 2_000
 _WIDEST = 100
 _DEEPEST = 8
-_WHITE = frozenset(("FFFFFF", "FFFFFE", "FEFEFE"))
 _TINY = 2  # half points
 
 
@@ -76,6 +78,8 @@ class _Document:
         roots = {kind: archive.read_xml(parts[kind]) for kind in _PARTS if kind in parts}
         self._root = archive.read_xml(main)
         self._styles = DocxStyles(roots.get("styles"))
+        headers = [name for kind, name in self._relations.values() if kind in _HEADERS and archive.has(name)]
+        self._colors = DocxColors(self._root, archive, headers, self._styles)
         self._numbering = Numbering(roots.get("numbering"), self._styles)
         self._notes = {kind: _index_notes(roots[kind]) for kind in ("footnotes", "endnotes") if kind in roots}
         self._noted: list[str] = []
@@ -201,10 +205,8 @@ class _Document:
         return find_value(run, "rPr", "vertAlign") or self._styles.find_position(style)
 
     def _is_hidden(self, run: Element, hidden: bool) -> bool:
-        """Tell whether nobody sees a run: hidden as such, tiny, or white where nothing is behind it."""
+        """Tell whether nobody sees a run: hidden as such, tiny, or in the colour of what is behind it."""
         properties = run.find("{*}rPr")
-        if properties is None:
-            return hidden
         switch = read_switch(properties, "vanish")
         if switch is None and (style := find_value(properties, "rStyle")):
             switch = self._styles.is_hidden(style) or None
@@ -212,18 +214,7 @@ class _Document:
             return True
         if to_number(find_value(properties, "sz"), _TINY + 1) <= _TINY:
             return True
-        return (find_value(properties, "color") or "").upper() in _WHITE and not self._has_ground(run, properties)
-
-    def _has_ground(self, run: Element, properties: Element) -> bool:
-        """Tell whether something can be behind a run that makes white seen: a cell, a box, a shade, a colour."""
-        grounds = [*properties.iterchildren("{*}shd", "{*}highlight"), *run.iterancestors("{*}txbxContent", "{*}tbl")]
-        paragraph = next(run.iterancestors("{*}p"), None)
-        if paragraph is not None:
-            grounds += paragraph.findall("{*}pPr/{*}shd")
-            shaded = self._styles.is_shaded(find_value(paragraph, "pPr", "pStyle") or "")
-        else:
-            shaded = False
-        return bool(grounds) or shaded or self._root.find("{*}background") is not None
+        return self._colors.is_unseen(run, properties)
 
     def _take_note(self, reference: Element, kind: str) -> str:
         note = self._notes.get(kind, {}).get(get_attribute(reference, "id"))

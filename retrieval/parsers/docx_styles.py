@@ -35,6 +35,7 @@ class _Style:
     outline: str | None
     hidden: bool | None
     shaded: bool
+    color: str
     position: str
     numbering: tuple[str | None, str | None]
 
@@ -51,6 +52,7 @@ class DocxStyles:
                 find_value(style, "pPr", "outlineLvl"),
                 read_switch(style.find("{*}rPr"), "vanish"),
                 style.find("./*/{*}shd") is not None,
+                find_value(style, "rPr", "color") or "",
                 find_value(style, "rPr", "vertAlign") or "",
                 (find_value(style, "pPr", "numPr", "numId"), find_value(style, "pPr", "numPr", "ilvl")),
             )
@@ -79,6 +81,10 @@ class DocxStyles:
 
     def is_shaded(self, style: str) -> bool:
         return any(one.shaded for one in self._chain(style))
+
+    def find_color(self, style: str) -> str:
+        """Return the colour of a style's text, `auto` where Word chooses it; "" where it says nothing."""
+        return next((one.color for one in self._chain(style) if one.color), "")
 
     def find_position(self, style: str) -> str:
         """Return `superscript`, `subscript`, or whatever else a style says of where its text stands; "" for nothing."""

@@ -122,7 +122,7 @@ FORMATS = (
         label="PDF",
         media_types={".pdf": "application/pdf"},
         parser="retrieval.parsers.pdf:parse_pdf",
-        version=9,
+        version=10,
         # At the beginning, or after junk in the first 1024 bytes: a printer's commands, what is no text, or text if
         # the file ends as a PDF does. A text that speaks of `%PDF-1.7` is a text.
         signature=re.compile(
@@ -141,7 +141,7 @@ FORMATS = (
             ".dotx": f"{_OFFICE}.wordprocessingml.template",
         },
         parser="retrieval.parsers.docx:parse_docx",
-        version=5,
+        version=6,
         archive=re.compile(r"^word/document\d*\.xml$", re.M | re.I),
     ),
     DocumentFormat(
@@ -173,7 +173,7 @@ FORMATS = (
         label="OpenDocument (.odt, .ods, .odp)",
         media_types={".odt": f"{_OPEN}.text", ".ott": f"{_OPEN}.text-template"},
         parser="retrieval.parsers.opendocument_text:parse_odt",
-        version=5,
+        version=6,
         archive=re.compile(rf"\A{_OPEN}\.text(?:-template)?$", re.M),
     ),
     DocumentFormat(
@@ -189,7 +189,7 @@ FORMATS = (
         label="",
         media_types={".odp": f"{_OPEN}.presentation", ".otp": f"{_OPEN}.presentation-template"},
         parser="retrieval.parsers.opendocument_text:parse_odp",
-        version=4,
+        version=5,
         archive=re.compile(rf"\A{_OPEN}\.presentation(?:-template)?$", re.M),
     ),
     DocumentFormat(

@@ -5,15 +5,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from retrieval.parsers.html_visibility import HEADINGS, is_hidden
-from retrieval.parsers.table_heads import (
-    COVERED_CELL,
-    MOST_HEADS,
-    count_heads,
-    has_data,
-    has_names,
-    is_title,
-    widen_names,
-)
+from retrieval.parsers.table_heads import MOST_HEADS, count_heads, has_data, has_names, is_title, widen_names
+from retrieval.parsers.table_rows import COVERED_CELL, write_row
 
 __all__ = ["CELLS", "Table", "is_of_data", "is_short"]
 
@@ -49,7 +42,7 @@ class Table:
         self._headers = self._headers and (element.tag == "th" or not (text or self.rows > self._titles))
         rows, columns = (_read_span(element, name) for name in ("rowspan", "colspan"))
         for number in range(columns):
-            cell = COVERED_CELL if number else text.replace("|", "\\|")
+            cell = COVERED_CELL if number else text
             if rows > 1:
                 self._spans[len(self._row)] = (rows - 1, cell)
             self._row.append(cell)
@@ -78,7 +71,7 @@ class Table:
         is_named = self._declared == self.rows or (self.rows == self._titles + 1 and has_names(row))
         if is_named and len(self._first) == self.rows:
             row = widen_names([row], 1)[0]
-        return " | ".join(row).strip()
+        return write_row(row)
 
     def keep_place(self, start: int, end: int) -> None:
         """Keep where the row that ended last is, and where what follows it begins."""

@@ -1,14 +1,14 @@
 """An OpenDocument file: its parts, and its styles as far as they decide about text."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from retrieval.errors import DocumentUnreadable
 from retrieval.parsers.archive import Archive, Element, get_attribute, get_name, parse_xml, to_number
 from retrieval.parsers.list_numbers import write_letters, write_roman
 from retrieval.parsers.parsed_document import FileContent, ParseLimits
-from retrieval.parsers.table_heads import COVERED_CELL
+from retrieval.parsers.table_rows import COVERED_CELL
 from retrieval.parsers.text_writer import is_code
 
 __all__ = [
@@ -24,6 +24,10 @@ __all__ = [
 _PICTURE = re.compile(rb"<office:binary-data>[^<]*</office:binary-data>")
 _DEEPEST = 9
 _WHITE = "#ffffff"
+_NEAR_WHITE = frozenset(("#fffffe", "#fefefe"))
+_PICTURES = frozenset(("bitmap", "gradient", "hatch"))
+_DRAWN = ("{*}frame", "{*}custom-shape", "{*}rect", "{*}path", "{*}polygon", "{*}ellipse", "{*}g")
+_TRANSPARENT = "transparent"
 _TINY = re.compile(r"[01](?:\.\d+)?pt")
 _MOST_SPANNED = 100
 _ROW_GROUPS = frozenset(("table-header-rows", "table-row-group", "table-rows"))
@@ -107,23 +111,27 @@ class _Style:
     name: str
     parent: str
     hidden: bool | None
-    white: bool | None
-    painted: bool | None
+    color: str | None
+    shade: str | None
+    ground: str | None
     position: str
     font: str
+    behind: bool
 
 
 class OpenDocumentStyles:
-    """Styles by family and name; what one doesn't say comes from its parent."""
+    """Styles by family and name; what one doesn't say comes from its parent.
+
+    Colours are written `#rrggbb`, and "" is one that can't be told: of text that a program gives a colour which is seen
+    on what is behind it, of a picture, of pages some of which have another colour.
+
+    Attributes:
+        page_ground: What is behind the text of all pages.
+    """
 
     def __init__(self, roots: list[Element]) -> None:
         self._styles: dict[tuple[str, str], _Style] = {}
         self._lists: dict[str, dict[int, Element]] = {}
-        self.has_painted_pages = any(
-            _is_painted(properties)
-            for root in roots
-            for properties in root.iterfind("./*/{*}page-layout/{*}page-layout-properties")
-        )
         for root in roots:
             for element in root.iterfind("./*/{*}style"):
                 name = get_attribute(element, "display-name") or get_attribute(element, "name").replace("_20_", " ")
@@ -132,28 +140,39 @@ class OpenDocumentStyles:
                     name,
                     get_attribute(element, "parent-style-name"),
                     _read_hidden(element),
-                    _read_white(element),
-                    _read_painted(element),
+                    _read_color(element),
+                    _read_ground(element.iterchildren("{*}text-properties")),
+                    _read_ground(part for part in element if get_name(part) != "text-properties"),
                     _read_position(element),
                     _read_font(element),
+                    _read_behind(element),
                 )
             for element in (*root.iterfind("./*/{*}list-style"), *root.iterfind("./*/{*}outline-style")):
                 levels = {to_number(get_attribute(level, "level"), 1): level for level in element}
                 is_outline = get_name(element) == "outline-style"
                 self._lists["" if is_outline else get_attribute(element, "name")] = levels
+        grounds = {_read_ground(layout) for root in roots for layout in root.iterfind("./*/{*}page-layout")}
+        is_paper = grounds <= {None, _TRANSPARENT, _WHITE} and not any(map(self._has_shapes_behind, roots))
+        self.page_ground = _WHITE if is_paper else ""
 
     def is_hidden(self, family: str, name: str) -> bool:
         """Tell whether a style hides what has it: text, a section, a table or a slide."""
         return next((style.hidden for style in self._chain(family, name) if style.hidden is not None), False)
 
-    def is_white(self, family: str, name: str) -> bool | None:
-        """Tell whether text of a style is white with nothing behind it; None where the style gives it no colour."""
-        white = next((style.white for style in self._chain(family, name) if style.white is not None), None)
-        return False if self.is_painted(family, name) else white
+    def find_color(self, family: str, name: str) -> str | None:
+        """Return the colour of a style's text; None where it says nothing."""
+        return next((style.color for style in self._chain(family, name) if style.color is not None), None)
 
-    def is_painted(self, family: str, name: str) -> bool:
-        """Tell whether a style puts a colour, other than white, behind what has it."""
-        return next((style.painted for style in self._chain(family, name) if style.painted is not None), False)
+    def find_ground(self, family: str, name: str) -> str | None:
+        """Return the colour that a style puts behind what has it; None where that is what was there before."""
+        chain = self._chain(family, name)
+        shade = next((style.shade for style in chain if style.shade is not None), _TRANSPARENT)
+        ground = next((style.ground for style in chain if style.ground is not None), _TRANSPARENT)
+        return next((color for color in (shade, ground) if color != _TRANSPARENT), None)
+
+    def _has_shapes_behind(self, root: Element) -> bool:
+        names = {get_attribute(shape, "style-name") for shape in root.iter(*_DRAWN)}
+        return any(style.behind for name in names for style in self._chain("graphic", name))
 
     def find_position(self, name: str) -> str:
         """Return where a style puts text: `super 58%`, `sub`, `-33% 58%`; "" where it says nothing."""
@@ -239,26 +258,38 @@ def _read_font(style: Element) -> str:
     )
 
 
-def _read_white(style: Element) -> bool | None:
-    """Tell whether a style is of white text; None where it gives no colour."""
-    colors = (get_attribute(properties, "color") for properties in style.iterchildren("{*}text-properties"))
-    return next((color.lower() == _WHITE for color in colors if color), None)
+def _read_color(style: Element) -> str | None:
+    """Return the colour of a style's text: "" where programs choose it by what is behind; None where it gives none."""
+    for properties in style.iterchildren("{*}text-properties"):
+        if get_attribute(properties, "use-window-font-color") == "true":
+            return ""
+        if color := get_attribute(properties, "color"):
+            return _write_color(color)
+    return None
 
 
-def _read_painted(style: Element) -> bool | None:
-    """Tell whether a style puts a colour behind its text; None where it says nothing about that."""
-    grounds = [
-        _is_painted(properties)
-        for properties in style.iterchildren("{*}text-properties", "{*}paragraph-properties", "{*}section-properties")
-        if get_attribute(properties, "background-color")
-    ]
-    return any(grounds) if grounds else None
+def _read_ground(parts: Iterable[Element]) -> str | None:
+    """Return the colour that parts of a style put behind what has it, `transparent` for none; None for nothing said."""
+    for properties in parts:
+        fill = get_attribute(properties, "fill")
+        color = get_attribute(properties, "background-color")
+        color = color or (get_attribute(properties, "fill-color") if fill == "solid" else "")
+        pictures = properties.iterchildren("{*}background-image")
+        if fill in _PICTURES or any(len(picture) or picture.attrib for picture in pictures):
+            return ""
+        if color:
+            return _write_color(color)
+    return None
 
 
-def _is_painted(properties: Element) -> bool:
-    """Tell whether there is a colour other than white, or a picture, behind what has these properties."""
-    color = get_attribute(properties, "background-color", "transparent").lower()
-    return color not in ("transparent", _WHITE) or get_attribute(properties, "fill") in ("bitmap", "gradient", "hatch")
+def _write_color(color: str) -> str:
+    color = color.lower()
+    return _WHITE if color in _NEAR_WHITE else color
+
+
+def _read_behind(style: Element) -> bool:
+    """Tell whether a style puts shapes behind the text."""
+    return any(get_attribute(properties, "run-through") == "background" for properties in style)
 
 
 def iterate_rows(table: Element) -> Iterator[tuple[Element, bool]]:

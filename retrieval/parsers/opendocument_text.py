@@ -1,6 +1,8 @@
 """ODT and ODP → text with headings, lists, tables and notes, as it reads when all changes are accepted."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 from retrieval.parsers.archive import Element, get_attribute, get_name, to_number
 from retrieval.parsers.mathml import find_formula
@@ -73,9 +75,7 @@ class _Reader:
         self._gathered = GatheredBlocks(self.writer)
         self._attached: list[Element] = []
         self._hidden = 0
-        self._in_table = False
-        self._is_painted = self._styles.has_painted_pages  # what is behind the text: a page, or a section
-        self._may_be_dark = False  # the same of a slide, or a frame, which may be filled
+        self._ground = self._styles.page_ground  # of the page, the section, or the cell; "" of a slide and a frame
 
     def finish(self) -> TextWriter:
         self._gathered.flush()
@@ -84,7 +84,7 @@ class _Reader:
         return self.writer
 
     def add_slide(self, page: Element, number: int) -> None:
-        self._may_be_dark = True
+        self._ground = ""
         shapes = [shape for shape in page if get_attribute(shape, "class") not in _RUNNING]
         titles = [shape for shape in shapes if get_attribute(shape, "class") == "title"]
         title = " ".join(self._read(paragraph) for shape in titles for paragraph in shape.iter("{*}p"))
@@ -115,11 +115,18 @@ class _Reader:
             elif name == "object":
                 self._add_object(element)
             elif not self._is_hidden(element, name):
-                outside = self._is_painted
-                style = get_attribute(element, "style-name")
-                self._is_painted |= name == "section" and self._styles.is_painted("section", style)
-                self.walk(element)
-                self._is_painted = outside
+                with self._on(element, "section" if name == "section" else ""):
+                    self._ground = "" if name in _SHAPES else self._ground
+                    self.walk(element)
+
+    @contextmanager
+    def _on(self, element: Element, family: str) -> Generator[None]:
+        """Read what stands on an element, which may put a colour behind it."""
+        outside = self._ground
+        ground = self._styles.find_ground(family, get_attribute(element, "style-name"))
+        self._ground = outside if ground is None else ground
+        yield
+        self._ground = outside
 
     def _add_object(self, element: Element) -> None:
         """Add a formula, or a chart's title and its values, or the tables of a spreadsheet."""
@@ -212,36 +219,49 @@ class _Reader:
         self._add_attached()
 
     def _add_table(self, table: Element) -> None:
+        with self._on(table, "table"):
+            if _has_styles_elsewhere(table):
+                self._ground = ""
+            self._add_rows(list(iterate_rows(table)))
+
+    def _add_rows(self, rows: list[tuple[Element, bool]]) -> None:
         self._gathered.flush()
-        rows = list(iterate_rows(table))
         cells = [[cell for cell in row if get_name(cell) == "table-cell"] for row, _ in rows]
         if max(map(len, cells), default=0) < 2 or any(_lays_out(cell) for row in cells for cell in row):
-            for cell in (cell for row in cells for cell in row):
-                self.walk(cell)
-                self._gathered.flush()
+            for row, _ in rows:
+                self._walk_cells(row)
             return
-        self._in_table = True
         spans: dict[int, tuple[int, str]] = {}
         lines: list[list[str]] = []
         for row, _ in rows:
-            texts = [self._read_cell(cell) for cell in row if get_name(cell) in ("table-cell", "covered-table-cell")]
+            with self._on(row, "table-row"):
+                names = ("table-cell", "covered-table-cell")
+                texts = [self._read_cell(cell) for cell in row if get_name(cell) in names]
             line = expand_row(row, texts, spans)
             repeats = min(read_repeats(row, "number-rows-repeated"), _MOST_REPEATED)
             lines += [[line.get(column, "") for column in range(max(line, default=-1) + 1)]] * repeats
-        self._in_table = False
         width = max(map(len, lines), default=0)
         lines = [line + [""] * (width - len(line)) for line in lines]
         heads = max(sum(header for _, header in rows), count_heads(lines), 1)
         self.writer.add_table(widen_names(lines, heads), heads)
         self._add_attached()
 
-    def _read_cell(self, cell: Element) -> str:
-        return " ".join(self._read(paragraph) for paragraph in cell.iter("{*}p", "{*}h"))
+    def _walk_cells(self, row: Element) -> None:
+        """Add what is in the cells of a table that only lays out a page."""
+        with self._on(row, "table-row"):
+            for cell in (cell for cell in row if get_name(cell) == "table-cell"):
+                with self._on(cell, "table-cell"):
+                    self.walk(cell)
+                    self._gathered.flush()
 
-    def _read(self, element: Element, unseen: bool = False) -> str:
-        """Return the text of a paragraph, or of what stands in one; the text around that may be unseen."""
-        unseen = self._is_unseen_paragraph(element) if get_name(element) in ("p", "h") else unseen
-        parts = [self._keep(element.text, unseen)]
+    def _read_cell(self, cell: Element) -> str:
+        with self._on(cell, "table-cell"):
+            return " ".join(self._read(paragraph) for paragraph in cell.iter("{*}p", "{*}h"))
+
+    def _read(self, element: Element, around: "_Look | None" = None) -> str:
+        """Return the text of a paragraph, or of what stands in one; the look is that of the text around."""
+        look = self._find_look(element, around)
+        parts = [self._keep(element.text, look)]
         for child in element:
             name = get_name(child)
             if name == "s":
@@ -256,25 +276,28 @@ class _Reader:
                     parts.append(formula)
                 else:
                     self._attached.append(child)
-            elif name == "span" and self._is_unseen(child):
+            elif name == "span" and self._styles.is_hidden("text", get_attribute(child, "style-name")):
                 self._hidden += sum(len(text) for text in child.itertext())
             elif name not in _NO_TEXT and name:
-                own = self._styles.is_white("text", get_attribute(child, "style-name")) if name == "span" else None
-                text = self._read(child, unseen and own is None)
+                text = self._read(child, look)
                 parts.append(self._mark(child, text) if name == "span" else text)
-            parts.append(self._keep(child.tail, unseen))
+            parts.append(self._keep(child.tail, look))
         return mark_runs(parts)
 
-    def _keep(self, text: str | None, unseen: bool) -> str:
+    def _keep(self, text: str | None, look: "_Look") -> str:
         """Return a text that is seen; one that isn't is counted."""
-        self._hidden += len(text or "") if unseen else 0
-        return "" if unseen else text or ""
+        self._hidden += len(text or "") if look.is_unseen else 0
+        return "" if look.is_unseen else text or ""
 
-    def _is_unseen_paragraph(self, paragraph: Element) -> bool:
-        style = get_attribute(paragraph, "style-name")
-        is_on_paper = not (self._in_table or self._is_painted or self._may_be_dark)
-        is_white = is_on_paper and self._styles.is_white("paragraph", style)
-        return bool(is_white) or self._styles.is_hidden("paragraph", style)
+    def _find_look(self, element: Element, around: "_Look | None") -> "_Look":
+        style, name = get_attribute(element, "style-name"), get_name(element)
+        family = "text"
+        if around is None or name in ("p", "h"):
+            family = "paragraph"
+            around = _Look(self._ground, is_hidden=self._styles.is_hidden(family, style))
+        elif name not in ("span", "a"):
+            return around
+        return around.change(self._styles.find_color(family, style), self._styles.find_ground(family, style))
 
     def _mark(self, span: Element, text: str) -> str:
         text = read_symbols(text, self._styles.find_font(get_attribute(span, "style-name")))
@@ -283,27 +306,49 @@ class _Reader:
             return text
         return f"{LOWERED if position.startswith(('sub', '-')) else RAISED}{text}{LEVEL}"
 
-    def _is_unseen(self, span: Element) -> bool:
-        style = get_attribute(span, "style-name")
-        is_on_paper = not (self._in_table or self._is_painted)
-        return self._styles.is_hidden("text", style) or bool(is_on_paper and self._styles.is_white("text", style))
-
     def _add_attached(self) -> None:
         """Add the notes and the text boxes of a paragraph after it."""
         attached, self._attached = self._attached, []
         if attached:
             self._gathered.flush()
         number = 0
+        outside = self._ground
         for element in attached:
             if get_name(element) == "note":
                 number += 1
+                self._ground = self._styles.page_ground
                 text = " ".join(self._read(paragraph).strip() for paragraph in element.iterfind("{*}note-body/{*}p"))
                 self.writer.add_paragraph(f"Note {number}: {text}")
             else:
-                outside, self._may_be_dark = self._may_be_dark, True
+                self._ground = ""
                 self.walk([element])
                 self._gathered.flush()
-                self._may_be_dark = outside
+            self._ground = outside
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """The colour behind a text and its own, by which it is seen or not; "" where one can't be told."""
+
+    ground: str
+    color: str = ""
+    is_hidden: bool = False
+
+    @property
+    def is_unseen(self) -> bool:
+        return self.is_hidden or (self.color == self.ground != "")
+
+    def change(self, color: str | None, ground: str | None) -> "_Look":
+        """Return the look of text in it with a style that may give both."""
+        return _Look(self.ground if ground is None else ground, self.color if color is None else color, self.is_hidden)
+
+
+def _has_styles_elsewhere(table: Element) -> bool:
+    """Tell whether cells of a table may have styles that they don't name."""
+    if get_attribute(table, "template-name"):
+        return True
+    parts = table.iter("{*}table-column", "{*}table-row")
+    return any(get_attribute(part, "default-cell-style-name") for part in parts)
 
 
 def _lays_out(cell: Element) -> bool:

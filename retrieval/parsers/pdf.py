@@ -27,6 +27,7 @@ from retrieval.parsers.pdf_scan import find_pictures, read_pictures, read_scan
 from retrieval.parsers.pdf_tables import Cell, arrange_rows
 from retrieval.parsers.pdf_words import read_layer, split_cells
 from retrieval.parsers.table_heads import count_heads, has_data
+from retrieval.parsers.table_rows import read_row, write_row
 from retrieval.parsers.text import clean
 
 __all__ = ["parse_pdf"]
@@ -153,8 +154,7 @@ def _find_runs(page: _Page) -> Iterator[tuple[list[_Line], int]]:
     for table, run in groupby(page.lines, key=lambda line: line.table):
         if table:
             rows = list(run)
-            cells = [line.text.split(" | ") for line in rows]
-            heads = count_heads(cells)
+            heads = count_heads(cells := [read_row(line.text) for line in rows])
             yield rows, heads if any(map(has_data, cells[heads:])) else 0
 
 
@@ -292,7 +292,7 @@ def _write_grids(page: _Page, rules: Sequence[Rule]) -> _Page:
         rest = [page.lines[number] for number in table.rest]
         size = _find_body_size([line for line in page.lines[table.first : table.last + 1] if line not in rest])
         titles = [_Line(0, title, own) for title, own in table.titles]
-        rows = [_Line(0, " | ".join(row), size, table=number) for row in table.rows]
+        rows = [_Line(0, write_row(row), size, table=number) for row in table.rows if any(row)]
         changes[table.first] = table.last, [*titles, *rows, *rest]
     return _put_in_place(page, changes)
 

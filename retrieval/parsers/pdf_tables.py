@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from retrieval.parsers.table_heads import is_header
+from retrieval.parsers.table_rows import write_row
 
 __all__ = ["GAP", "Cell", "TableRow", "Word", "arrange_rows"]
 
@@ -275,7 +276,7 @@ def _arrange(row: Sequence[Cell], columns: _Columns) -> str:
         if texts[column]:
             return ""
         texts[column] = cell.text
-    return " | ".join(texts)
+    return write_row(texts)
 
 
 def _split_over(cell: Cell, columns: _Columns) -> list[Cell]:

@@ -6,7 +6,8 @@ from retrieval.parsers.archive import Archive, Element, get_attribute, get_name
 from retrieval.parsers.docx import find_main_part, read_core_title
 from retrieval.parsers.drawings import Drawings, get_relation, iterate_shapes, read_paragraphs, read_runs
 from retrieval.parsers.parsed_document import FileContent, ParsedDocument, ParseLimits
-from retrieval.parsers.table_heads import COVERED_CELL, count_heads, widen_names
+from retrieval.parsers.table_heads import count_heads, widen_names
+from retrieval.parsers.table_rows import COVERED_CELL
 from retrieval.parsers.text_writer import TextWriter, join_words
 
 __all__ = ["parse_pptx"]

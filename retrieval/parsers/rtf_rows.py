@@ -4,7 +4,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from retrieval.parsers.table_heads import COVERED_CELL
+from retrieval.parsers.table_rows import COVERED_CELL
 
 __all__ = ["RtfTable"]
 

@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import Final
+
+from retrieval.parsers.table_rows import COVERED_CELL
 
 __all__ = [
-    "COVERED_CELL",
     "MOST_HEADS",
     "count_heads",
     "cover_groups",
@@ -23,14 +23,6 @@ _DATA = re.compile(
 _YEAR = re.compile(r"(?:19|20)\d\d")
 MOST_HEADS = 4
 _LONGEST_NAMES = 500  # characters of a row of the head, with the names over several columns above each of them
-
-
-class _CoveredCell(str):
-    __slots__ = ()
-
-
-COVERED_CELL: Final[str] = _CoveredCell()
-"""An empty cell that the one before it in its row reaches into; it is told by being this very object."""
 
 
 def is_header(row: Sequence[str]) -> bool:

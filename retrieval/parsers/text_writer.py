@@ -9,6 +9,7 @@ from retrieval.errors import DocumentUnreadable
 from retrieval.parsers.document_title import find_top_heading, pick_title
 from retrieval.parsers.parsed_document import Block, Heading, ParsedDocument
 from retrieval.parsers.scripts import write_scripts
+from retrieval.parsers.table_rows import write_row
 from retrieval.parsers.text import clean
 
 __all__ = ["GatheredBlocks", "TextWriter", "is_code", "join_words", "make_row"]
@@ -129,9 +130,8 @@ def join_words(text: str) -> str:
 
 
 def make_row(cells: Sequence[str]) -> str:
-    """Write a row with all its columns, `Norvik | 12 |`; "" if all of its cells are empty."""
-    words = [join_words(cell).replace("|", "\\|") for cell in cells]
-    return " | ".join(words).strip() if any(words) else ""
+    """Write a row of cells that may have several lines."""
+    return write_row(map(join_words, cells))
 
 
 class GatheredBlocks:

@@ -12,7 +12,7 @@ from retrieval.parsers.drawings import get_relation, iterate_shapes, read_paragr
 from retrieval.parsers.number_formats import BUILT_IN, show_number
 from retrieval.parsers.parsed_document import FileContent, ParsedDocument, ParseLimits
 from retrieval.parsers.sheet import add_sheet
-from retrieval.parsers.table_heads import COVERED_CELL
+from retrieval.parsers.table_rows import COVERED_CELL
 from retrieval.parsers.text_writer import TextWriter
 
 __all__ = ["parse_xlsx"]

@@ -22,6 +22,7 @@ from gateway.migrations.digests import DIGESTS
 from gateway.settings import Settings
 from gateway.stack.instance import Instance
 from gateway.terminal import CommandError, Exit
+from gateway.vector_stores.restored_index import is_moving_by_server
 from retrieval.client import Retriever, RetrieverError, RetrieverFailed, RetrieverUnavailable
 
 __all__ = ["write_backup"]
@@ -76,12 +77,16 @@ class _Backup:
             self._tell("copying database and index of one moment, while changes of the index wait")
             created_at, index = await self._copy_moment()
             await asyncio.to_thread(self._copy_artifacts)
-            schema, missing = await self._examine()
+            schema, missing, on_server = await self._examine()
             if not missing:
                 break
             self._tell(f"{format_count(len(missing), 'file was', 'files were')} deleted meanwhile: once more")
         else:
             raise CommandError("Files that the database refers to aren't in the artifacts. Make the backup once more.")
+        if index and on_server:
+            self._tell("documents move from or to a Qdrant server, whose index is of no backup: the other is left out")
+            await asyncio.to_thread(shutil.rmtree, self._folder / "index")
+            index = False
         self._tell("reading the copies once more, for their digests")
         await asyncio.to_thread(self._digest_rest)
         return BackupManifest(
@@ -152,15 +157,22 @@ class _Backup:
             raise CommandError("Braid runs, and its retriever doesn't answer yet. Try again in a moment.")
         return there
 
-    async def _examine(self) -> tuple[str, set[str]]:
-        """Return the schema of the copied database, and the digests of files that it has and the backup doesn't."""
+    async def _examine(self) -> tuple[str, set[str], bool]:
+        """Return what the copied database says.
+
+        Returns:
+            Its schema, the digests of files that it has and the backup doesn't, and whether documents are moving from
+            or to a Qdrant server: a living one isn't of this moment, also where the other index is.
+        """
         if self._database is None:
-            return "", set()
+            return "", set(), False
         async with open_database(f"sqlite+aiosqlite:///{self._folder / 'braid.db'}") as database:
             schema = await read_schema(database)
             async with database.read() as session:
                 digests = await list_digests(session, DIGESTS)
-        return schema, {digest for digest in digests if f"artifacts/files/{digest}" not in self._files}
+                on_server = await is_moving_by_server(session)
+        missing = {digest for digest in digests if f"artifacts/files/{digest}" not in self._files}
+        return schema, missing, on_server
 
     def _digest_rest(self) -> None:
         for file in list_tree(self._folder, without=("artifacts",)):

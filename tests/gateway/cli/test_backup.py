@@ -233,6 +233,37 @@ def test_a_stopped_braid_is_backed_up_with_its_index_and_not_started_meanwhile(t
     assert not (tmp_path / "other").exists()
 
 
+@pytest.mark.parametrize(
+    ("source", "target", "ended_at", "is_whole"),
+    [
+        ("", "http://qdrant.example:6333", None, False),
+        ("http://qdrant.example:6333", "", None, False),
+        ("", "http://qdrant.example:6333", 5, True),
+        ("", "", None, True),
+    ],
+)
+def test_no_index_is_in_a_backup_while_documents_move_from_or_to_a_server(
+    source: str, target: str, ended_at: int | None, is_whole: bool, tmp_path: Path, migrated: Path
+) -> None:
+    home = tmp_path / "home"
+    (home / "index" / "braid-x").mkdir(parents=True)
+    shutil.copy(migrated, home / "braid.db")
+    (home / "index" / "braid-x" / "segment").write_bytes(b"points")
+    with sqlite3.connect(home / "braid.db") as database:
+        database.execute(
+            "INSERT INTO index_migrations (id, created_at, source_embedder, source_url, target_embedder, target_url, "
+            "source_index, target_index, phase, evaluations, ended_at) VALUES ('m', 1, '', ?, '', ?, 'x', 'y', "
+            "'swapped', '{}', ?)",
+            (source, target, ended_at),
+        )
+    result = asyncio.run(run("backup", str(tmp_path / "backup"), "--home", str(home)))
+    assert result.exit_code == Exit.OK, result.output
+    assert ("The index isn't in it" in result.stderr) is not is_whole
+    said = asyncio.run(restore(tmp_path / "backup", tmp_path / "new"))
+    assert ("refused until" in said) is not is_whole
+    assert (tmp_path / "new" / "index").exists() is is_whole
+
+
 _RESTORE = """
 import sys
 from pathlib import Path

@@ -1,6 +1,7 @@
 import pytest
 
-from retrieval.parsers.table_heads import COVERED_CELL, count_heads, widen_names
+from retrieval.parsers.table_heads import count_heads, widen_names
+from retrieval.parsers.table_rows import COVERED_CELL
 
 DATA = ["Wool", "89.90", "62.93"]
 

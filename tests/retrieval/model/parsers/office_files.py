@@ -51,7 +51,7 @@ def _make_relations(*rows: tuple[str, str]) -> str:
 
 def make_docx(body: str, **parts: str) -> bytes:
     """Make a Word file of a body, such as `<w:p>…</w:p>`, with `styles` and `numbering` if they are given."""
-    names = {"styles": "styles.xml", "numbering": "numbering.xml", "footnotes": "footnotes.xml"}
+    names = {"styles": "styles.xml", "numbering": "numbering.xml", "footnotes": "footnotes.xml", "header": "header.xml"}
     return pack(
         {
             "_rels/.rels": _make_relations(("officeDocument", "word/document.xml")),

@@ -4,6 +4,8 @@ import io
 import zipfile
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from retrieval.parsers.child import read_document
 from retrieval.parsers.parsed_document import ParseLimits
@@ -170,3 +172,82 @@ def test_white_words_are_seen_on_a_painted_section_or_page(ground: str, seen: bo
 def test_white_words_of_a_frame_are_seen_since_it_may_be_filled() -> None:
     frame = "<draw:frame><draw:text-box><text:p text:style-name='W'>seen</text:p></draw:text-box></draw:frame>"
     assert "seen" in read(f"<text:p>a{frame}</text:p>", WHITES)
+
+
+PLACES = ["section", "table", "table-row", "table-cell", "paragraph", "text"]
+"""Families of styles that may put a colour behind a text, the outermost first."""
+COLORS = st.sampled_from([None, "transparent", "#000000", "#222222", "#ffffff"])
+LETTERS = st.sampled_from([None, "auto", "#000000", "#222222", "#FFFFFF"])
+LOOKS = st.fixed_dictionaries({place: COLORS for place in PLACES})
+
+
+def write_look(family: str, ground: str | None, color: str | None) -> str:
+    """Write the style `S` of a family."""
+    behind = f" f:background-color='{ground}'" if ground else ""
+    letters = " style:use-window-font-color='true' f:color='#ffffff'" if color == "auto" else f" f:color='{color}'"
+    own = f"<style:{family}-properties {LOOK}{behind}/>" if family != "text" else ""
+    text = f"<style:text-properties {LOOK}{letters if color else ''}{behind if family == 'text' else ''}/>"
+    return STYLE.format("S", family, "", own + text)
+
+
+@given(LOOKS, st.sampled_from([None, "#ffffff", "#222222"]), LETTERS, LETTERS, st.booleans())
+@example(dict.fromkeys(PLACES) | {"table-cell": "#222222"}, None, "#FFFFFF", None, True)
+@example(dict.fromkeys(PLACES) | {"paragraph": "#000000"}, None, "#000000", None, False)
+@settings(max_examples=150, deadline=None)
+def test_words_are_unseen_where_they_have_the_colour_of_what_is_behind_them_and_nowhere_else(
+    grounds: dict[str, str | None], page: str | None, color: str | None, own: str | None, lays_out: bool
+) -> None:
+    row = "<table:table-row table:style-name='S'><table:table-cell table:style-name='S'>{}</table:table-cell>"
+    row += (
+        "</table:table-row>"
+        if lays_out
+        else "<table:table-cell><text:p>x</text:p></table:table-cell></table:table-row>"
+    )
+    words = "<text:p text:style-name='S'><text:span text:style-name='S'>words</text:span></text:p>"
+    table = f"<table:table table:style-name='S'>{row.format(words)}</table:table>"
+    styles = "".join(
+        write_look(place, ground, {"paragraph": color, "text": own}.get(place)) for place, ground in grounds.items()
+    )
+    styles += PAGE.format(f"f:background-color='{page}'") if page else ""
+    behind = [grounds[place] for place in PLACES if grounds[place] not in (None, "transparent")]
+    on_paper = "#ffffff" if page in (None, "#ffffff") else None  # pages may differ in it
+    letters = (own or color or "auto").lower()
+    is_seen = letters != (behind[-1] if behind else on_paper)
+    text = read(f"<text:p>a</text:p><text:section text:style-name='S'>{table}</text:section>", styles)
+    assert ("words" in text) is is_seen
+
+
+@pytest.mark.parametrize(
+    ("body", "styles"),
+    [
+        ("<table:table table:template-name='T'>{}</table:table>", ""),
+        ("<table:table><table:table-column table:default-cell-style-name='T'/>{}</table:table>", ""),
+        (
+            "<text:p><draw:frame draw:style-name='F'/></text:p><table:table>{}</table:table>",
+            "style:run-through='background'",
+        ),
+        ("<draw:frame><draw:text-box><table:table>{}</table:table></draw:text-box></draw:frame>", ""),
+    ],
+)
+def test_white_words_are_seen_where_it_cannot_be_told_what_is_behind_them(body: str, styles: str) -> None:
+    row = "<table:table-row><table:table-cell><text:p text:style-name='W'>words</text:p></table:table-cell>"
+    styles = STYLE.format("F", "graphic", "", f"<style:graphic-properties {styles}/>")
+    assert "words" in read(body.format(f"{row}</table:table-row>"), WHITES + styles)
+
+
+@pytest.mark.parametrize("part", ["f:background-color='#222222'", "draw:fill='gradient'"])
+def test_white_words_are_seen_on_the_colour_of_their_letters_style_whatever_the_paragraph_has(part: str) -> None:
+    paper = f"<style:paragraph-properties {LOOK} f:background-color='#ffffff'/>"
+    letters = f"<style:text-properties {LOOK} f:color='#ffffff' {part}/>"
+    assert (
+        read("<text:p text:style-name='S'>seen</text:p>", STYLE.format("S", "paragraph", "", paper + letters)) == "seen"
+    )
+
+
+def test_a_note_in_white_is_unseen_whatever_its_section_has_behind_it() -> None:
+    note = "<text:note><text:note-body><text:p text:style-name='W'>evil</text:p></text:note-body></text:note>"
+    section = f"<text:section text:style-name='S'><text:p>seen{note}</text:p></text:section>"
+    styles = WHITES + STYLE.format("S", "section", "", SECTION.format("#222222"))
+    text = read(section, styles)
+    assert "seen" in text
+    assert "evil" not in text

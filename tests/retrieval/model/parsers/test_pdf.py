@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from retrieval.errors import DocumentUnreadable
 from retrieval.parsers.parsed_document import FileContent, ParsedDocument, ParseLimits
 from retrieval.parsers.pdf import parse_pdf
+from retrieval.parsers.table_rows import write_row
 from retrieval.points import contextualize
 from tests.processor_time import measure
 from tests.retrieval.model.parsers.pdf_files import make_page, make_pdf
@@ -256,7 +257,7 @@ def test_an_empty_cell_of_a_table_keeps_its_column() -> None:
     rows = [("Model", "Warranty", "Price"), ("K2", "", "49"), ("K7 with lid", "31", "59"), ("K9", "12", "")]
     before, after = "The prices of this year, without the postage:", "All prices are in euros and hold until May."
     parsed = parse(draw_table(rows, (72, 200, 330), before, after))
-    assert parsed.text == "\n".join([before, *(" | ".join(row) for row in rows), after])
+    assert parsed.text == "\n".join([before, *(write_row(row) for row in rows), after])
 
 
 def test_a_table_is_a_block_with_the_row_that_names_its_columns_as_head() -> None:
@@ -319,7 +320,7 @@ def test_tables_come_back_with_all_their_columns(table: list[list[str]]) -> None
     rows = [row for row in rows if sum(map(bool, row)) > 1]
     parsed = parse(draw_table(rows, (72, 180, 290, 400), "Before the table stands a line.", "And one stands after it."))
     lines = parsed.text.splitlines()[1:-1]
-    assert lines == ([" | ".join(row) for row in rows] if len(rows) > 1 else [" ".join(rows[0])])
+    assert lines == ([write_row(row) for row in rows] if len(rows) > 1 else [" ".join(rows[0])])
 
 
 @pytest.mark.parametrize(

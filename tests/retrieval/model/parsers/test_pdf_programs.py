@@ -27,7 +27,7 @@ Colours:
 •red
 •blue
 Prices
-Model | Euro | Pound|net
+Model | Euro | Pound\\|net
 K2 | 49 sold out | 42
 K7 |  | 59 in March
 kettle --boil
@@ -41,9 +41,9 @@ SHEETS = """Fares 2026
 Page 1
 Fares of Harbor Line
 Route | Adult | Discount | From | Leaves
- | 1,234.50 € | 12.5% | 01.03.2026 | 07:05
-Norvik | 2,469.00 € | none |  | 
-Sund | 7.00 € | 0.1 |  | 
+| 1,234.50 € | 12.5% | 01.03.2026 | 07:05
+Norvik | 2,469.00 € | none |  |
+Sund | 7.00 € | 0.1 |  |
 Port | Phone
 Hamn | 555 01"""
 
@@ -66,7 +66,7 @@ Returns
 Within 30 days."""
 
 READ = {
-    "text.pdf": (TEXT, ["Model | Euro | Pound|net\n"], []),
+    "text.pdf": (TEXT, ["Model | Euro | Pound\\|net\n"], []),
     "sheets.pdf": (SHEETS, ["Route | Adult | Discount | From | Leaves\n", "Port | Phone\n"], []),
     "slides.pdf": (SLIDES, ["Model | Euro\n"], ["The K2 in short", "Prices"]),
     "prices.pdf": (PRICES, ["Model | Price | Warranty | Weight\n"], ["Kestrel prices 2026", "Returns"]),
@@ -77,7 +77,7 @@ READ = {
 def test_a_pdf_of_a_program_reads_in_order_with_its_tables(name: str) -> None:
     text, heads, titles = READ[name]
     parsed = read_document((FILES / name).read_bytes(), name, ParseLimits())
-    assert [line.rstrip() for line in parsed.text.split("\n")] == [line.rstrip() for line in text.split("\n")]
+    assert [line.rstrip() for line in parsed.text.split("\n")] == text.split("\n")
     assert [parsed.text[block.start : block.head] for block in parsed.blocks] == heads
     assert [heading.title for heading in parsed.headings] == titles
 

@@ -6,6 +6,7 @@ import pytest
 
 from retrieval.parsers.parsed_document import FileContent, ParseLimits
 from retrieval.parsers.pdf import parse_pdf
+from retrieval.parsers.table_rows import write_row
 from tests.retrieval.model.parsers.pdf_files import make_pdf
 
 pytestmark = pytest.mark.model
@@ -29,7 +30,7 @@ def draw(rows: Sequence[Row], lefts: Sequence[int], *, centred: bool = False, ga
 
 
 def join(rows: Sequence[Row]) -> list[str]:
-    return [" | ".join(" ".join(cell) for cell in row) for row in rows]
+    return [write_row(" ".join(cell) for cell in row) for row in rows]
 
 
 HEAD = [["Part"], ["What it is"], ["Price"]]
