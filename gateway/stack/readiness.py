@@ -45,12 +45,14 @@ def describe_change(child: Child) -> str:
 
 
 async def watch(children: Sequence[Child], tell: Callable[[str], None]) -> None:
-    """Tell falls and recoveries, until cancelled."""
-    phases = {child.name: child.state.phase for child in children}
+    """Tell falls and recoveries of children that were all ready, until cancelled."""
+    falls = {child.name: 0 for child in children}
     while True:
         for child in children:
             state = child.state
-            if state.phase != phases[child.name] and state.phase in ("ready", "restarting"):
+            # Of a start that follows a fall the reason is known, and the fall may have been too short to be seen.
+            fall = state.attempts - (state.phase == "starting") if state.reason else 0
+            if fall != falls[child.name] and state.phase != "stopped":
                 tell(describe_change(child))
-            phases[child.name] = state.phase
+                falls[child.name] = fall
         await asyncio.sleep(_POLL_SECONDS)

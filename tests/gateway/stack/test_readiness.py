@@ -66,11 +66,12 @@ async def test_a_child_that_ends_again_and_again_is_hopeless(tmp_path: Path, doo
 
 @pytest.fixture
 async def told(tmp_path: Path, door: Door) -> AsyncIterator[list[str]]:
-    """What `watch` tells of a child that was ready and is killed."""
+    """What `watch` tells of a child that was ready and is killed, also where that was before it looked."""
     door.open = True
     told: list[str] = []
     async with child(tmp_path, door, "sleep 0.4") as engine:
         await wait_until_ready([engine], lambda line: None)
+        await until(lambda: engine.state.phase == "restarting")
         watching = asyncio.create_task(watch([engine], told.append))
         yield told
         watching.cancel()
