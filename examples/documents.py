@@ -37,7 +37,7 @@ def ask(question: str) -> str:
     return answer["choices"][0]["message"]["content"]
 
 
-newest = api.get(f"/api/assistants/{ASSISTANT}/releases").raise_for_status().json()["data"][0]
+newest = api.get(f"/api/assistants/{ASSISTANT}/releases?order=desc").raise_for_status().json()["data"][0]
 store = newest["spec"]["retrieval"]["vector_stores"][0]
 for kettle, price in (("Finch", 49), ("Raven", 79)):
     save(store, f"prices/{kettle.lower()}.md", PRICES.format(kettle=kettle, price=price))

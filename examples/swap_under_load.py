@@ -2,7 +2,8 @@
 
     BRAID_URL=… BRAID_KEY=… python examples/swap_under_load.py [ASSISTANT]
 
-It swaps between the two newest releases; where there is only one, it makes another that says less.
+It swaps between the two newest releases, and leaves the newest; where there is only one, it makes another, whose
+answers are shorter where a request sets no limit.
 """
 
 import asyncio
@@ -29,13 +30,15 @@ async def ask(api: httpx2.AsyncClient, answers: Counter[str], answered: asyncio.
 
 
 async def two_newest(api: httpx2.AsyncClient) -> list[dict[str, Any]]:
-    releases = (await api.get(f"{API}/releases")).raise_for_status().json()["data"]
+    """Return the second newest and the newest, in this order."""
+    newest_first = f"{API}/releases?order=desc"
+    releases = (await api.get(newest_first)).raise_for_status().json()["data"]
     if len(releases) < 2:
         parts = {"retrieval": releases[0]["spec"]["retrieval"], "sampling": {"temperature": 0, "max_tokens": 8}}
         parts["retrieval"].pop("embedder")  # the gateway's to say
         (await api.post(f"{API}/releases", json=parts)).raise_for_status()
-        releases = (await api.get(f"{API}/releases")).json()["data"]
-    return releases[:2]
+        releases = (await api.get(newest_first)).json()["data"]
+    return releases[1::-1]
 
 
 async def main() -> None:

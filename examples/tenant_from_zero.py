@@ -14,7 +14,7 @@ import httpx2
 
 URL = os.environ.get("BRAID_URL", "http://127.0.0.1:8080")
 NAME = sys.argv[1] if len(sys.argv) > 1 else "acme"
-DOCUMENT = "# Repairs\n\nAcme repairs a kettle within 9 days. The warranty of the Acme K2 is 31 months.\n"
+DOCUMENT = "# Repairs\n\nThe warranty of the Acme K2 is 31 months. Acme repairs a kettle within 9 days.\n"
 
 
 def post(api: httpx2.Client, path: str, body: Mapping[str, object], method: str = "POST") -> dict[str, Any]:

@@ -65,7 +65,7 @@ job = follow(client.fine_tuning.jobs.create(model=base, training_file=file.id, s
 if job.fine_tuned_model is None:
     sys.exit(f"{job.id} {job.status}: {job.error}")
 
-now = api.get(f"/api/assistants/{ASSISTANT}/releases").json()["data"][0]["spec"]
+now = api.get(f"/api/assistants/{ASSISTANT}/releases?order=desc").json()["data"][0]["spec"]
 parts = {
     "adapter": job.fine_tuned_model,
     "retrieval": {"vector_stores": now["retrieval"]["vector_stores"]},

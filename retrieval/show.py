@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -45,7 +46,11 @@ def show(arguments: list[str]) -> int:
     except (DocumentUnreadable, EmbedderMissing, RetrieverFailed) as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    sys.stdout.writelines(f"{line}\n" for line in describe_chunks(document, request, embedder))
+    try:
+        sys.stdout.writelines(f"{line}\n" for line in describe_chunks(document, request, embedder))
+        sys.stdout.flush()
+    except BrokenPipeError:  # `head` has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else the interpreter fails as it ends
     return 0
 
 

@@ -9,6 +9,7 @@ import typer
 from gateway.cli.options import AsJson, Home, settings_from
 from gateway.demo.runner import locate_page, locate_report, run_demo
 from gateway.demo.size import FULL, SIZES
+from gateway.stack.private_home import check_writable, keep_private
 from gateway.terminal import CommandError, print_text, say
 
 __all__ = ["demo"]
@@ -23,6 +24,8 @@ def demo(keep: _Keep = False, size: _Size = _FULL, home: Home = None, as_json: A
     """Run the demo: documents, adapters, five variants of asking, an edit, a swap."""
     settings = settings_from(home=home)
     own = settings.model_copy(update={"home": settings.home.resolve() / "demo"})
+    keep_private(own.home)  # its Braid does so too, but only once the demo has said how long it will take
+    check_writable(own)
     try:
         report = asyncio.run(run_demo(own, SIZES[size.value], keep=keep))
     except asyncio.CancelledError:

@@ -25,7 +25,9 @@ from gateway.terminal import CommandError, Exit, print_json, print_table, print_
 
 __all__ = ["docs", "name_documents"]
 
-docs = typer.Typer(no_args_is_help=True, help="Add, list and delete the documents of a vector store.")
+docs = typer.Typer(
+    add_completion=False, no_args_is_help=True, help="Add, list and delete the documents of a vector store."
+)
 
 docs.add_typer(migrate, name="migrate")
 docs.command("move")(move)

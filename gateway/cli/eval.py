@@ -27,7 +27,9 @@ from retrieval.messages import Weights
 
 __all__ = ["evaluations"]
 
-evaluations = typer.Typer(no_args_is_help=True, help="Measure quality against labelled questions.")
+evaluations = typer.Typer(
+    add_completion=False, no_args_is_help=True, help="Measure quality against labelled questions."
+)
 
 _Store = Annotated[str, typer.Option(help="Id (vs_…) or name of the vector store.")]
 _Questions = Annotated[

@@ -26,7 +26,7 @@ from gateway.terminal import CommandError, Exit, print_json, print_table, say
 
 __all__ = ["imports"]
 
-imports = typer.Typer(no_args_is_help=True, help="Bring over what a team has elsewhere.")
+imports = typer.Typer(add_completion=False, no_args_is_help=True, help="Bring over what a team has elsewhere.")
 
 _OPENAI = "https://api.openai.com/v1"
 _MOST_LISTED = 20

@@ -15,7 +15,9 @@ from gateway.terminal import CommandError, Exit, print_json, print_table, say
 
 __all__ = ["sources"]
 
-sources = typer.Typer(no_args_is_help=True, help="Keep a vector store in sync with folders and other places.")
+sources = typer.Typer(
+    add_completion=False, no_args_is_help=True, help="Keep a vector store in sync with folders and other places."
+)
 
 _Store = Annotated[str, typer.Argument(help="Id (vs_…) or name of the vector store; a new name makes one.")]
 _Place = Annotated[

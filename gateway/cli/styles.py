@@ -29,7 +29,9 @@ from gateway.terminal import CommandError, Exit, print_json, print_table, say
 
 __all__ = ["styles"]
 
-styles = typer.Typer(no_args_is_help=True, help="Check and convert the conversations that a style is learnt from.")
+styles = typer.Typer(
+    add_completion=False, no_args_is_help=True, help="Check and convert the conversations that a style is learnt from."
+)
 
 styles.command("stale")(list_stale)
 styles.command("write")(write)

@@ -48,7 +48,8 @@ def check_writable(settings: Settings) -> None:
     """
     database = find_sqlite_file(settings.database)
     for path in (settings.artifacts, *((database, database.parent) if database is not None else ())):
-        nearest = next(one for one in (path.absolute(), *path.absolute().parents) if one.exists())
+        # Path.exists raises where another user's folder is on the way.
+        nearest = next(one for one in (path.absolute(), *path.absolute().parents) if os.path.exists(one))
         if not os.access(nearest, os.W_OK):
             raise CommandError(
                 f"{nearest} can't be written: it is on a read-only file system, or another user's. Have it mounted to "

@@ -44,7 +44,8 @@ async def test_every_example_runs_as_it_stands(gateway: Gateway, engine: FakeVll
     engine.reply = reply
     printed = {"tenant_from_zero": await run("tenant_from_zero", gateway.url, ADMIN_KEY)}
     key = re.findall(r"BRAID_KEY=(\S+)", printed["tenant_from_zero"])[-1]
-    for name in ORDER[1:]:
+    # Swapped twice, there is one release first, and three in the end.
+    for name in ("swap_under_load", *ORDER[1:]):
         engine.gap = 0.2 if name == "swap_under_load" else 0.0  # an answer then takes longer than a swap
         printed[name] = await run(name, gateway.url, key)
     assert "The warranty of the Acme K2 is 31 months. [1]" in printed["tenant_from_zero"]
@@ -58,6 +59,7 @@ async def test_every_example_runs_as_it_stands(gateway: Gateway, engine: FakeVll
     assert re.search(r"Step \d*0/\d+", printed["train_and_promote"])
     fingerprints = re.findall(r"^ +\d+ (\S+)$", printed["swap_under_load"], re.MULTILINE)
     assert len(fingerprints) == 2
+    assert re.findall(r"all to support@(\d)", printed["swap_under_load"]) == ["2", "3", "2", "3"], "the two newest"
     assert printed["swap_under_load"].count(" 0 answers so far") == 1, "each release answers before the next swap"
     assert all(fingerprint.startswith("rel_") for fingerprint in fingerprints)
 

@@ -10,11 +10,11 @@ from gateway.cli.doctor.finding import CheckResult
 from gateway.settings import Settings
 from gateway.stack.instance import Instance, explain_socket_path, is_free
 
-__all__ = ["check_cores", "check_disk", "check_home", "check_memory", "check_ports", "check_python"]
+__all__ = ["check_cores", "check_disk", "check_home", "check_memory", "check_ports", "check_python", "is_open"]
 
 _GIB = 1024**3
 # The packaged model, measured: engine 4 GB, training 7 GB, retriever and gateway under 1 GB each.
-_MEMORY_LEAST, _MEMORY_WANTED = 7, 14
+_MEMORY_LEAST, _MEMORY_WANTED, _MEMORY_OF_TRAINING = 7, 14, 7
 _DISK_LEAST, _DISK_WANTED = 2, 10
 
 
@@ -37,11 +37,18 @@ def check_cores(cores: int | None = None) -> CheckResult:
     return CheckResult.ok("cores", f"{cores} cores")
 
 
-def check_memory(meminfo: Path = Path("/proc/meminfo")) -> CheckResult:
+def check_memory(meminfo: Path = Path("/proc/meminfo"), *, running: bool = False) -> CheckResult:
+    """Compare with what Braid will take, or with what a training will where this home's own Braid is `running`."""
     rows = dict(line.split(":", 1) for line in meminfo.read_text().splitlines() if ":" in line)
     free = int(rows["MemAvailable"].split()[0]) * 1024 / _GIB
     message = f"{free:.1f} GiB of memory are available"
     fix = "Stop other programs, or run the engine elsewhere (BRAID_ENGINE_URLS)."
+    if running:
+        message += " beside this home's own Braid"
+        if free < _MEMORY_OF_TRAINING:
+            message += f"; a training that begins now wants {_MEMORY_OF_TRAINING}."
+            return CheckResult.warning("memory", message, fix)
+        return CheckResult.ok("memory", message)
     if free < _MEMORY_LEAST:
         return CheckResult.broken("memory", f"{message}; engine and retriever need {_MEMORY_LEAST}.", fix)
     if free < _MEMORY_WANTED:
@@ -77,9 +84,15 @@ def check_home(home: Path) -> CheckResult:
 def _existing(home: Path) -> Path:
     """Return the home folder, or what there is of the way to it: a check leaves nothing behind."""
     folder = home.resolve()
-    while not folder.exists():
+    while not os.path.exists(folder):  # Path.exists raises where another user's folder is on the way
         folder = folder.parent
     return folder
+
+
+def is_open(home: Path) -> bool:
+    """Tell whether the home folder can be looked into, or made where there is none yet."""
+    folder = _existing(home)
+    return folder.is_dir() and os.access(folder, os.R_OK | os.X_OK)
 
 
 def check_ports(settings: Settings) -> CheckResult:

@@ -57,6 +57,12 @@ async def test_the_version_is_the_packages() -> None:
     assert done.stdout == f"braid {importlib.metadata.version('braid-gateway')}\n"
 
 
+@pytest.mark.parametrize("name", ["docs", "eval", "import", "sources", "styles", "chat"])
+async def test_completion_is_braids_and_no_commands_own(name: str) -> None:
+    assert "--install-completion" in (await run("--help")).stdout
+    assert "completion" not in (await run(name, "--help")).stdout
+
+
 async def list_modules(program: str) -> list[str]:
     program += "\nimport gc, sys\nprint(gc.isenabled(), *sys.modules)"
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", program, stdout=asyncio.subprocess.PIPE)

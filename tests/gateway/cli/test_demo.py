@@ -47,6 +47,13 @@ async def test_a_demo_that_keeps_its_promises_succeeds(runs: Runs, tmp_path: Pat
     assert (settings.home, size.name, keep) == (tmp_path / "demo", "full", False)
 
 
+async def test_a_home_that_can_not_be_written_is_said_before_anything_is_measured(runs: Runs, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    done = await run("demo", "--home", str(tmp_path / "file"))
+    assert (done.exit_code, runs.calls) == (Exit.USAGE, [])
+    assert f"The home folder {tmp_path / 'file' / 'demo'} can't be made" in done.stderr
+
+
 async def test_a_broken_promise_is_said_and_fails(runs: Runs, tmp_path: Path) -> None:
     lost = msgspec.structs.replace(runs.report.swap, failed=["broke off"])
     runs.report = msgspec.structs.replace(runs.report, swap=lost)

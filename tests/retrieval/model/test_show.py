@@ -1,4 +1,7 @@
 import logging
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -23,6 +26,16 @@ def test_a_file_is_shown_chunk_by_chunk(tmp_path: Path, capsys: pytest.CaptureFi
         "\n--- 2: Kestrel K2 > Price [5 tokens, 18 characters, 58–76]\n"
         "It costs 49 euros.\n"
     )
+
+
+def test_a_reader_that_has_seen_enough_is_no_failure(tmp_path: Path) -> None:
+    (tmp_path / "a.md").write_text("# Kestrel K2\n\nIt lasts 31 months.\n")
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "retrieval", "show", str(tmp_path / "a.md")]
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, check=False)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 def test_pages_and_warnings_are_shown() -> None:

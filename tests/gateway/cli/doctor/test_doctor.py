@@ -1,6 +1,8 @@
 import asyncio
+import errno
 import importlib.metadata
 import json
+import os
 import socket
 import stat
 from pathlib import Path
@@ -34,6 +36,44 @@ def test_one_core_is_a_warning() -> None:
 def test_little_memory_is_found(tmp_path: Path, gib: int, level: Level) -> None:
     (tmp_path / "meminfo").write_text(f"MemTotal: 1 kB\nMemAvailable: {gib * 1024**2} kB\n")
     assert machine.check_memory(tmp_path / "meminfo").level is level
+
+
+@pytest.mark.parametrize(("gib", "level"), [(2, Level.WARNING), (6, Level.WARNING), (9, Level.OK)])
+def test_memory_that_this_homes_own_braid_has_taken_is_not_missed(tmp_path: Path, gib: int, level: Level) -> None:
+    (tmp_path / "meminfo").write_text(f"MemTotal: 1 kB\nMemAvailable: {gib * 1024**2} kB\n")
+    finding = machine.check_memory(tmp_path / "meminfo", running=True)
+    assert finding.level is level
+    assert "beside this home's own Braid" in finding.message
+    with Instance.only(tmp_path):
+        found = {finding.name: finding for finding in examine(Settings(home=tmp_path, model_python=tmp_path / "none"))}
+    assert "beside this home's own Braid" in found["memory"].message
+
+
+def test_a_home_that_can_not_be_looked_into_is_one_finding_among_the_others(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    done = CliRunner().invoke(app, ["doctor", "--home", str(tmp_path / "file")])
+    assert (done.exit_code, done.exception.__class__) == (Exit.FAILED, SystemExit)
+    assert f"broken  home: {tmp_path / 'file'} can't be written: Not a directory." in done.stdout
+    assert "gateway: Braid" in done.stdout
+    assert "base model:" not in done.stdout, "nothing can be known of what is in there"
+
+
+def test_a_folder_of_somebody_else_on_the_way_to_the_home_is_a_finding(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shut, stat_of = tmp_path / "shut", os.stat
+    shut.mkdir()
+
+    def refuse_below(path: str | Path, **options: bool) -> os.stat_result:
+        if shut in Path(path).parents:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return stat_of(path, **options)
+
+    monkeypatch.setattr(os, "stat", refuse_below)
+    monkeypatch.setattr(os, "access", lambda path, _mode: Path(path) != shut)
+    assert machine.check_disk(shut / "home").message.endswith(str(shut))
+    names = [finding.name for finding in examine(Settings(home=shut / "home", model_python=tmp_path / "none"))]
+    assert ("home" in names, "base model" in names) == (True, False)
 
 
 def test_a_home_that_is_a_file_is_broken_and_nothing_is_left_behind(tmp_path: Path) -> None:
