@@ -46,6 +46,7 @@ def examine(settings: Settings) -> list[CheckResult]:
         *check_licences(settings.model_python),
         parts.check_base_model(settings),
         parts.check_adapters(settings),
+        parts.check_learnt_facts(settings),
         *parts.check_engine(settings),
         documents.check_index(settings),
         documents.check_index_folders(settings),
