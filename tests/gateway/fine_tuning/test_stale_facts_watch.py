@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from sqlalchemy import select
 
 from gateway.artifacts import Artifacts
 from gateway.cli.doctor.finding import Level
@@ -13,6 +14,7 @@ from gateway.cli.doctor.parts import check_learnt_facts
 from gateway.db import Database, open_database
 from gateway.fine_tuning.stale_facts_watch import StaleFactsWatch
 from gateway.settings import Settings
+from gateway.vector_stores.tables import StoreRow
 from retrieval.client import Retriever
 from tests.fakes.trainer import rows
 from tests.gateway.conftest import Gateway
@@ -56,10 +58,8 @@ async def learn(client: httpx2.AsyncClient) -> tuple[str, dict[str, Any]]:
 
 
 async def count(client: httpx2.AsyncClient) -> list[int | None]:
-    """Return the stale facts of each adapter, as a list of adapters and one alone have them."""
+    """Return the number of stale facts that each adapter shows."""
     adapters = (await client.get("/api/adapters")).json()["data"]
-    for one in adapters:
-        assert (await client.get(f"/api/adapters/{one['id']}")).json()["stale_facts"] == one["stale_facts"]
     return [one["stale_facts"] and one["stale_facts"]["count"] for one in adapters]
 
 
@@ -90,6 +90,8 @@ async def test_an_edit_is_noted_where_it_changes_a_learnt_fact_and_cleared_by_an
         await look(settings, database)
         await look(settings, database)
         assert (await count(client), await told(client, job["id"])) == ([1], [("warn", [("49 pounds", "changed")])])
+        alone = (await client.get(f"/api/adapters/{job['fine_tuned_model']}")).json()
+        assert (alone["stale_facts"]["count"], alone["stale_facts"]["noted_at"] >= job["finished_at"]) == (1, True)
         doctor = await asyncio.to_thread(check_learnt_facts, settings)
         assert (doctor.level, doctor.message[:40]) == (Level.WARNING, "1 adapter has learnt facts that document")
         metrics = (await client.get("/metrics")).text
@@ -138,6 +140,24 @@ async def test_a_deleted_store_makes_all_its_facts_stale_at_once(
     assert {(one["text"], one["state"]) for one in stale} == {("24 months", "deleted"), ("49 pounds", "deleted")}
     await look(settings, database)
     assert (await count(client), len(await told(client, job["id"]))) == ([2], 1)
+
+
+@pytest.mark.usefixtures("index")
+async def test_documents_of_an_expired_store_are_read_like_others(
+    gateway: Gateway, settings: Settings, database: Database
+) -> None:
+    client = await gateway.tenant("kestrel")
+    async with working(settings):
+        store, job = await learn(client)
+        await put(client, store, "kettle.md", "The warranty of the kettle is two years.")
+        await put(client, store, "lamp.md", "The price of the lamp is £59.")
+    async with database.begin() as session:
+        row = (await session.scalars(select(StoreRow).where(StoreRow.id == store))).one()
+        row.expires_after, row.last_active_at = {"anchor": "last_active_at", "days": 1}, 1
+    stale = await client.get("/api/styles/stale_facts")
+    assert (stale.status_code, [one["text"] for one in stale.json()["data"]]) == (200, ["49 pounds"])
+    await look(settings, database)
+    assert await told(client, job["id"]) == [("warn", [("49 pounds", "changed")])]
 
 
 @pytest.mark.usefixtures("index")
