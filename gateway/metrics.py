@@ -28,6 +28,10 @@ _READ_WHEN_ASKED: Mapping[str, tuple[str, tuple[str, ...]]] = {
         "Adapters that should be on a model server and aren't; permanent ones are tried again after its restart only.",
         ("replica", "permanent"),
     ),
+    "braid_adapters_with_stale_facts": (
+        "Adapters that answer and have learnt values which documents have changed since.",
+        (),
+    ),
     "braid_jobs": ("Jobs that wait or run, of all workers.", ("kind", "status")),
     "braid_retriever_work": ("What a retriever has to do now, for all gateways and workers.", ("process", "kind")),
     "braid_database_connections": ("Connections to the database of this process.", ("state",)),

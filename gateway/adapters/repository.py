@@ -16,6 +16,7 @@ __all__ = [
     "AdapterRepository",
     "DesiredRow",
     "count_set_aside",
+    "count_with_stale_facts",
     "find_served_names",
     "list_changed",
     "list_desired",
@@ -123,6 +124,11 @@ class AdapterRepository(Repository[AdapterRow]):
             counts |= {digest: (count, of) for digest, count, of in await self.session.execute(query)}
         return counts
 
+    async def note_stale_facts(self, job: str, count: int | None, now: int) -> None:
+        """Note the stale facts of a job's adapters that clients may have, now or when their base is back."""
+        where = (AdapterRow.source == job, AdapterRow.status.in_(_DELETABLE))
+        await self.update_rows(*where, stale_facts=count, stale_facts_at=None if count is None else now)
+
     async def list_undecided(self, job: str) -> Sequence[AdapterRow]:
         """List what a job is at work on."""
         return await self.list_all(AdapterRow.job_id == job, AdapterRow.status.in_([one.value for one in UNDECIDED]))
@@ -169,6 +175,14 @@ async def count_set_aside(session: AsyncSession) -> int:
     """Count the adapters of all tenants that wait for another base than engines serve."""
     query = select(func.count()).where(AdapterRow.status == AdapterStatus.OTHER_BASE.value)
     return (await session.execute(query)).scalar_one()
+
+
+async def count_with_stale_facts(session: AsyncSession) -> int:
+    """Count the adapters that answer and have learnt what documents have changed since: of all tenants, for the
+    operator, whom it tells nothing of theirs.
+    """
+    where = (AdapterRow.stale_facts.is_not(None), AdapterRow.status == AdapterStatus.READY.value)
+    return (await session.execute(select(func.count()).where(*where))).scalar_one()
 
 
 async def load_manifests(session: AsyncSession, ids: Sequence[str]) -> dict[str, dict[str, Any]]:

@@ -10,8 +10,21 @@ from gateway import jobs
 from gateway.adapters.export import Export, write_card
 from gateway.adapters.identity import check_name
 from gateway.adapters.lifecycle import GONE, AdapterStatus, begin_check
-from gateway.adapters.repository import AdapterName, AdapterRepository, count_set_aside, select_stored
-from gateway.adapters.schemas import Adapter, AdapterImport, AdapterList, AdapterResidency, WrittenRowCount
+from gateway.adapters.repository import (
+    AdapterName,
+    AdapterRepository,
+    count_set_aside,
+    count_with_stale_facts,
+    select_stored,
+)
+from gateway.adapters.schemas import (
+    Adapter,
+    AdapterImport,
+    AdapterList,
+    AdapterResidency,
+    StaleFactCount,
+    WrittenRowCount,
+)
 from gateway.adapters.tables import AdapterRow
 from gateway.engines import ReplicaState
 from gateway.errors import BadRequest, Conflict, NotFound
@@ -26,6 +39,7 @@ __all__ = [
     "check_kept",
     "check_set_aside",
     "count_set_aside",
+    "count_with_stale_facts",
     "find_adapter_row",
     "find_answering",
     "find_export",
@@ -39,6 +53,7 @@ __all__ = [
     "lock_checkpoints",
     "lock_deletable",
     "lock_ready",
+    "note_stale_facts",
     "read_chat_template_kwargs",
 ]
 
@@ -151,6 +166,11 @@ async def list_written_rows(session: AsyncSession, tenant: str, digests: Collect
     return {digest: WrittenRowCount(rows=rows, of=total) for digest, (rows, total) in counts.items()}
 
 
+async def note_stale_facts(session: AsyncSession, tenant: str, job: str, count: int) -> None:
+    """Note how many of the facts that a fine-tuning job has learnt are stale by now, on all its adapters."""
+    await AdapterRepository(session, tenant).note_stale_facts(job, count or None, int(time.time()))
+
+
 async def find_export(session: AsyncSession, tenant: str, id_or_model: str) -> Export:
     """Return what an adapter's archive is made of.
 
@@ -258,4 +278,11 @@ class AdapterService:
                 replicas=sum(row.served_name in replica.adapters for replica in self._replicas), of=len(self._replicas)
             ),
             written_rows=written_rows,
+            stale_facts=_count_stale(row),
         )
+
+
+def _count_stale(row: AdapterRow) -> StaleFactCount | None:
+    if row.stale_facts is None:
+        return None
+    return StaleFactCount(count=row.stale_facts, noted_at=row.stale_facts_at or row.created_at)

@@ -27,7 +27,7 @@ from gateway.evaluation_jobs.advice_inputs import AdviceInputs
 from gateway.fine_tuning.estimate import Price
 from gateway.fine_tuning.fact_schemas import StaleFact
 from gateway.fine_tuning.learnt_facts import open_store_facts
-from gateway.fine_tuning.rehearsal import ROW_BYTES, choose_rehearsal
+from gateway.fine_tuning.rehearsal import choose_rehearsal
 from gateway.fine_tuning.service import estimate_cost
 from gateway.fine_tuning.stale_facts import StaleFactsService
 from gateway.gates.bounds import LEAST_ROWS
@@ -172,10 +172,13 @@ class Advisor:
         return facts, look_at_facts(facts, times, time.time())
 
     async def _estimate(self, base: str, conversations: Sequence[Conversation]) -> dict[str, Any]:
-        own = choose_rehearsal(None, "supervised", len(conversations), None).answers
-        rows, size = len(conversations) + own, len(encode_conversations(conversations)) + own * ROW_BYTES
+        """Estimate what a job of these rows shows when it is made, with the base's own answers among them."""
+        model, rows, size = self._parts.traits.base, len(conversations), len(encode_conversations(conversations))
+        traits = await asyncio.to_thread(model.find_training_traits) if model is not None else None
+        answers = choose_rehearsal(None, "supervised", rows, traits).answers
+        recipe = Recipe.for_rows(rows + answers)
         async with self._parts.database.read() as session:
-            return await estimate_cost(session, base, "supervised", Recipe.for_rows(rows), rows, size, self._price)
+            return await estimate_cost(session, base, "supervised", recipe, rows, size, self._price, answers)
 
 
 def _check_rows(halves: Halves) -> None:

@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import cast
 
+from gateway.adapters.service import count_with_stale_facts
 from gateway.answering.service import AnsweringService
 from gateway.answers.log import AnswerLog
 from gateway.answers.service import CitedDocuments
@@ -56,7 +57,7 @@ async def open_state(settings: Settings) -> AsyncGenerator[State]:
         retriever = await stack.enter_async_context(make_retriever(settings))
         drain, metrics = Drain(), Metrics()
         metrics.read_from("braid_chat_running", lambda: {(): float(drain.running)})
-        figures = Figures(metrics, database, pool, reconciler, retriever)
+        figures = Figures(metrics, database, pool, reconciler, retriever, count_with_stale_facts)
         lines = AccessLog() if settings.access_log and settings.log_level.lower() in ("debug", "info") else None
         if lines is not None:
             stack.callback(lines.flush)

@@ -13,7 +13,7 @@ from gateway.adapters.import_job import ImportHandler
 from gateway.adapters.publish import AdapterPublisher
 from gateway.adapters.ray_executor import RayExecutor
 from gateway.adapters.ray_jobs import RayJobs
-from gateway.adapters.service import list_stored
+from gateway.adapters.service import count_with_stale_facts, list_stored
 from gateway.adapters.trainer import TrainerProgram
 from gateway.adapters.verify import AdapterVerifier
 from gateway.advice.advisor import Advisor
@@ -59,6 +59,7 @@ from gateway.fine_tuning.facts_gate import FactsGate
 from gateway.fine_tuning.parity import ParityProof
 from gateway.fine_tuning.rehearsal import Rehearsal
 from gateway.fine_tuning.row_preparation import RowPreparer
+from gateway.fine_tuning.stale_facts_watch import StaleFactsWatch
 from gateway.fine_tuning.train_job import TrainHandler
 from gateway.gates.gate_job import GateHandler
 from gateway.gates.judging_parts import JudgingParts
@@ -135,13 +136,15 @@ async def open_worker(
         metrics = Metrics()
         parts = await stack.enter_async_context(_open_worker_parts(settings, database, metrics))
         if admin:
-            figures = Figures(metrics, database, parts.pool, parts.reconciler, parts.retriever)
+            figures = Figures(metrics, database, parts.pool, parts.reconciler, parts.retriever, count_with_stale_facts)
             check = partial(check_worker, RemoteParts(database, parts.retriever), parts.pool)
             app = AdminApp(figures, check, parts.pool, parts.reconciler)
             await stack.enter_async_context(serve_admin(settings.admin_host, settings.worker_admin_port, app))
         await stack.enter_async_context(_watch_index(settings, database))
         await stack.enter_async_context(running(SyncSchedule(database).run()))
         await stack.enter_async_context(running(FolderWatch(database, settings).run()))
+        watch = StaleFactsWatch(database, parts.retriever, Artifacts(settings.artifacts, settings.home))
+        await stack.enter_async_context(running(watch.run()))
         clock = BelievedClock(database)
         housekeeper = Housekeeper(_make_chores(settings, database, clock), metrics.count_removed)
         await stack.enter_async_context(running(housekeeper.run()))

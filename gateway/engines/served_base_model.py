@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 import prompts
-from gateway.engines.training_traits import TrainingTraits
+from gateway.engines.training_traits import TrainingTraits, read_training_traits
 from gateway.settings import Settings, SettingsError
 
 __all__ = ["ServedBaseModel", "choose_markers"]
@@ -55,6 +55,11 @@ class ServedBaseModel(msgspec.Struct, frozen=True):
     def find(cls, settings: Settings) -> "ServedBaseModel | None":
         """Read what `load` reads, or return None where nothing is prepared: others' engines know their own base."""
         return cls.load(settings) if cls.locate_file(settings.home).exists() else None
+
+    def find_training_traits(self) -> TrainingTraits | None:
+        """Read what it asks of trainings from its files, or return what was noted where they are elsewhere."""
+        folder = Path(self.path)
+        return read_training_traits(folder) if self.path and folder.is_dir() else self.training
 
     @staticmethod
     def locate_file(home: Path) -> Path:

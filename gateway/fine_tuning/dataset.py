@@ -14,7 +14,7 @@ from gateway.conversations.findings import Finding
 from gateway.conversations.formats import read_conversations
 from gateway.db import Database
 from gateway.engines.served_base_model import ServedBaseModel, choose_markers
-from gateway.engines.training_traits import TrainingTraits, read_training_traits
+from gateway.engines.training_traits import TrainingTraits
 from gateway.errors import BadRequest, blur
 from gateway.files.service import get_file
 from gateway.fine_tuning.request import find_start
@@ -50,12 +50,9 @@ class TrainingFiles:
         Raises:
             BadRequest: No reply can be learnt with its chat template, or it is quantised, or its files are damaged.
         """
-        base = self._base
-        if base is None:
+        if self._base is None:
             return None
-        traits = base.training  # of a base whose files are on the workers' machine
-        if base.path and Path(base.path).is_dir():
-            traits = await asyncio.to_thread(read_training_traits, Path(base.path))
+        traits = await asyncio.to_thread(self._base.find_training_traits)
         if traits is None or traits.refusal is None:
             return traits
         message = blur(traits.refusal.message)

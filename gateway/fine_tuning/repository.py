@@ -14,6 +14,7 @@ __all__ = [
     "FineTuningJobRepository",
     "LearntFactRepository",
     "list_figures",
+    "list_learning_tenants",
     "make_metadata_conditions",
 ]
 
@@ -52,6 +53,15 @@ class LearntFactRepository(Repository[LearntFactRow]):
             query = self.select(LearntFactRow.fine_tuning_job_id.in_(some)).order_by(LearntFactRow.id)
             facts += (await self.session.scalars(query)).all()
         return facts
+
+    async def list_looks(self, jobs: Collection[str]) -> set[tuple[str, str, int | None]]:
+        """List the documents that some jobs have learnt from: job, document, and its version at the last look."""
+        columns = (LearntFactRow.fine_tuning_job_id, LearntFactRow.document_id, LearntFactRow.looked_version)
+        looks: set[tuple[str, str, int | None]] = set()
+        for some in cut_slices(jobs):
+            query = self.select(LearntFactRow.fine_tuning_job_id.in_(some)).with_only_columns(*columns).distinct()
+            looks |= {(job, document, version) for job, document, version in await self.session.execute(query)}
+        return looks
 
     async def list_newest(self, stores: Collection[str], limit: int) -> Sequence[LearntFactRow]:
         """List what jobs have learnt from documents of some stores, the last first."""
@@ -103,3 +113,9 @@ async def list_figures(session: AsyncSession, model: str, method: str, limit: in
     where += (is_dpo if method == "dpo" else ~is_dpo,)
     newest = select(FineTuningJobRow.braid).where(*where).order_by(FineTuningJobRow.finished_at.desc()).limit(limit)
     return [braid["figures"] for braid in (await session.scalars(newest)).all() if braid.get("figures")]
+
+
+async def list_learning_tenants(session: AsyncSession) -> Sequence[str]:
+    """List the tenants whose jobs have learnt facts of documents: a worker looks at those of all of them."""
+    query = select(LearntFactRow.tenant_id).distinct().order_by(LearntFactRow.tenant_id)
+    return (await session.scalars(query)).all()

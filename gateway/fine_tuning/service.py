@@ -80,11 +80,22 @@ async def estimate_cost(
     rows: int,
     size: int,
     price: Price,
-    rehearsal: int = 0,
+    rehearsal: int,
 ) -> dict[str, Any]:
-    """Estimate a training of so many rows, of `size` bytes, from the last ones of the base; see `price_figures`."""
-    earlier = await list_figures(session, base, method, _EARLIER)
-    figures = estimate_training(recipe, rows, size, [msgspec.convert(one, TrainingFigures) for one in earlier])
+    """Estimate a training from the last ones of the base; see `price_figures`.
+
+    Args:
+        session: Of a unit of work.
+        base: The base model's name.
+        method: Of the training.
+        recipe: For all rows, the base's own answers among them.
+        rows: The tenant's own.
+        size: Their bytes, as rendered.
+        price: Of an hour.
+        rehearsal: The base's own answers that are learnt among the rows.
+    """
+    earlier = [msgspec.convert(one, TrainingFigures) for one in await list_figures(session, base, method, _EARLIER)]
+    figures = estimate_training(recipe, rows + rehearsal, size + rehearsal * ROW_BYTES, earlier)
     basis = f"measured in {format_count(len(earlier), 'training')}, the last of this base" if earlier else _GUESS
     return price_figures(figures, price, basis=basis, rehearsal=rehearsal)
 
@@ -142,7 +153,7 @@ class FineTuningService:
         stored_validation = await files.store(validation_rows) if validation_rows else None
         await check_named_stores(self._session, self._tenant, options)
         facts = options.facts or (options.evidence and FactsOptions(vector_stores=options.evidence.vector_stores))
-        size = artifact.size + _foresee_passages(options, rows) + answers * ROW_BYTES
+        size = artifact.size + _foresee_passages(options, rows)
         braid = {
             "prompt": f"{prompt.name}@{prompt.version}" if prompt else None,
             "prompt_digest": rows.prompt_digest,
@@ -158,7 +169,7 @@ class FineTuningService:
             "written_rows": await count_written_rows(self._session, rows, start),
             "reasons": explain_recipe(recipe, hyperparameters, wishes, row_count, bounds.parameters, answers)
             | {"rehearsal": f"{answers}: {rehearsal.reason}"},
-            "estimate": await estimate_cost(self._session, base, method, recipe, row_count, size, price, answers),
+            "estimate": await estimate_cost(self._session, base, method, recipe, rows.count, size, price, answers),
         }
         figures = _show_hyperparameters(hyperparameters, recipe)
         row = self._jobs.add(_make_row(request, base, figures, artifact, stored_validation, braid))

@@ -1,5 +1,6 @@
 """The facts that adapters have learnt and that documents have changed since."""
 
+import asyncio
 from collections.abc import Mapping
 
 from gateway.adapters.service import list_names
@@ -14,10 +15,31 @@ from gateway.vector_stores.search import read_states
 from gateway.vector_stores.version_texts import DocumentTexts, LiveDocument, list_present
 from retrieval.client import Retriever
 
-__all__ = ["StaleFactsService", "states_fact"]
+__all__ = ["MOST_DOCUMENTS", "DocumentValues", "StaleFactsService", "has_moved", "judge_fact", "states_fact"]
 
-_MOST_DOCUMENTS = 200
-"""The most documents whose present texts are read for one request."""
+MOST_DOCUMENTS = 200
+"""The most documents whose present texts are read for one request, or one look of a worker's."""
+
+
+class DocumentValues:
+    """Reads the values that one tenant's documents state now."""
+
+    def __init__(self, database: Database, retriever: Retriever, artifacts: Artifacts, tenant: str) -> None:
+        self._database = database
+        self._tenant = tenant
+        self._texts = DocumentTexts(database, retriever, artifacts, tenant)
+
+    async def read(self, document: LiveDocument, id: str) -> TextValues:
+        """Read a document, also one whose store has expired: it is what it was.
+
+        Raises:
+            NotFound: Its store was deleted meanwhile.
+            Unavailable: The retriever can't answer now.
+        """
+        async with self._database.read() as session:
+            states = await read_states(session, self._tenant, [document.store], expired_too=True)
+        text = await self._texts.read_present(states, document.store, id)
+        return await asyncio.to_thread(TextValues.of, text)
 
 
 class StaleFactsService:
@@ -26,7 +48,7 @@ class StaleFactsService:
     def __init__(self, database: Database, retriever: Retriever, artifacts: Artifacts, tenant: str) -> None:
         self._database = database
         self._tenant = tenant
-        self._texts = DocumentTexts(database, retriever, artifacts, tenant)
+        self._values = DocumentValues(database, retriever, artifacts, tenant)
 
     async def list(self, adapter: str | None) -> StaleFacts:
         """Return the stale facts of an adapter, or of all that may answer.
@@ -42,32 +64,27 @@ class StaleFactsService:
             models = await FineTuningJobRepository(session, self._tenant).list_models({adapter} if adapter else names)
             facts = await LearntFactRepository(session, self._tenant).list_of(models)
             present = await list_present(session, self._tenant, {fact.document_id for fact in facts})
-        doubtful = [fact for fact in facts if _has_moved(fact, present)]
+        doubtful = [fact for fact in facts if has_moved(fact, present)]
         document_ids = sorted({fact.document_id for fact in doubtful} & present.keys())
-        evidence = {id: await self._read(present[id], id) for id in document_ids[:_MOST_DOCUMENTS]}
+        evidence = {id: await self._values.read(present[id], id) for id in document_ids[:MOST_DOCUMENTS]}
         fact_states: list[tuple[LearntFactRow, FactState | None]] = [
-            (fact, _judge(fact, present, evidence)) for fact in doubtful
+            (fact, judge_fact(fact, present, evidence)) for fact in doubtful
         ]
         data = [
             _to_schema(models[fact.fine_tuning_job_id], fact, state, present.get(fact.document_id))
             for fact, state in fact_states
             if state is not None
         ]
-        return StaleFacts(data=data, unread_documents=max(0, len(document_ids) - _MOST_DOCUMENTS))
-
-    async def _read(self, document: LiveDocument, id: str) -> TextValues:
-        async with self._database.read() as session:
-            states = await read_states(session, self._tenant, [document.store])
-        return TextValues.of(await self._texts.read_present(states, document.store, id))
+        return StaleFacts(data=data, unread_documents=max(0, len(document_ids) - MOST_DOCUMENTS))
 
 
-def _has_moved(fact: LearntFactRow, present: Mapping[str, LiveDocument]) -> bool:
+def has_moved(fact: LearntFactRow, present: Mapping[str, LiveDocument]) -> bool:
     """Tell whether a fact's document may say something else than what was learnt."""
     document = present.get(fact.document_id)
     return fact.changed or document is None or document.version != fact.document_version
 
 
-def _judge(
+def judge_fact(
     fact: LearntFactRow, present: Mapping[str, LiveDocument], evidence: Mapping[str, TextValues]
 ) -> FactState | None:
     """Return what became of a fact; None where its document still states it, or wasn't read."""

@@ -71,6 +71,9 @@ class LearntFactRow(OwnedRow):
 
     `changed` ones stood only in an earlier version already, and were trained on because the job was forced. `rows` are
     numbers of rows, the first hundred.
+
+    `looked_version` is the document's version at the last look (0: it was gone; null: nobody has looked yet), and
+    `state` what the fact was then: `changed`, `deleted`, or null where it was true.
     """
 
     __tablename__ = "learnt_facts"
@@ -85,3 +88,5 @@ class LearntFactRow(OwnedRow):
     readings: Mapped[list[str]]
     rows: Mapped[list[int]] = mapped_column(JSON)
     changed: Mapped[bool]
+    looked_version: Mapped[int | None]
+    state: Mapped[str | None]

@@ -1,10 +1,11 @@
 """The figures of a process, as Prometheus reads them, with those that only the database or the retriever knows."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import msgspec
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.pool import Pool, QueuePool
 
 from gateway.db import Database
@@ -24,16 +25,25 @@ class Figures:
     """Has everything with a state of its own read into the metrics, and gives their text."""
 
     def __init__(
-        self, metrics: Metrics, database: Database, pool: EnginePool, reconciler: Reconciler, retriever: Retriever
+        self,
+        metrics: Metrics,
+        database: Database,
+        pool: EnginePool,
+        reconciler: Reconciler,
+        retriever: Retriever,
+        count_with_stale_facts: Callable[[AsyncSession], Awaitable[int]],
     ) -> None:
         self._metrics = metrics
         self._database = database
         self._retriever = retriever
+        self._count_with_stale_facts = count_with_stale_facts
         self._jobs: Samples = {}
+        self._with_stale_facts: Samples = {}
         self._retriever_work: Samples = {}
         self._counted_at: float | None = None
         readers: dict[str, Callable[[], Samples]] = {
             "braid_jobs": lambda: self._jobs,
+            "braid_adapters_with_stale_facts": lambda: self._with_stale_facts,
             "braid_retriever_work": lambda: self._retriever_work,
             "braid_replica_ready": lambda: {(r.name,): float(r.ready) for r in pool.replicas},
             "braid_replica_running": lambda: {(r.name,): float(r.in_flight) for r in pool.replicas},
@@ -55,8 +65,9 @@ class Figures:
             try:
                 async with self._database.read() as session:
                     self._jobs = {key: float(count) for key, count in (await count_live(session)).items()}
+                    self._with_stale_facts = {(): float(await self._count_with_stale_facts(session))}
             except (SQLAlchemyError, OSError):
-                self._jobs = {}
+                self._jobs = self._with_stale_facts = {}
         self._retriever_work = await self._read_retriever()
         return self._metrics.render_text()
 

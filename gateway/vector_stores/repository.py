@@ -30,6 +30,14 @@ class StoreRepository(Repository[StoreRow]):
         query = self.select(StoreRow.id == id).execution_options(populate_existing=True)
         return (await self.session.scalars(query)).one_or_none()
 
+    async def find_present(self, ids: Collection[str]) -> set[str]:
+        """Return those of some ids that are stores."""
+        present: set[str] = set()
+        for some in cut_slices(ids):
+            query = self.select(StoreRow.id.in_(some)).with_only_columns(StoreRow.id)
+            present.update((await self.session.scalars(query)).all())
+        return present
+
     async def move_index_epoch(self, store: StoreRow, *, mirrored: bool) -> bool:
         """Make the index epoch after the store's visible; false when it is gone, or has other indexes or epochs by now.
 

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from gateway.artifacts import Artifacts
 from gateway.db import Database
 from gateway.vector_stores.deleted_documents import DeletedContent
-from gateway.vector_stores.repository import DocumentRepository, VersionRepository
+from gateway.vector_stores.repository import DocumentRepository, StoreRepository, VersionRepository
 from gateway.vector_stores.retriever_errors import explain_retriever_errors
 from gateway.vector_stores.search import StoreStates
 from gateway.vector_stores.tables import DocumentVersionRow
@@ -56,9 +56,17 @@ class VersionText:
 
 
 async def list_present(session: AsyncSession, tenant: str, documents: Collection[str]) -> Mapping[str, LiveDocument]:
-    """Return those of some documents that are there and have a version that answers, by their ids."""
+    """Return those of some documents that are there, as is their store, and have a version that answers, by their ids.
+
+    Rows of a deleted store's documents stay as they are until a job has removed them.
+    """
     rows = await DocumentRepository(session, tenant).list_of(documents)
-    return {row.id: LiveDocument(row.key, row.store_id, row.version) for row in rows if row.version}
+    stores = await StoreRepository(session, tenant).find_present({row.store_id for row in rows})
+    return {
+        row.id: LiveDocument(row.key, row.store_id, row.version)
+        for row in rows
+        if row.version and row.store_id in stores
+    }
 
 
 async def list_version_times(session: AsyncSession, tenant: str, documents: Collection[str]) -> Mapping[str, list[int]]:

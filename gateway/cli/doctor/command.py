@@ -54,6 +54,7 @@ def examine(settings: Settings) -> list[CheckResult]:
         machine.check_ports(settings),
         parts.check_base_model(settings),
         parts.check_adapters(settings),
+        parts.check_learnt_facts(settings),
         *parts.check_engine(settings),
         documents.check_index(settings),
         documents.check_index_folders(settings),

@@ -3,13 +3,15 @@
 import asyncio
 import importlib.metadata
 import importlib.util
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import httpx2
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncSession
 
-from gateway.adapters.service import count_set_aside
+from gateway.adapters.service import count_set_aside, count_with_stale_facts
 from gateway.cli.doctor.finding import CheckResult
 from gateway.counts import format_count
 from gateway.db import open_database
@@ -19,7 +21,14 @@ from gateway.engines.served_base_model import ServedBaseModel
 from gateway.settings import Settings, SettingsError
 from gateway.stack.packages import MODEL_PACKAGES, EnvironmentBroken, read_installed_versions
 
-__all__ = ["check_adapters", "check_base_model", "check_engine", "check_gateway", "check_model_environment"]
+__all__ = [
+    "check_adapters",
+    "check_base_model",
+    "check_engine",
+    "check_gateway",
+    "check_learnt_facts",
+    "check_model_environment",
+]
 
 _GATEWAY_MODULES = (
     "aiosqlite",
@@ -81,7 +90,7 @@ def check_base_model(settings: Settings) -> CheckResult:
 def check_adapters(settings: Settings) -> CheckResult:
     """Look in the database for adapters that wait for another base model."""
     try:
-        count = asyncio.run(_count_set_aside(settings.database))
+        count = asyncio.run(_count(settings.database, count_set_aside))
     except (SQLAlchemyError, OSError):
         return CheckResult.ok("adapters", "none yet")  # no database, or none of this version
     if not count:
@@ -94,12 +103,28 @@ def check_adapters(settings: Settings) -> CheckResult:
     )
 
 
-async def _count_set_aside(url: str) -> int:
+def check_learnt_facts(settings: Settings) -> CheckResult:
+    """Look in the database for adapters that workers have found to know facts of former documents."""
+    try:
+        count = asyncio.run(_count(settings.database, count_with_stale_facts))
+    except (SQLAlchemyError, OSError):
+        count = 0  # no database, or none of this version
+    if not count:
+        return CheckResult.ok("learnt facts", "no adapter is known to have learnt what documents have changed since")
+    return CheckResult.warning(
+        "learnt facts",
+        f"{format_count(count, 'adapter has', 'adapters have')} learnt facts that documents have changed since "
+        "(stale_facts in GET /api/adapters), and may recite them.",
+        "See them with 'braid styles stale', and train anew from rows with their passages ('braid styles rewrite').",
+    )
+
+
+async def _count(url: str, count: Callable[[AsyncSession], Awaitable[int]]) -> int:
     file = make_url(url).database if url.startswith("sqlite") else None
     if file is not None and not Path(file).exists():
         return 0  # opening it would make it
     async with open_database(url) as database, database.read() as session:
-        return await count_set_aside(session)
+        return await count(session)
 
 
 def check_engine(settings: Settings) -> list[CheckResult]:

@@ -8,6 +8,8 @@ import pytest
 from gateway.advice.advice_page import render_page
 from gateway.advice.report import AdviceReport, ArmFigures
 from gateway.composition import open_handlers
+from gateway.engines.served_base_model import ServedBaseModel
+from gateway.engines.training_traits import TrainingTraits
 from gateway.jobs.claim import claim_next
 from tests.fakes import faults
 from tests.fakes._http import Received
@@ -86,6 +88,27 @@ async def test_a_tenant_with_a_style_is_told_to_train_and_then_to_use_the_adapte
     assert longer.break_even > 0
     assert any(f"{longer.break_even:,} requests" in one for one in after.next)
     assert not after.changed
+
+
+async def test_a_training_costs_what_a_job_of_its_rows_says(client: Client, engine: FakeVllm) -> None:
+    """With the base's own answers, which a job learns among its rows unless it is told otherwise."""
+    tenant = prepare_tenant(engine, "style")
+    said = (await advise(client, tenant)).training
+    assert (said["rows"], said["rehearsal"]) == (30, 16)
+    assert said["summary"].startswith("30 rows and 16 of the base's own: ")
+    job = await start(client.http, tenant.data(0, said["rows"] / 60), braid={"rehearsal": None})
+    expected = job["braid"]["estimate"]
+    names = ("rows", "rehearsal", "steps", "cost", "currency", "basis")
+    assert {name: said[name] for name in names} == {name: expected[name] for name in names}
+    assert said["seconds"] == pytest.approx(expected["seconds"], rel=0.1)
+
+
+async def test_a_training_is_told_without_rehearsal_where_the_base_learns_none(
+    client: Client, engine: FakeVllm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ServedBaseModel, "find_training_traits", lambda _: TrainingTraits(needs_system=True))
+    said = (await advise(client, prepare_tenant(engine, "style"))).training
+    assert (said["rows"], said["rehearsal"]) == (30, 0)
 
 
 async def test_a_tenant_with_facts_is_told_to_index_them_and_nothing_more(client: Client, engine: FakeVllm) -> None:
