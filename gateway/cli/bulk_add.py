@@ -122,15 +122,15 @@ def sum_up(rows: Sequence[Mapping[str, Any]]) -> str:
     embedded = sum(row["embedded"] for row in sent_rows)
     reused = sum(row["chunks"] for row in sent_rows) - embedded
     return (
-        f"{len(sent_rows)} of {len(rows)} documents were sent, {len(rows) - len(sent_rows)} were there already. "
-        f"Of their chunks {embedded} were embedded, and {reused} reused."
+        f"Documents: {len(sent_rows)} sent, {len(rows) - len(sent_rows)} there already. "
+        f"Chunks of those sent: {embedded} embedded, {reused} reused."
     )
 
 
 def describe_chunks(row: Mapping[str, Any]) -> str:
     """Say of a document that is live how much of it had to be embedded."""
     chunks, embedded = row["chunks"], row["embedded"]
-    return f"of its {chunks} chunks {embedded} were embedded, and {chunks - embedded} reused"
+    return f"chunks: {embedded} embedded, {chunks - embedded} reused"
 
 
 def _describe(row: Mapping[str, Any]) -> str:

@@ -201,7 +201,7 @@ async def test_what_the_store_has_is_not_sent_again(
         "c.md": ("failed", True),
     }
     assert "empty" in rows["c.md"]["error"]["message"]
-    assert "2 of 3 documents were sent, 1 were there already" in again.stderr
+    assert "Documents: 2 sent, 1 there already" in again.stderr
     assert index.calls.count("ingest") == 2
     (tmp_path / "shop" / "a.md").write_text("This is a.md, again.")
     (tmp_path / "shop" / "c.md").unlink()

@@ -71,7 +71,7 @@ async def test_each_saved_file_is_searchable_and_its_time_is_shown(
         assert not {".hidden", "hours.md~"} & set(keys)
         assert keys[0] == keys[-1] == "hours.md"
         assert 0 < watch.rows[0]["seconds"] < 20
-        assert "of its 2 chunks 2 were embedded, and 0 reused" in watch.sentences[0]
+        assert "chunks: 2 embedded, 0 reused" in watch.sentences[0]
 
 
 async def test_a_file_waits_for_a_gateway_that_is_away(gateway: Gateway, watch: Watch, tmp_path: Path) -> None:
