@@ -23,7 +23,7 @@ from gateway.vector_stores.version_texts import LiveDocument
 from retrieval.client import Retriever
 from tests.fakes.retriever import FakeRetriever
 from tests.fakes.trainer import rows
-from tests.gateway.conftest import Gateway
+from tests.gateway.conftest import Gateway, on_both_databases
 from tests.gateway.fine_tuning.test_facts_gate import make, put
 from tests.gateway.tuning import ended, events, start
 from tests.gateway.vector_stores.conftest import index
@@ -276,6 +276,7 @@ async def test_the_watch_outlives_whatever_goes_wrong(monkeypatch: pytest.Monkey
     watch.cancel()
 
 
+@on_both_databases
 @pytest.mark.usefixtures("index")
 async def test_two_workers_tell_of_a_change_once(gateway: Gateway, settings: Settings, database: Database) -> None:
     client = await gateway.tenant("kestrel")
