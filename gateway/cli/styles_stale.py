@@ -33,7 +33,7 @@ def list_stale(
         print_table(header, [_to_row(fact) for fact in facts])
     if answer["unread_documents"]:
         words = format_count(answer["unread_documents"], "document has", "documents have")
-        say(f"{words} changed too, beyond what is read at once.")
+        say(f"{words} changed too, beyond what was read now.")
     if facts:
         adapters = len({fact["adapter"] for fact in facts})
         raise CommandError(

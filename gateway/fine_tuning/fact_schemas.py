@@ -24,7 +24,7 @@ class StaleFact(BaseModel):
 
 
 class StaleFacts(BaseModel):
-    """`unread_documents` have changed too, and were too many to be read for one answer."""
+    """`unread_documents` have changed too, and were too many to be read for one answer, or moved meanwhile."""
 
     object: Literal["stale_facts"] = "stale_facts"
     data: list[StaleFact]

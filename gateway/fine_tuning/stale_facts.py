@@ -29,17 +29,19 @@ class DocumentValues:
         self._tenant = tenant
         self._texts = DocumentTexts(database, retriever, artifacts, tenant)
 
-    async def read(self, document: LiveDocument, id: str) -> TextValues:
+    async def read(self, document: LiveDocument, id: str) -> TextValues | None:
         """Read a document, also one whose store has expired: it is what it was.
+
+        It is None where the index has no text of it there: it was moved or deleted meanwhile.
 
         Raises:
             NotFound: Its store was deleted meanwhile.
-            Unavailable: The retriever can't answer now.
+            Unavailable: The retriever can't answer now, or hasn't all of the store's documents.
         """
         async with self._database.read() as session:
             states = await read_states(session, self._tenant, [document.store], expired_too=True)
         text = await self._texts.read_present(states, document.store, id)
-        return await asyncio.to_thread(TextValues.of, text)
+        return await asyncio.to_thread(TextValues.of, text) if text else None
 
 
 class StaleFactsService:
@@ -66,7 +68,8 @@ class StaleFactsService:
             present = await list_present(session, self._tenant, {fact.document_id for fact in facts})
         doubtful = [fact for fact in facts if has_moved(fact, present)]
         document_ids = sorted({fact.document_id for fact in doubtful} & present.keys())
-        evidence = {id: await self._values.read(present[id], id) for id in document_ids[:MOST_DOCUMENTS]}
+        texts = {id: await self._values.read(present[id], id) for id in document_ids[:MOST_DOCUMENTS]}
+        evidence = {id: text for id, text in texts.items() if text is not None}
         fact_states: list[tuple[LearntFactRow, FactState | None]] = [
             (fact, judge_fact(fact, present, evidence)) for fact in doubtful
         ]
@@ -75,7 +78,7 @@ class StaleFactsService:
             for fact, state in fact_states
             if state is not None
         ]
-        return StaleFacts(data=data, unread_documents=max(0, len(document_ids) - MOST_DOCUMENTS))
+        return StaleFacts(data=data, unread_documents=len(document_ids) - len(evidence))
 
 
 def has_moved(fact: LearntFactRow, present: Mapping[str, LiveDocument]) -> bool:

@@ -1,12 +1,12 @@
 """A look at what adapters have learnt whenever documents have changed, from a worker's start on."""
 
 import asyncio
+import random
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.adapters.service import list_names, note_stale_facts
@@ -57,16 +57,22 @@ class StaleFactsWatch:
         while True:
             try:
                 await self.look()
-            except SQLAlchemyError as error:
-                _log.warning("learnt_facts_unreadable", reason=str(error))
+            except Exception as error:
+                _log.warning("learnt_facts_unreadable", reason=f"{type(error).__name__}: {error}")
             await asyncio.sleep(_LOOK_SECONDS)
 
     async def look(self) -> None:
-        """Look once at the facts of all tenants whose documents have changed since the last look."""
+        """Look once at the facts of all tenants whose documents have changed since the last look.
+
+        What fails for one tenant is logged, and keeps no other's from being looked at.
+        """
         async with self._database.read() as session:
             tenants = await list_learning_tenants(session)
         for tenant in tenants:
-            await self._look_at(tenant)
+            try:
+                await self._look_at(tenant)
+            except Exception as error:
+                _log.warning("learnt_facts_unreadable", tenant=tenant, reason=f"{type(error).__name__}: {error}")
 
     async def _look_at(self, tenant: str) -> None:
         async with self._database.read() as session:
@@ -92,17 +98,21 @@ class StaleFactsWatch:
     async def _read(
         self, tenant: str, facts: Sequence[LearntFactRow], present: Mapping[str, LiveDocument]
     ) -> dict[str, TextValues]:
-        """Read the documents that may say something else; what can't be read, or is too much, is for the next look."""
+        """Read the documents that may say something else; what can't be read, or is too much, is for a later look.
+
+        Each look has an order of its own: documents that can't be read keep no others from it for good.
+        """
         values = DocumentValues(self._database, self._retriever, self._artifacts, tenant)
-        moved = {fact.document_id for fact in facts if has_moved(fact, present)} & present.keys()
+        moved = sorted({fact.document_id for fact in facts if has_moved(fact, present)} & present.keys())
         evidence: dict[str, TextValues] = {}
         away: set[str] = set()
-        for document in sorted(moved):
+        for document in random.sample(moved, min(MOST_DOCUMENTS, len(moved))):
             one = present[document]
-            if len(evidence) == MOST_DOCUMENTS or one.store in away:
+            if one.store in away:
                 continue
             try:
-                evidence[document] = await values.read(one, document)
+                if (text := await values.read(one, document)) is not None:
+                    evidence[document] = text
             except (NotFound, Unavailable):
                 away.add(one.store)
         return evidence

@@ -8,7 +8,7 @@ from gateway.db import find_sqlite_file
 from gateway.settings import Settings
 from gateway.terminal import CommandError, Exit
 
-__all__ = ["check_writable", "keep_private"]
+__all__ = ["check_writable", "is_open", "keep_private"]
 
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 _OWN = ("artifacts", "braid.db", "braid.db-shm", "braid.db-wal", "demo", "index", "logs", "models", "run", "work")
@@ -38,6 +38,15 @@ def keep_private(home: Path) -> None:
             "or BRAID_HOME, change its owner, or have it mounted to be written.",
             Exit.USAGE,
         ) from None
+
+
+def is_open(home: Path) -> bool:
+    """Tell whether a home folder that is there can be looked into, and so can what is Braid's in it.
+
+    Of somebody else's that has other things in it, only these may be.
+    """
+    own = (home / name for name in _OWN)
+    return home.is_dir() and all(os.access(path, os.R_OK) for path in (home, *filter(os.path.lexists, own)))
 
 
 def check_writable(settings: Settings) -> None:

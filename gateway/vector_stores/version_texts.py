@@ -17,7 +17,7 @@ from gateway.artifacts import Artifacts
 from gateway.db import Database
 from gateway.vector_stores.deleted_documents import DeletedContent
 from gateway.vector_stores.repository import DocumentRepository, StoreRepository, VersionRepository
-from gateway.vector_stores.retriever_errors import explain_retriever_errors
+from gateway.vector_stores.retriever_errors import explain_index_change, explain_retriever_errors
 from gateway.vector_stores.search import StoreStates
 from gateway.vector_stores.tables import DocumentVersionRow
 from retrieval.client import DocumentUnreadable, Retriever
@@ -87,8 +87,10 @@ class DocumentTexts:
         """Return a document's text at the index epoch of `states`.
 
         Raises:
-            Unavailable: The retriever can't answer now.
+            Unavailable: The retriever can't answer now, or hasn't all documents: one that it lacks would have no text.
         """
+        if states.problem:
+            raise explain_index_change(states.problem)
         request = ContentRequest(
             tenant=self._tenant,
             store=store,

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from retrieval.errors import DocumentUnreadable
 from retrieval.parsers.archive import Archive, Element, get_attribute
-from retrieval.parsers.docx_styles import DocxStyles, find_value
+from retrieval.parsers.docx_styles import DocxStyles, find_value, has_effects
 
 __all__ = ["DocxColors"]
 
@@ -18,7 +18,7 @@ _NEAR_PAPER = frozenset(("FFFFFE", "FEFEFE"))
 _COLOR = re.compile("[0-9A-F]{6}")
 _HIGHLIGHTS = {"black": "000000", "white": "FFFFFF", "yellow": "FFFF00", "red": "FF0000", "blue": "0000FF"}
 _BEHIND = re.compile(r"z-index:\s*-")
-_SHAPE = re.compile(rb"<(?:\w+:)?(?:anchor|shape|rect)\b")
+_SHAPE = re.compile(rb"<(?:\w+:)?(?:anchor|shape|rect|roundrect|oval|polyline|curve|image|group)\b")
 
 
 class DocxColors:
@@ -48,7 +48,12 @@ class DocxColors:
         color = _write_color(own or self._color)
         if not color or color != self._find_ground(run, properties, self._around):
             return False
+        if has_effects(properties) or any(map(self._styles.has_effects, self._list_styles(properties))):
+            return False
         return next(run.iter("{*}drawing", "{*}pict"), None) is None  # with boxes, which have colours of their own
+
+    def _list_styles(self, properties: Element | None) -> list[str]:
+        return [find_value(properties, "rStyle") or "", find_value(self._around, "pStyle") or ""]
 
     def _find_ground(self, run: Element, properties: Element | None, paragraph: Element | None) -> str:
         """Return the colour of the innermost of what is behind a run: a highlight, a shade, a cell, the page."""
@@ -72,9 +77,11 @@ def _read_shade(properties: Element | None) -> str | None:
     if shade is None:
         return None
     pattern, fill = get_attribute(shade, "val", "clear"), get_attribute(shade, "fill", "auto")
+    if pattern != "nil" and get_attribute(shade, "themeFill"):
+        return ""
     if pattern == "nil" or (pattern == "clear" and fill == "auto"):
         return None
-    return _write_color(fill) if pattern == "clear" and not get_attribute(shade, "themeFill") else ""
+    return _write_color(fill) if pattern == "clear" else ""
 
 
 def _write_color(color: str) -> str:

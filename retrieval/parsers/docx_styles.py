@@ -8,10 +8,11 @@ from retrieval.parsers.archive import Element, get_attribute, to_number
 from retrieval.parsers.list_numbers import write_letters, write_roman
 from retrieval.parsers.text_writer import is_code
 
-__all__ = ["DocxStyles", "Numbering", "find_value", "read_outline", "read_switch"]
+__all__ = ["DocxStyles", "Numbering", "find_value", "has_effects", "read_outline", "read_switch"]
 
 _HEADING = re.compile(r"heading (\d)", re.I)
 _DEEPEST = 9
+_EFFECTS = ("outline", "shadow", "emboss", "imprint", "glow", "textFill")
 
 
 def find_value(element: Element | None, *path: str) -> str | None:
@@ -28,6 +29,15 @@ def read_switch(properties: Element | None, name: str) -> bool | None:
     return None if value is None else value not in ("0", "false", "off")
 
 
+def has_effects(properties: Element | None) -> bool:
+    """Tell whether letters have a contour, a shadow or a filling, by which they are seen whatever their colour is."""
+    if properties is None:
+        return False
+    contour = properties.find("{*}textOutline")
+    has_contour = contour is not None and contour.find("{*}noFill") is None
+    return has_contour or any(read_switch(properties, name) for name in _EFFECTS)
+
+
 @dataclass(frozen=True, slots=True)
 class _Style:
     name: str
@@ -35,6 +45,7 @@ class _Style:
     outline: str | None
     hidden: bool | None
     shaded: bool
+    effects: bool
     color: str
     position: str
     numbering: tuple[str | None, str | None]
@@ -51,7 +62,8 @@ class DocxStyles:
                 find_value(style, "basedOn") or "",
                 find_value(style, "pPr", "outlineLvl"),
                 read_switch(style.find("{*}rPr"), "vanish"),
-                style.find("./*/{*}shd") is not None,
+                any(style.find(path) is not None for path in ("./*/{*}shd", "./{*}rPr/{*}highlight")),
+                has_effects(style.find("{*}rPr")),
                 find_value(style, "rPr", "color") or "",
                 find_value(style, "rPr", "vertAlign") or "",
                 (find_value(style, "pPr", "numPr", "numId"), find_value(style, "pPr", "numPr", "ilvl")),
@@ -80,7 +92,11 @@ class DocxStyles:
         return next((one.hidden for one in self._chain(style) if one.hidden is not None), False)
 
     def is_shaded(self, style: str) -> bool:
+        """Tell whether a style may put a colour behind what has it, as a shade or a highlight."""
         return any(one.shaded for one in self._chain(style))
+
+    def has_effects(self, style: str) -> bool:
+        return any(one.effects for one in self._chain(style))
 
     def find_color(self, style: str) -> str:
         """Return the colour of a style's text, `auto` where Word chooses it; "" where it says nothing."""

@@ -26,7 +26,11 @@ _DEEPEST = 9
 _WHITE = "#ffffff"
 _NEAR_WHITE = frozenset(("#fffffe", "#fefefe"))
 _PICTURES = frozenset(("bitmap", "gradient", "hatch"))
-_DRAWN = ("{*}frame", "{*}custom-shape", "{*}rect", "{*}path", "{*}polygon", "{*}ellipse", "{*}g")
+_DRAWN = tuple(
+    f"{{*}}{name}"
+    for name in "frame custom-shape rect path polygon regular-polygon polyline ellipse circle caption g".split()
+)
+_EFFECTS = ("text-shadow", "font-relief")
 _TRANSPARENT = "transparent"
 _TINY = re.compile(r"[01](?:\.\d+)?pt")
 _MOST_SPANNED = 100
@@ -259,9 +263,14 @@ def _read_font(style: Element) -> str:
 
 
 def _read_color(style: Element) -> str | None:
-    """Return the colour of a style's text: "" where programs choose it by what is behind; None where it gives none."""
+    """Return the colour of a style's text; None where it gives none.
+
+    It is "" where programs choose it by what is behind, and where a shadow or a relief has the text seen in any colour.
+    """
     for properties in style.iterchildren("{*}text-properties"):
         if get_attribute(properties, "use-window-font-color") == "true":
+            return ""
+        if any(get_attribute(properties, name, "none") != "none" for name in _EFFECTS):
             return ""
         if color := get_attribute(properties, "color"):
             return _write_color(color)

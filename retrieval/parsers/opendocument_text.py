@@ -22,7 +22,9 @@ _NO_TEXT = frozenset(
 )
 _RUNNING = frozenset(("header", "footer", "date-time", "page-number", "page"))
 _CHARACTERS = {"tab": "\t", "line-break": "\n"}
-_SHAPES = frozenset("frame custom-shape rect ellipse circle polygon path g a caption connector line".split())
+_SHAPES = frozenset(
+    "frame custom-shape rect ellipse circle polygon regular-polygon polyline path g a caption connector line".split()
+)
 _DEEPEST = 10
 _LONGEST_CELL = 2_000
 _MOST_REPEATED = 1_000
@@ -115,7 +117,7 @@ class _Reader:
             elif name == "object":
                 self._add_object(element)
             elif not self._is_hidden(element, name):
-                with self._on(element, "section" if name == "section" else ""):
+                with self._on(element, "section"):  # as indexes are, too
                     self._ground = "" if name in _SHAPES else self._ground
                     self.walk(element)
 

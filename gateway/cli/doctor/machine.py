@@ -8,6 +8,7 @@ from pathlib import Path
 
 from gateway.cli.doctor.finding import CheckResult
 from gateway.settings import Settings
+from gateway.stack import private_home
 from gateway.stack.instance import Instance, explain_socket_path, is_free
 
 __all__ = ["check_cores", "check_disk", "check_home", "check_memory", "check_ports", "check_python", "is_open"]
@@ -92,7 +93,8 @@ def _existing(home: Path) -> Path:
 def is_open(home: Path) -> bool:
     """Tell whether the home folder can be looked into, or made where there is none yet."""
     folder = _existing(home)
-    return folder.is_dir() and os.access(folder, os.R_OK | os.X_OK)
+    is_there = folder == home.resolve()
+    return os.access(folder, os.R_OK | os.X_OK) and (private_home.is_open(folder) if is_there else folder.is_dir())
 
 
 def check_ports(settings: Settings) -> CheckResult:

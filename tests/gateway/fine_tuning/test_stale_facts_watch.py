@@ -12,12 +12,18 @@ from gateway.artifacts import Artifacts
 from gateway.cli.doctor.finding import Level
 from gateway.cli.doctor.parts import check_learnt_facts
 from gateway.db import Database, open_database
+from gateway.errors import Unavailable
+from gateway.evaluation.values import TextValues
+from gateway.fine_tuning import stale_facts_watch
+from gateway.fine_tuning.stale_facts import DocumentValues
 from gateway.fine_tuning.stale_facts_watch import StaleFactsWatch
 from gateway.settings import Settings
 from gateway.vector_stores.tables import StoreRow
+from gateway.vector_stores.version_texts import LiveDocument
 from retrieval.client import Retriever
+from tests.fakes.retriever import FakeRetriever
 from tests.fakes.trainer import rows
-from tests.gateway.conftest import Gateway
+from tests.gateway.conftest import Gateway, on_both_databases
 from tests.gateway.fine_tuning.test_facts_gate import make, put
 from tests.gateway.tuning import ended, events, start
 from tests.gateway.vector_stores.conftest import index
@@ -176,6 +182,101 @@ async def test_what_can_not_be_read_now_is_looked_at_later(
     assert (await count(client), (await told(client, job["id"]))[1][1][1]) == ([2], ("49 pounds", "changed"))
 
 
+async def test_a_document_that_the_index_lacks_has_changed_no_fact(
+    gateway: Gateway, settings: Settings, database: Database, index: FakeRetriever
+) -> None:
+    client = await gateway.tenant("kestrel")
+    async with working(settings):
+        store, job = await learn(client)
+        await put(client, store, "kettle.md", "The warranty of the kettle is two years.")
+        await put(client, store, "lamp.md", "The price of the lamp is £59.")
+
+    async def note_index(whole: bool) -> None:
+        async with database.begin() as session:
+            row = (await session.scalars(select(StoreRow).where(StoreRow.id == store))).one()
+            row.index_whole = whole
+
+    points, index.points = index.points, []
+    stale = (await client.get("/api/styles/stale_facts")).json()
+    assert (stale["data"], stale["unread_documents"]) == ([], 2)
+    await look(settings, database)
+    await note_index(whole=False)
+    refused = await client.get("/api/styles/stale_facts")
+    assert (refused.status_code, refused.json()["error"]["code"]) == (503, "index_changed")
+    await look(settings, database)
+    assert await told(client, job["id"]) == []
+    await note_index(whole=True)
+    index.points = points
+    await look(settings, database)
+    assert await told(client, job["id"]) == [("warn", [("49 pounds", "changed")])]
+
+
+@pytest.mark.usefixtures("index")
+async def test_a_document_that_can_not_be_read_keeps_no_other_of_its_store_from_it(
+    gateway: Gateway, settings: Settings, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = await gateway.tenant("kestrel")
+    async with working(settings):
+        store, job = await learn(client)
+        await put(client, store, "kettle.md", "The warranty of the kettle is 36 months.")
+        await put(client, store, "lamp.md", "The price of the lamp is £59.")
+    read = DocumentValues.read
+    for unreadable, expected in (("kettle.md", "49 pounds"), ("lamp.md", "24 months")):
+
+        async def read_some(
+            self: DocumentValues, document: LiveDocument, id: str, unreadable: str = unreadable
+        ) -> TextValues | None:
+            if document.key == unreadable:
+                raise Unavailable("It is damaged.", code="retriever_unavailable")
+            return await read(self, document, id)
+
+        monkeypatch.setattr(DocumentValues, "read", read_some)
+        for _ in range(40):
+            await look(settings, database)
+        assert expected in dict((await told(client, job["id"]))[-1][1])
+
+
+@pytest.mark.usefixtures("index")
+async def test_what_fails_for_one_tenant_keeps_no_other_from_being_looked_at(
+    gateway: Gateway, settings: Settings, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clients = [await gateway.tenant("kestrel"), await gateway.tenant("harbour")]
+    async with working(settings):
+        for client in clients:
+            store, _ = await learn(client)
+            await put(client, store, "lamp.md", "The price of the lamp is £59.")
+    async with database.read() as session:
+        first = min((await session.scalars(select(StoreRow.tenant_id))).all())
+    read = DocumentValues.read
+
+    async def read_of_others(self: DocumentValues, document: LiveDocument, id: str) -> TextValues | None:
+        if self._tenant == first:
+            raise ValueError("a text that nobody expected")
+        return await read(self, document, id)
+
+    monkeypatch.setattr(DocumentValues, "read", read_of_others)
+    await look(settings, database)
+    assert sorted([await count(client) for client in clients], key=str) == [[1], [None]]
+
+
+async def test_the_watch_outlives_whatever_goes_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: asyncio.Queue[int] = asyncio.Queue()
+
+    async def fail(_self: StaleFactsWatch) -> None:
+        looks.put_nowait(1)
+        raise ConnectionRefusedError("a database that starts anew")
+
+    monkeypatch.setattr(stale_facts_watch, "_FIRST_SECONDS", 0)
+    monkeypatch.setattr(stale_facts_watch, "_LOOK_SECONDS", 0)
+    monkeypatch.setattr(StaleFactsWatch, "look", fail)
+    watch = asyncio.create_task(StaleFactsWatch(*[None] * 3).run())  # type: ignore[arg-type]
+    async with asyncio.timeout(30):
+        for _ in range(3):
+            await looks.get()
+    watch.cancel()
+
+
+@on_both_databases
 @pytest.mark.usefixtures("index")
 async def test_two_workers_tell_of_a_change_once(gateway: Gateway, settings: Settings, database: Database) -> None:
     client = await gateway.tenant("kestrel")

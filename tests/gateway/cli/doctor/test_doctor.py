@@ -58,6 +58,17 @@ def test_a_home_that_can_not_be_looked_into_is_one_finding_among_the_others(tmp_
     assert "base model:" not in done.stdout, "nothing can be known of what is in there"
 
 
+def test_a_home_of_somebody_else_is_a_finding_where_only_other_things_in_it_can_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "notes").touch()
+    assert machine.is_open(tmp_path)
+    monkeypatch.setattr(os, "access", lambda path, _mode: Path(path) != tmp_path / "run")
+    names = [finding.name for finding in examine(Settings(home=tmp_path, model_python=tmp_path / "none"))]
+    assert ("home" in names, "base model" in names) == (True, False)
+
+
 def test_a_folder_of_somebody_else_on_the_way_to_the_home_is_a_finding(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -62,13 +62,42 @@ BOX = "<w:drawing><w:txbxContent><w:p><w:r><w:t>words</w:t></w:r></w:p></w:txbxC
         WORDS.replace("<w:rPr>", '<w:rPr><w:highlight w:val="darkBlue"/>'),
         WORDS.replace("<w:rPr>", '<w:rPr><w:shd w:val="pct50" w:fill="FFFFFF"/>'),
         WORDS.replace("<w:rPr>", '<w:rPr><w:shd w:val="clear" w:fill="FFFFFF" w:themeFill="text1"/>'),
+        WORDS.replace("<w:rPr>", '<w:rPr><w:shd w:val="clear" w:fill="auto" w:themeFill="text1"/>'),
+        WORDS.replace("<w:p>", '<w:p><w:pPr><w:shd w:val="clear" w:themeFill="accent1"/></w:pPr>'),
     ],
 )
 def test_white_words_are_seen_where_it_cannot_be_told_what_is_behind_them(body: str) -> None:
     assert "words" in read(body)
 
 
-@pytest.mark.parametrize(("header", "seen"), [("<w:anchor/>", True), ("<w:p/>", False)])
+@pytest.mark.parametrize("kind", ["pStyle", "rStyle"])
+def test_white_words_are_seen_where_their_style_marks_them(kind: str) -> None:
+    style = f'<w:{kind} w:val="S"/>'
+    body = f"<w:p><w:pPr>{style}</w:pPr><w:r><w:rPr>{style}</w:rPr><w:t>words</w:t></w:r></w:p>"
+    marked = '<w:style w:styleId="S"><w:rPr><w:highlight w:val="black"/><w:color w:val="FFFFFF"/></w:rPr></w:style>'
+    assert "words" in read(body, styles=marked)
+
+
+EFFECTS = [
+    ("<w:outline/>", True),
+    ("<w:emboss/>", True),
+    ('<w:shadow w:val="0"/>', False),
+    ("<w:textOutline><w:solidFill/></w:textOutline>", True),
+    ("<w:textOutline><w:noFill/></w:textOutline>", False),
+    ("<w:textFill><w:solidFill/></w:textFill>", True),
+    ("<w:glow/>", True),
+]
+
+
+@pytest.mark.parametrize(("effect", "seen"), EFFECTS)
+def test_white_words_with_a_contour_or_a_shadow_are_seen(effect: str, seen: bool) -> None:
+    assert ("words" in read(WORDS.replace("<w:rPr>", f"<w:rPr>{effect}"))) is seen
+    style = f'<w:style w:styleId="S"><w:rPr>{effect}</w:rPr></w:style>'
+    styled = WORDS.replace("<w:p>", '<w:p><w:pPr><w:pStyle w:val="S"/></w:pPr>')
+    assert ("words" in read(styled, styles=style)) is seen
+
+
+@pytest.mark.parametrize(("header", "seen"), [("<w:anchor/>", True), ("<w:oval/>", True), ("<w:p/>", False)])
 def test_white_words_are_seen_where_a_header_has_a_shape_that_may_be_behind_them(header: str, seen: bool) -> None:
     assert ("words" in read(WORDS, header=header)) is seen
 

@@ -251,3 +251,28 @@ def test_a_note_in_white_is_unseen_whatever_its_section_has_behind_it() -> None:
     text = read(section, styles)
     assert "seen" in text
     assert "evil" not in text
+
+
+@pytest.mark.parametrize("effect", ["f:text-shadow='1pt 1pt'", "style:font-relief='embossed'"])
+@pytest.mark.parametrize(("family", "name"), [("paragraph", "p"), ("text", "span")])
+def test_white_words_with_a_shadow_or_a_relief_are_seen(effect: str, family: str, name: str) -> None:
+    words = f"<text:{name} text:style-name='S'>words</text:{name}>"
+    body = "<text:p>a</text:p>" + (words if name == "p" else paragraph(words))
+    text = f"<style:text-properties {LOOK} f:color='#ffffff' {{}}/>"
+    assert "words" in read(body, STYLE.format("S", family, "", text.format(effect)))
+    nothing = f"{effect.split('=')[0]}='none'"
+    assert "words" not in read(body, STYLE.format("S", family, "", text.format(nothing)))
+
+
+def test_white_words_are_seen_on_a_painted_bibliography() -> None:
+    words = "<text:index-body><text:p text:style-name='W'>words</text:p></text:index-body>"
+    body = f"<text:p>a</text:p><text:bibliography text:style-name='S'>{words}</text:bibliography>"
+    assert "words" in read(body, WHITES + STYLE.format("S", "section", "", SECTION.format("#222222")))
+
+
+@pytest.mark.parametrize("shape", ["circle", "regular-polygon", "polyline", "caption"])
+def test_white_words_are_seen_beside_and_in_shapes_of_all_kinds(shape: str) -> None:
+    words = "<text:p text:style-name='W'>words</text:p>"
+    behind = STYLE.format("F", "graphic", "", "<style:graphic-properties style:run-through='background'/>")
+    assert "words" in read(f"<text:p>a<draw:{shape} draw:style-name='F'/></text:p>{words}", WHITES + behind)
+    assert "words" in read(f"<text:p>a<draw:{shape}>{words}</draw:{shape}></text:p>", WHITES)
