@@ -127,6 +127,9 @@ class AdapterRepository(Repository[AdapterRow]):
     async def note_stale_facts(self, job: str, count: int | None, now: int) -> None:
         """Note the stale facts of a job's adapters that clients may have, now or when their base is back."""
         where = (AdapterRow.source == job, AdapterRow.status.in_(_DELETABLE))
+        # In the order in which a deletion holds them, so that neither has what the other waits for.
+        rows = self.select_for_update(*where).with_only_columns(AdapterRow.id)
+        await self.session.execute(rows.order_by(AdapterRow.step.is_not(None), AdapterRow.step))
         await self.update_rows(*where, stale_facts=count, stale_facts_at=None if count is None else now)
 
     async def list_undecided(self, job: str) -> Sequence[AdapterRow]:

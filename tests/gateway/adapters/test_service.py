@@ -1,13 +1,19 @@
 """Adapters listed and deleted over HTTP; what a rollout needs can't be deleted."""
 
+import asyncio
 from typing import Any
 
 import httpx2
+import pytest
 
+from gateway.adapters.service import lock_checkpoints, lock_deletable, note_stale_facts
+from gateway.adapters.tables import AdapterRow
+from gateway.db import open_database
 from gateway.settings import Settings
+from gateway.tenants.tables import TenantRow
 from tests.fakes.trainer import rows
 from tests.fakes.vllm import FakeVllm
-from tests.gateway.conftest import Gateway
+from tests.gateway.conftest import POSTGRESQL, Gateway
 from tests.gateway.tuning import adapters, ended, start, until_loaded, upload
 from tests.gateway.worker import working
 from tests.waiting import until
@@ -92,3 +98,34 @@ async def test_a_deleted_adapter_comes_back_with_the_same_bytes(gateway: Gateway
     await client.delete(f"/v1/models/{first}")
     assert await train(client, settings, training_file=file) == first
     assert [row["model"] for row in await adapters(client)] == [first]
+
+
+def make_row(tenant: str, id: str, step: int | None) -> AdapterRow:
+    return AdapterRow(
+        id=id, tenant_id=tenant, created_at=1, name="style", model=f"ft:{id}", served_name=id, digest=id,
+        base_model="base", rank=4, status="ready", source="job", step=step, manifest={}, job_id=None,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("database_url", [POSTGRESQL], indirect=True)  # SQLite has one writer at a time
+async def test_a_note_on_adapters_holds_nothing_that_a_deletion_waits_for(database_url: str) -> None:
+    async with open_database(database_url) as database:
+        async with database.begin() as session:
+            session.add(TenantRow(id="kestrel", created_at=1, name="kestrel"))
+            await session.flush()
+            for id, step in (("first", 4), ("second", 8), ("whole", None)):
+                session.add(make_row("kestrel", id, step))
+                await session.flush()
+
+        async def note() -> None:
+            async with database.begin() as session:
+                await note_stale_facts(session, "kestrel", "job", 3)
+
+        async with database.begin() as deleting:
+            row = await lock_deletable(deleting, "kestrel", "ft:whole")
+            assert row is not None
+            noting = asyncio.create_task(note())
+            await asyncio.wait([noting], timeout=0.5)
+            checkpoints = await asyncio.wait_for(lock_checkpoints(deleting, row), 20)
+        await noting
+    assert [one.id for one in checkpoints] == ["first", "second"]
