@@ -63,6 +63,15 @@ async def learn(client: httpx2.AsyncClient) -> tuple[str, dict[str, Any]]:
     return store, job
 
 
+async def learn_and_edit(client: httpx2.AsyncClient, settings: Settings, kettle: str) -> tuple[str, dict[str, Any]]:
+    """Do what `learn` does, and then put another text of the kettle, and another price of the lamp."""
+    async with working(settings):
+        store, job = await learn(client)
+        await put(client, store, "kettle.md", kettle)
+        await put(client, store, "lamp.md", "The price of the lamp is £59.")
+    return store, job
+
+
 async def count(client: httpx2.AsyncClient) -> list[int | None]:
     """Return the number of stale facts that each adapter shows."""
     adapters = (await client.get("/api/adapters")).json()["data"]
@@ -153,10 +162,7 @@ async def test_documents_of_an_expired_store_are_read_like_others(
     gateway: Gateway, settings: Settings, database: Database
 ) -> None:
     client = await gateway.tenant("kestrel")
-    async with working(settings):
-        store, job = await learn(client)
-        await put(client, store, "kettle.md", "The warranty of the kettle is two years.")
-        await put(client, store, "lamp.md", "The price of the lamp is £59.")
+    store, job = await learn_and_edit(client, settings, "The warranty of the kettle is two years.")
     async with database.begin() as session:
         row = (await session.scalars(select(StoreRow).where(StoreRow.id == store))).one()
         row.expires_after, row.last_active_at = {"anchor": "last_active_at", "days": 1}, 1
@@ -186,10 +192,7 @@ async def test_a_document_that_the_index_lacks_has_changed_no_fact(
     gateway: Gateway, settings: Settings, database: Database, index: FakeRetriever
 ) -> None:
     client = await gateway.tenant("kestrel")
-    async with working(settings):
-        store, job = await learn(client)
-        await put(client, store, "kettle.md", "The warranty of the kettle is two years.")
-        await put(client, store, "lamp.md", "The price of the lamp is £59.")
+    store, job = await learn_and_edit(client, settings, "The warranty of the kettle is two years.")
 
     async def note_index(whole: bool) -> None:
         async with database.begin() as session:
@@ -216,10 +219,7 @@ async def test_a_document_that_can_not_be_read_keeps_no_other_of_its_store_from_
     gateway: Gateway, settings: Settings, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client = await gateway.tenant("kestrel")
-    async with working(settings):
-        store, job = await learn(client)
-        await put(client, store, "kettle.md", "The warranty of the kettle is 36 months.")
-        await put(client, store, "lamp.md", "The price of the lamp is £59.")
+    _, job = await learn_and_edit(client, settings, "The warranty of the kettle is 36 months.")
     read = DocumentValues.read
     for unreadable, expected in (("kettle.md", "49 pounds"), ("lamp.md", "24 months")):
 
